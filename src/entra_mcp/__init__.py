@@ -1,0 +1,1 @@
+"""A remote MCP server on Azure Functions that signs people in with Microsoft Entra ID."""

@@ -1,0 +1,66 @@
+"""Every error that this application raises itself, under one root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class EntraMcpError(Exception):
+    """Root of the tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingFault:
+    """What is wrong with one setting; never holds the setting's value, which may be a secret."""
+
+    setting: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.setting}: {self.problem}"
+
+
+class SettingsError(EntraMcpError):
+    """The environment does not describe a server that may start; `faults` lists all that is wrong with it."""
+
+    def __init__(self, faults: Sequence[SettingFault]) -> None:
+        self.faults = tuple(faults)
+        lines = "\n".join(f"  {fault}" for fault in self.faults)
+        super().__init__(f"The settings have {len(self.faults)} fault(s):\n{lines}")
+
+
+class DependencyError(EntraMcpError):
+    """Something the server cannot work without is missing, misconfigured or out of reach.
+
+    `component` is the name that the readiness page shows; the message is for the log only.
+    """
+
+    def __init__(self, component: str, problem: str) -> None:
+        self.component = component
+        self.problem = problem
+        super().__init__(f"{component}: {problem}")
+
+
+class VaultError(DependencyError):
+    """Key Vault did not give a secret, or gave one that cannot be used."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__("key_vault", problem)
+
+
+class StorageError(DependencyError):
+    """Table Storage did not answer, or the table is not there."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__("table_storage", problem)
+
+
+class SigningKeysError(DependencyError):
+    """The public keys of Entra ID could not be fetched."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__("entra_signing_keys", problem)
