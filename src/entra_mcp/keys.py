@@ -1,0 +1,68 @@
+"""The ring of root keys, and the one place that derives every other key from them.
+
+A root key is a version of the vault's `jwt-signing-key`. The newest version signs and encrypts, all of them verify and
+decrypt, so that a rotation signs nobody out. Each use gets a key of its own by HKDF-SHA256 (RFC 5869) under its own
+label: whoever learns one derived key learns nothing of the others, nor of the root.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+KEY_BYTES = 32
+KEY_ID_BYTES = 8
+
+
+class Use(StrEnum):
+    """What a derived key is for; the value is its HKDF label, so renaming one makes a different key."""
+
+    STORAGE = "entra-mcp/storage/v1"
+    REQUEST_STATE = "entra-mcp/request-state/v1"
+    KEY_ID = "entra-mcp/key-id/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class RootKey:
+    """32 secret bytes and the vault's name for this version of them."""
+
+    version: str
+    material: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.material) != KEY_BYTES:
+            raise ValueError(f"a root key has {KEY_BYTES} bytes, not {len(self.material)}")
+
+    def __repr__(self) -> str:
+        return f"RootKey(version={self.version!r})"
+
+    def derive(self, use: Use, *, length: int = KEY_BYTES) -> bytes:
+        """Returns `length` bytes that depend on this key and the use alone."""
+        return HKDF(algorithm=SHA256(), length=length, salt=None, info=use.encode()).derive(self.material)
+
+    @property
+    def key_id(self) -> bytes:
+        """8 bytes that name this key and reveal nothing of it; derived, so it is the same wherever the key is."""
+        return self.derive(Use.KEY_ID, length=KEY_ID_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """Root keys, newest first; never empty."""
+
+    keys: tuple[RootKey, ...]
+
+    def __post_init__(self) -> None:
+        if not self.keys:
+            raise ValueError("a key ring needs at least one key")
+
+    @property
+    def newest(self) -> RootKey:
+        return self.keys[0]
+
+    def derive(self, use: Use) -> list[bytes]:
+        """Returns the derived key of every root key, newest first."""
+        return [key.derive(use) for key in self.keys]

@@ -1,0 +1,169 @@
+"""Key Vault: where the JWT signing key and the Entra client secret come from.
+
+The values are kept in memory for the life of the process. The signing key is read in all its enabled versions, because
+tokens and rows that an older version protects stay good after a rotation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import logging
+from base64 import b64decode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.keyvault.secrets.aio import SecretClient
+from pydantic import SecretStr
+
+from entra_mcp.errors import VaultError
+from entra_mcp.keys import KEY_BYTES, KeyRing, RootKey
+from entra_mcp.urls import is_loopback
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from azure.core.credentials_async import AsyncTokenCredential
+    from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
+
+SIGNING_KEY = "jwt-signing-key"
+CLIENT_SECRET = "entra-client-secret"  # noqa: S105 - the name of the secret in the vault
+
+DEADLINE_SECONDS = 15.0
+"""For all of a start-up's requests together; a cold start that takes longer is retried by the next request."""
+
+MIN_SECRET_CHARACTERS = 16
+"""Shorter values are placeholders: the secrets that Entra ID makes have 40 characters."""
+
+MAX_VERSIONS = 8
+"""Enabled versions of the signing key that are read, newest first: far more than a yearly rotation leaves enabled."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What the vault holds for this server."""
+
+    signing_keys: KeyRing
+    client_secret: SecretStr | None
+
+
+class Vault:
+    """Reads the server's secrets. An async context manager: closing it closes its connections."""
+
+    def __init__(self, *, url: str, credential: AsyncTokenCredential) -> None:
+        # The SDK checks that the vault's challenge names a parent domain of the vault, which a stand-in on loopback
+        # cannot satisfy. Off loopback the check stays on: it keeps a forged vault from collecting tokens.
+        self._client = SecretClient(
+            vault_url=url,
+            credential=credential,
+            verify_challenge_resource=not is_loopback(url),
+            retry_total=3,
+            retry_backoff_factor=0.2,
+            connection_timeout=3,
+            read_timeout=5,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.close()
+
+    async def read(self, *, client_secret: bool) -> Secrets:
+        """Reads the signing keys and, if asked for, the client secret, in parallel.
+
+        Raises:
+            VaultError: a secret is missing, disabled, malformed or out of reach; the message names the secret.
+        """
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                keys, secret = await asyncio.gather(
+                    self._signing_keys(), self._client_secret() if client_secret else _nothing()
+                )
+        except TimeoutError:
+            raise VaultError(f"the vault did not answer within {DEADLINE_SECONDS:.0f} s") from None
+        return Secrets(signing_keys=keys, client_secret=secret)
+
+    async def check(self) -> None:
+        """Asks the vault for the newest signing key.
+
+        Raises:
+            VaultError: the vault is out of reach or refuses.
+        """
+        await self._get(SIGNING_KEY)
+
+    async def _signing_keys(self) -> KeyRing:
+        versions = await self._enabled_versions(SIGNING_KEY)
+        secrets = await asyncio.gather(*(self._get(SIGNING_KEY, version) for version in versions))
+        return KeyRing(tuple(_root_key(secret) for secret in secrets))
+
+    async def _enabled_versions(self, name: str) -> list[str]:
+        try:
+            found: list[SecretProperties] = [
+                properties
+                async for properties in self._client.list_properties_of_secret_versions(name)
+                if properties.enabled and properties.version
+            ]
+        except AzureError as error:
+            raise _vault_error(name, error) from error
+        if not found:
+            raise VaultError(f"secret {name!r} has no enabled version")
+        found.sort(key=lambda properties: (properties.created_on, properties.version), reverse=True)
+        if len(found) > MAX_VERSIONS:
+            logger.warning(
+                "Secret %r has %d enabled versions; the oldest %d are not read. Disable those no longer needed.",
+                name,
+                len(found),
+                len(found) - MAX_VERSIONS,
+            )
+        return [properties.version or "" for properties in found[:MAX_VERSIONS]]
+
+    async def _client_secret(self) -> SecretStr:
+        value = (await self._get(CLIENT_SECRET)).value or ""
+        if value != value.strip() or len(value) < MIN_SECRET_CHARACTERS:
+            raise VaultError(f"secret {CLIENT_SECRET!r} does not look like a client secret of Entra ID")
+        return SecretStr(value)
+
+    async def _get(self, name: str, version: str | None = None) -> KeyVaultSecret:
+        try:
+            return await self._client.get_secret(name, version)
+        except AzureError as error:
+            raise _vault_error(name, error) from error
+
+
+async def _nothing() -> None:
+    return None
+
+
+def _root_key(secret: KeyVaultSecret) -> RootKey:
+    version = secret.properties.version or ""
+    try:
+        material = b64decode(secret.value or "", validate=True)
+    except binascii.Error:
+        material = b""
+    if len(material) != KEY_BYTES or len(set(material)) < KEY_BYTES // 4:
+        raise VaultError(
+            f"version {version} of secret {SIGNING_KEY!r} is not {KEY_BYTES} random bytes in base64; "
+            f"`openssl rand -base64 {KEY_BYTES}` makes such a value"
+        )
+    return RootKey(version=version, material=material)
+
+
+def _vault_error(name: str, error: AzureError) -> VaultError:
+    match error:
+        case ResourceNotFoundError():
+            return VaultError(f"secret {name!r} does not exist")
+        case ClientAuthenticationError():
+            return VaultError(f"no token to read secret {name!r} with, or the vault refused it: {error.message}")
+        case HttpResponseError(status_code=403):
+            return VaultError(
+                f"the identity may not read secret {name!r} (role Key Vault Secrets User), or it is disabled"
+            )
+        case _:
+            return VaultError(f"reading secret {name!r} failed: {type(error).__name__}")
