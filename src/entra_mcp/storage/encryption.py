@@ -1,0 +1,77 @@
+"""Authenticated encryption of stored values.
+
+AES-256-GCM under a key that is derived (HKDF-SHA256, RFC 5869) from a ring key and the entry's own raw collection and
+key. The raw key is never stored, only its hash: authorization codes, token ids and the like are random secrets that
+only their holders know, so a dump of the table together with the vault's key still reads nobody's tokens. The format,
+the address and the expiry are authenticated with the value: a ciphertext moved to another entry, or given a longer
+life, does not open.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from key_value.aio.errors import CorruptedDataError, DecryptionError
+
+from entra_mcp.keys import KEY_BYTES, KEY_ID_BYTES, KeyRing, Use
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION = b"\x01"
+NONCE_BYTES = 12
+TAG_BYTES = 16
+HEADER_BYTES = len(VERSION) + KEY_ID_BYTES + NONCE_BYTES
+MAX_PLAIN_BYTES = 16 * 1024 * 1024
+
+
+class RowCipher:
+    """Seals values under the newest key of the ring; opens what any key of the ring sealed."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._keys: Mapping[bytes, bytes] = {key.key_id: key.derive(Use.STORAGE) for key in ring.keys}
+        self._newest = ring.newest.key_id
+
+    def seal(self, plain: bytes, *, collection: str, key: str, expires: int | None) -> bytes:
+        """Returns version, key id, nonce and ciphertext of the compressed value."""
+        header = VERSION + self._newest + os.urandom(NONCE_BYTES)
+        cipher = _cipher(self._keys[self._newest], collection, key)
+        return header + cipher.encrypt(header[-NONCE_BYTES:], zlib.compress(plain), _bound(header, expires))
+
+    def open(self, sealed: bytes, *, collection: str, key: str, expires: int | None) -> bytes:
+        """Returns the value that was sealed for this very entry.
+
+        Raises:
+            CorruptedDataError: it is not a sealed value, or not this entry's, or was altered.
+            DecryptionError: it was sealed under a key that is no longer in the ring.
+        """
+        if len(sealed) < HEADER_BYTES + TAG_BYTES or not sealed.startswith(VERSION):
+            raise CorruptedDataError("the value is not encrypted")
+        header, ciphertext = sealed[:HEADER_BYTES], sealed[HEADER_BYTES:]
+        root = self._keys.get(header[len(VERSION) : -NONCE_BYTES])
+        if root is None:
+            raise DecryptionError("the value was encrypted under a key that the vault no longer gives")
+        try:
+            packed = _cipher(root, collection, key).decrypt(header[-NONCE_BYTES:], ciphertext, _bound(header, expires))
+        except InvalidTag:
+            raise CorruptedDataError("the value was altered, or belongs to another entry") from None
+        return zlib.decompressobj().decompress(packed, MAX_PLAIN_BYTES)
+
+
+def _cipher(root: bytes, collection: str, key: str) -> AESGCM:
+    info = b"".join(len(part).to_bytes(8) + part for part in (_bytes(collection), _bytes(key)))
+    return AESGCM(HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(root))
+
+
+def _bound(header: bytes, expires: int | None) -> bytes:
+    return header + (b"-" if expires is None else str(expires).encode())
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
