@@ -1,0 +1,89 @@
+"""Verifies access tokens of Entra ID.
+
+Adds to signature, audience, scopes and expiry what the multi-tenant endpoints need: `organizations` has no fixed
+issuer, so the issuer must be that of the tenant the token names, and the tenant may have to be on a list
+(https://learn.microsoft.com/entra/identity-platform/claims-validation). Without it, anyone's tenant would do.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, override
+
+from fastmcp.server.auth.providers.azure import AzureJWTVerifier
+
+from entra_mcp.errors import SigningKeysError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import httpx2
+    from fastmcp.server.auth import AccessToken
+
+PERSONAL_ACCOUNTS_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
+"""The tenant in every token of a personal Microsoft account."""
+
+logger = logging.getLogger(__name__)
+
+
+class EntraTokenVerifier(AzureJWTVerifier):
+    """A verifier for one tenant, for `organizations`, or for `consumers`."""
+
+    def __init__(
+        self,
+        *,
+        client_id: str,
+        tenant_id: str,
+        authority: str,
+        identifier_uri: str,
+        required_scopes: list[str],
+        allowed_tenants: Collection[str] = (),
+        http_client: httpx2.AsyncClient | None = None,
+    ) -> None:
+        super().__init__(
+            client_id=client_id,
+            tenant_id=tenant_id,
+            required_scopes=required_scopes,
+            identifier_uri=identifier_uri,
+            base_authority=authority,
+        )
+        self._authority = authority
+        self._http_client = http_client
+        match tenant_id:
+            case "organizations":
+                self._tenants: frozenset[str] | None = frozenset(allowed_tenants) or None
+                self._refused_tenants = frozenset({PERSONAL_ACCOUNTS_TENANT})
+            case "consumers":
+                self._tenants, self._refused_tenants = frozenset({PERSONAL_ACCOUNTS_TENANT}), frozenset[str]()
+            case _:
+                self._tenants, self._refused_tenants = frozenset({tenant_id}), frozenset[str]()
+
+    @override
+    async def load_access_token(self, token: str) -> AccessToken | None:
+        """Returns the verified token, or None when it is not one that this server accepts."""
+        verified = await super().load_access_token(token)
+        if verified is None:
+            return None
+        tenant, issuer = verified.claims.get("tid"), verified.claims.get("iss")
+        if not isinstance(tenant, str) or issuer != f"https://{self._authority}/{tenant}/v2.0":
+            logger.warning("Token refused: issuer %r is not that of its tenant %r.", issuer, tenant)
+            return None
+        if tenant in self._refused_tenants or (self._tenants is not None and tenant not in self._tenants):
+            logger.warning("Token refused: its tenant %r is not one that may sign in here.", tenant)
+            return None
+        return verified
+
+    async def check(self) -> None:
+        """Fetches the public keys of Entra ID.
+
+        Raises:
+            SigningKeysError: they cannot be fetched, or there are none.
+        """
+        import httpx2
+
+        try:
+            keys = (await self._fetch_jwks()).get("keys")
+        except (httpx2.HTTPError, ValueError) as error:
+            raise SigningKeysError(f"{self.jwks_uri}: {type(error).__name__}") from error
+        if not keys:
+            raise SigningKeysError(f"{self.jwks_uri}: no keys")

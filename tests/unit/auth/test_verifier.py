@@ -1,0 +1,163 @@
+"""Verification of Entra ID's access tokens: claims that are accepted, and every near miss that is not."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from entra_mcp.auth.verifier import PERSONAL_ACCOUNTS_TENANT, EntraTokenVerifier
+from entra_mcp.errors import SigningKeysError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+CLIENT = "7d1f5bb3-52c6-4f1a-8f5e-0f6f0d7c9a11"
+HOME = "0f2b6f2e-1c6b-4c55-9d0f-6a6f3f0d8f10"
+OTHER = "5a3b8b65-9a86-4c8c-8b29-b7a3f0c2a1de"
+AUTHORITY = "login.example"
+
+
+class EntraKeys:
+    """A signing key, and the endpoint that publishes its public half."""
+
+    def __init__(self) -> None:
+        self.private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.published: Mapping[str, Any] | None = {
+            "keys": [json.loads(RSAAlgorithm.to_jwk(self.private.public_key())) | {"kid": "k1", "use": "sig"}]
+        }
+        self.fetched: list[str] = []
+        self._app = Starlette(routes=[Route("/{tenant}/discovery/v2.0/keys", self._serve)])
+
+    async def _serve(self, request: Request) -> Response:
+        self.fetched.append(request.path_params["tenant"])
+        return Response(status_code=503) if self.published is None else JSONResponse(dict(self.published))
+
+    def http_client(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self._app))
+
+    def token(self, *, tenant: str = HOME, algorithm: str = "RS256", **changes: object) -> str:
+        now = int(time.time())
+        claims: dict[str, Any] = {
+            "aud": CLIENT,
+            "iss": f"https://{AUTHORITY}/{tenant}/v2.0",
+            "tid": tenant,
+            "oid": "a-user",
+            "sub": "a-subject",
+            "scp": "access_as_user",
+            "ver": "2.0",
+            "iat": now,
+            "nbf": now,
+            "exp": now + 3600,
+        }
+        claims |= changes
+        claims = {name: value for name, value in claims.items() if value is not None}
+        key: Any = {"RS256": self.private, "HS256": "x" * 32, "none": ""}[algorithm]
+        return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": "k1"})
+
+
+@pytest.fixture(scope="module")
+def keys() -> EntraKeys:
+    return EntraKeys()
+
+
+def verifier(keys: EntraKeys, tenant: str = HOME, *allowed: str) -> EntraTokenVerifier:
+    return EntraTokenVerifier(
+        client_id=CLIENT,
+        tenant_id=tenant,
+        authority=AUTHORITY,
+        identifier_uri=f"api://{CLIENT}",
+        required_scopes=["access_as_user"],
+        allowed_tenants=allowed,
+        http_client=keys.http_client(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("tenant_setting", "allowed", "tenant"),
+    [
+        (HOME, (), HOME),
+        ("organizations", (), HOME),
+        ("organizations", (), OTHER),
+        ("organizations", (OTHER,), OTHER),
+        ("consumers", (), PERSONAL_ACCOUNTS_TENANT),
+    ],
+)
+async def test_token_of_an_admitted_tenant_is_accepted(
+    keys: EntraKeys, tenant_setting: str, allowed: tuple[str, ...], tenant: str
+) -> None:
+    verified = await verifier(keys, tenant_setting, *allowed).verify_token(keys.token(tenant=tenant))
+    assert verified is not None
+    assert verified.claims["tid"] == tenant
+    assert verified.scopes == ["access_as_user"]
+    assert keys.fetched[-1] == tenant_setting
+
+
+@pytest.mark.parametrize(
+    ("tenant_setting", "allowed", "changes"),
+    [
+        (HOME, (), {"tenant": OTHER}),
+        (HOME, (), {"tid": OTHER}),
+        (HOME, (), {"tid": None}),
+        (HOME, (), {"iss": f"https://sts.windows.net/{HOME}/"}),
+        (HOME, (), {"iss": f"https://{AUTHORITY}.evil.example/{HOME}/v2.0"}),
+        (HOME, (), {"iss": None}),
+        ("organizations", (), {"iss": f"https://{AUTHORITY}/{OTHER}/v2.0"}),
+        ("organizations", (), {"tid": OTHER}),
+        ("organizations", (), {"tid": None}),
+        ("organizations", (), {"iss": f"https://{AUTHORITY}/None/v2.0", "tid": None}),
+        ("organizations", (), {"iss": f"https://{AUTHORITY}/organizations/v2.0"}),
+        ("organizations", (), {"iss": None}),
+        ("organizations", (), {"tenant": PERSONAL_ACCOUNTS_TENANT}),
+        ("organizations", (OTHER,), {"tenant": HOME}),
+        ("consumers", (), {"tenant": HOME}),
+        (HOME, (), {"aud": "00000003-0000-0000-c000-000000000000"}),
+        (HOME, (), {"aud": None}),
+        (HOME, (), {"scp": "other_scope"}),
+        (HOME, (), {"scp": None, "roles": ["access_as_user"]}),
+        (HOME, (), {"exp": 1_700_000_000}),
+        (HOME, (), {"algorithm": "HS256"}),
+        (HOME, (), {"algorithm": "none"}),
+    ],
+    ids=str,
+)
+async def test_token_that_is_not_for_this_server_is_refused(
+    keys: EntraKeys, tenant_setting: str, allowed: tuple[str, ...], changes: dict[str, Any]
+) -> None:
+    assert await verifier(keys, tenant_setting, *allowed).verify_token(keys.token(**changes)) is None
+
+
+async def test_token_of_another_key_is_refused(keys: EntraKeys) -> None:
+    assert await verifier(keys).verify_token(EntraKeys().token()) is None
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "é", "." * 10_000])
+async def test_token_that_is_none_is_refused(keys: EntraKeys, token: str) -> None:
+    assert await verifier(keys).verify_token(token) is None
+
+
+def test_scopes_are_advertised_as_entra_wants_them(keys: EntraKeys) -> None:
+    assert verifier(keys).scopes_supported == [f"api://{CLIENT}/access_as_user"]
+
+
+async def test_check_passes_while_keys_are_published(keys: EntraKeys) -> None:
+    await verifier(keys).check()
+
+
+@pytest.mark.parametrize("published", [None, {}, {"keys": []}], ids=["503", "no list", "empty list"])
+async def test_check_without_published_keys_fails(published: dict[str, Any] | None) -> None:
+    keys = EntraKeys()
+    keys.published = published
+    with pytest.raises(SigningKeysError):
+        await verifier(keys).check()
