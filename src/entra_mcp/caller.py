@@ -1,0 +1,55 @@
+"""The person who is calling, as a dependency of tools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, cast, override
+
+from fastmcp.dependencies import Dependency
+from fastmcp.exceptions import ToolError
+from fastmcp.server.dependencies import get_access_token
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What the verified token of Entra ID says of the person it was issued to.
+
+    `object_id` together with `tenant_id` identifies the person for good; name and username may change
+    (https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference).
+    """
+
+    object_id: str
+    tenant_id: str
+    name: str | None
+    username: str | None
+    scopes: tuple[str, ...]
+    roles: tuple[str, ...]
+
+    @classmethod
+    def from_claims(cls, claims: Mapping[str, Any]) -> Self:
+        """Reads the claims of a verified access token, version 2.0."""
+        return cls(
+            object_id=str(claims["oid"]),
+            tenant_id=str(claims["tid"]),
+            name=claims.get("name"),
+            username=claims.get("preferred_username"),
+            scopes=tuple(str(claims.get("scp", "")).split()),
+            roles=tuple(claims.get("roles", ())),
+        )
+
+
+def CurrentCaller() -> Caller:  # noqa: N802 - written like FastMCP's own dependencies
+    """Declares, as a parameter's default, that a tool needs to know who is calling."""
+    return cast("Caller", _CurrentCaller())
+
+
+class _CurrentCaller(Dependency[Caller]):
+    @override
+    async def __aenter__(self) -> Caller:
+        token = get_access_token()
+        if token is None:
+            raise ToolError("This tool needs a signed-in caller.")
+        return Caller.from_claims(token.claims)

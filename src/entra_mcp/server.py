@@ -1,0 +1,48 @@
+"""The MCP server: its name, its instructions, its tools, and what lets any instance serve any request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastmcp import FastMCP
+from mcp.server.request_state import RequestStateSecurity
+from mcp.types import Icon
+
+from entra_mcp import tools
+from entra_mcp.graph import graph_lifespan
+from entra_mcp.keys import Use
+from entra_mcp.settings import AuthMode
+from entra_mcp.web.icon import ICON
+
+if TYPE_CHECKING:
+    from fastmcp.server.auth import AuthProvider
+    from key_value.aio.protocols import AsyncKeyValue
+
+    from entra_mcp.keys import KeyRing
+    from entra_mcp.settings import Settings
+
+INSTRUCTIONS = """\
+Tools that act for the person who signed in with Microsoft Entra ID: ask `whoami` who that is, and `graph_me` for their
+Microsoft 365 profile. `add` and `count_slowly` show the smallest tool and one that reports its progress.
+"""
+
+
+def create_server(settings: Settings, *, auth: AuthProvider, keys: KeyRing, session_store: AsyncKeyValue) -> FastMCP:
+    """Returns the server with all its tools.
+
+    The request-state keys and the session store are shared by all instances, and the name is fixed: a conversation that
+    spans several requests may meet another instance each time.
+    """
+    server = FastMCP(
+        name=settings.server_name,
+        instructions=INSTRUCTIONS,
+        icons=[Icon(src=ICON, mime_type="image/svg+xml", sizes=["any"])],
+        website_url=settings.base_url,
+        auth=auth,
+        lifespan=lambda _: graph_lifespan(settings.graph_base_url),
+        mask_error_details=True,
+        session_state_store=session_store,
+        request_state_security=RequestStateSecurity(keys=keys.derive(Use.REQUEST_STATE)),
+    )
+    tools.register(server, on_behalf_of=settings.auth_mode is AuthMode.PROXY)
+    return server

@@ -1,0 +1,28 @@
+"""Logging: every record goes to the root logger, which the Functions worker forwards to the host and its log store."""
+
+from __future__ import annotations
+
+import logging
+
+QUIET_LOGGERS = (
+    # At INFO these write a line for each request, with its URL; that is noise at best, and URLs can hold keys.
+    "azure.core",
+    "azure.identity",
+    "httpcore2",
+    "httpx2",
+    "mcp",
+    "msal",
+)
+
+
+def configure_logging() -> None:
+    """Quiets the libraries that log each request, and sends FastMCP's records where all others go.
+
+    FastMCP writes to the console with handlers of its own and keeps its records from the root logger, so that in Azure
+    they would never reach the log store.
+    """
+    for name in QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    fastmcp = logging.getLogger("fastmcp")
+    fastmcp.handlers.clear()
+    fastmcp.propagate = True

@@ -1,0 +1,12 @@
+"""The smallest tool."""
+
+from __future__ import annotations
+
+from fastmcp.tools import tool
+from mcp.types import ToolAnnotations
+
+
+@tool(annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))
+async def add(a: float, b: float) -> float:
+    """Add two numbers."""
+    return a + b

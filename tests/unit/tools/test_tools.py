@@ -1,0 +1,98 @@
+"""The tools over an in-memory client: results, bounds, progress and schemas."""
+
+from __future__ import annotations
+
+import pytest
+from fastmcp import Client, FastMCP
+from fastmcp.exceptions import ToolError
+
+from entra_mcp import tools
+from entra_mcp.caller import Caller
+from entra_mcp.graph import graph_lifespan
+
+
+@pytest.fixture
+def server() -> FastMCP:
+    server = FastMCP("test", lifespan=lambda _: graph_lifespan("https://graph.example"), mask_error_details=True)
+    tools.register(server, on_behalf_of=True)
+    return server
+
+
+async def test_every_tool_is_described(server: FastMCP) -> None:
+    async with Client(server) as client:
+        listed = {tool.name: tool for tool in await client.list_tools()}
+    assert set(listed) == {"add", "count_slowly", "graph_me", "whoami"}
+    for tool in listed.values():
+        assert tool.description
+        assert tool.output_schema
+        assert tool.annotations is not None
+        assert tool.annotations.read_only_hint is True
+
+
+async def test_dependencies_are_not_parameters(server: FastMCP) -> None:
+    async with Client(server) as client:
+        listed = {tool.name: tool for tool in await client.list_tools()}
+    assert listed["whoami"].input_schema.get("properties", {}) == {}
+    assert listed["graph_me"].input_schema.get("properties", {}) == {}
+    assert set(listed["count_slowly"].input_schema["properties"]) == {"to", "seconds_each"}
+
+
+async def test_tools_without_on_behalf_of_leave_graph_out() -> None:
+    server = FastMCP("test")
+    tools.register(server, on_behalf_of=False)
+    async with Client(server) as client:
+        assert "graph_me" not in {tool.name for tool in await client.list_tools()}
+
+
+async def test_add(server: FastMCP) -> None:
+    async with Client(server) as client:
+        assert (await client.call_tool("add", {"a": 2, "b": 0.5})).data == 2.5
+
+
+async def test_count_slowly_reports_every_step(server: FastMCP) -> None:
+    steps: list[tuple[float, float | None]] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        steps.append((progress, total))
+
+    async with Client(server) as client:
+        result = await client.call_tool("count_slowly", {"to": 3, "seconds_each": 0}, progress_handler=note)
+    assert result.data == 3
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("add", {"a": 1}),
+        ("add", {"a": 1, "b": "x"}),
+        ("count_slowly", {"to": 0}),
+        ("count_slowly", {"to": 101}),
+        ("count_slowly", {"seconds_each": 6}),
+        ("count_slowly", {"seconds_each": -1}),
+    ],
+    ids=str,
+)
+async def test_arguments_out_of_bounds_are_refused(server: FastMCP, tool: str, arguments: dict[str, object]) -> None:
+    async with Client(server) as client:
+        with pytest.raises(ToolError):
+            await client.call_tool(tool, arguments)
+
+
+@pytest.mark.parametrize("tool", ["whoami", "graph_me"])
+async def test_tool_that_needs_a_caller_without_one_fails(server: FastMCP, tool: str) -> None:
+    async with Client(server) as client:
+        with pytest.raises(ToolError):
+            await client.call_tool(tool)
+
+
+def test_caller_from_claims() -> None:
+    caller = Caller.from_claims(
+        {"oid": "o", "tid": "t", "name": "N", "preferred_username": "n@x", "scp": "a b", "roles": ["Admin"]}
+    )
+    assert caller == Caller(object_id="o", tenant_id="t", name="N", username="n@x", scopes=("a", "b"), roles=("Admin",))
+
+
+def test_caller_from_claims_without_the_optional_ones() -> None:
+    caller = Caller.from_claims({"oid": "o", "tid": "t"})
+    assert (caller.name, caller.username, caller.scopes, caller.roles) == (None, None, (), ())
