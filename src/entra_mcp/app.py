@@ -1,0 +1,119 @@
+"""The composition root: the only place that constructs things, in the order in which they depend on each other."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx2
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+
+from entra_mcp.auth import create_auth, create_verifier
+from entra_mcp.identity import azure_credential
+from entra_mcp.server import create_server
+from entra_mcp.settings import AuthMode, Settings
+from entra_mcp.storage.encryption import RowCipher
+from entra_mcp.storage.purge import purge
+from entra_mcp.storage.store import TableStore
+from entra_mcp.storage.table import Table
+from entra_mcp.telemetry import configure_logging
+from entra_mcp.vault import Vault
+from entra_mcp.warmup import warm_up
+from entra_mcp.web.health import Readiness, healthz
+from entra_mcp.web.home import HomePage
+from entra_mcp.web.startup import alive, startup_failed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from starlette.types import ASGIApp
+
+__all__ = ["EARLY", "purge_expired", "running_app", "startup_failed"]
+
+EARLY: Mapping[str, ASGIApp] = {"/healthz": alive}
+"""What answers by path without waiting for the start-up."""
+
+PURGE_BUDGET_SECONDS = 240.0
+"""How long one purge may run; the timer fires every hour and the next run goes on where this one stopped."""
+
+logger = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def running_app() -> AsyncGenerator[ASGIApp]:
+    """Starts the server and yields its ASGI application; leaving the context stops it.
+
+    Raises:
+        SettingsError: the environment is faulty.
+        DependencyError: Key Vault or Table Storage is out of reach, or lacks something.
+    """
+    configure_logging()
+    settings = Settings.load()
+    async with AsyncExitStack() as stack:
+        credential = await stack.enter_async_context(azure_credential(settings))
+        vault = await stack.enter_async_context(Vault(url=settings.key_vault_url, credential=credential))
+        table = await stack.enter_async_context(open_table(settings))
+        http = await stack.enter_async_context(httpx2.AsyncClient(timeout=5.0))
+
+        secrets = await vault.read(client_secret=settings.auth_mode is AuthMode.PROXY)
+        if settings.create_table:
+            await table.create()
+        store = TableStore(table=table, cipher=RowCipher(secrets.signing_keys))
+        verifier = create_verifier(settings, http_client=http)
+        server = create_server(
+            settings,
+            auth=create_auth(settings, secrets=secrets, storage=store, verifier=verifier),
+            keys=secrets.signing_keys,
+            session_store=store,
+        )
+        mcp_app = server.http_app(path="/mcp", stateless_http=True)
+        app = Starlette(
+            routes=[
+                Route("/", HomePage(server_name=settings.server_name, mcp_url=settings.mcp_url).show),
+                Route("/healthz", healthz),
+                Route(
+                    "/readyz",
+                    Readiness(
+                        {"table_storage": table.check, "key_vault": vault.check, "entra_signing_keys": verifier.check}
+                    ).answer,
+                ),
+                Mount("/", mcp_app),
+            ]
+        )
+        await warm_up(server)
+        await stack.enter_async_context(mcp_app.lifespan(mcp_app))
+        logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
+        yield app
+
+
+async def purge_expired() -> None:
+    """Deletes expired rows. A timer runs this, often on another instance than the one that serves requests."""
+    settings = Settings.load()
+    async with open_table(settings) as table:
+        summary = await purge(table, budget_seconds=PURGE_BUDGET_SECONDS)
+    logger.info(
+        "Purge: %d rows deleted, %d renewed meanwhile, %.1f s, %s.",
+        summary.deleted,
+        summary.kept,
+        summary.seconds,
+        "finished" if summary.finished else "to be continued",
+    )
+
+
+@asynccontextmanager
+async def open_table(settings: Settings) -> AsyncGenerator[Table]:
+    """Yields the table of the settings, reached with an identity or with a connection string."""
+    async with AsyncExitStack() as stack:
+        if settings.table_service_uri is not None:
+            credential = await stack.enter_async_context(
+                azure_credential(settings, client_id=settings.storage_client_id)
+            )
+            table = Table.from_identity(settings.table_service_uri, name=settings.table_name, credential=credential)
+        else:
+            connection = settings.storage_connection_string
+            if connection is None:
+                raise ValueError("settings without storage")
+            table = Table.from_connection_string(connection.get_secret_value(), name=settings.table_name)
+        yield await stack.enter_async_context(table)

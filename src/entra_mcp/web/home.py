@@ -1,0 +1,89 @@
+"""The page for a person who opens the server's address in a browser."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from html import escape
+from typing import TYPE_CHECKING
+
+from starlette.responses import HTMLResponse
+
+from entra_mcp.web.connect import connection_guides
+from entra_mcp.web.icon import ICON
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+STYLE = """\
+:root { color-scheme: light dark; --ink: light-dark(#1a1d24, #e8eaf0); --soft: light-dark(#5a6170, #a3aabb);
+  --card: light-dark(#fff, #1b1e26); --page: light-dark(#f4f5f8, #101218); --line: light-dark(#dfe2ea, #2c313d); }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
+main { max-width: 44rem; margin: 0 auto; padding: 3rem 1.25rem 4rem; }
+header { display: flex; gap: 1rem; align-items: center; }
+header img { width: 3.5rem; height: 3.5rem; }
+h1 { font-size: 1.6rem; line-height: 1.2; margin: 0; }
+h2 { font-size: 1.05rem; margin: 0; }
+p { margin: .75rem 0; }
+.soft { color: var(--soft); }
+section { background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1rem 1.25rem;
+  margin: 1rem 0; }
+section p { margin: .1rem 0 .6rem; font-size: .9rem; }
+pre { margin: 0; padding: .7rem .9rem; border-radius: .5rem; background: var(--page); border: 1px solid var(--line);
+  overflow-x: auto; font: .85rem/1.5 ui-monospace, Consolas, monospace; user-select: all; }
+"""
+
+_STYLE_HASH = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+
+HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class HomePage:
+    """Tells what this server is, its MCP address, and what to paste into each client. The same for everyone."""
+
+    def __init__(self, *, server_name: str, mcp_url: str) -> None:
+        self._html = _render(server_name=server_name, mcp_url=mcp_url)
+
+    async def show(self, _: Request) -> Response:
+        return HTMLResponse(self._html, headers=HEADERS)
+
+
+def _render(*, server_name: str, mcp_url: str) -> str:
+    name, url = escape(server_name), escape(mcp_url)
+    guides = "\n".join(
+        f'<section aria-label="{escape(guide.client)}"><h2>{escape(guide.client)}</h2>'
+        f'<p class="soft">{escape(guide.where)}</p><pre tabindex="0">{escape(guide.text)}</pre></section>'
+        for guide in connection_guides(mcp_url, server_name)
+    )
+    return f"""\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{name}</title>
+<link rel="icon" href="{ICON}">
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+<header><img src="{ICON}" alt=""><h1>{name}</h1></header>
+<p>This is a <strong>Model Context Protocol</strong> server: AI assistants connect to it and use its tools on your
+behalf. You sign in with your Microsoft account when your assistant connects for the first time.</p>
+<section aria-label="Address"><h2>MCP address</h2><p class="soft">Any client that speaks streamable HTTP can use it.</p>
+<pre tabindex="0">{url}</pre></section>
+{guides}
+</main>
+</body>
+</html>
+"""

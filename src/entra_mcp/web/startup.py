@@ -1,0 +1,54 @@
+"""What answers while the server itself cannot: before it has started, and after its start failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from entra_mcp.errors import DependencyError, SettingsError
+from entra_mcp.web.health import NO_STORE, healthz, not_ready
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+RETRY_AFTER = "5"
+
+
+async def alive(scope: Scope, receive: Receive, send: Send) -> None:
+    """Serves `/healthz` as an ASGI application of its own, whether or not the server has started."""
+    await (await healthz(Request(scope)))(scope, receive, send)
+
+
+def startup_failed(error: Exception) -> ASGIApp:
+    """Returns what answers requests after a failed start: 503, and on `/readyz` the name of what is to blame.
+
+    The details are in the log alone: a setting's name or an address would help an attacker more than a user.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/readyz":
+            response = not_ready(frozenset({_component(error)}))
+        else:
+            response = JSONResponse(
+                {
+                    "error": "temporarily_unavailable",
+                    "error_description": "The server could not start. Try again in a moment; its log tells why.",
+                },
+                status_code=503,
+                headers={**NO_STORE, "Retry-After": RETRY_AFTER},
+            )
+        await response(scope, receive, send)
+
+    return app
+
+
+def _component(error: Exception) -> str:
+    match error:
+        case DependencyError():
+            return error.component
+        case SettingsError():
+            return "settings"
+        case _:
+            return "server"
