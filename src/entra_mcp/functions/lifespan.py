@@ -1,0 +1,144 @@
+"""An ASGI application that starts once per process, before the first request if it can, and again after a failure.
+
+The Functions worker runs no ASGI lifespan. Starting on the first request without a guard enters the lifespan once per
+concurrent request; starting without a retry leaves the process dead after one slow answer of a dependency.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+logger = logging.getLogger(__name__)
+
+
+class LifespanEnded(Exception):  # noqa: N818 - it names a state of the application
+    """The application stopped by itself after it had started."""
+
+
+class LifespanClosed(Exception):  # noqa: N818 - it names a state of the application
+    """The application was stopped with `aclose()`."""
+
+
+class Lifespan:
+    """Owns one run of `running_app` at a time, and answers requests with the application it yields.
+
+    - `running_app` does all of the start-up, yields the application, and cleans up when it is left. It is entered and
+      left in one task of its own, because cancel scopes must be left in the task that entered them.
+    - `on_failure` makes the answer to requests that meet a failed start-up.
+    - `early` maps exact paths to applications that answer whether or not the start-up has ended.
+    - After a failure the next request starts a new attempt, but not before `backoff` seconds have passed; the pause
+      doubles up to `max_backoff`. Requests in between share the error of the last attempt, and all requests during an
+      attempt share that attempt: what is down is asked once, however many clients wait.
+    """
+
+    def __init__(
+        self,
+        running_app: Callable[[], AbstractAsyncContextManager[ASGIApp]],
+        *,
+        on_failure: Callable[[Exception], ASGIApp],
+        early: Mapping[str, ASGIApp] | None = None,
+        backoff: float = 0.5,
+        max_backoff: float = 8.0,
+        start_seconds: float = 60.0,
+    ) -> None:
+        self._running_app = running_app
+        self._on_failure = on_failure
+        self._early = early or {}
+        self._backoff = backoff
+        self._max_backoff = max_backoff
+        self._start_seconds = start_seconds
+        self._attempt: _Attempt | None = None
+        self._failures = 0
+        self._closed = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._early.get(scope["path"]) or await self._started_app()
+        await app(scope, receive, send)
+
+    def start(self) -> None:
+        """Begin an attempt unless one is under way or succeeded; returns at once and never raises."""
+        # No await between the check and the assignment: on one loop, that is the lock.
+        if not self._closed and self._may_try():
+            self._attempt = _Attempt(self._running_app, start_seconds=self._start_seconds, on_end=self._ended)
+
+    async def aclose(self) -> None:
+        """Leave the context manager and refuse what comes later."""
+        self._closed = True
+        if self._attempt is not None:
+            await self._attempt.aclose()
+
+    async def _started_app(self) -> ASGIApp:
+        self.start()
+        if self._attempt is None:
+            return self._on_failure(LifespanClosed())
+        outcome = await self._attempt.outcome()
+        return self._on_failure(outcome) if isinstance(outcome, Exception) else outcome
+
+    def _may_try(self) -> bool:
+        if self._attempt is None:
+            return True
+        if self._attempt.ended_at is None:
+            return False
+        pause = min(self._backoff * 2 ** (self._failures - 1), self._max_backoff)
+        return asyncio.get_running_loop().time() - self._attempt.ended_at >= pause
+
+    def _ended(self, *, had_started: bool) -> None:
+        self._failures = 1 if had_started else self._failures + 1
+
+
+class _Attempt:
+    """One run of the context manager, in one task."""
+
+    def __init__(
+        self,
+        running_app: Callable[[], AbstractAsyncContextManager[ASGIApp]],
+        *,
+        start_seconds: float,
+        on_end: Callable[..., None],
+    ) -> None:
+        self.ended_at: float | None = None
+        self._running_app = running_app
+        self._start_seconds = start_seconds
+        self._on_end = on_end
+        self._app: ASGIApp | None = None
+        self._error: Exception | None = None
+        self._decided = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._task = asyncio.create_task(self._run(), name="application lifespan")
+
+    async def outcome(self) -> ASGIApp | Exception:
+        await self._decided.wait()
+        return self._error or self._app or LifespanClosed()
+
+    async def aclose(self) -> None:
+        self._stop.set()
+        if self._app is None:
+            self._task.cancel()
+        await asyncio.wait((self._task,))
+
+    async def _run(self) -> None:
+        try:
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(self._start_seconds):
+                    self._app = await stack.enter_async_context(self._running_app())
+                self._decided.set()
+                await self._stop.wait()
+            self._error = LifespanClosed()
+        except Exception as error:
+            what = "stopped" if self._decided.is_set() else "did not start"
+            logger.error("The application %s; the next request tries again.", what, exc_info=error)  # noqa: TRY400 - the level is right, the traceback comes with it
+            self._error = LifespanEnded() if self._decided.is_set() else error
+        finally:
+            self.ended_at = asyncio.get_running_loop().time()
+            self._error = self._error or LifespanClosed()
+            self._on_end(had_started=self._app is not None)
+            self._decided.set()
