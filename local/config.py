@@ -1,0 +1,82 @@
+"""What the local environment is made of: addresses, identifiers and folders, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+TENANT_ID = "11111111-1111-4111-8111-111111111111"
+"""Directory (tenant) of the Entra stand-in."""
+
+CLIENT_ID = "22222222-2222-4222-8222-222222222222"
+"""Application (client) id of the registration that the Entra stand-in knows from the start."""
+
+IDENTITY_HEADER = "local-identity-header"
+"""Shared value of the managed identity endpoint; it keeps other sites' pages out, not other programs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """TCP ports on loopback; the storage defaults are those of `UseDevelopmentStorage=true`."""
+
+    functions: int = 7071
+    blob: int = 10000
+    queue: int = 10001
+    table: int = 10002
+    entra: int = 7443
+    sign_in: int = 7080
+    vault: int = 7444
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalConfig:
+    """One local environment; several can live side by side with other ports and another folder."""
+
+    ports: Ports = field(default_factory=Ports)
+    home: Path = REPOSITORY / ".local"
+
+    @property
+    def tls(self) -> Path:
+        return self.home / "tls"
+
+    @property
+    def ca_bundle(self) -> Path:
+        """The public certificate authorities and the local one, as `SSL_CERT_FILE` wants them."""
+        return self.tls / "bundle.pem"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def client_secret_file(self) -> Path:
+        """Holds the client secret of the registration; the Entra stand-in accepts it, the vault stand-in serves it."""
+        return self.home / "entra" / "client-secret"
+
+    @property
+    def base_url(self) -> str:
+        return f"http://localhost:{self.ports.functions}"
+
+    @property
+    def entra_authority(self) -> str:
+        """Host and port, as `ENTRA_AUTHORITY` wants it; always https."""
+        return f"127.0.0.1:{self.ports.entra}"
+
+    @property
+    def authorization_endpoint(self) -> str:
+        """The page a browser opens: plain http on loopback, so that no browser warns of a local certificate."""
+        return f"http://localhost:{self.ports.sign_in}/{TENANT_ID}/oauth2/v2.0/authorize"
+
+    @property
+    def vault_url(self) -> str:
+        return f"https://127.0.0.1:{self.ports.vault}"
+
+    @property
+    def graph_url(self) -> str:
+        return f"https://{self.entra_authority}/graph"
+
+    @property
+    def identity_endpoint(self) -> str:
+        return f"https://{self.entra_authority}/msi/token"

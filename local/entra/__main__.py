@@ -1,0 +1,90 @@
+"""Run the Entra ID stand-in: `python -m local.entra --help`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local.config import CLIENT_ID, IDENTITY_HEADER, TENANT_ID, LocalConfig
+from local.entra.app import build
+from local.entra.state import State
+from local.serve import Binding, Listener, ServeError, announce, bind, serve
+from local.tls import ensure_tls
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def _parser() -> argparse.ArgumentParser:
+    config = LocalConfig()
+    parser = argparse.ArgumentParser(
+        prog="python -m local.entra",
+        description="Stand-in for Microsoft Entra ID, its managed identity endpoint and Microsoft Graph.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--host", default="localhost", help="loopback address to listen on")
+    add("--port", type=int, default=config.ports.entra, help="https port; 0 takes a free one")
+    add("--sign-in-port", type=int, default=config.ports.sign_in, help="plain http port of the sign-in page")
+    add("--state", type=Path, default=config.home / "entra", metavar="DIR", help="folder of the database")
+    add("--tls", type=Path, default=config.tls, metavar="DIR", help="folder of the certificates")
+    add("--client-secret-file", type=Path, default=config.client_secret_file, metavar="FILE", help="secret of the app")
+    add("--redirect-uri", action="append", metavar="URI", help="redirect URI of the app, as often as needed")
+    add("--tenant-id", default=TENANT_ID, help="directory (tenant) id")
+    add("--client-id", default=CLIENT_ID, help="application (client) id")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until a signal; returns the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        secret = options.client_secret_file.read_text().strip()
+    except OSError as error:
+        parser.error(f"--client-secret-file: {error.strerror}: {options.client_secret_file}")
+    if not secret:
+        parser.error(f"--client-secret-file: {options.client_secret_file} is empty")
+    try:
+        secure = bind(port=options.port, purpose="Entra stand-in", flag="--port", host=options.host)
+        sign_in = bind(port=options.sign_in_port, purpose="sign-in page", flag="--sign-in-port", host=options.host)
+    except ServeError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    state = State(options.state / "entra.sqlite3")
+    try:
+        return _serve(options, secret=secret, state=state, secure=secure, sign_in=sign_in)
+    finally:
+        state.close()
+
+
+def _serve(options: argparse.Namespace, *, secret: str, state: State, secure: Binding, sign_in: Binding) -> int:
+    state.purge(now=time.time())
+    state.add_secret(secret, revive=False)
+    authority = f"127.0.0.1:{secure.port}"
+    apps = build(
+        authority=authority,
+        tenant_id=options.tenant_id,
+        client_id=options.client_id,
+        redirect_uris=options.redirect_uri or [f"{LocalConfig().base_url}/auth/callback"],
+        identity_header=IDENTITY_HEADER,
+        state=state,
+        clock=time.time,
+    )
+    listeners = [
+        Listener(binding=secure, app=apps.secure, tls=ensure_tls(options.tls).server),
+        Listener(binding=sign_in, app=apps.sign_in),
+    ]
+
+    def ready() -> None:
+        announce(entra=f"https://{authority}", sign_in=f"http://localhost:{sign_in.port}")
+
+    return asyncio.run(serve(listeners, ready=ready))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""The control API: what an administrator does in the portal, and faults on demand, for tests and demonstrations.
+
+Threat: it is open to every program on the machine, as the whole stand-in is, but a web page must not reach it: requests
+with an Origin header are refused, and bodies must be JSON, which a page cannot send without asking first (CORS).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from local.entra.state import Fault
+from local.entra.tokens import MIN_LIFETIME, new_session
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.requests import Request
+
+    from local.entra.accounts import Account
+    from local.entra.keys import SigningKeys
+    from local.entra.scopes import ScopeReader
+    from local.entra.state import State
+    from local.entra.tokens import TokenIssuer
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _FaultBody(_Body):
+    code: int
+    times: int = Field(default=1, ge=1)
+    status: int | None = Field(default=None, ge=400, le=599)
+    error: str | None = None
+    grant_type: str | None = None
+    retry_after: int | None = None
+
+
+class _SecretBody(_Body):
+    value: str | None = Field(default=None, min_length=1)
+    expires_in: float | None = None
+
+
+class _TokenBody(_Body):
+    account: str = "user"
+    claims: dict[str, Any] = {}
+    headers: dict[str, Any] = {}
+
+
+class Control:
+    """Routes under /_local."""
+
+    def __init__(
+        self,
+        *,
+        accounts: Mapping[str, Account],
+        scopes: ScopeReader,
+        state: State,
+        keys: SigningKeys,
+        tokens: TokenIssuer,
+        clock: Callable[[], float],
+    ) -> None:
+        self._accounts = accounts
+        self._scopes = scopes
+        self._state = state
+        self._keys = keys
+        self._tokens = tokens
+        self._clock = clock
+
+    def routes(self) -> list[Mount]:
+        def route(path: str, handler: Callable[[Request], Awaitable[Response]], method: str) -> Route:
+            async def guarded(request: Request) -> Response:
+                if "origin" in request.headers:
+                    raise HTTPException(403, "The control API is not for browsers.")
+                return await handler(request)
+
+            return Route(path, guarded, methods=[method])
+
+        routes = [
+            route("/accounts", self.list_accounts, "GET"),
+            route("/accounts/{key}/revoke", self.revoke, "POST"),
+            route("/faults", self.add_fault, "POST"),
+            route("/faults", self.clear_faults, "DELETE"),
+            route("/keys/rotate", self.rotate_key, "POST"),
+            route("/secrets", self.list_secrets, "GET"),
+            route("/secrets", self.add_secret, "POST"),
+            route("/secrets/{id}", self.remove_secret, "DELETE"),
+            route("/tokens", self.sign_token, "POST"),
+        ]
+        return [Mount("/_local", routes=routes)]
+
+    async def list_accounts(self, _request: Request) -> Response:
+        return JSONResponse([asdict(account) for account in self._accounts.values()])
+
+    async def revoke(self, request: Request) -> Response:
+        account = self._account(request.path_params["key"])
+        self._state.revoke(account.key, now=self._clock())
+        return Response(status_code=204)
+
+    async def add_fault(self, request: Request) -> Response:
+        body = await _read(request, _FaultBody)
+        self._state.add_fault(Fault(**body.model_dump(exclude={"times"})), times=body.times)
+        return Response(status_code=204)
+
+    async def clear_faults(self, _request: Request) -> Response:
+        self._state.clear_faults()
+        return Response(status_code=204)
+
+    async def rotate_key(self, _request: Request) -> Response:
+        return JSONResponse({"kid": self._keys.rotate()}, status_code=201)
+
+    async def list_secrets(self, _request: Request) -> Response:
+        return JSONResponse([asdict(secret) for secret in self._state.secrets()])
+
+    async def add_secret(self, request: Request) -> Response:
+        body = await _read(request, _SecretBody)
+        value = body.value or secrets.token_urlsafe(30)
+        expires = None if body.expires_in is None else self._clock() + body.expires_in
+        added = self._state.add_secret(value, expires=expires)
+        return JSONResponse({**(asdict(added) if added else {}), "value": value}, status_code=201)
+
+    async def remove_secret(self, request: Request) -> Response:
+        if not self._state.remove_secret(request.path_params["id"]):
+            raise HTTPException(404, "No such secret.")
+        return Response(status_code=204)
+
+    async def sign_token(self, request: Request) -> Response:
+        body = await _read(request, _TokenBody)
+        account, app = self._account(body.account), self._scopes.app
+        claims = self._tokens.user_claims(
+            account, resource=app, scopes=app.scopes, session=new_session(), lifetime=MIN_LIFETIME
+        )
+        changed = {name: value for name, value in {**claims, **body.claims}.items() if value is not None}
+        return JSONResponse({"access_token": self._keys.sign(changed, headers=body.headers)})
+
+    def _account(self, key: str) -> Account:
+        if key not in self._accounts:
+            raise HTTPException(404, f"No account {key!r}; there are {', '.join(self._accounts)}.")
+        return self._accounts[key]
+
+
+async def _read[Model: _Body](request: Request, model: type[Model]) -> Model:
+    """The JSON body; an empty one stands for all defaults."""
+    if not (content := await request.body()):
+        content = b"{}"
+    elif request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise HTTPException(415, "Send application/json.")
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        raise HTTPException(400, json.dumps(error.errors(include_url=False, include_input=False))) from error

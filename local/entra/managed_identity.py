@@ -1,0 +1,92 @@
+"""The managed identity endpoint of App Service and Functions, protocol version 2019-08-01.
+
+Threat: any page or program on the machine could ask for a token; the X-IDENTITY-HEADER value, which a web page cannot
+send across origins, keeps pages out. Source: https://learn.microsoft.com/azure/app-service/overview-managed-identity
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+import jwt
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from local.entra.errors import EntraError
+from local.entra.registration import TOKEN_EXCHANGE_AUDIENCE
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from local.entra.registration import ManagedIdentity
+    from local.entra.scopes import ScopeReader
+    from local.entra.tokens import TokenIssuer
+
+API_VERSION = "2019-08-01"
+
+
+class ManagedIdentityEndpoint:
+    """GET /msi/token?api-version=2019-08-01&resource=...&client_id=..."""
+
+    def __init__(self, *, header: str, identity: ManagedIdentity, scopes: ScopeReader, tokens: TokenIssuer) -> None:
+        self._header = header
+        self._identity = identity
+        self._scopes = scopes
+        self._tokens = tokens
+
+    def routes(self) -> list[Route]:
+        return [Route("/msi/token", self.get)]
+
+    async def get(self, request: Request) -> JSONResponse:
+        query = request.query_params
+        presented = request.headers.get("x-identity-header", "")
+        if not hmac.compare_digest(presented.encode(), self._header.encode()):
+            return _failed(401, "The X-IDENTITY-HEADER value does not match IDENTITY_HEADER.")
+        if query.get("api-version") != API_VERSION:
+            return _failed(400, f"The api-version must be {API_VERSION}.")
+        if not self._is_assigned(request):
+            message = (
+                "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId."
+            )
+            return _failed(400, message)
+        resource = query.get("resource", "")
+        if not self._is_known(resource):
+            return _failed(400, f"AADSTS500011: The resource principal named {resource} was not found.")
+        token = self._tokens.identity_token(self._identity, audience=resource)
+        expires_on = jwt.decode(token, options={"verify_signature": False})["exp"]
+        return JSONResponse(
+            {
+                "access_token": token,
+                "expires_on": str(expires_on),
+                "resource": resource,
+                "token_type": "Bearer",
+                "client_id": self._identity.client_id,
+            },
+            headers={"Cache-Control": "no-store"},
+        )
+
+    def _is_assigned(self, request: Request) -> bool:
+        """Every id that is given must be the identity's; none at all means the default one."""
+        identity = self._identity
+        expected = {
+            "client_id": identity.client_id,
+            "principal_id": identity.principal_id,
+            "object_id": identity.principal_id,
+            "mi_res_id": identity.resource_id,
+        }
+        query = request.query_params
+        return all(query.get(name, value).lower() == value.lower() for name, value in expected.items())
+
+    def _is_known(self, resource: str) -> bool:
+        if resource == TOKEN_EXCHANGE_AUDIENCE:
+            return True
+        try:
+            self._scopes.resource(resource)
+        except EntraError:
+            return False
+        return True
+
+
+def _failed(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"statusCode": status, "message": message, "correlationId": ""}, status_code=status)

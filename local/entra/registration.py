@@ -1,0 +1,46 @@
+"""The app registration and the managed identity that the stand-in knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+TOKEN_EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"  # noqa: S105 a public audience name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagedIdentity:
+    """A user-assigned identity; `principal_id` is the subject of its tokens."""
+
+    client_id: str = "55555555-5555-4555-8555-555555555555"
+    principal_id: str = "66666666-6666-4666-8666-666666666666"
+    resource_id: str = (
+        "/subscriptions/00000000-0000-0000-0000-000000000000/resourcegroups/local/providers/"
+        "Microsoft.ManagedIdentity/userAssignedIdentities/local"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FederatedCredential:
+    """Whose assertions replace a client secret: all three values must match the assertion."""
+
+    issuer: str
+    subject: str
+    audience: str = TOKEN_EXCHANGE_AUDIENCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A confidential web app that exposes an API with delegated scopes and asks for version 2 tokens."""
+
+    client_id: str
+    tenant_id: str
+    redirect_uris: tuple[str, ...]
+    federated_credentials: tuple[FederatedCredential, ...] = ()
+    name: str = "Local MCP server"
+    principal_id: str = "77777777-7777-4777-8777-777777777777"
+    scopes: frozenset[str] = frozenset({"access_as_user"})
+    admin_consented: frozenset[str] = field(default=frozenset({"User.Read"}))
+
+    @property
+    def identifier_uri(self) -> str:
+        return f"api://{self.client_id}"

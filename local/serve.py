@@ -1,0 +1,216 @@
+"""Serve ASGI apps on loopback: ports are bound before anything starts, and one signal ends every server.
+
+Threat: what stands in for Azure accepts anybody without a password, so no other machine may ever reach it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import json
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import psutil
+import uvicorn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from pathlib import Path
+    from types import FrameType
+
+    from starlette.types import ASGIApp
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+_EPHEMERAL_ATTEMPTS = 20
+
+
+class ServeError(Exception):
+    """A server cannot start; `exit_code` is what the process should end with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class NotLoopbackError(ServeError):
+    """The address to listen on can be reached from another machine."""
+
+    exit_code = 2
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host} is not a loopback address; use localhost, 127.0.0.1 or ::1.")
+        self.host = host
+
+
+class PortTakenError(ServeError):
+    """Another process listens on the port."""
+
+    exit_code = 3
+
+    def __init__(self, *, port: int, purpose: str, flag: str) -> None:
+        self.port = port
+        self.holder = holder_of(port)
+        by = f"is taken by {self.holder}" if self.holder else "is taken by another process"
+        super().__init__(f"Port {port} ({purpose}) {by}. Stop it, or choose another port with {flag}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """Listening sockets on one port; `localhost` has two where the machine has IPv6."""
+
+    host: str
+    port: int
+    sockets: tuple[socket.socket, ...]
+
+    def close(self) -> None:
+        for bound in self.sockets:
+            bound.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """An app on a binding; `tls` is a PEM file with the key and the chain, or None for plain http."""
+
+    binding: Binding
+    app: ASGIApp
+    tls: Path | None = None
+
+
+def holder_of(port: int) -> str | None:
+    """Name and pid of the process that listens on a TCP port, or None when the system does not tell."""
+    with contextlib.suppress(psutil.Error):
+        for connection in psutil.net_connections(kind="tcp"):
+            listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+            if listens and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    return None
+
+
+def bind(*, port: int, purpose: str, flag: str, host: str = "localhost") -> Binding:
+    """Listen on a loopback port (0: any free one); raises NotLoopbackError or PortTakenError."""
+    addresses = _loopback_addresses(host)
+    for _ in range(1 if port else _EPHEMERAL_ATTEMPTS):
+        try:
+            sockets = _listen(addresses, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            continue
+        return Binding(host=host, port=sockets[0].getsockname()[1], sockets=sockets)
+    raise PortTakenError(port=port, purpose=purpose, flag=flag)
+
+
+async def serve(listeners: Sequence[Listener], *, ready: Callable[[], None] | None = None, grace: int = 2) -> int:
+    """Serve until SIGINT or SIGTERM, then finish running requests for `grace` seconds; returns the exit code.
+
+    `ready` is called once, when every listener accepts requests.
+    """
+    servers = [_Server(_config(listener, grace=grace)) for listener in listeners]
+
+    def stop(_signal: int = 0, _frame: FrameType | None = None) -> None:
+        for server in servers:
+            server.should_exit = True
+
+    with _handling(signal.SIGINT, stop), _handling(signal.SIGTERM, stop):
+        async with asyncio.TaskGroup() as group:
+            for server, listener in zip(servers, listeners, strict=True):
+                group.create_task(server.serve(sockets=list(listener.binding.sockets)))
+            if await _started(servers) and ready:
+                ready()
+    return 0
+
+
+def announce(**addresses: str) -> None:
+    """Tell a supervisor on stdout, in one JSON line, that the process is ready and where it listens."""
+    sys.stdout.write(json.dumps({"ready": addresses}) + "\n")
+    sys.stdout.flush()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave signals alone: each server of a process would otherwise take them from the others."""
+        yield
+
+
+def _config(listener: Listener, *, grace: int) -> uvicorn.Config:
+    tls: dict[str, Any] = {}
+    if listener.tls:
+        tls = {"ssl_certfile": str(listener.tls), "ssl_keyfile": str(listener.tls)}
+    return uvicorn.Config(
+        listener.app,
+        lifespan="off",
+        access_log=False,
+        server_header=False,
+        log_level="warning",
+        timeout_graceful_shutdown=grace,
+        **tls,
+    )
+
+
+async def _started(servers: Sequence[uvicorn.Server]) -> bool:
+    while not all(server.started for server in servers):
+        if any(server.should_exit for server in servers):
+            return False
+        await asyncio.sleep(0.01)
+    return True
+
+
+@contextlib.contextmanager
+def _handling(number: signal.Signals, handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
+    previous = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, previous)
+
+
+def _loopback_addresses(host: str) -> tuple[str, ...]:
+    if host == "localhost":
+        # A browser may resolve localhost to either; whoever held the other one would receive its requests.
+        return ("127.0.0.1", "::1") if _has_ipv6_loopback() else ("127.0.0.1",)
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise NotLoopbackError(host)
+    return (host,)
+
+
+def _has_ipv6_loopback() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def _listen(addresses: Sequence[str], port: int) -> tuple[socket.socket, ...]:
+    opened: list[socket.socket] = []
+    try:
+        for address in addresses:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            # asyncio sets TCP_NODELAY only where the protocol is named; without it a response waits 40 ms for an ACK.
+            bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+            opened.append(bound)
+            if sys.platform == "win32":
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            else:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if bound.family == socket.AF_INET6:
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.bind((address, port))
+            bound.listen(2048)  # with SO_REUSEADDR only listen, not bind, finds out that a port is taken
+            bound.setblocking(False)
+            port = bound.getsockname()[1]
+    except OSError:
+        for bound in opened:
+            bound.close()
+        raise
+    return tuple(opened)

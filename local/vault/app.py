@@ -1,0 +1,186 @@
+"""The secrets API: https://learn.microsoft.com/rest/api/keyvault/secrets"""
+
+from __future__ import annotations
+
+import base64
+import re
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local.loopback import LoopbackHost
+from local.vault.documents import SecretSet, SecretUpdate, bundle, checked_name, deletion, item, read_body
+from local.vault.errors import VaultError, bad_parameter, secret_deleted, secret_disabled, secret_not_found
+from local.vault.state import Properties
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+    from local.vault.bearer import BearerCheck
+    from local.vault.state import SecretVersion, VaultState
+
+PAGE_SIZE = 25
+_API_VERSION = re.compile(r"7\.\d(-preview\.\d)?|20\d\d-\d\d-\d\d(-preview)?")
+
+
+class Vault:
+    """Routes of one vault; every one but /healthz needs an api-version and a token."""
+
+    def __init__(self, *, state: VaultState, bearer: BearerCheck) -> None:
+        self._state = state
+        self._bearer = bearer
+
+    def app(self) -> ASGIApp:
+        routes = [
+            Route("/healthz", _health),
+            self._route("/secrets", self.list_secrets, "GET"),
+            self._route("/secrets/{name}", self.set_secret, "PUT"),
+            self._route("/secrets/{name}", self.delete_secret, "DELETE"),
+            self._route("/secrets/{name}/versions", self.list_versions, "GET"),
+            self._route("/deletedsecrets", self.list_deleted, "GET"),
+            self._route("/deletedsecrets/{name}", self.get_deleted, "GET"),
+            self._route("/deletedsecrets/{name}", self.purge_deleted, "DELETE"),
+            self._route("/deletedsecrets/{name}/recover", self.recover_deleted, "POST"),
+        ]
+        # The SDK asks for the newest version with an empty one, which is a trailing slash.
+        for path in ("/secrets/{name}", "/secrets/{name}/", "/secrets/{name}/{version}"):
+            routes += [self._route(path, self.get_secret, "GET"), self._route(path, self.update_secret, "PATCH")]
+        return Starlette(routes=routes, middleware=[Middleware(LoopbackHost)])
+
+    async def get_secret(self, request: Request) -> Response:
+        secret = self._find(request)
+        if not secret.properties.enabled:
+            raise secret_disabled()
+        return JSONResponse(bundle(secret, base=_base(request)))
+
+    async def set_secret(self, request: Request) -> Response:
+        name = checked_name(request.path_params["name"])
+        if self._state.deleted_at(name) is not None:
+            raise secret_deleted(name)
+        body = read_body(await request.body(), SecretSet)
+        secret = self._state.set(name, body.value, body.applied_to(Properties()))
+        return JSONResponse(bundle(secret, base=_base(request)))
+
+    async def update_secret(self, request: Request) -> Response:
+        secret = self._find(request)
+        body = read_body(await request.body(), SecretUpdate)
+        updated = self._state.update(secret, body.applied_to(secret.properties))
+        return JSONResponse(item(updated, base=_base(request), versioned=True))
+
+    async def list_secrets(self, request: Request) -> Response:
+        after, limit = _page(request)
+        found = self._state.newest(after=after, limit=limit + 1)
+        return _listed(request, found, limit, lambda one: item(one, base=_base(request), versioned=False))
+
+    async def list_versions(self, request: Request) -> Response:
+        name = self._find(request).name
+        after, limit = _page(request)
+        found = self._state.versions(name, after=after, limit=limit + 1)
+        return _listed(request, found, limit, lambda one: item(one, base=_base(request), versioned=True))
+
+    async def delete_secret(self, request: Request) -> Response:
+        secret = self._find(request)
+        self._state.delete(secret.name)
+        return self._deleted_bundle(request, secret)
+
+    async def list_deleted(self, request: Request) -> Response:
+        after, limit = _page(request)
+        found = self._state.newest(after=after, limit=limit + 1, deleted=True)
+
+        def describe(one: SecretVersion) -> dict[str, Any]:
+            at = self._state.deleted_at(one.name) or 0
+            base = _base(request)
+            return {**item(one, base=base, versioned=False), **deletion(one, base=base, at=at)}
+
+        return _listed(request, found, limit, describe)
+
+    async def get_deleted(self, request: Request) -> Response:
+        return self._deleted_bundle(request, self._find(request, deleted=True))
+
+    async def recover_deleted(self, request: Request) -> Response:
+        secret = self._find(request, deleted=True)
+        self._state.recover(secret.name)
+        return JSONResponse(item(secret, base=_base(request), versioned=True))
+
+    async def purge_deleted(self, request: Request) -> Response:
+        self._state.purge(self._find(request, deleted=True).name)
+        return Response(status_code=204)
+
+    def _find(self, request: Request, *, deleted: bool = False) -> SecretVersion:
+        name = checked_name(request.path_params["name"])
+        version = request.path_params.get("version") or None
+        secret = self._state.get(name, version)
+        if secret is None or (self._state.deleted_at(name) is not None) != deleted:
+            raise secret_not_found(f"{name}/{version}" if version else name)
+        return secret
+
+    def _deleted_bundle(self, request: Request, secret: SecretVersion) -> Response:
+        base, at = _base(request), self._state.deleted_at(secret.name) or 0
+        described = item(secret, base=base, versioned=True)
+        return JSONResponse({**described, **deletion(secret, base=base, at=at)})
+
+    def _route(self, path: str, handler: Callable[[Request], Awaitable[Response]], method: str) -> Route:
+        async def guarded(request: Request) -> Response:
+            try:
+                # The token comes first: Key Vault tells a stranger nothing but where to get one.
+                await self._bearer.check(request.headers.get("authorization", ""))
+                _check_api_version(request)
+                response = await handler(request)
+            except VaultError as error:
+                headers = {"WWW-Authenticate": self._bearer.challenge} if error.status == 401 else None
+                response = JSONResponse(error.document(), status_code=error.status, headers=headers)
+            response.headers["Cache-Control"] = "no-cache"
+            response.headers["x-ms-request-id"] = str(uuid.uuid4())
+            response.headers["x-ms-keyvault-service-version"] = "local"
+            return response
+
+        return Route(path, guarded, methods=[method])
+
+
+async def _health(_request: Request) -> JSONResponse:
+    return JSONResponse({"status": "ok"})
+
+
+def _base(request: Request) -> str:
+    return str(request.base_url).rstrip("/")
+
+
+def _check_api_version(request: Request) -> None:
+    version = request.query_params.get("api-version")
+    if not version:
+        raise bad_parameter("api-version must be specified")
+    if not _API_VERSION.fullmatch(version):
+        raise bad_parameter(f"The specified version ({version}) is not recognized. Use 7.0 to 7.6 or a later date.")
+
+
+def _page(request: Request) -> tuple[int, int]:
+    """Where the page starts and how many members it may have."""
+    token, size = request.query_params.get("$skiptoken", ""), request.query_params.get("maxresults", str(PAGE_SIZE))
+    if not size.isdecimal() or not 1 <= int(size) <= PAGE_SIZE:
+        raise bad_parameter(f"maxresults must be between 1 and {PAGE_SIZE}.")
+    try:
+        after = int(base64.urlsafe_b64decode(token).decode() or "0")
+    except ValueError as error:
+        raise bad_parameter("The $skiptoken is not valid.") from error
+    return after, int(size)
+
+
+def _listed(
+    request: Request,
+    found: Sequence[SecretVersion],
+    limit: int,
+    describe: Callable[[SecretVersion], dict[str, Any]],
+) -> Response:
+    """A page of a list; one more than fits was asked for, to know whether another page follows."""
+    page, following = found[:limit], None
+    if len(found) > limit:
+        token = base64.urlsafe_b64encode(str(page[-1].sequence).encode()).decode()
+        following = str(request.url.include_query_params(**{"$skiptoken": token, "maxresults": limit}))
+    return JSONResponse({"value": [describe(secret) for secret in page], "nextLink": following})

@@ -1,0 +1,104 @@
+"""JSON in and out: secret bundles, list items, and the bodies that set and update."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from local.vault.errors import bad_parameter
+from local.vault.state import Properties
+
+if TYPE_CHECKING:
+    from local.vault.state import SecretVersion
+
+RETENTION_DAYS = 90
+_NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
+
+
+class _Attributes(BaseModel):
+    enabled: bool | None = None
+    nbf: int | None = None
+    exp: int | None = None
+
+
+class SecretUpdate(BaseModel):
+    """The body of PATCH: what is absent stays as it was."""
+
+    content_type: str | None = Field(default=None, alias="contentType")
+    tags: dict[str, str] | None = None
+    attributes: _Attributes = _Attributes()
+
+    def applied_to(self, old: Properties) -> Properties:
+        new = self.attributes
+        return Properties(
+            content_type=old.content_type if self.content_type is None else self.content_type,
+            tags=old.tags if self.tags is None else self.tags,
+            enabled=old.enabled if new.enabled is None else new.enabled,
+            nbf=old.nbf if new.nbf is None else new.nbf,
+            exp=old.exp if new.exp is None else new.exp,
+        )
+
+
+class SecretSet(SecretUpdate):
+    """The body of PUT."""
+
+    value: str = Field(max_length=25_600)
+
+
+def read_body[Model: BaseModel](content: bytes, model: type[Model]) -> Model:
+    """A checked body; the message of a bad one names members, never their values."""
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        places = ", ".join(".".join(map(str, fault["loc"])) or "body" for fault in error.errors())
+        raise bad_parameter(f"The request body is not valid: {places}.") from None
+
+
+def checked_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise bad_parameter(
+            f"The request URI contains an invalid name: {name}. A name has 1 to 127 letters, digits and dashes."
+        )
+    return name
+
+
+def bundle(secret: SecretVersion, *, base: str) -> dict[str, Any]:
+    """A secret with its value; `base` is the vault's URL."""
+    return {"value": secret.value, **_described(secret, identifier=f"{base}/secrets/{secret.name}/{secret.version}")}
+
+
+def item(secret: SecretVersion, *, base: str, versioned: bool) -> dict[str, Any]:
+    """A member of a list: no value, and no version in the id of a list of secrets."""
+    identifier = f"{base}/secrets/{secret.name}"
+    return _described(secret, identifier=f"{identifier}/{secret.version}" if versioned else identifier)
+
+
+def deletion(secret: SecretVersion, *, base: str, at: int) -> dict[str, Any]:
+    """What a deleted secret has in addition."""
+    return {
+        "recoveryId": f"{base}/deletedsecrets/{secret.name}",
+        "deletedDate": at,
+        "scheduledPurgeDate": at + RETENTION_DAYS * 86_400,
+    }
+
+
+def _described(secret: SecretVersion, *, identifier: str) -> dict[str, Any]:
+    properties = secret.properties
+    attributes: dict[str, Any] = {
+        "enabled": properties.enabled,
+        "nbf": properties.nbf,
+        "exp": properties.exp,
+        "created": secret.created,
+        "updated": secret.updated,
+        "recoveryLevel": "Recoverable+Purgeable",
+        "recoverableDays": RETENTION_DAYS,
+    }
+    document: dict[str, Any] = {
+        "contentType": properties.content_type,
+        "id": identifier,
+        "attributes": {name: value for name, value in attributes.items() if value is not None},
+        "tags": properties.tags,
+    }
+    return {name: value for name, value in document.items() if value is not None}

@@ -1,0 +1,45 @@
+"""Key Vault's errors and their JSON shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class VaultError(Exception):
+    """An answer other than success; `inner` is the code that tells apart what shares a status."""
+
+    def __init__(self, status: int, code: str, message: str, *, inner: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.inner = inner
+
+    def document(self) -> dict[str, Any]:
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.inner:
+            error["innererror"] = {"code": self.inner}
+        return {"error": error}
+
+
+def secret_not_found(name: str) -> VaultError:
+    message = (
+        f"A secret with (name/id) {name} was not found in this key vault. If you recently deleted this secret you may "
+        "be able to recover it using the correct recovery command. For help resolving this issue, please see "
+        "https://go.microsoft.com/fwlink/?linkid=2125182"
+    )
+    return VaultError(404, "SecretNotFound", message)
+
+
+def secret_disabled(operation: str = "get") -> VaultError:
+    message = f"Operation {operation} is not allowed on a disabled secret."
+    return VaultError(403, "Forbidden", message, inner="SecretDisabled")
+
+
+def secret_deleted(name: str) -> VaultError:
+    message = f"Secret {name} is currently in a deleted but recoverable state, and its name cannot be reused."
+    return VaultError(409, "Conflict", message, inner="ObjectIsDeletedButRecoverable")
+
+
+def bad_parameter(message: str) -> VaultError:
+    return VaultError(400, "BadParameter", message)

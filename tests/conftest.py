@@ -1,0 +1,74 @@
+"""The parts that tests of several folders share: one Azurite and one pair of stand-ins for each test worker."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.tls import ensure_tls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.azurite import Azurite
+    from tests.support.standins import StandIns
+
+CERTIFICATES = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Trusts a local certificate authority in this process.
+
+    aiohttp reads the certificates when it is imported, so the variable has to be there before any test module is.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="entra-mcp-tls-")
+    config.stash[CERTIFICATES] = folder
+    bundle = str(ensure_tls(Path(folder.name)).bundle)
+    os.environ["SSL_CERT_FILE"] = os.environ["REQUESTS_CA_BUNDLE"] = bundle
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[CERTIFICATES].cleanup()
+
+
+@pytest.fixture(scope="session")
+def certificates(pytestconfig: pytest.Config) -> Path:
+    """Folder of the certificates that this process trusts."""
+    return Path(pytestconfig.stash[CERTIFICATES].name)
+
+
+@pytest.fixture(scope="session")
+def azurite_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """An Azurite that runs as long as the worker's tests do. Tests that stop it take their own."""
+    from tests.support.azurite import running_azurite
+
+    with running_azurite(tmp_path_factory.mktemp("azurite") / "data") as azurite:
+        yield azurite
+
+
+@pytest.fixture(scope="session")
+def azurite(azurite_process: Azurite) -> str:
+    """Connection string of the worker's Azurite."""
+    return azurite_process.connection_string
+
+
+@pytest.fixture(scope="session")
+def standins(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[StandIns]:
+    """Stand-ins for Entra ID and Key Vault. Tests that stop them, or change what they know, take their own."""
+    from tests.support.standins import StandIns
+
+    with StandIns(folder=tmp_path_factory.mktemp("standins"), tls=certificates) as standins:
+        yield standins
+
+
+@pytest.fixture
+def own_standins(tmp_path: Path, certificates: Path) -> Iterator[StandIns]:
+    """Stand-ins for one test, which may stop them or change what they know."""
+    from tests.support.standins import StandIns
+
+    with StandIns(folder=tmp_path / "standins", tls=certificates) as standins:
+        yield standins

@@ -1,0 +1,163 @@
+"""What survives a crash of the Entra stand-in, and how the processes start and end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.config import REPOSITORY
+from tests.support.standins import REDIRECT_URI, StandIns
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx2
+
+
+def _token(standins: StandIns, **form: str) -> httpx2.Response:
+    credentials = {"client_id": standins.client_id, "client_secret": standins.client_secret}
+    with standins.http() as http:
+        return http.post(standins.token_endpoint, data={**credentials, **form})
+
+
+def _redeem(standins: StandIns, callback: dict[str, str]) -> httpx2.Response:
+    return _token(
+        standins,
+        grant_type="authorization_code",
+        code=callback["code"],
+        code_verifier=callback["code_verifier"],
+        redirect_uri=REDIRECT_URI,
+        scope=f"{standins.api_scope} offline_access",
+    )
+
+
+def test_sign_in_survives_a_crash_between_any_two_steps(own_standins: StandIns) -> None:
+    entra = own_standins.entra
+    issuer = own_standins.issuer
+    callback = own_standins.sign_in()
+    entra.restart()
+    assert own_standins.issuer == issuer
+    tokens = _redeem(own_standins, callback).raise_for_status().json()
+    entra.restart()
+    refreshed = _token(own_standins, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
+    entra.restart()
+    graph = _token(
+        own_standins,
+        grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer",
+        requested_token_use="on_behalf_of",
+        assertion=refreshed.raise_for_status().json()["access_token"],
+        scope="https://graph.microsoft.com/User.Read",
+    )
+    entra.restart()
+    headers = {"Authorization": f"Bearer {graph.raise_for_status().json()['access_token']}"}
+    with own_standins.http() as http:
+        assert http.get("/graph/v1.0/me", headers=headers).json()["displayName"] == "Local User"
+
+
+def test_code_stays_redeemed_after_a_crash(own_standins: StandIns) -> None:
+    callback = own_standins.sign_in()
+    _redeem(own_standins, callback).raise_for_status()
+    own_standins.entra.restart()
+    assert _redeem(own_standins, callback).json()["error_codes"] == [54005]
+
+
+def test_faults_and_revocations_survive_a_crash(own_standins: StandIns) -> None:
+    tokens = _redeem(own_standins, own_standins.sign_in()).raise_for_status().json()
+    own_standins.control("POST", "/accounts/user/revoke")
+    own_standins.control("POST", "/faults", {"code": 90033})
+    own_standins.entra.restart()
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    assert [_token(own_standins, **form).json()["error_codes"] for _ in range(2)] == [[90033], [50173]]
+
+
+def test_stored_state_has_no_code_token_or_secret_in_clear(own_standins: StandIns) -> None:
+    callback = own_standins.sign_in()
+    tokens = _redeem(own_standins, callback).raise_for_status().json()
+    path = own_standins.folder / "entra" / "entra.sqlite3"
+    with sqlite3.connect(path) as database:
+        dump = "\n".join(database.iterdump())
+    database.close()
+    for value in (callback["code"], tokens["refresh_token"], tokens["access_token"], own_standins.client_secret):
+        assert value not in dump
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_both_processes_end_cleanly_on_sigterm(own_standins: StandIns) -> None:
+    assert own_standins.vault.stop() == 0
+    assert own_standins.entra.stop() == 0
+    assert (own_standins.folder / "entra.log").read_text() == ""
+    assert (own_standins.folder / "vault.log").read_text() == ""
+
+
+def _command(module: str, folder: Path, *options: str) -> list[str]:
+    secret = folder / "secret"
+    secret.write_text("a secret")
+    folders = ("--state", str(folder / "state"), "--tls", str(folder / "tls"), "--client-secret-file", str(secret))
+    return [sys.executable, "-m", module, *folders, *options]
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_process_ends_cleanly_on_sigint_with_an_idle_connection(tmp_path: Path) -> None:
+    command = _command("local.entra", tmp_path, "--port", "0", "--sign-in-port", "0")
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        port = int(process.stdout.readline().rpartition(":")[2].strip(' "}\n'))
+        with socket.create_connection(("127.0.0.1", port)):
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=10)
+    assert (process.returncode, output, errors) == (0, "", "")
+
+
+@pytest.mark.parametrize("module", ["local.entra", "local.vault"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::"])  # noqa: S104 the hosts to refuse
+def test_address_beyond_loopback_is_refused(tmp_path: Path, module: str, host: str) -> None:
+    result = _run(_command(module, tmp_path, "--host", host, "--port", "0"))
+    assert result.returncode == 2
+    assert f"{host} is not a loopback address" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("module", ["local.entra", "local.vault"])
+def test_taken_port_is_named_with_holder_and_flag(tmp_path: Path, module: str) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        result = _run(_command(module, tmp_path, "--port", str(port)))
+    assert result.returncode == 3
+    assert result.stderr.count("\n") == 1
+    assert f"Port {port} (" in result.stderr
+    assert "(pid " in result.stderr
+    assert "--port" in result.stderr
+
+
+@pytest.mark.parametrize("module", ["local.entra", "local.vault"])
+@pytest.mark.parametrize("content", [None, "", " \n"])
+def test_missing_secret_file_is_bad_usage(tmp_path: Path, module: str, content: str | None) -> None:
+    command = _command(module, tmp_path, "--port", "0")
+    (tmp_path / "secret").unlink()
+    if content is not None:
+        (tmp_path / "secret").write_text(content)
+    result = _run(command)
+    assert result.returncode == 2
+    assert "--client-secret-file" in result.stderr
+
+
+@pytest.mark.parametrize("module", ["local.entra", "local.vault"])
+def test_help_describes_every_option(module: str) -> None:
+    result = _run([sys.executable, "-m", module, "--help"])
+    assert result.returncode == 0
+    for flag in ("--port", "--state", "--tls", "--client-secret-file", "--tenant-id"):
+        assert flag in result.stdout

@@ -1,0 +1,296 @@
+"""The Key Vault stand-in, through Microsoft's client where it can say it, and over plain HTTP where it cannot."""
+
+from __future__ import annotations
+
+import base64
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from azure.core.exceptions import (
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+)
+from azure.identity.aio import ManagedIdentityCredential
+from azure.keyvault.secrets.aio import SecretClient
+
+from local.config import IDENTITY_HEADER
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import httpx2
+
+    from tests.support.standins import StandIns
+
+API = {"api-version": "7.4"}
+
+
+@pytest.fixture
+async def client(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SecretClient]:
+    async for one in _client(standins, monkeypatch):
+        yield one
+
+
+async def _client(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SecretClient]:
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+        monkeypatch.setenv(name, standins.environment()[name])
+    bundle = str(standins.bundle)
+    async with (
+        ManagedIdentityCredential(connection_verify=bundle) as credential,
+        SecretClient(
+            standins.vault_url,
+            credential,
+            verify_challenge_resource=False,
+            connection_verify=bundle,
+            retry_total=0,
+        ) as secret_client,
+    ):
+        yield secret_client
+
+
+@pytest.fixture
+def bearer(standins: StandIns, http: httpx2.Client) -> dict[str, str]:
+    answer = http.get(
+        "/msi/token",
+        params={"api-version": "2019-08-01", "resource": "https://vault.azure.net"},
+        headers={"X-IDENTITY-HEADER": IDENTITY_HEADER},
+    )
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+async def test_vault_starts_with_both_secrets(standins: StandIns, client: SecretClient) -> None:
+    key = await client.get_secret("jwt-signing-key")
+    assert len(base64.b64decode(key.value or "", validate=True)) == 32
+    assert (await client.get_secret("entra-client-secret")).value == standins.client_secret
+    assert key.properties.enabled
+    assert key.properties.recovery_level == "Recoverable+Purgeable"
+    assert key.id == f"{standins.vault_url}/secrets/jwt-signing-key/{key.properties.version}"
+
+
+async def test_new_version_becomes_the_newest_and_old_one_stays(client: SecretClient) -> None:
+    first = await client.set_secret("rotated", "one", tags={"round": "1"}, content_type="text/plain")
+    second = await client.set_secret("rotated", "two")
+    assert (await client.get_secret("rotated")).value == "two"
+    old = await client.get_secret("rotated", first.properties.version)
+    assert (old.value, old.properties.tags, old.properties.content_type) == ("one", {"round": "1"}, "text/plain")
+    versions = [one.version async for one in client.list_properties_of_secret_versions("rotated")]
+    assert versions == [first.properties.version, second.properties.version]
+
+
+async def test_names_ignore_case(client: SecretClient) -> None:
+    await client.set_secret("Mixed-Case", "one")
+    await client.set_secret("mixed-case", "two")
+    assert (await client.get_secret("MIXED-CASE")).value == "two"
+
+
+async def test_properties_are_updated_one_by_one(client: SecretClient) -> None:
+    expires = datetime(2040, 1, 1, tzinfo=UTC)
+    version = (await client.set_secret("updated", "value", tags={"a": "1"})).properties.version
+    await client.update_secret_properties("updated", version, expires_on=expires)
+    await client.update_secret_properties("updated", tags={"b": "2"}, content_type="x")
+    properties = (await client.get_secret("updated")).properties
+    assert (properties.expires_on, properties.tags, properties.content_type) == (expires, {"b": "2"}, "x")
+    assert properties.version == version
+    assert properties.created_on
+    assert properties.updated_on
+    assert properties.updated_on >= properties.created_on
+
+
+async def test_expired_secret_is_still_readable(client: SecretClient) -> None:
+    await client.set_secret("expired", "value", expires_on=datetime(2000, 1, 1, tzinfo=UTC))
+    assert (await client.get_secret("expired")).value == "value"
+
+
+async def test_disabled_version_is_forbidden_and_listed(client: SecretClient) -> None:
+    version = (await client.set_secret("disabled", "one")).properties.version
+    await client.update_secret_properties("disabled", version, enabled=False)
+    for asked in (None, version):
+        with pytest.raises(HttpResponseError) as caught:
+            await client.get_secret("disabled", asked)
+        assert caught.value.status_code == 403
+        assert caught.value.error
+        assert caught.value.error.innererror == {"code": "SecretDisabled"}
+    assert [one.enabled async for one in client.list_properties_of_secret_versions("disabled")] == [False]
+    await client.update_secret_properties("disabled", version, enabled=True)
+    assert (await client.get_secret("disabled")).value == "one"
+
+
+@pytest.mark.parametrize(("name", "version"), [("absent", None), ("jwt-signing-key", "0" * 32)])
+async def test_absent_secret_is_not_found(client: SecretClient, name: str, version: str | None) -> None:
+    with pytest.raises(ResourceNotFoundError) as caught:
+        await client.get_secret(name, version)
+    assert caught.value.error
+    assert caught.value.error.code == "SecretNotFound"
+
+
+async def test_lists_are_paged(client: SecretClient) -> None:
+    for number in range(27):
+        await client.set_secret("paged", str(number))
+    versions = [one async for one in client.list_properties_of_secret_versions("paged")]
+    assert len({one.version for one in versions}) == 27
+    pages = client.list_properties_of_secrets(max_page_size=2).by_page()
+    names = [[one.name async for one in page] async for page in pages]
+    assert all(len(page) <= 2 for page in names)
+    flat = [name for page in names for name in page]
+    assert len(flat) == len(set(flat))
+    assert {"paged", "jwt-signing-key", "entra-client-secret"} <= set(flat)
+
+
+async def test_deleted_secret_is_recovered_or_purged(client: SecretClient) -> None:
+    await client.set_secret("doomed", "value")
+    poller = await client.delete_secret("doomed")
+    assert poller.recovery_id
+    assert poller.scheduled_purge_date
+    with pytest.raises(ResourceNotFoundError):
+        await client.get_secret("doomed")
+    with pytest.raises(ResourceExistsError):
+        await client.set_secret("doomed", "again")
+    assert "doomed" in [one.name async for one in client.list_deleted_secrets()]
+    await client.recover_deleted_secret("doomed")
+    assert (await client.get_secret("doomed")).value == "value"
+    await client.delete_secret("doomed")
+    await client.purge_deleted_secret("doomed")
+    with pytest.raises(ResourceNotFoundError):
+        await client.get_deleted_secret("doomed")
+    await client.set_secret("doomed", "reborn")
+    assert (await client.get_secret("doomed")).value == "reborn"
+
+
+def test_request_without_token_is_challenged(standins: StandIns, http: httpx2.Client) -> None:
+    answer = http.get(f"{standins.vault_url}/secrets/jwt-signing-key/", params=API)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == (
+        f'Bearer authorization="{standins.entra_url}/{standins.tenant_id}", resource="https://vault.azure.net"'
+    )
+    assert answer.json()["error"]["code"] == "Unauthorized"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "https://graph.microsoft.com"},
+        {"aud": "22222222-2222-4222-8222-222222222222"},
+        {"iss": "https://sts.windows.net/33333333-3333-4333-8333-333333333333/"},
+        {"exp": 1},
+        {"exp": None},
+        {"nbf": 4_000_000_000},
+    ],
+)
+def test_token_with_wrong_claims_is_refused(standins: StandIns, http: httpx2.Client, claims: dict[str, Any]) -> None:
+    token = standins.token("user", **{"aud": "https://vault.azure.net", **claims})
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = http.get(f"{standins.vault_url}/secrets/jwt-signing-key", params=API, headers=headers)
+    assert answer.status_code == 401
+    assert "value" not in answer.json()
+    assert answer.headers["www-authenticate"].startswith("Bearer authorization=")
+
+
+@pytest.mark.parametrize("authorization", ["Bearer", "Basic abc", "Bearer abc", "Bearer a.b.c"])
+def test_malformed_authorization_is_refused(standins: StandIns, http: httpx2.Client, authorization: str) -> None:
+    headers = {"Authorization": authorization}
+    assert http.get(f"{standins.vault_url}/secrets", params=API, headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("version", ["7.0", "7.6", "7.6-preview.2", "2025-07-01", "2026-04-01"])
+def test_known_api_version_is_served(
+    standins: StandIns, http: httpx2.Client, bearer: dict[str, str], version: str
+) -> None:
+    answer = http.get(f"{standins.vault_url}/secrets", params={"api-version": version}, headers=bearer)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "body"),
+    [
+        ("GET", "/secrets", {}, None),
+        ("GET", "/secrets", {"api-version": "1"}, None),
+        ("GET", "/secrets", {**API, "maxresults": "0"}, None),
+        ("GET", "/secrets", {**API, "maxresults": "26"}, None),
+        ("GET", "/secrets", {**API, "maxresults": "x"}, None),
+        ("GET", "/secrets", {**API, "$skiptoken": "x"}, None),
+        ("GET", "/secrets", {**API, "$skiptoken": "eHl6"}, None),
+        ("GET", "/secrets/under_score", API, None),
+        ("PUT", f"/secrets/{'n' * 128}", API, {"value": "x"}),
+        ("PUT", "/secrets/body", API, {}),
+        ("PUT", "/secrets/body", API, {"value": 1}),
+        ("PUT", "/secrets/body", API, {"value": "x" * 25_601}),
+        ("PUT", "/secrets/body", API, {"value": "x", "attributes": {"enabled": "perhaps"}}),
+        ("PATCH", "/secrets/jwt-signing-key", API, {"tags": ["a"]}),
+    ],
+)
+def test_faulty_request_is_a_bad_parameter(
+    standins: StandIns,
+    http: httpx2.Client,
+    bearer: dict[str, str],
+    method: str,
+    path: str,
+    query: dict[str, str],
+    body: dict[str, Any] | None,
+) -> None:
+    answer = http.request(method, f"{standins.vault_url}{path}", params=query, headers=bearer, json=body)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["code"] == "BadParameter"
+
+
+def test_error_never_repeats_a_secret_value(standins: StandIns, http: httpx2.Client, bearer: dict[str, str]) -> None:
+    body = {"value": ["hunter2"], "tags": {"a": 1}}
+    answer = http.put(f"{standins.vault_url}/secrets/body", params=API, headers=bearer, json=body)
+    assert answer.status_code == 400
+    assert "hunter2" not in answer.text
+
+
+async def test_secrets_survive_a_crash_and_are_seeded_once(
+    own_standins: StandIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async for client in _client(own_standins, monkeypatch):
+        key = (await client.get_secret("jwt-signing-key")).value
+        await client.set_secret("entra-client-secret", "rotated")
+        own_standins.secret_file.write_text("another secret")
+        own_standins.vault.restart()
+        assert (await client.get_secret("jwt-signing-key")).value == key
+        assert (await client.get_secret("entra-client-secret")).value == "rotated"
+        await client.delete_secret("jwt-signing-key")
+        await client.purge_deleted_secret("jwt-signing-key")
+        own_standins.vault.restart()
+        with pytest.raises(ResourceNotFoundError):
+            await client.get_secret("jwt-signing-key")
+
+
+async def test_stopped_vault_is_unavailable_and_comes_back(
+    own_standins: StandIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async for client in _client(own_standins, monkeypatch):
+        key = (await client.get_secret("jwt-signing-key")).value
+        own_standins.vault.kill()
+        with pytest.raises(ServiceRequestError):
+            await client.get_secret("jwt-signing-key")
+        own_standins.vault.start()
+        assert (await client.get_secret("jwt-signing-key")).value == key
+
+
+def test_directory_outage_is_503_and_not_401(own_standins: StandIns) -> None:
+    headers = {"Authorization": f"Bearer {own_standins.token('user', aud='https://vault.azure.net')}"}
+    own_standins.entra.kill()
+    with own_standins.http() as http:
+        started = time.monotonic()
+        answer = http.get(f"{own_standins.vault_url}/secrets", params=API, headers=headers)
+        assert answer.status_code == 503
+        assert time.monotonic() - started < 6
+        own_standins.entra.start()
+        token = own_standins.token(
+            "user", aud="https://vault.azure.net", iss=f"https://sts.windows.net/{own_standins.tenant_id}/"
+        )
+        headers = {"Authorization": f"Bearer {token}"}
+        assert http.get(f"{own_standins.vault_url}/secrets", params=API, headers=headers).status_code == 200
+
+
+async def test_vault_follows_a_rotated_signing_key(own_standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
+    async for client in _client(own_standins, monkeypatch):
+        await client.get_secret("jwt-signing-key")
+    own_standins.control("POST", "/keys/rotate")
+    async for client in _client(own_standins, monkeypatch):
+        assert (await client.get_secret("jwt-signing-key")).value

@@ -1,0 +1,339 @@
+"""Run the Entra ID and Key Vault stand-ins as processes of their own, on free ports and in a folder of their own.
+
+    with StandIns(folder=tmp_path, redirect_uris=["http://localhost:7071/auth/callback"]) as standins:
+        standins.environment()          # settings for an app or a child process
+        standins.entra.kill(); standins.entra.start()     # same address, same state
+
+`start`, `stop` and `kill` block for at most a few hundred milliseconds; `async with` runs them in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import secrets
+import ssl
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from html.parser import HTMLParser
+from typing import IO, TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+
+import httpx2
+
+from local.config import CLIENT_ID, IDENTITY_HEADER, REPOSITORY, TENANT_ID
+from local.tls import ensure_tls
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+READY_SECONDS = 30
+STOP_SECONDS = 10
+REDIRECT_URI = "http://localhost:7071/auth/callback"
+
+
+class ProcessFailedError(Exception):
+    """A stand-in ended, or said nothing, before it was ready; carries what it wrote to stderr."""
+
+
+class StandIn:
+    """One `python -m <module>` that keeps its ports and its state over restarts."""
+
+    def __init__(self, module: str, *, log: Path, options: Sequence[str], ports: Sequence[str]) -> None:
+        self._module = module
+        self._log = log
+        self._options = options
+        self._ports = dict.fromkeys(ports, 0)
+        self._process: subprocess.Popen[str] | None = None
+        self.addresses: dict[str, str] = {}
+
+    def start(self) -> Self:
+        """Start, or start again on the same ports, and wait until it accepts requests."""
+        ports = [word for flag, port in self._ports.items() for word in (flag, str(port))]
+        with self._log.open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", self._module, *self._options, *ports],
+                cwd=REPOSITORY,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            )
+        self._process = process
+        if process.stdout is None or not (line := _first_line(process.stdout)):
+            self.kill()
+            raise ProcessFailedError(f"{self._module} did not start:\n{self._log.read_text()}")
+        self.addresses = json.loads(line)["ready"]
+        # The addresses come in the order of the port options, so each option gets its own port again.
+        found = [urlsplit(address).port or 0 for address in self.addresses.values()]
+        self._ports = dict(zip(self._ports, found, strict=True))
+        return self
+
+    def stop(self) -> int:
+        """End it with SIGTERM; returns the exit code."""
+        return self._end(force=False)
+
+    def kill(self) -> int:
+        """End it with SIGKILL, as a crash would."""
+        return self._end(force=True)
+
+    def restart(self) -> None:
+        """Kill it and start it again on the same ports."""
+        self.kill()
+        self.start()
+
+    def _end(self, *, force: bool) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        if force:
+            process.kill()
+        else:
+            process.terminate()
+        try:
+            return process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+        finally:
+            if process.stdout:
+                process.stdout.close()
+
+
+@dataclass(kw_only=True)
+class StandIns:
+    """Both stand-ins; use as a context manager, or with `async with`."""
+
+    folder: Path
+    redirect_uris: Sequence[str] = (REDIRECT_URI,)
+    client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(30))
+    tenant_id: str = TENANT_ID
+    client_id: str = CLIENT_ID
+    tls: Path | None = None
+    """Folder of the certificates; one of its own unless given."""
+    entra: StandIn = field(init=False)
+    vault: StandIn = field(init=False)
+
+    def start(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.secret_file.write_text(self.client_secret)
+        common = ("--tls", str(self.tls_folder), "--client-secret-file", str(self.secret_file))
+        redirects = [word for uri in self.redirect_uris for word in ("--redirect-uri", uri)]
+        self.entra = StandIn(
+            "local.entra",
+            log=self.folder / "entra.log",
+            options=[*common, "--state", str(self.folder / "entra"), *redirects],
+            ports=("--port", "--sign-in-port"),
+        ).start()
+        self.vault = StandIn(
+            "local.vault",
+            log=self.folder / "vault.log",
+            options=[*common, "--state", str(self.folder / "vault"), "--authority", self.authority],
+            ports=("--port",),
+        )
+        try:
+            self.vault.start()
+        except ProcessFailedError:
+            self.entra.kill()
+            raise
+        return self
+
+    def stop(self) -> None:
+        self.vault.stop()
+        self.entra.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.stop)
+
+    @property
+    def secret_file(self) -> Path:
+        return self.folder / "client-secret"
+
+    @cached_property
+    def bundle(self) -> Path:
+        """Certificate bundle, for `verify=` and the like."""
+        return ensure_tls(self.tls_folder).bundle
+
+    @property
+    def tls_folder(self) -> Path:
+        return self.tls or self.folder / "tls"
+
+    @property
+    def entra_url(self) -> str:
+        return self.entra.addresses["entra"]
+
+    @property
+    def authority(self) -> str:
+        """Host and port of the Entra stand-in, as `ENTRA_AUTHORITY` wants it."""
+        return self.entra_url.removeprefix("https://")
+
+    @property
+    def issuer(self) -> str:
+        return f"{self.entra_url}/{self.tenant_id}/v2.0"
+
+    @property
+    def sign_in_url(self) -> str:
+        """Plain http address of the pages a browser opens."""
+        return self.entra.addresses["sign_in"]
+
+    @property
+    def authorization_endpoint(self) -> str:
+        return f"{self.sign_in_url}/{self.tenant_id}/oauth2/v2.0/authorize"
+
+    @property
+    def token_endpoint(self) -> str:
+        return f"{self.entra_url}/{self.tenant_id}/oauth2/v2.0/token"
+
+    @property
+    def vault_url(self) -> str:
+        return self.vault.addresses["vault"]
+
+    @property
+    def graph_url(self) -> str:
+        return f"{self.entra_url}/graph"
+
+    @property
+    def api_scope(self) -> str:
+        return f"api://{self.client_id}/access_as_user"
+
+    def environment(self) -> dict[str, str]:
+        """Application settings that point at the stand-ins, the managed identity and the certificates included."""
+        return {
+            "ENTRA_TENANT_ID": self.tenant_id,
+            "ENTRA_CLIENT_ID": self.client_id,
+            "ENTRA_AUTHORITY": self.authority,
+            "ENTRA_AUTHORIZATION_ENDPOINT": self.authorization_endpoint,
+            "KEY_VAULT_URL": self.vault_url,
+            "GRAPH_BASE_URL": self.graph_url,
+            "IDENTITY_ENDPOINT": f"{self.entra_url}/msi/token",
+            "IDENTITY_HEADER": IDENTITY_HEADER,
+            "SSL_CERT_FILE": str(self.bundle),
+            "REQUESTS_CA_BUNDLE": str(self.bundle),
+        }
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """Trust in the public authorities and the local one."""
+        return self._trust
+
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.bundle))
+
+    def http(self) -> httpx2.Client:
+        """A client that trusts the local authority and follows no redirect; close it."""
+        return httpx2.Client(base_url=self.entra_url, verify=self.ssl_context(), timeout=10, trust_env=False)
+
+    def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 any JSON
+        """Call the control API under /_local; returns its JSON answer, or None."""
+        with self.http() as http:
+            response = http.request(method, f"/_local{path}", json=body)
+            response.raise_for_status()
+            return response.json() if response.content else None
+
+    def token(self, account: str = "user", **claims: Any) -> str:  # noqa: ANN401 a claim may be any JSON
+        """An access token for the app's API with some claims changed; None removes a claim."""
+        return self.control("POST", "/tokens", {"account": account, "claims": claims})["access_token"]
+
+    def sign_in(self, account: str = "user", **changes: str | None) -> dict[str, str]:
+        """Sign an account in with a code request; returns the callback's parameters and the PKCE `code_verifier`."""
+        verifier = secrets.token_urlsafe(48)
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        query: dict[str, str | None] = {
+            "client_id": self.client_id,
+            "redirect_uri": self.redirect_uris[0],
+            "response_type": "code",
+            "scope": f"{self.api_scope} openid profile offline_access",
+            "state": "a state",
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+            **changes,
+        }
+        sent = {name: value for name, value in query.items() if value is not None}
+        return {
+            **choose(f"{self.authorization_endpoint}?{urlencode(sent)}", account=account),
+            "code_verifier": verifier,
+        }
+
+    def sign_in_for_token(self, account: str = "user") -> str:
+        """An access token for the app's API, through the whole code flow."""
+        callback = self.sign_in(account)
+        form = {
+            "grant_type": "authorization_code",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "code": callback["code"],
+            "code_verifier": callback["code_verifier"],
+            "redirect_uri": self.redirect_uris[0],
+            "scope": self.api_scope,
+        }
+        with self.http() as http:
+            return http.post(self.token_endpoint, data=form).raise_for_status().json()["access_token"]
+
+
+def choose(authorize_url: str, **choice: str) -> dict[str, str]:
+    """Open the sign-in page, press a button (`account=...` or `action=cancel`), return the callback's parameters."""
+    no_trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # saves reading 150 certificates; the page is on plain http
+    with httpx2.Client(timeout=10, trust_env=False, verify=no_trust) as browser:
+        page = browser.get(authorize_url).raise_for_status()
+        action = urljoin(authorize_url, form_action(page.text))
+        answer = browser.post(action, data=choice)
+    if answer.status_code == 200 and (fields := _forms(answer.text).fields):
+        return fields  # response_mode=form_post
+    if answer.status_code != 302:
+        raise ProcessFailedError(f"No redirect after {choice}: {answer.status_code} {answer.text}")
+    return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
+
+
+def form_action(page: str) -> str:
+    """Where the page's first form posts to."""
+    return _forms(page).actions[0]
+
+
+class _Forms(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.actions: list[str] = []
+        self.fields: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "form":
+            self.actions.append(values.get("action") or "")
+        if tag == "input" and (name := values.get("name")):
+            self.fields[name] = values.get("value") or ""
+
+
+def _forms(page: str) -> _Forms:
+    parser = _Forms()
+    parser.feed(page)
+    return parser
+
+
+def _first_line(stream: IO[str]) -> str:
+    """The first line, or nothing when the process ends or takes too long."""
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.append(stream.readline()), daemon=True)
+    reader.start()
+    reader.join(READY_SECONDS)
+    return lines[0] if lines else ""
