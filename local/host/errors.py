@@ -1,0 +1,40 @@
+"""What can be wrong with the input of the local host, told so that a person can put it right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class HostError(Exception):
+    """Anything that keeps the host from starting; `exit_code` is what the process should end with."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class SettingsFileError(HostError):
+    """A settings file cannot be used as it is."""
+
+    def __init__(self, path: Path, problem: str, *, line: int | None = None) -> None:
+        where = f"{path.name}, line {line}" if line else path.name
+        super().__init__(f"{where}: {problem}")
+        self.path = path
+        self.line = line
+
+
+class RouteError(HostError):
+    """A route template uses something that this host does not know."""
+
+    def __init__(self, template: str, problem: str) -> None:
+        super().__init__(f"Route {template!r}: {problem}")
+        self.template = template
+
+
+class ScheduleError(HostError):
+    """A timer's schedule is not one."""
+
+    def __init__(self, expression: str, problem: str) -> None:
+        super().__init__(f"Schedule {expression!r}: {problem}")
+        self.expression = expression

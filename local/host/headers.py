@@ -1,0 +1,77 @@
+"""Which headers cross the host, in which direction.
+
+Threat: the worker trusts what the host adds. A request from outside must not be able to bring its own invocation id,
+nor the headers with which Azure's front end passes on identities and original addresses.
+
+Kept from the client: names' order, duplicates and values, and `Host`, byte for byte. `X-Forwarded-For`, `-Host` and
+`-Proto` are added behind those of the client, as the real host's forwarder does.
+"""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+type HeaderList = list[tuple[bytes, bytes]]
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+"""RFC 9110, section 7.6.1: meant for the next hop only."""
+
+INTERNAL_NAMES = frozenset(
+    {b"client-ip", b"disguised-host", b"was-default-hostname", b"x-original-url", b"x-rewrite-url"}
+)
+INTERNAL_PREFIXES = (b"x-ms-", b"x-appservice-", b"x-arr-", b"x-waws-")
+"""Azure's own; outside of Azure nobody may speak for it."""
+
+
+def to_worker(headers: HeaderList, *, invocation_id: str, client: str) -> HeaderList:
+    named = _named_by_connection(headers)
+    kept = [(name, value) for name, value in headers if name.lower() not in named and not _internal(name.lower())]
+    host = next((value for name, value in headers if name.lower() == b"host"), b"localhost")
+    chunked = any(name.lower() == b"transfer-encoding" for name, _ in headers)
+    return [
+        *kept,
+        *([] if any(name.lower() == b"host" for name, _ in headers) else [(b"host", host)]),
+        *([(b"transfer-encoding", b"chunked")] if chunked else []),
+        (b"x-forwarded-for", client.encode()),
+        (b"x-forwarded-host", host),
+        (b"x-forwarded-proto", b"http"),
+        (b"x-ms-invocation-id", invocation_id.encode()),
+    ]
+
+
+def to_client(headers: Iterable[tuple[bytes, bytes]]) -> HeaderList:
+    listed = list(headers)
+    named = _named_by_connection(listed)
+    kept = [(name, value) for name, value in listed if name.lower() not in named]
+    if any(name.lower() == b"date" for name, _ in kept):
+        return kept
+    return [*kept, (b"date", formatdate(usegmt=True).encode())]
+
+
+def has_body(headers: HeaderList) -> bool:
+    return any(name in {b"content-length", b"transfer-encoding"} for name, _ in headers)
+
+
+def _named_by_connection(headers: HeaderList) -> frozenset[bytes]:
+    tokens = (token for name, value in headers if name.lower() == b"connection" for token in value.split(b","))
+    return HOP_BY_HOP | {token.strip().lower() for token in tokens}
+
+
+def _internal(name: bytes) -> bool:
+    return name in INTERNAL_NAMES or name.startswith(INTERNAL_PREFIXES)

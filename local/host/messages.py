@@ -1,0 +1,80 @@
+"""What the host and its worker process tell each other: one JSON object a line, over the worker's stdin and stdout."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
+
+type JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A function as indexing found it."""
+
+    name: str
+    id: str
+    bindings: list[JsonObject]
+
+    @property
+    def trigger(self) -> JsonObject:
+        """The one binding whose type ends with `Trigger`."""
+        return next(binding for binding in self.bindings if str(binding.get("type", "")).endswith("Trigger"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Worker to host: the app is indexed, and takes proxied requests at `http` if it streams HTTP."""
+
+    http: str | None
+    functions: list[Function]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """Worker to host: the app cannot be indexed."""
+
+    message: str
+    stack: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoke:
+    """Host to worker: run a function; `kind` names the TypedData field that `data` goes into."""
+
+    id: str
+    function_id: str
+    binding: str
+    kind: str
+    data: str = ""
+    params: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """Worker to host: the function returned, or raised `error`."""
+
+    id: str
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Host to worker: end the app's lifespan and exit. The end of stdin means the same."""
+
+
+type Message = Loaded | Failed | Invoke | Ended | Stop
+
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Loaded, Failed, Invoke, Ended, Stop)}
+
+
+def encode(message: Message) -> bytes:
+    return json.dumps({type(message).__name__: asdict(message)}).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    ((name, fields),) = cast("dict[str, JsonObject]", json.loads(line)).items()
+    if name == "Loaded":
+        fields["functions"] = [Function(**function) for function in fields["functions"]]
+    return _KINDS[name](**fields)

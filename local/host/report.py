@@ -1,0 +1,44 @@
+"""What a person reads in the terminal: the functions and their addresses, or why there are none."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from local.host.messages import Failed, Function
+    from local.host.routes import RouteTable
+
+_FRAME = re.compile(r'  File "(?P<path>[^"]+)", line \d+')
+_MACHINERY = ("<frozen importlib", "azure_functions_runtime", "/importlib/", "\\importlib\\")
+
+
+def functions_and_addresses(functions: list[Function], routes: RouteTable, url: str) -> str:
+    addresses = {route.function.name: f"{url}/{route.template.template}" for route in routes.routes}
+    methods = {route.function.name: ",".join(sorted(route.methods)) or "ALL" for route in routes.routes}
+    lines = ["Functions:"]
+    for function in functions:
+        if function.name in addresses:
+            lines.append(f"  {function.name}: [{methods[function.name]}] {addresses[function.name]}")
+        else:
+            lines.append(f"  {function.name}: {function.trigger['type']}")
+    return "\n".join(lines)
+
+
+def indexing_failure(failed: Failed) -> str:
+    """The app's own part of the traceback: the frames of the machinery that imported it help nobody."""
+    return f"The function app cannot start: {failed.message}\n{_own_frames(failed.stack)}".rstrip()
+
+
+def _own_frames(stack: str) -> str:
+    kept: list[str] = []
+    keep = True
+    for line in stack.splitlines():
+        frame = _FRAME.match(line)
+        if frame:
+            keep = not any(word in frame["path"] for word in _MACHINERY)
+        elif not line.startswith("    "):
+            keep = True
+        if keep:
+            kept.append(line)
+    return "\n".join(kept)

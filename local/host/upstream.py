@@ -1,0 +1,112 @@
+"""Connections to the worker's HTTP server, kept alive between requests.
+
+h11 on plain streams, because a proxy must do what HTTP clients do not: send and receive at the same time (an early
+answer to an endless body must get through), and leave the target and the headers exactly as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import h11
+
+if TYPE_CHECKING:
+    from local.host.headers import HeaderList
+
+CHUNK = 65536
+
+
+class WorkerConnectionLost(Exception):  # noqa: N818 - it names what happened
+    """The worker closed the connection in the middle of an exchange."""
+
+
+class Connection:
+    """One request and response at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._http = h11.Connection(h11.CLIENT)
+
+    @property
+    def usable(self) -> bool:
+        return not self._writer.is_closing() and not self._reader.at_eof()
+
+    async def send_request(self, method: str, target: bytes, headers: HeaderList) -> None:
+        await self._send(h11.Request(method=method, target=target, headers=headers))
+
+    async def send_body(self, data: bytes) -> None:
+        await self._send(h11.Data(data=data))
+
+    async def end_request(self) -> None:
+        await self._send(h11.EndOfMessage())
+
+    async def receive_response(self) -> tuple[int, list[tuple[bytes, bytes]]]:
+        while True:
+            event = await self._next_event()
+            if isinstance(event, h11.Response):
+                return event.status_code, event.headers.raw_items()
+
+    async def receive_body(self) -> bytes | None:
+        """The next piece as soon as it is there; None at the end."""
+        event = await self._next_event()
+        return bytes(event.data) if isinstance(event, h11.Data) else None
+
+    def reset(self) -> bool:
+        """Get ready for another request; False if this connection cannot take one."""
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE and self.usable:
+            self._http.start_next_cycle()
+            return True
+        return False
+
+    def close(self) -> None:
+        self._writer.transport.abort()
+
+    async def _send(self, event: h11.Event) -> None:
+        data = self._http.send(event)
+        if data:
+            self._writer.write(data)
+            await self._writer.drain()
+
+    async def _next_event(self) -> h11.Event:
+        while True:
+            try:
+                event = self._http.next_event()
+                if event is h11.NEED_DATA:
+                    self._http.receive_data(await self._reader.read(CHUNK))
+                elif isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
+                    raise WorkerConnectionLost
+                elif isinstance(event, h11.Event) and not isinstance(event, h11.InformationalResponse):
+                    return event
+            except (h11.RemoteProtocolError, ConnectionError) as error:
+                raise WorkerConnectionLost from error
+
+
+class Upstream:
+    """The pool of one worker; it goes away with that worker."""
+
+    def __init__(self, *, host: str, port: int) -> None:
+        self._address = (host, port)
+        self._idle: list[Connection] = []
+
+    async def acquire(self) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+            connection.close()
+        try:
+            return Connection(*await asyncio.open_connection(*self._address, limit=CHUNK))
+        except ConnectionError as error:
+            raise WorkerConnectionLost from error
+
+    def release(self, connection: Connection) -> None:
+        if connection.reset():
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()

@@ -1,0 +1,117 @@
+"""The worker process: one function app on Microsoft's runtime, told what to do over stdin.
+
+    python -m local.host.worker APP_FOLDER
+
+It is a process of its own, as in Azure, so that a restart leaves nothing of the app behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from local.host import messages
+from local.host.messages import Ended, Invoke, Stop
+from local.host.runtime import IndexingFailed, Runtime
+
+SERVER_START_SECONDS = 20
+
+
+def main() -> None:
+    # Both reach every process of a terminal or a group; when to end is the host's decision, and its end is ours.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    commands, answers = _take_over_stdio()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # The runtime reports every step of every request at INFO, and indexing errors that the host prints itself.
+    logging.getLogger("azure.functions").setLevel(logging.CRITICAL)
+    logging.getLogger("azure.core").setLevel(logging.WARNING)  # its INFO lines hold request URLs
+    folder = Path(sys.argv[1])
+    os.chdir(folder)
+    # A cancelled main task still runs to its end here, and all that is left on the loop is cancelled with it: the
+    # app's lifespan is left that way too.
+    asyncio.run(_serve(folder, commands, answers))
+
+
+async def _serve(folder: Path, commands: BinaryIO, answers: BinaryIO) -> None:
+    runtime = Runtime()
+    try:
+        loaded = await runtime.init(folder)
+    except IndexingFailed as error:
+        _tell(answers, error.report)
+        return
+    logging.getLogger("azure.functions").setLevel(logging.WARNING)
+    if loaded.http:
+        await _wait_for_server(loaded.http)
+    incoming = _lines(commands)
+    _tell(answers, loaded)
+    running: set[asyncio.Task[None]] = set()
+    while line := await incoming.get():
+        match messages.decode(line):
+            case Invoke() as invoke:
+                task = asyncio.create_task(_invoke(runtime, invoke, answers))
+                running.add(task)
+                task.add_done_callback(running.discard)
+            case Stop():
+                return
+            case other:
+                raise TypeError(other)
+
+
+async def _invoke(runtime: Runtime, invoke: Invoke, answers: BinaryIO) -> None:
+    _tell(answers, Ended(id=invoke.id, error=await runtime.invoke(invoke)))
+
+
+async def _wait_for_server(url: str) -> None:
+    """The runtime only schedules its server's start; the host must not send before it listens."""
+    address = urlsplit(url)
+    async with asyncio.timeout(SERVER_START_SECONDS):
+        while True:
+            with suppress(ConnectionRefusedError):
+                _, writer = await asyncio.open_connection(address.hostname, address.port)
+                writer.close()
+                return
+            await asyncio.sleep(0.01)
+
+
+def _take_over_stdio() -> tuple[BinaryIO, BinaryIO]:
+    """Keep stdin and stdout for the host; what the app prints goes to stderr."""
+    commands = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    return commands, answers
+
+
+def _lines(commands: BinaryIO) -> asyncio.Queue[bytes]:
+    """A thread reads, because not every platform's event loop can read a pipe; an empty line is the end."""
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def read() -> None:
+        line = b"-"
+        while line:
+            line = commands.readline()
+            with suppress(RuntimeError):  # the loop is closed: nobody waits for more
+                loop.call_soon_threadsafe(queue.put_nowait, line)
+
+    threading.Thread(target=read, name="commands", daemon=True).start()
+    return queue
+
+
+def _tell(answers: BinaryIO, message: messages.Message) -> None:
+    with suppress(BrokenPipeError):  # the host is gone; the end of stdin says so as well
+        answers.write(messages.encode(message))
+
+
+if __name__ == "__main__":
+    main()
