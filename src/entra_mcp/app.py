@@ -10,7 +10,7 @@ import httpx2
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
-from entra_mcp.auth import create_auth, create_verifier
+from entra_mcp.auth import create_verifier, open_auth
 from entra_mcp.identity import azure_credential
 from entra_mcp.server import create_server
 from entra_mcp.settings import AuthMode, Settings
@@ -62,9 +62,10 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
             await table.create()
         store = TableStore(table=table, cipher=RowCipher(secrets.signing_keys))
         verifier = create_verifier(settings, http_client=http)
+        auth = await stack.enter_async_context(open_auth(settings, secrets=secrets, storage=store, verifier=verifier))
         server = create_server(
             settings,
-            auth=create_auth(settings, secrets=secrets, storage=store, verifier=verifier),
+            auth=auth,
             keys=secrets.signing_keys,
             session_store=store,
         )

@@ -34,7 +34,7 @@ DEADLINE_SECONDS = 15.0
 """For all of a start-up's requests together; a cold start that takes longer is retried by the next request."""
 
 MIN_SECRET_CHARACTERS = 16
-"""Shorter values are placeholders: the secrets that Entra ID makes have 40 characters."""
+"""Shorter values are placeholders: the secrets that Entra ID makes have 40 characters, without spaces or brackets."""
 
 MAX_VERSIONS = 8
 """Enabled versions of the signing key that are read, newest first: far more than a yearly rotation leaves enabled."""
@@ -126,7 +126,7 @@ class Vault:
 
     async def _client_secret(self) -> SecretStr:
         value = (await self._get(CLIENT_SECRET)).value or ""
-        if value != value.strip() or len(value) < MIN_SECRET_CHARACTERS:
+        if not value.isprintable() or " " in value or "(" in value or len(value) < MIN_SECRET_CHARACTERS:
             raise VaultError(f"secret {CLIENT_SECRET!r} does not look like a client secret of Entra ID")
         return SecretStr(value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from entra_mcp.auth.provider import EntraProvider
@@ -9,6 +10,8 @@ from entra_mcp.auth.verifier import EntraTokenVerifier
 from entra_mcp.settings import AuthMode
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     import httpx2
     from fastmcp.server.auth import AuthProvider
     from key_value.aio.protocols import AsyncKeyValue
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from entra_mcp.settings import Settings
     from entra_mcp.vault import Secrets
 
-__all__ = ["EntraTokenVerifier", "create_auth", "create_verifier"]
+__all__ = ["EntraTokenVerifier", "create_verifier", "open_auth"]
 
 
 def create_verifier(settings: Settings, *, http_client: httpx2.AsyncClient) -> EntraTokenVerifier:
@@ -32,26 +35,32 @@ def create_verifier(settings: Settings, *, http_client: httpx2.AsyncClient) -> E
     )
 
 
-def create_auth(
+@asynccontextmanager
+async def open_auth(
     settings: Settings, *, secrets: Secrets, storage: AsyncKeyValue, verifier: EntraTokenVerifier
-) -> AuthProvider:
-    """Returns the auth provider of the mode: the proxy in front of Entra ID, or verification alone."""
+) -> AsyncGenerator[AuthProvider]:
+    """Yields the auth provider of the mode: the proxy in front of Entra ID, or verification alone."""
     if settings.auth_mode is AuthMode.VERIFY:
         from fastmcp.server.auth import RemoteAuthProvider
         from pydantic import AnyHttpUrl
 
-        return RemoteAuthProvider(
+        yield RemoteAuthProvider(
             token_verifier=verifier,
             authorization_servers=[AnyHttpUrl(f"https://{settings.authority}/{settings.tenant_id}/v2.0")],
             base_url=settings.base_url,
             resource_name=settings.server_name,
         )
+        return
     if secrets.client_secret is None:
         raise ValueError("the proxy needs the client secret")
-    return EntraProvider(
+    provider = EntraProvider(
         settings=settings,
         client_secret=secrets.client_secret,
         signing_key=secrets.signing_keys.newest.material,
         storage=storage,
         verifier=verifier,
     )
+    try:
+        yield provider
+    finally:
+        await provider.close_obo_credentials()

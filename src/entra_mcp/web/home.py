@@ -32,7 +32,8 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
   margin: 1rem 0; }
 section p { margin: .1rem 0 .6rem; font-size: .9rem; }
 pre { margin: 0; padding: .7rem .9rem; border-radius: .5rem; background: var(--page); border: 1px solid var(--line);
-  overflow-x: auto; font: .85rem/1.5 ui-monospace, Consolas, monospace; user-select: all; }
+  font: .85rem/1.5 ui-monospace, Consolas, monospace; white-space: pre-wrap; overflow-wrap: anywhere;
+  user-select: all; }
 """
 
 _STYLE_HASH = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()

@@ -1,0 +1,181 @@
+"""The key-value store on a real Table Storage emulator."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from key_value.aio.errors import SerializationError, StoreConnectionError, ValueTooLargeError
+
+from entra_mcp.keys import KeyRing, RootKey
+from entra_mcp.storage.encryption import RowCipher
+from entra_mcp.storage.rows import Address
+from entra_mcp.storage.store import TableStore
+from entra_mcp.storage.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+KEYS = ["", "a", "a/b\\c#d?e", "H_x", "\n\t\0", "😀", "\ud800", "x" * 10_000]
+VALUES: list[dict[str, Any]] = [
+    {},
+    {"text": "Zoë 😀", "number": 1.5, "big": 2**60, "none": None, "list": [1, [2, {"a": True}]]},
+    {"lone": "\ud800"},
+    {"long": "x" * 200_000},
+]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
+async def test_get_returns_what_was_put_for_any_key(store: TableStore, key: str) -> None:
+    await store.put(key, {"for": repr(key)[:50]}, collection=f"c{key[:9]}")
+    assert await store.get(key, collection=f"c{key[:9]}") == {"for": repr(key)[:50]}
+
+
+@pytest.mark.parametrize("value", VALUES, ids=range(len(VALUES)))
+async def test_get_returns_what_was_put_for_any_value(store: TableStore, value: dict[str, Any]) -> None:
+    await store.put("k", value, collection="c")
+    assert await store.get("k", collection="c") == value
+
+
+async def test_get_of_another_key_or_collection_is_none(store: TableStore) -> None:
+    await store.put("k", {"a": 1}, collection="c")
+    assert await store.get("K", collection="c") is None
+    assert await store.get("k", collection="C") is None
+
+
+async def test_put_replaces_the_whole_value(store: TableStore) -> None:
+    await store.put("k", {"long": os.urandom(100_000).hex()}, collection="c", ttl=60)
+    await store.put("k", {"short": 1}, collection="c")
+    assert await store.ttl("k", collection="c") == ({"short": 1}, None)
+
+
+async def test_delete_tells_whether_it_deleted(store: TableStore) -> None:
+    await store.put("k", {}, collection="c")
+    assert await store.delete("k", collection="c") is True
+    assert await store.delete("k", collection="c") is False
+    assert await store.get("k", collection="c") is None
+
+
+async def test_delete_by_many_at_once_succeeds_once(store: TableStore) -> None:
+    await store.put("k", {}, collection="c")
+    assert sorted(await asyncio.gather(*(store.delete("k", collection="c") for _ in range(20)))) == [False] * 19 + [
+        True
+    ]
+
+
+async def test_expired_value_is_gone(store: TableStore) -> None:
+    await store.put("k", {}, collection="c", ttl=0.2)
+    assert await store.get("k", collection="c") == {}
+    await asyncio.sleep(0.25)
+    assert await store.get("k", collection="c") is None
+    assert await store.ttl("k", collection="c") == (None, None)
+
+
+async def test_ttl_is_kept_to_the_millisecond(store: TableStore) -> None:
+    await store.put("k", {}, collection="c", ttl=100)
+    _, ttl = await store.ttl("k", collection="c")
+    assert ttl is not None
+    assert 95 < ttl <= 100.001
+
+
+async def test_bulk_operations(store: TableStore) -> None:
+    keys = [f"k{number}" for number in range(20)]
+    await store.put_many(keys, [{"n": number} for number in range(20)], collection="c")
+    assert await store.get_many([*keys, "missing"], collection="c") == [{"n": number} for number in range(20)] + [None]
+    assert await store.delete_many([*keys, "missing"], collection="c") == 20
+
+
+async def test_put_of_what_is_not_json_is_refused(store: TableStore) -> None:
+    with pytest.raises(SerializationError):
+        await store.put("k", {"value": object()}, collection="c")
+
+
+async def test_put_of_a_value_that_is_too_large_is_refused_and_the_old_one_stays(store: TableStore) -> None:
+    await store.put("k", {"old": True}, collection="c")
+    with pytest.raises(ValueTooLargeError):
+        await store.put("k", {"random": os.urandom(800_000).hex()}, collection="c")
+    assert await store.get("k", collection="c") == {"old": True}
+
+
+async def test_large_value_that_fits_is_stored(store: TableStore) -> None:
+    value = {"random": os.urandom(600_000).hex()}
+    await store.put("k", value, collection="c")
+    assert await store.get("k", collection="c") == value
+
+
+async def test_nothing_of_key_collection_or_value_is_readable_in_the_table(store: TableStore, table: Table) -> None:
+    secret = "hunter2-access-token"
+    await store.put(
+        "hunter2-code", {"token": secret, "client": "hunter2"}, collection="mcp-authorization-codes", ttl=60
+    )
+    rows = [row async for page in table.query("PartitionKey ge ''", select=()) for row in page]
+    assert len(rows) == 1
+    dump = repr(rows[0]) + repr(rows[0].metadata)
+    for word in ("hunter2", "mcp-authorization-codes", "client", "token"):
+        assert word not in dump
+
+
+async def test_row_under_a_lost_key_reads_as_missing_and_is_logged(
+    store: TableStore, table: Table, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store.put("k", {"a": 1}, collection="c")
+    other = TableStore(table=table, cipher=RowCipher(KeyRing((RootKey(version="2", material=os.urandom(32)),))))
+    with caplog.at_level(logging.WARNING):
+        assert await other.get("k", collection="c") is None
+    assert "no longer gives" in caplog.text
+    assert await store.get("k", collection="c") == {"a": 1}
+
+
+async def test_row_that_was_moved_or_damaged_reads_as_missing(store: TableStore, table: Table) -> None:
+    await store.put("victim", {"a": 1}, collection="c")
+    await store.put("own", {"a": 2}, collection="c")
+    victim, own = Address.of("c", "victim"), Address.of("c", "own")
+    row = await table.read(victim.partition, victim.row)
+    assert row is not None
+    stored: dict[str, Any] = {**row}
+    await table.replace(stored | {"PartitionKey": own.partition, "RowKey": own.row})
+    await table.replace(stored | {"V0": b"damaged"})
+    assert await store.get("own", collection="c") is None
+    assert await store.get("victim", collection="c") is None
+
+
+async def test_missing_table_is_an_error_not_a_miss(azurite: str, cipher: RowCipher) -> None:
+    async with Table.from_connection_string(azurite, name="NeverMade") as table:
+        store = TableStore(table=table, cipher=cipher)
+        for operation in (
+            store.get("k", collection="c"),
+            store.put("k", {}, collection="c"),
+        ):
+            with pytest.raises(StoreConnectionError, match="does not exist"):
+                await operation
+
+
+@pytest.fixture
+async def unreachable(cipher: RowCipher) -> AsyncIterator[TableStore]:
+    endpoint = "http://127.0.0.1:9/account"
+    connection = f"AccountName=account;AccountKey=a2V5;TableEndpoint={endpoint}"
+    async with Table.from_connection_string(connection, name="Unreachable") as table:
+        yield TableStore(table=table, cipher=cipher)
+
+
+async def test_unreachable_service_is_an_error_soon(unreachable: TableStore) -> None:
+    async with asyncio.timeout(10):
+        with pytest.raises(StoreConnectionError):
+            await unreachable.get("k", collection="c")
+        with pytest.raises(StoreConnectionError):
+            await unreachable.put("k", {}, collection="c")
+        with pytest.raises(StoreConnectionError):
+            await unreachable.delete("k", collection="c")
+
+
+async def test_service_that_hangs_is_an_error_within_the_deadline(cipher: RowCipher) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}/account"
+        connection = f"AccountName=account;AccountKey=a2V5;TableEndpoint={endpoint}"
+        async with Table.from_connection_string(connection, name="Hanging") as table, asyncio.timeout(6):
+            with pytest.raises(StoreConnectionError, match="no answer within 3 s"):
+                await TableStore(table=table, cipher=cipher).get("k", collection="c")

@@ -1,0 +1,145 @@
+"""A person's way: a real client opens a real browser, which meets the consent page, the sign-in page and the way back.
+
+Screenshots are kept in test-results/browser, to be looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, override
+from urllib.parse import urlsplit
+
+import pytest
+from fastmcp import Client
+from fastmcp.client.auth.oauth import OAuth
+from playwright.async_api import Page, Request, async_playwright, expect
+
+from local.check.storage import FileStore
+from local.chromium import Machine
+from local.config import REPOSITORY
+from tests.support.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
+
+SCREENSHOTS = REPOSITORY / "test-results" / "browser"
+
+
+class BrowserOAuth(OAuth):
+    """FastMCP's OAuth, whose browser is a page of the test's Chromium."""
+
+    def __init__(self, url: str, *, page: Page, kept: Path) -> None:
+        super().__init__(url, client_name="Contoso Assistant", token_storage=FileStore(kept / "tokens.json"))
+        self.page = page
+
+    @override
+    async def redirect_handler(self, authorization_url: str) -> None:
+        await self.page.goto(authorization_url)
+
+    async def listens(self) -> None:
+        """Waits for the client's callback server, which starts after the browser: a person is slower than a test."""
+        for _ in range(200):
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection("localhost", self.redirect_port)
+                writer.close()
+                await writer.wait_closed()
+                return
+            await asyncio.sleep(0.025)
+        pytest.fail("the client's callback server does not listen")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("stack"), certificates=certificates) as stack:
+        yield stack
+
+
+@pytest.fixture(params=["light", "dark"])
+async def page(request: pytest.FixtureRequest) -> AsyncIterator[Page]:
+    """A page that fails the test when a page of the server or of the stand-in asks anything of another machine."""
+    foreign: list[str] = []
+
+    def note(asked: Request) -> None:
+        address, by = urlsplit(asked.url), urlsplit(asked.frame.url)
+        # What a client shows after the sign-in, at its own callback, is the client's business.
+        if by.path != "/callback" and address.scheme != "data" and address.hostname not in {"localhost", "127.0.0.1"}:
+            foreign.append(asked.url)
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=Machine().find(), args=["--no-sandbox"])
+        page = await browser.new_page(color_scheme=request.param, viewport={"width": 900, "height": 760})
+        page.on("request", note)
+        yield page
+        await browser.close()
+    assert foreign == []
+
+
+@pytest.fixture
+def screenshot(page: Page, request: pytest.FixtureRequest) -> Callable[[str], Awaitable[None]]:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    scheme = request.node.callspec.params["page"]
+
+    async def take(name: str) -> None:
+        await page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", full_page=True)
+
+    return take
+
+
+async def test_person_signs_in_and_the_client_calls_tools(
+    stack: Stack, page: Page, screenshot: Callable[[str], Awaitable[None]], tmp_path: Path
+) -> None:
+    async def person() -> None:
+        allow = page.get_by_role("button", name="Allow Access")
+        await expect(allow).to_be_visible(timeout=20_000)
+        await expect(page.get_by_text("Contoso Assistant").first).to_be_visible()
+        await screenshot("consent")
+        await allow.click()
+        account = page.get_by_role("button", name="Local Admin")
+        await expect(account).to_be_visible()
+        await screenshot("sign-in")
+        await auth.listens()
+        await account.click()
+        await page.wait_for_url("http://localhost:*/callback?*")
+
+    auth = BrowserOAuth(stack.mcp_url, page=page, kept=tmp_path)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(person())
+        async with Client(stack.mcp_url, auth=auth) as client:
+            caller = (await client.call_tool("whoami")).structured_content
+    assert caller is not None
+    assert caller["roles"] == ["Admin"]
+
+
+async def test_person_reads_the_home_page(
+    stack: Stack, page: Page, screenshot: Callable[[str], Awaitable[None]]
+) -> None:
+    await page.goto(stack.url)
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Entra MCP Server")
+    await expect(page.get_by_text(stack.mcp_url, exact=True)).to_be_visible()
+    await screenshot("home")
+
+
+async def test_person_uses_the_keyboard_alone(stack: Stack, page: Page, tmp_path: Path) -> None:
+    async def press_until(name: str) -> None:
+        button = page.get_by_role("button", name=name)
+        await expect(button).to_be_visible(timeout=20_000)
+        for _ in range(20):
+            if await button.evaluate("element => element === document.activeElement"):
+                await page.keyboard.press("Enter")
+                return
+            await page.keyboard.press("Tab")
+        pytest.fail(f"the keyboard does not reach {name!r}")
+
+    async def person() -> None:
+        await press_until("Allow Access")
+        await auth.listens()
+        await press_until("Local User")
+        await page.wait_for_url("http://localhost:*/callback?*")
+
+    auth = BrowserOAuth(stack.mcp_url, page=page, kept=tmp_path)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(person())
+        async with Client(stack.mcp_url, auth=auth) as client:
+            assert (await client.call_tool("add", {"a": 1, "b": 2})).data == 3

@@ -1,0 +1,68 @@
+"""The whole application over ASGI, against Azurite and the stand-ins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import httpx2
+import pytest
+from fastmcp.utilities.asgi_transport import StreamingASGITransport
+
+from entra_mcp.app import EARLY, running_app, startup_failed
+from entra_mcp.functions.lifespan import Lifespan
+from tests.support.oauth import OAuthClient
+from tests.support.tasks import in_own_task
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.types import ASGIApp
+
+    from tests.support.standins import StandIns
+
+BASE_URL = "http://localhost:7071"
+
+
+@pytest.fixture
+def environment(azurite: str, standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets the application's environment: a table of its own, and the given changes (None removes)."""
+
+    def set_environment(**changes: str | None) -> None:
+        values: dict[str, str | None] = {
+            **standins.environment(),
+            "MCP_BASE_URL": BASE_URL,
+            "AzureWebJobsStorage": azurite,
+            "MCP_TABLE_NAME": f"T{uuid4().hex}",
+            "MCP_CREATE_TABLE": "true",
+            **changes,
+        }
+        for name, value in values.items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, value)
+
+    return set_environment
+
+
+@pytest.fixture
+async def app(environment: Callable[..., None]) -> AsyncIterator[ASGIApp]:
+    """The application, started as in a Functions worker."""
+    environment()
+    lifespan = Lifespan(running_app, on_failure=startup_failed, early=EARLY)
+    lifespan.start()
+    yield lifespan
+    await lifespan.aclose()
+
+
+@pytest.fixture
+async def http(app: ASGIApp) -> AsyncIterator[httpx2.AsyncClient]:
+    client = httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30)
+    async with in_own_task(client) as http:
+        yield http
+
+
+@pytest.fixture
+def client(http: httpx2.AsyncClient) -> OAuthClient:
+    return OAuthClient(http=http)

@@ -1,0 +1,38 @@
+"""The pages and health answers of the composed application."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from entra_mcp.app import purge_expired
+
+if TYPE_CHECKING:
+    import httpx2
+
+
+async def test_home_page_gives_the_address(http: httpx2.AsyncClient) -> None:
+    response = await http.get("/")
+    assert response.status_code == 200
+    assert "http://localhost:7071/mcp" in response.text
+
+
+async def test_health_answers(http: httpx2.AsyncClient) -> None:
+    assert (await http.get("/healthz")).json() == {"status": "alive"}
+    ready = await http.get("/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/redoc", "/mcp/", "/nothing/here"])
+async def test_unknown_path_is_not_found(http: httpx2.AsyncClient, path: str) -> None:
+    response = await http.get(path)
+    assert response.status_code in {404, 307}
+
+
+async def test_purge_runs_with_the_same_settings(http: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+    await http.get("/readyz")
+    with caplog.at_level(logging.INFO):
+        await purge_expired()
+    assert "Purge: 0 rows deleted" in caplog.text

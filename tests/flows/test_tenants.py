@@ -1,0 +1,67 @@
+"""Who may sign in: one tenant, any organization, some organizations, personal accounts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+from fastmcp.utilities.asgi_transport import StreamingASGITransport
+
+from entra_mcp.app import running_app
+from tests.flows.conftest import BASE_URL
+from tests.support.mcp import structured
+from tests.support.oauth import OAuthClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.standins import StandIns
+
+OTHER_TENANT = "33333333-3333-4333-8333-333333333333"
+
+
+def multi_tenant(standins: StandIns, tenant: str) -> dict[str, str]:
+    return {
+        "ENTRA_TENANT_ID": tenant,
+        "ENTRA_AUTHORIZATION_ENDPOINT": f"{standins.sign_in_url}/{tenant}/oauth2/v2.0/authorize",
+    }
+
+
+async def attempt(account: str) -> httpx2.Response:
+    """Signs in and asks who that is; the answer is of the first step that the server refuses."""
+    async with (
+        running_app() as app,
+        httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30) as http,
+    ):
+        client = OAuthClient(http=http)
+        await client.register()
+        upstream = await client.consent(await client.consent_page())
+        back = await client.callback(upstream.headers["location"], account)
+        if back.status_code != 302:
+            return back
+        tokens = await client.redeem(client.answer(back)["code"])
+        if tokens.status_code != 200:
+            return tokens
+        return await client.call(tokens.json()["access_token"], "whoami")
+
+
+@pytest.mark.parametrize(
+    ("tenant", "account"), [("organizations", "user"), ("organizations", "other"), ("consumers", "personal")]
+)
+async def test_account_of_an_admitted_kind_signs_in(
+    environment: Callable[..., None], standins: StandIns, tenant: str, account: str
+) -> None:
+    environment(**multi_tenant(standins, tenant))
+    assert structured(await attempt(account))["username"]
+
+
+async def test_account_of_a_listed_tenant_signs_in(environment: Callable[..., None], standins: StandIns) -> None:
+    environment(**multi_tenant(standins, "organizations"), ENTRA_ALLOWED_TENANTS=standins.tenant_id)
+    assert structured(await attempt("user"))["tenant_id"] == standins.tenant_id
+
+
+async def test_account_of_an_unlisted_tenant_is_refused(environment: Callable[..., None], standins: StandIns) -> None:
+    environment(**multi_tenant(standins, "organizations"), ENTRA_ALLOWED_TENANTS=standins.tenant_id)
+    response = await attempt("other")
+    assert response.status_code in {400, 401}

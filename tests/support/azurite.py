@@ -1,0 +1,85 @@
+"""A real Azurite for tests: on ports of its own, with a folder of its own, gone when the test is done.
+
+Azurite chooses its ports itself (port 0) and prints them, so tests that run side by side cannot meet on one.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from local.azurite import GRACE, STOP_SIGNAL, azurite_command, connection_string
+from local.config import REPOSITORY
+from local.supervisor import GUARD
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+START_TIMEOUT = 60.0
+LISTENING = re.compile(r"(Blob|Queue|Table) service is successfully listening at http://127\.0\.0\.1:(\d+)")
+
+
+class Azurite:
+    """One Azurite that can be stopped and started again on the same data and the same ports, for outage tests."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._log = folder.with_name(f"{folder.name}.log")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ports = {"Blob": 0, "Queue": 0, "Table": 0}
+
+    @property
+    def connection_string(self) -> str:
+        """As the `AzureWebJobsStorage` setting wants it: every endpoint on 127.0.0.1."""
+        return connection_string(table=self.table_port, blob=self._ports["Blob"], queue=self._ports["Queue"])
+
+    @property
+    def table_port(self) -> int:
+        return self._ports["Table"]
+
+    def start(self) -> None:
+        """Start, and return when it listens; the first start takes free ports, later ones the same again."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        blob, queue, table = self._ports.values()
+        command = azurite_command(REPOSITORY, location=self._folder, blob=blob, queue=queue, table=table)
+        guard = (sys.executable, "-I", "-S", str(GUARD), STOP_SIGNAL.name, str(GRACE))
+        with self._log.open("wb") as sink:
+            self._process = subprocess.Popen(
+                [*guard, *command], stdin=subprocess.PIPE, stdout=sink, stderr=sink, start_new_session=True
+            )
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline:
+            found = dict(LISTENING.findall(self._log.read_text("utf-8", errors="replace")))
+            if len(found) == len(self._ports):
+                self._ports = {name: int(found[name]) for name in self._ports}
+                return
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.02)
+        log = self._log.read_text("utf-8", errors="replace")
+        self.stop()
+        raise AssertionError(f"Azurite did not start: {log}")
+
+    def stop(self) -> None:
+        """Stop so that nothing is lost; doing it twice does no harm."""
+        if self._process is None or self._process.stdin is None:
+            return
+        self._process.stdin.close()
+        self._process.wait(GRACE + 5)
+        self._process = None
+
+
+@contextmanager
+def running_azurite(folder: Path) -> Generator[Azurite]:
+    """An Azurite that keeps its data in `folder` and runs for as long as the context lasts."""
+    azurite = Azurite(folder)
+    azurite.start()
+    try:
+        yield azurite
+    finally:
+        azurite.stop()

@@ -1,0 +1,136 @@
+"""An OAuth client that takes one step at a time, so that tests can look between them and repeat any of them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests.support.standins import choose
+
+if TYPE_CHECKING:
+    import httpx2
+
+REDIRECT_URI = "http://localhost:53682/callback"
+
+
+@dataclass(kw_only=True)
+class OAuthClient:
+    """One MCP client and the browser of its user; `http` has the server's address as base URL and keeps cookies."""
+
+    http: httpx2.AsyncClient
+    redirect_uri: str = REDIRECT_URI
+    client_id: str = ""
+    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+    state: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+
+    async def register(self) -> httpx2.Response:
+        response = await self.http.post(
+            "/register",
+            json={
+                "client_name": "Test client",
+                "redirect_uris": [self.redirect_uri],
+                "grant_types": ["authorization_code", "refresh_token"],
+                "response_types": ["code"],
+                "token_endpoint_auth_method": "none",
+            },
+        )
+        self.client_id = response.json().get("client_id", "")
+        return response
+
+    async def authorize(self, **changes: str) -> httpx2.Response:
+        """Opens the authorization URL; a good answer leads to the consent page."""
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
+        return await self.http.get(
+            "/authorize",
+            params={
+                "response_type": "code",
+                "client_id": self.client_id,
+                "redirect_uri": self.redirect_uri,
+                "state": self.state,
+                "code_challenge": challenge,
+                "code_challenge_method": "S256",
+                "scope": "access_as_user",
+            }
+            | changes,
+        )
+
+    async def consent_page(self) -> httpx2.Response:
+        return await self.http.get((await self.authorize()).headers["location"])
+
+    async def consent(self, page: httpx2.Response, *, action: str = "approve") -> httpx2.Response:
+        """Presses a button of the consent page; after `approve` the answer leads to Entra ID."""
+        form = _Form()
+        form.feed(page.text)
+        return await self.http.post(str(page.url), data=form.fields | {"action": action})
+
+    async def callback(self, entra_url: str, account: str = "user") -> httpx2.Response:
+        """Signs the account in at Entra ID and brings its answer back; the answer leads to the client."""
+        return await self.http.get("/auth/callback", params=choose(entra_url, account=account))
+
+    def answer(self, response: httpx2.Response) -> dict[str, str]:
+        """The parameters that the server's last redirect brings to the client."""
+        location = urlsplit(response.headers["location"])
+        assert f"{location.scheme}://{location.netloc}{location.path}" == self.redirect_uri
+        return {name: values[0] for name, values in parse_qs(location.query, strict_parsing=True).items()}
+
+    async def redeem(self, code: str, **changes: str) -> httpx2.Response:
+        return await self.http.post(
+            "/token",
+            data={
+                "grant_type": "authorization_code",
+                "code": code,
+                "redirect_uri": self.redirect_uri,
+                "client_id": self.client_id,
+                "code_verifier": self.verifier,
+            }
+            | changes,
+        )
+
+    async def refresh(self, refresh_token: str, **changes: str) -> httpx2.Response:
+        return await self.http.post(
+            "/token",
+            data={"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": self.client_id} | changes,
+        )
+
+    async def sign_in(self, account: str = "user") -> dict[str, Any]:
+        """Takes every step; returns the token response."""
+        await self.register()
+        upstream = await self.consent(await self.consent_page())
+        back = await self.callback(upstream.headers["location"], account)
+        response = await self.redeem(self.answer(back)["code"])
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def call(self, token: str | None, tool: str, arguments: dict[str, Any] | None = None) -> httpx2.Response:
+        """Calls a tool in one request of the sessionless protocol's handshake-free form."""
+        headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return await self.http.post(
+            "/mcp",
+            headers=headers,
+            json={
+                "jsonrpc": "2.0",
+                "id": 1,
+                "method": "tools/call",
+                "params": {"name": tool, "arguments": arguments or {}},
+            },
+        )
+
+
+class _Form(HTMLParser):
+    """The hidden fields of the page's form."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fields: dict[str, str] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "input" and values.get("name"):
+            self.fields[values["name"] or ""] = values.get("value") or ""
