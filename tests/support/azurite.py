@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START_TIMEOUT = 60.0
-LISTENING = re.compile(r"(Blob|Queue|Table) service is successfully listening at http://127\.0\.0\.1:(\d+)")
+LISTENING = re.compile(r"(Blob|Queue|Table) service is successfully listening at https?://127\.0\.0\.1:(\d+)")
 
 
 class Azurite:
     """One Azurite that can be stopped and started again on the same data and the same ports, for outage tests."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
+        self._options = options
         self._log = folder.with_name(f"{folder.name}.log")
         self._process: subprocess.Popen[bytes] | None = None
         self._ports = {"Blob": 0, "Queue": 0, "Table": 0}
@@ -50,7 +51,7 @@ class Azurite:
         guard = (sys.executable, "-I", "-S", str(GUARD), STOP_SIGNAL.name, str(GRACE))
         with self._log.open("wb") as sink:
             self._process = subprocess.Popen(
-                [*guard, *command], stdin=subprocess.PIPE, stdout=sink, stderr=sink, start_new_session=True
+                [*guard, *command, *self._options], stdin=subprocess.PIPE, stdout=sink, stderr=sink, start_new_session=True
             )
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
@@ -75,9 +76,9 @@ class Azurite:
 
 
 @contextmanager
-def running_azurite(folder: Path) -> Generator[Azurite]:
+def running_azurite(folder: Path, *options: str) -> Generator[Azurite]:
     """An Azurite that keeps its data in `folder` and runs for as long as the context lasts."""
-    azurite = Azurite(folder)
+    azurite = Azurite(folder, *options)
     azurite.start()
     try:
         yield azurite

@@ -1,0 +1,53 @@
+# Every target only calls `python -m local`, which does the same without make; `make help` lists it all.
+#
+#   make run [CHECK=1] [HOST=func] [WATCH=1] [PORT=N] [BLOB_PORT=N] [QUEUE_PORT=N] [TABLE_PORT=N]
+#            [ENTRA_PORT=N] [SIGN_IN_PORT=N] [VAULT_PORT=N]
+#   make test [ARGS="tests/unit -x"]
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run services test check lock clean
+
+# The first Python that is new enough. When none is, `python3 -m local` says what to install.
+ifneq ($(origin PYTHON),command line)
+PYTHON := $(shell for candidate in python3.13 python3 python; do \
+	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 13))' >/dev/null 2>&1 && echo "$$candidate" && break; \
+	done)
+endif
+LOCAL := $(or $(PYTHON),python3) -m local
+
+# Only what stands on make's command line counts: many shells export HOST or PORT for purposes of their own.
+given = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
+switch = $(if $(filter 1 true yes on,$(call given,$(1))),$(2))
+option = $(if $(call given,$(1)),$(2) $(call given,$(1)))
+
+PORTS = $(strip $(call option,PORT,--functions-port) \
+	$(call option,BLOB_PORT,--blob-port) \
+	$(call option,QUEUE_PORT,--queue-port) \
+	$(call option,TABLE_PORT,--table-port) \
+	$(call option,ENTRA_PORT,--entra-port) \
+	$(call option,SIGN_IN_PORT,--sign-in-port) \
+	$(call option,VAULT_PORT,--vault-port))
+
+help:
+	@$(LOCAL) --help
+
+setup:
+	@$(LOCAL) setup
+
+run:
+	@$(LOCAL) run $(call switch,CHECK,--check) $(call switch,WATCH,--watch) $(call option,HOST,--host) $(PORTS)
+
+services:
+	@$(LOCAL) services $(PORTS)
+
+test:
+	@$(LOCAL) test $(call given,ARGS)
+
+check:
+	@$(LOCAL) check
+
+lock:
+	@$(LOCAL) lock $(call switch,UPGRADE,--upgrade)
+
+clean:
+	@$(LOCAL) clean $(call switch,ALL,--all)

@@ -1,0 +1,96 @@
+"""The app's settings on a laptop: which file holds them, and what changes when ports or folders are other ones."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from local.azurite import connection_string
+from local.config import REPOSITORY, LocalConfig, Ports
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+OWN = "local.settings.json"
+SAMPLE = "local.settings.sample.json"
+
+CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+
+
+class SettingsFileError(Exception):
+    """The settings file cannot be used; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppSettings:
+    """The settings file in use and its `Values`."""
+
+    file: Path
+    values: Mapping[str, str]
+
+
+def load_settings(root: Path) -> AppSettings:
+    """A person's own local.settings.json if there is one, as Core Tools has it, else the sample."""
+    return read_settings(root / OWN if (root / OWN).is_file() else root / SAMPLE)
+
+
+def read_settings(file: Path) -> AppSettings:
+    """The settings in a file of the form that Core Tools reads; SettingsFileError when it has another."""
+    try:
+        content: object = json.loads(file.read_text("utf-8"))
+    except OSError as fault:
+        raise SettingsFileError(f"{file} cannot be read: {fault.strerror}.") from None
+    except ValueError as fault:
+        raise SettingsFileError(f"{file} is not JSON: {fault}.") from None
+    values = cast("dict[str, object]", content).get("Values") if isinstance(content, dict) else None
+    if not isinstance(values, dict):
+        raise SettingsFileError(f'{file} has no object "Values".')
+    pairs = cast("dict[str, object]", values)
+    return AppSettings(file=file, values={name: str(value) for name, value in pairs.items()})
+
+
+def placed_settings(config: LocalConfig) -> dict[str, str]:
+    """Every app setting that follows from where the local services are."""
+    ports = config.ports
+    defaults = Ports()
+    emulator = (ports.blob, ports.queue, ports.table) == (defaults.blob, defaults.queue, defaults.table)
+    storage = connection_string(blob=ports.blob, queue=ports.queue, table=ports.table)
+    return {
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true" if emulator else storage,
+        "MCP_BASE_URL": config.base_url,
+        "ENTRA_AUTHORITY": config.entra_authority,
+        "ENTRA_AUTHORIZATION_ENDPOINT": config.authorization_endpoint,
+        "KEY_VAULT_URL": config.vault_url,
+        "GRAPH_BASE_URL": config.graph_url,
+        "IDENTITY_ENDPOINT": config.identity_endpoint,
+        **dict.fromkeys(CERTIFICATES, _from_repository(config.ca_bundle)),
+    }
+
+
+def overrides(settings: AppSettings, config: LocalConfig, *, environment: Mapping[str, str]) -> dict[str, str]:
+    """Environment variables for the app, where the file's value would lead to the wrong place.
+
+    A value that a person changed in the file stays. One that is still the sample's follows the ports. The certificates
+    follow even where the shell sets others (a company's proxy, say), for only the local authority signs what is called.
+    """
+    standard = placed_settings(LocalConfig())
+    changed: dict[str, str] = {}
+    for name, value in placed_settings(config).items():
+        untouched = settings.values.get(name) == standard[name]
+        shadowed = name in CERTIFICATES and name in environment
+        if untouched and (value != standard[name] or shadowed):
+            changed[name] = value
+    return changed
+
+
+def signs_in_locally(settings: AppSettings) -> bool:
+    """Whether the app sends people to the stand-in's sign-in page rather than to Microsoft's."""
+    name = "ENTRA_AUTHORIZATION_ENDPOINT"
+    return settings.values.get(name) == placed_settings(LocalConfig())[name]
+
+
+def _from_repository(file: Path) -> str:
+    """Relative to the app's folder, which is its working directory, where it lies inside."""
+    return file.relative_to(REPOSITORY).as_posix() if file.is_relative_to(REPOSITORY) else str(file)

@@ -1,0 +1,104 @@
+"""The check from beginning to end: sign in, or find that the last sign-in still holds, then call the tools."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+from fastmcp import Client
+from fastmcp.client.transports import StreamableHttpTransport
+
+from local.check.report import CheckFailedError
+from local.check.sign_in import SignIn, Trace
+from local.check.storage import FileStore
+from local.check.tools import call_tools, who_is_signed_in
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from local.check.report import Reporter
+
+CLIENT_NAME = "Check of the local run"
+TIMEOUT = 120.0
+
+
+async def check_server(mcp_url: str, *, kept: Path, log: Path, report: Reporter) -> None:
+    """Sign in to the server at `mcp_url` and call its tools; CheckFailedError names the step that failed.
+
+    The client's registration and tokens are kept in the folder `kept` for the next time; what the client libraries log
+    goes to `log`.
+    """
+    storage = FileStore(kept / "sign-in.json")
+    with _logged(log):
+        if not storage.is_empty:
+            try:
+                await _attempt(mcp_url, storage=storage, report=report)
+            except _SignInError as fault:
+                report.progress(f"the kept sign-in is no longer good ({fault.step}: {fault.reason}); signing in anew")
+                storage.clear()
+            else:
+                return
+        await _attempt(mcp_url, storage=storage, report=report)
+
+
+class _SignInError(CheckFailedError):
+    """The client could not even connect, which a new sign-in may mend."""
+
+
+async def _attempt(mcp_url: str, *, storage: FileStore, report: Reporter) -> None:
+    began = time.monotonic()
+    trace = Trace(report=report.done)
+    auth = SignIn(mcp_url, trace=trace, storage=storage, name=CLIENT_NAME)
+    client = Client(StreamableHttpTransport(mcp_url, auth=auth, httpx_client_factory=trace.http_client))
+    connected = False
+    try:
+        async with asyncio.timeout(TIMEOUT), client:
+            person = await who_is_signed_in(client)
+            connected = True
+            report.done("signed in", _how(person, trace), seconds=time.monotonic() - began)
+            await call_tools(client, report=report)
+    except CheckFailedError:
+        raise
+    except Exception as fault:
+        reason = _innermost(fault)
+        if connected:
+            raise CheckFailedError("tools", reason) from fault
+        raise _SignInError(trace.stage, reason) from fault
+
+
+def _how(person: str | None, trace: Trace) -> str:
+    who = f"as {person}" if person else "and connected"
+    if trace.browser_opened:
+        return who
+    return f"{who}, again without a browser" + (" (token refreshed)" if trace.refreshed else "")
+
+
+def _innermost(fault: BaseException) -> str:
+    """What went wrong in the end, without the wrappings of task groups and transports."""
+    if isinstance(fault, BaseExceptionGroup):
+        return _innermost(cast("BaseExceptionGroup[BaseException]", fault).exceptions[0])
+    if fault.__cause__ is not None:
+        return _innermost(fault.__cause__)
+    return str(fault) or type(fault).__name__
+
+
+@contextmanager
+def _logged(log: Path) -> Generator[None]:
+    """Send the libraries' warnings to a file: a traceback of theirs would bury the account of what happened."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(log, mode="w", encoding="utf-8")
+    handler.setLevel(logging.WARNING)
+    ours, fastmcp = logging.getLogger(), logging.getLogger("fastmcp")
+    before = fastmcp.level
+    ours.addHandler(handler)
+    fastmcp.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        fastmcp.setLevel(before)
+        ours.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,173 @@
+"""FastMCP's own OAuth client, with a window-less browser in place of a person's; all else is the real thing."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, override
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+from fastmcp.client.auth.oauth import ClientNotFoundError, OAuth
+
+from local.check.browser import Browser, BrowserError, Click, without_query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from key_value.aio.protocols import AsyncKeyValue
+    from mcp.shared.auth import AuthorizationCodeResult
+
+    from local.check.pages import Page
+
+PERSON = ("Allow", "Local User")
+"""What a person clicks: `Allow` on the consent page, then an account on the sign-in page."""
+
+CALLBACK_TIMEOUT = 60.0
+UNKNOWN_CLIENT = 400
+"""How the authorization endpoint answers a client id that it does not know."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Trace:
+    """What a sign-in has done so far; `stage` is what it is at, for the message should it fail."""
+
+    report: Callable[[str, str], None]
+    stage: str = "connection"
+    browser_opened: bool = False
+    refreshed: bool = False
+    clicks: list[Click] = field(default_factory=list[Click])
+
+    def reached(self, stage: str, detail: str) -> None:
+        self.stage = stage
+        self.report(stage, detail)
+
+    def http_client(
+        self,
+        headers: dict[str, str] | None = None,
+        timeout: httpx2.Timeout | None = None,
+        auth: httpx2.Auth | None = None,
+        *,
+        follow_redirects: bool = False,
+    ) -> httpx2.AsyncClient:
+        """An HTTP client whose requests are seen; the machine's proxy settings are for other hosts."""
+        return httpx2.AsyncClient(
+            headers=headers,
+            timeout=timeout or httpx2.Timeout(30.0),
+            auth=auth,
+            follow_redirects=follow_redirects,
+            trust_env=False,
+            event_hooks={"request": [self._before], "response": [self._after]},
+        )
+
+    async def _before(self, request: httpx2.Request) -> None:
+        self.stage = _stage_of(request) or self.stage
+
+    async def _after(self, response: httpx2.Response) -> None:
+        stage = _stage_of(response.request)
+        if stage is None or not response.is_success:
+            return
+        if stage == "refresh":
+            self.refreshed = True
+        details = {
+            "discovery": f"found {response.request.url.path}",
+            "registration": "the server registered this client",
+            "token": "the authorization code became an access token",
+            "refresh": "the kept refresh token became an access token",
+        }
+        self.reached(stage, details[stage])
+
+
+class SignIn(OAuth):
+    """FastMCP's OAuth, clicking through the pages itself; `labels` are what the person clicks."""
+
+    def __init__(
+        self, mcp_url: str, *, trace: Trace, storage: AsyncKeyValue, labels: Sequence[str] = PERSON, name: str
+    ) -> None:
+        self._trace = trace
+        self._labels = labels
+        self._authorization_url = ""
+        super().__init__(
+            mcp_url,
+            client_name=name,
+            token_storage=storage,
+            callback_timeout=CALLBACK_TIMEOUT,
+            httpx_client_factory=trace.http_client,
+        )
+
+    @override
+    async def redirect_handler(self, authorization_url: str) -> None:
+        """Keep the address for when the callback server listens; say so if the server forgot this client."""
+        self._trace.stage = "authorization"
+        self._trace.browser_opened = True
+        async with self._trace.http_client() as client:
+            response = await client.get(authorization_url, follow_redirects=False)
+        if response.status_code == UNKNOWN_CLIENT:
+            raise ClientNotFoundError("the kept registration is unknown to the server")
+        self._authorization_url = authorization_url
+
+    @override
+    async def callback_handler(self) -> AuthorizationCodeResult:
+        """Wait at the real loopback callback while the browser walks the pages; a page that stops it ends the wait."""
+        waiting = asyncio.ensure_future(super().callback_handler())
+        walking = asyncio.ensure_future(self._walk())
+        try:
+            await asyncio.wait({waiting, walking}, return_when=asyncio.FIRST_COMPLETED)
+            if walking.done():
+                await walking
+            result = await waiting
+            await walking
+            return result
+        finally:
+            for task in (waiting, walking):
+                task.cancel()
+            await asyncio.gather(waiting, walking, return_exceptions=True)
+
+    async def _walk(self) -> None:
+        await self._callback_listens()
+        async with Browser() as browser:
+            page = await browser.open(self._authorization_url)
+            self._trace.reached("authorization", f"the browser is at {without_query(page.url)}")
+            try:
+                page = await browser.walk(page, self._labels, on_click=self._clicked)
+                self._arrived(page)
+            except BrowserError as fault:
+                self._trace.stage = self._name_of(fault.page)
+                raise
+
+    def _clicked(self, click: Click) -> None:
+        self._trace.clicks.append(click)
+        self._trace.reached(self._name_of(click.page), f'clicked "{click.label}"')
+
+    def _name_of(self, page: Page) -> str:
+        ours = urlsplit(page.url).netloc == urlsplit(self.mcp_url).netloc
+        if not ours:
+            return "sign-in page"
+        return "consent page" if urlsplit(page.url).path.endswith("/consent") else "callback"
+
+    def _arrived(self, page: Page) -> None:
+        address = urlsplit(page.url)
+        if address.port != self.redirect_port:
+            raise BrowserError("Nothing to click", page=page)
+        self._trace.reached("callback", f"the browser came back to port {address.port} with a code")
+
+    async def _callback_listens(self) -> None:
+        for _ in range(200):
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection(self._callback_host, self.redirect_port)
+                writer.close()
+                return
+            await asyncio.sleep(0.025)
+
+
+def _stage_of(request: httpx2.Request) -> str | None:
+    path = request.url.path
+    if path.startswith("/.well-known/"):
+        return "discovery"
+    if path.endswith("/register"):
+        return "registration"
+    if path.endswith("/token") and request.method == "POST":
+        grant = parse_qs(request.content.decode(errors="replace")).get("grant_type", [""])[0]
+        return "refresh" if grant == "refresh_token" else "token"
+    return None

@@ -1,0 +1,123 @@
+"""Finds a Chromium for the browser test, or installs Debian's where that needs no questions asked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local.environment import SetupError
+from local.progress import CommandFailedError, run_visibly, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge", "msedge", "chrome")
+
+_MAC = (
+    "Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "Applications/Chromium.app/Contents/MacOS/Chromium",
+    "Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
+)
+_WINDOWS = (
+    "Google/Chrome/Application/chrome.exe",
+    "Microsoft/Edge/Application/msedge.exe",
+    "Chromium/Application/chrome.exe",
+)
+_PLAYWRIGHT = ("chrome-linux*/chrome", "chrome-mac*/*.app/Contents/MacOS/*", "chrome-win*/chrome.exe")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What is looked at; the defaults are this machine."""
+
+    platform: str = sys.platform
+    variables: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    home: Path = field(default_factory=Path.home)
+    root: Path = Path("/")
+
+    def find(self) -> Path | None:
+        """The first browser found: CHROMIUM, PATH, the usual places, Playwright's own downloads."""
+        chosen = self.variables.get("CHROMIUM")
+        if chosen:
+            found = shutil.which(chosen, path=self.variables.get("PATH"))
+            if found is None:
+                raise SetupError(f"CHROMIUM is set to {chosen}, which is no program. Correct it, or unset it.")
+            return Path(found)
+        for name in NAMES:
+            found = shutil.which(name, path=self.variables.get("PATH", ""))
+            if found is not None:
+                return Path(found)
+        return next((place for place in self._places() if place.is_file()), None)
+
+    def _places(self) -> Iterator[Path]:
+        if self.platform == "darwin":
+            yield from (top / place for place in _MAC for top in (self.root, self.home))
+        if self.platform == "win32":
+            tops = [self.variables.get(name) for name in ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")]
+            yield from (Path(top) / place for place in _WINDOWS for top in tops if top)
+        for pattern in _PLAYWRIGHT:
+            yield from sorted(self._playwright().glob(f"chromium-*/{pattern}"), reverse=True)
+
+    def _playwright(self) -> Path:
+        chosen = self.variables.get("PLAYWRIGHT_BROWSERS_PATH")
+        if chosen and chosen != "0":
+            return Path(chosen)
+        if self.platform == "darwin":
+            return self.home / "Library" / "Caches" / "ms-playwright"
+        if self.platform == "win32":
+            return Path(self.variables.get("LOCALAPPDATA", str(self.home))) / "ms-playwright"
+        return Path(self.variables.get("XDG_CACHE_HOME") or self.home / ".cache") / "ms-playwright"
+
+    def can_install(self) -> bool:
+        """Whether apt can install one here: as root on Debian (Ubuntu's package is a stub for another store)."""
+        if self.platform != "linux" or not hasattr(os, "geteuid") or os.geteuid() != 0:
+            return False
+        try:
+            release = (self.root / "etc" / "os-release").read_text("utf-8")
+        except OSError:
+            return False
+        return (
+            "ID=debian" in release.splitlines() and shutil.which("apt-get", path=self.variables.get("PATH")) is not None
+        )
+
+
+def ensure_chromium(
+    *, logs: Path, python: Path, machine: Machine | None = None, say: Callable[[str], None] = say
+) -> Path:
+    """A browser to run the browser test with, installed if need be; SetupError names the command that installs one."""
+    machine = machine or Machine()
+    found = machine.find()
+    if found is not None:
+        return found
+    if machine.can_install():
+        say("Installing Debian's Chromium for the browser test (apt-get)")
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        install = ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]
+        try:
+            run_visibly(["apt-get", "update"], log=logs / "setup-apt-update.log", step_of=_apt_step, say=say)
+            run_visibly(install, log=logs / "setup-apt.log", step_of=_apt_step, environment=quiet, say=say)
+        except CommandFailedError as fault:
+            raise SetupError(f"{fault}\n{how_to_install(python)}") from None
+        found = machine.find()
+    if found is None:
+        raise SetupError(
+            f"The browser test needs Chromium, Chrome or Edge, and none was found. {how_to_install(python)}"
+        )
+    return found
+
+
+def how_to_install(python: Path) -> str:
+    """The command that works everywhere, with the Playwright that the environment already holds."""
+    return (
+        f"Install one with\n    {python} -m playwright install --with-deps chromium\n"
+        "or name the program of an installed one in the environment variable CHROMIUM, then run the command again."
+    )
+
+
+def _apt_step(line: str) -> str | None:
+    first = line.split(" ", 1)[0].rstrip(":")
+    return line.strip()[:90] if first in {"Get", "Unpacking", "Setting"} or first.startswith("Get:") else None

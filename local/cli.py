@@ -1,0 +1,211 @@
+"""The command line of `python -m local`: reads it, has the environment built, and hands over to the command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local.config import REPOSITORY, LocalConfig, Ports
+from local.environment import Environment, SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+EPILOG = """\
+exit codes: 0 all is well, 1 a check or a test failed or a service ended, 2 wrong usage or something to install is
+missing, 3 a port is taken; 128 + the signal's number when stopped before the work was done.
+
+With make: make run [CHECK=1] [HOST=func] [WATCH=1] [PORT=N], make services, make test [ARGS="..."], make check,
+make lock, make clean. Where there is no make, `python -m local ...` does the same."""
+
+COMMANDS = {
+    "run": "start everything, sign in with a real MCP client, call the tools, and stay up",
+    "services": "start only Azurite and the stand-ins for Entra ID and Key Vault, for `func start`",
+    "test": "run the tests in parallel; further arguments go to pytest",
+    "check": "lint, formatting and types",
+    "lock": "write the locked requirements anew from pyproject.toml and package.json",
+    "setup": "only build .venv and node_modules",
+    "clean": "remove caches; with --all also .venv, node_modules and the local data",
+}
+NEEDS_NODE = {"run", "services", "test", "setup"}
+NEEDS_NOTHING = {"clean"}
+
+PORTS = {
+    "functions": "the Functions host",
+    "blob": "Azurite, blobs",
+    "queue": "Azurite, queues",
+    "table": "Azurite, tables",
+    "entra": "the Entra ID stand-in",
+    "sign_in": "the sign-in page of the Entra ID stand-in",
+    "vault": "the Key Vault stand-in",
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line `arguments`; the exit code."""
+    options, rest = _parse(arguments)
+    environment = Environment(root=REPOSITORY)
+    try:
+        if options.command not in NEEDS_NOTHING:
+            environment.ensure(node=options.command in NEEDS_NODE)
+            if not environment.is_current():
+                return environment.enter(arguments)
+        return _dispatch(options, rest, environment)
+    except SetupError as fault:
+        sys.stderr.write(f"{fault}\n")
+        return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output is gone (`make run | head`); Python's own flush at the end must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m local",
+        description="Everything a laptop does with this project. The first command builds the environment it needs.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", metavar="command", required=True)
+    made = {
+        name: commands.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
+        for name, what in COMMANDS.items()
+    }
+    _add_places(made["services"])
+    _add_places(made["run"])
+    made["run"].add_argument("--check", action="store_true", help="end after the check: 0 if it passed, 1 if not")
+    made["run"].add_argument("--watch", action="store_true", help="restart the local host when a source file changes")
+    made["run"].add_argument(
+        "--host", choices=("local", "func"), default="local", help="the Functions host: local (default) or Core Tools"
+    )
+    made["run"].add_argument(
+        "--settings",
+        type=_file,
+        metavar="FILE",
+        help="the app's settings (default: local.settings.json if there is one, else local.settings.sample.json)",
+    )
+    made["test"].epilog = "example: python -m local test tests/unit -k settings -x"
+    made["lock"].add_argument("--upgrade", action="store_true", help="take the newest versions that are allowed")
+    made["clean"].add_argument("--all", action="store_true", help="also .venv, node_modules and .local")
+    return top
+
+
+def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    top = parser()
+    options, rest = top.parse_known_args(arguments)
+    if options.command == "test":
+        # Whatever follows is pytest's, in its own order.
+        return options, list(arguments)[list(arguments).index("test") + 1 :]
+    if rest:
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
+    if options.command in {"run", "services"}:
+        _refuse_shared_ports(top, _config(options).ports)
+        if options.command == "run" and options.watch and options.host == "func":
+            top.error("--watch is the local host's; Core Tools watches by itself")
+        if options.command == "run" and options.settings and options.host == "func":
+            top.error("--settings is the local host's; Core Tools always reads local.settings.json")
+    return options, []
+
+
+def _add_places(command: argparse.ArgumentParser) -> None:
+    defaults = Ports()
+    ports = command.add_argument_group("ports, all on loopback")
+    for name, what in PORTS.items():
+        flag = f"--{name.replace('_', '-')}-port"
+        default = getattr(defaults, name)
+        ports.add_argument(flag, type=_port, default=default, metavar="N", help=f"{what} (default {default})")
+    command.add_argument(
+        "--home",
+        type=lambda text: Path(text).resolve(),
+        default=LocalConfig().home,
+        metavar="DIR",
+        help="keeps data, certificates and logs (default .local)",
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port; it must be a number from 1 to 65535")
+    return int(text)
+
+
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"{text} is no file")
+    return Path(text).resolve()
+
+
+def _config(options: argparse.Namespace) -> LocalConfig:
+    ports = {field.name: getattr(options, f"{field.name}_port") for field in fields(Ports)}
+    return LocalConfig(ports=Ports(**ports), home=options.home)
+
+
+def _refuse_shared_ports(top: argparse.ArgumentParser, ports: Ports) -> None:
+    chosen: dict[int, str] = {}
+    for field in fields(Ports):
+        flag = f"--{field.name.replace('_', '-')}-port"
+        number: int = getattr(ports, field.name)
+        if number in chosen:
+            top.error(f"{chosen[number]} and {flag} are both {number}; each needs a port of its own")
+        chosen[number] = flag
+
+
+def _dispatch(options: argparse.Namespace, rest: list[str], environment: Environment) -> int:
+    from local import tasks
+
+    root = environment.root
+    match options.command:
+        case "run" | "services":
+            return _run(options)
+        case "test":
+            return _test(rest, environment)
+        case "check":
+            return tasks.check(root)
+        case "lock":
+            return tasks.lock(root, upgrade=options.upgrade)
+        case "clean":
+            return tasks.clean(root, everything=options.all)
+        case _:
+            sys.stdout.write("Everything is installed.\n")
+            return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    # The account of a run shows how to connect clients, which the app itself knows.
+    sys.path.insert(0, str(REPOSITORY / "src"))
+    from local.run import RunOptions, run
+
+    config = _config(options)
+    if options.command == "services":
+        return run(RunOptions(config=config, functions=False))
+    return run(
+        RunOptions(
+            config=config,
+            host=options.host,
+            check=options.check,
+            watch=options.watch,
+            settings=options.settings,
+        )
+    )
+
+
+def _test(arguments: list[str], environment: Environment) -> int:
+    from local.chromium import ensure_chromium
+    from local.tasks import test, wants_browser
+
+    chromium = None
+    if wants_browser(arguments):
+        chromium = ensure_chromium(logs=environment.logs, python=environment.python)
+    return test(environment.root, arguments, chromium=chromium)

@@ -1,0 +1,225 @@
+"""`run` and `services`: start everything, sign in and call the tools, tell what happened, stay up until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from local.account import Account
+from local.app_settings import (
+    OWN,
+    SAMPLE,
+    AppSettings,
+    SettingsFileError,
+    load_settings,
+    overrides,
+    read_settings,
+    signs_in_locally,
+)
+from local.azurite import AzuriteMissingError
+from local.bootstrap import prepare
+from local.config import REPOSITORY, LocalConfig
+from local.locks import LockHeldError, exclusive
+from local.ports import PortTakenError, check_ports
+from local.progress import tail_of
+from local.services import (
+    TITLES,
+    CoreToolsMissingError,
+    addresses,
+    core_tools,
+    functions_host,
+    port_uses,
+    stand_ins,
+)
+from local.signals import StopRequest, cancelled_by_signals
+from local.supervisor import ServiceEndedError, ServiceError, Supervisor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from signal import Signals
+
+OK, FAILED, USAGE, PORT_TAKEN = 0, 1, 2, 3
+SIGNALLED = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the command line asked for."""
+
+    config: LocalConfig
+    host: str = "local"
+    check: bool = False
+    watch: bool = False
+    settings: Path | None = None
+    functions: bool = True
+    """False for `services`: only what the app needs, not the app."""
+
+
+def run(options: RunOptions, *, account: Account | None = None) -> int:
+    """Do it; the exit code: 0 ended as asked, 1 something failed, 2 a prerequisite is missing, 3 a port is taken."""
+    account = account or Account()
+    config = options.config
+    note = f"process {os.getpid()}, {config.base_url}/mcp"
+    try:
+        with exclusive(config.home / "run.lock", note=note):
+            return _run_alone(options, account)
+    except LockHeldError as held:
+        account.failed("already running", f"{held.note or 'another process'} uses {config.home}.")
+        account.line("Stop it with Ctrl-C in its terminal, or give this one other ports and another --home.")
+        return PORT_TAKEN
+
+
+def _run_alone(options: RunOptions, account: Account) -> int:
+    try:
+        check_ports(port_uses(options.config, functions=options.functions))
+        settings = _settings(options, account)
+        prepare(options.config)
+        return asyncio.run(_Run(options, settings, account).until_stopped())
+    except PortTakenError as fault:
+        account.failed("ports", "\n".join(fault.lines))
+        return PORT_TAKEN
+    except (AzuriteMissingError, CoreToolsMissingError, SettingsFileError) as fault:
+        account.failed("prerequisite", str(fault))
+        return USAGE
+
+
+def _settings(options: RunOptions, account: Account) -> AppSettings:
+    if options.functions and options.host == "func":
+        core_tools()
+        own = REPOSITORY / OWN
+        if not own.exists():
+            shutil.copyfile(REPOSITORY / SAMPLE, own)
+            account.line(f"Core Tools reads {OWN}; there was none, so it is now a copy of {SAMPLE}.")
+    return read_settings(options.settings) if options.settings else load_settings(REPOSITORY)
+
+
+class _Run:
+    def __init__(self, options: RunOptions, settings: AppSettings, account: Account) -> None:
+        self._options = options
+        self._config = options.config
+        self._settings = settings
+        self._account = account
+        self._began = time.monotonic()
+        self._up = False
+
+    async def until_stopped(self) -> int:
+        with cancelled_by_signals(on_signal=self._say_stopping) as request:
+            try:
+                async with Supervisor(logs=self._config.logs) as supervisor:
+                    code = await self._work(supervisor)
+            except asyncio.CancelledError:
+                code = self._code_of(request)
+            except ServiceError as fault:
+                self._account.failed(fault.name, str(fault))
+                lost_race = isinstance(fault, ServiceEndedError) and fault.exit_code == PORT_TAKEN
+                code = PORT_TAKEN if lost_race else FAILED
+        with suppress(OSError):
+            self._account.line("Everything that was started has ended.")
+        return code
+
+    async def _work(self, supervisor: Supervisor) -> int:
+        await self._start(supervisor)
+        if not self._options.functions:
+            self._tell_what_next()
+        else:
+            passed = await supervisor.watch(self._check())
+            if self._options.check:
+                return OK if passed else FAILED
+            if not passed:
+                self._account.line("Everything stays up all the same, for you to look at.")
+            self._tell_how_to_connect()
+        self._account.heading("Running. Ctrl-C stops everything.")
+        self._up = True
+        return await supervisor.watch(_until_cancelled())
+
+    async def _start(self, supervisor: Supervisor) -> None:
+        account, options = self._account, self._options
+        account.heading("Starting")
+        environment = dict(os.environ)
+        seconds = await supervisor.start(*stand_ins(self._config, environment=environment))
+        if options.functions:
+            host = functions_host(
+                self._config, self._settings, kind=options.host, watch=options.watch, environment=environment
+            )
+            seconds |= await supervisor.start(host)
+        where = addresses(self._config)
+        account.table(
+            ("ok", TITLES[name], where[name], self._short(f"{name}.log"), f"{took:.1f} s")
+            for name, took in seconds.items()
+        )
+        if options.functions:
+            account.line(f"Settings: {self._settings.file.name}")
+
+    def _short(self, log: str) -> str:
+        file = self._config.logs / log
+        return str(file.relative_to(REPOSITORY)) if file.is_relative_to(REPOSITORY) else str(file)
+
+    async def _check(self) -> bool:
+        account = self._account
+        if not signs_in_locally(self._settings):
+            account.heading("Sign-in")
+            account.line(f"{self._settings.file.name} names an Entra ID other than the local one, where only a person")
+            account.line("can sign in: no check was made.")
+            return False
+        from local.check.report import CheckFailedError
+        from local.check.run import check_server
+
+        account.heading("A real MCP client signs in and calls the tools")
+        log = self._config.logs / "check.log"
+        kept = self._config.home / "check-client"
+        try:
+            await check_server(f"{self._config.base_url}/mcp", kept=kept, log=log, report=account)
+        except CheckFailedError as fault:
+            account.failed(fault.step, fault.reason)
+            for name in ("functions", "entra", "check"):
+                file = self._config.logs / f"{name}.log"
+                tail = tail_of(file)
+                if tail:
+                    account.line(f"The end of {self._short(file.name)}:")
+                    account.text(tail)
+            return False
+        account.line(f"All of it worked, {time.monotonic() - self._began:.0f} s after the start.", style="green")
+        return True
+
+    def _tell_how_to_connect(self) -> None:
+        from entra_mcp.settings import Settings
+        from entra_mcp.web.connect import connection_guides
+
+        account = self._account
+        url = f"{self._config.base_url}/mcp"
+        account.heading(f"Connect your own client to {url}")
+        name = self._settings.values.get("MCP_SERVER_NAME") or Settings.model_fields["server_name"].default
+        for guide in connection_guides(url, name):
+            account.line()
+            account.line(f"{guide.client} ({guide.where})")
+            account.paste(guide.text)
+
+    def _tell_what_next(self) -> None:
+        account = self._account
+        account.heading("Now run the app with Azure Functions Core Tools, in another terminal")
+        account.line("Copy the settings (once), then start the host:")
+        account.paste(f"cp {SAMPLE} {OWN}\nfunc start")
+        account.line("Core Tools runs the Python of the active environment: activate .venv first.")
+        changed = overrides(self._settings, self._config, environment=os.environ)
+        if changed:
+            account.line("Your ports or your shell differ from what that file says; set these variables for func:")
+            account.paste("\n".join(f"{name}={value}" for name, value in changed.items()))
+
+    def _say_stopping(self, signal: Signals) -> None:
+        with suppress(OSError):
+            self._account.heading(f"Stopping ({signal.name})")
+
+    def _code_of(self, request: StopRequest) -> int:
+        if request.received is None:
+            raise asyncio.CancelledError
+        return OK if self._up else SIGNALLED + request.received
+
+
+async def _until_cancelled() -> int:
+    await asyncio.Event().wait()
+    return OK

@@ -1,0 +1,156 @@
+"""What runs where: the local services as commands, with their ports, readiness and addresses."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from local.app_settings import overrides
+from local.azurite import azurite_service
+from local.config import CLIENT_ID, REPOSITORY, TENANT_ID
+from local.ports import PortUse
+from local.probes import answers
+from local.supervisor import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from local.app_settings import AppSettings
+    from local.config import LocalConfig
+
+LOOPBACK_NAMES = "localhost,127.0.0.1,::1"
+
+TITLES = {
+    "azurite": "Azurite (Azure Storage)",
+    "entra": "Entra ID, managed identity, Graph",
+    "vault": "Key Vault",
+    "functions": "Functions host with the MCP server",
+}
+
+
+class CoreToolsMissingError(Exception):
+    """`func` was asked for and is not there; the message says how to get it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Azure Functions Core Tools (`func`) is not on PATH. Install it (https://aka.ms/func-install), "
+            "or leave out --host func (make: HOST=func): the local host needs no installation."
+        )
+
+
+def port_uses(config: LocalConfig, *, functions: bool) -> tuple[PortUse, ...]:
+    """Every port of a run, with the flag that chooses another."""
+    ports = config.ports
+    backing = (
+        PortUse(number=ports.blob, purpose="Azurite, blobs", flag="--blob-port", variable="BLOB_PORT"),
+        PortUse(number=ports.queue, purpose="Azurite, queues", flag="--queue-port", variable="QUEUE_PORT"),
+        PortUse(number=ports.table, purpose="Azurite, tables", flag="--table-port", variable="TABLE_PORT"),
+        PortUse(number=ports.entra, purpose="Entra ID stand-in", flag="--entra-port", variable="ENTRA_PORT"),
+        PortUse(number=ports.sign_in, purpose="sign-in page", flag="--sign-in-port", variable="SIGN_IN_PORT"),
+        PortUse(number=ports.vault, purpose="Key Vault stand-in", flag="--vault-port", variable="VAULT_PORT"),
+    )
+    host = PortUse(number=ports.functions, purpose="Functions host", flag="--functions-port", variable="PORT")
+    return (host, *backing) if functions else backing
+
+
+def addresses(config: LocalConfig) -> dict[str, str]:
+    """Where each service answers, for a person to read."""
+    ports = config.ports
+    return {
+        "azurite": f"http://127.0.0.1:{ports.blob} (queues {ports.queue}, tables {ports.table})",
+        "entra": f"https://{config.entra_authority}, sign-in http://localhost:{ports.sign_in}",
+        "vault": config.vault_url,
+        "functions": config.base_url,
+    }
+
+
+def stand_ins(config: LocalConfig, *, environment: Mapping[str, str]) -> tuple[Service, ...]:
+    """Azurite and what stands in for Entra ID and Key Vault; they need nothing of each other to start."""
+    ports = config.ports
+    surroundings = child_environment(environment)
+    shared = ("--tls", str(config.tls), "--client-secret-file", str(config.client_secret_file))
+    authority = config.tls / "ca.pem"
+    return (
+        azurite_service(
+            REPOSITORY,
+            location=config.home / "azurite",
+            blob=ports.blob,
+            queue=ports.queue,
+            table=ports.table,
+            environment=surroundings,
+        ),
+        Service(
+            name="entra",
+            command=(
+                *(sys.executable, "-m", "local.entra", *shared, "--state", str(config.home / "entra")),
+                *("--port", str(ports.entra), "--sign-in-port", str(ports.sign_in)),
+                *("--tenant-id", TENANT_ID, "--client-id", CLIENT_ID),
+                *("--redirect-uri", f"{config.base_url}/auth/callback"),
+            ),
+            cwd=REPOSITORY,
+            environment=surroundings,
+            ready=answers(
+                f"https://{config.entra_authority}/healthz", f"http://localhost:{ports.sign_in}/healthz", ca=authority
+            ),
+        ),
+        Service(
+            name="vault",
+            command=(
+                *(sys.executable, "-m", "local.vault", *shared, "--state", str(config.home / "vault")),
+                *("--port", str(ports.vault), "--authority", config.entra_authority),
+            ),
+            cwd=REPOSITORY,
+            environment=surroundings,
+            ready=answers(f"{config.vault_url}/healthz", ca=authority),
+        ),
+    )
+
+
+def functions_host(
+    config: LocalConfig, settings: AppSettings, *, kind: str, watch: bool, environment: Mapping[str, str]
+) -> Service:
+    """The host that runs function_app.py: the local one, or Core Tools (`kind` "func")."""
+    surroundings = {**child_environment(environment), **overrides(settings, config, environment=environment)}
+    port = str(config.ports.functions)
+    if kind == "func":
+        command = (core_tools(), "start", "--port", port)
+        surroundings |= _virtual_environment(surroundings)
+    else:
+        watching = ("--watch",) if watch else ()
+        options = ("--app", str(REPOSITORY), "--port", port, "--settings", str(settings.file), *watching)
+        command = (sys.executable, "-m", "local.host", *options)
+    return Service(
+        name="functions",
+        command=command,
+        cwd=REPOSITORY,
+        environment=surroundings,
+        ready=answers(f"{config.base_url}/admin/host/status", f"{config.base_url}/healthz"),
+        start_timeout=180.0 if kind == "func" else 90.0,
+        grace=10.0,
+    )
+
+
+def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of this process, with logs that are written at once and no proxy between local services."""
+    proxies = {
+        name: f"{environment[name]},{LOOPBACK_NAMES}" if environment.get(name) else LOOPBACK_NAMES
+        for name in ("NO_PROXY", "no_proxy")
+    }
+    return {**environment, **proxies, "PYTHONUNBUFFERED": "1"}
+
+
+def core_tools() -> str:
+    """The path of `func`; CoreToolsMissingError when there is none."""
+    found = shutil.which("func")
+    if found is None:
+        raise CoreToolsMissingError
+    return found
+
+
+def _virtual_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Core Tools runs the Python that an activated environment puts first on PATH."""
+    scripts: Path = REPOSITORY / ".venv" / ("Scripts" if os.name == "nt" else "bin")
+    return {"VIRTUAL_ENV": str(scripts.parent), "PATH": os.pathsep.join([str(scripts), environment.get("PATH", "")])}

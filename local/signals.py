@@ -1,0 +1,48 @@
+"""Turns Ctrl-C, SIGTERM and a closed terminal into one orderly cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from types import FrameType
+
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+
+
+@dataclass(slots=True)
+class StopRequest:
+    """The first signal that asked to stop, or None."""
+
+    received: signal.Signals | None = None
+
+
+@contextmanager
+def cancelled_by_signals(*, on_signal: Callable[[signal.Signals], None] = lambda _: None) -> Generator[StopRequest]:
+    """Cancel the current task at the first signal; later ones change nothing, for stopping is bounded in time."""
+    request = StopRequest()
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+
+    def cancel() -> None:
+        if task is not None:
+            task.cancel()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if request.received is None:
+            request.received = signal.Signals(number)
+            on_signal(request.received)
+            loop.call_soon_threadsafe(cancel)
+
+    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

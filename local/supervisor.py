@@ -1,0 +1,206 @@
+"""Starts the local services, waits until each is ready, notices one that dies, and ends them all in reverse order.
+
+Each child runs under `local/guard.py` in a session (on Windows: a console) of its own: a terminal's Ctrl-C reaches the
+supervisor alone, which then ends the children in order, and no child outlives a supervisor that is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from local.progress import tail_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+    from types import TracebackType
+
+GUARD = Path(__file__).with_name("guard.py")
+PROBE_PAUSE = 0.05
+PROBE_TIMEOUT = 5.0
+GUARD_MARGIN = 3.0
+"""Seconds beyond a service's own grace before its guard is killed too."""
+NO_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""On Windows an unseen console of the child's own: the terminal's Ctrl-C does not reach it, the guard's does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One child process: how it starts, how one sees that it is ready, how it is stopped."""
+
+    name: str
+    command: tuple[str, ...]
+    ready: Callable[[], Awaitable[bool]]
+    cwd: Path
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    start_timeout: float = 60.0
+    stop_signal: signal.Signals = signal.SIGTERM
+    grace: float = 5.0
+
+
+class ServiceError(Exception):
+    """A service failed; carries its name, its log and the end of that log."""
+
+    def __init__(self, message: str, *, name: str, log: Path) -> None:
+        self.name = name
+        self.log = log
+        self.tail = tail_of(log)
+        super().__init__(f"{message}\n{self.tail or '    (its log is empty)'}\nThe whole log: {log}")
+
+
+class ServiceEndedError(ServiceError):
+    """A service ended by itself, before or after it was ready."""
+
+    def __init__(self, *, name: str, log: Path, exit_code: int) -> None:
+        super().__init__(f"{name} ended by itself with exit code {exit_code}. The end of its log:", name=name, log=log)
+        self.exit_code = exit_code
+
+
+class ServiceNotReadyError(ServiceError):
+    """A service runs but did not become ready in time."""
+
+    def __init__(self, *, name: str, log: Path, seconds: float) -> None:
+        super().__init__(f"{name} was not ready after {seconds:g} s. The end of its log:", name=name, log=log)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Child:
+    service: Service
+    process: asyncio.subprocess.Process
+    log: Path
+    end: asyncio.Task[int]
+
+
+class Supervisor:
+    """An async context manager: whatever was started in it has ended when it is left."""
+
+    def __init__(self, *, logs: Path) -> None:
+        self._logs = logs
+        self._children: list[_Child] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self, *services: Service) -> dict[str, float]:
+        """Start these together and wait until all are ready; the seconds each took, or ServiceError."""
+        began = time.monotonic()
+        seconds: dict[str, float] = {}
+
+        async def until_ready(child: _Child) -> None:
+            await self._until_ready(child)
+            seconds[child.service.name] = time.monotonic() - began
+
+        children = [await self._spawn(service) for service in services]
+        await self.watch(_all_of(until_ready(child) for child in children))
+        return seconds
+
+    async def watch[Result](self, work: Coroutine[object, object, Result]) -> Result:
+        """Do `work` while every service lives; ServiceEndedError, and the work cancelled, as soon as one ends."""
+        task = asyncio.ensure_future(work)
+        ends = {child.end: child for child in self._children}
+        try:
+            await asyncio.wait({task, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            for end, child in ends.items():
+                if end.done():
+                    raise ServiceEndedError(name=child.service.name, log=child.log, exit_code=end.result())
+            return await task
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # looked at, so that asyncio does not report a fault that gave way to the service's
+
+    async def stop(self) -> None:
+        """End every child, the last started first; each gets its grace to end cleanly."""
+        while self._children:
+            child = self._children.pop()
+            ending = asyncio.ensure_future(self._end(child))
+            try:
+                await asyncio.shield(ending)
+            except asyncio.CancelledError:
+                await ending
+                raise
+
+    async def _spawn(self, service: Service) -> _Child:
+        log = self._fresh_log(service.name)
+        with log.open("ab") as sink:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(GUARD), service.stop_signal.name, str(service.grace)),
+                *service.command,
+                stdin=subprocess.PIPE,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                cwd=service.cwd,
+                env=dict(service.environment),
+                start_new_session=True,
+                creationflags=NO_WINDOW,
+            )
+        child = _Child(service=service, process=process, log=log, end=asyncio.ensure_future(process.wait()))
+        self._children.append(child)
+        return child
+
+    def _fresh_log(self, name: str) -> Path:
+        """The log of this run; the log of the run before is kept beside it."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        log = self._logs / f"{name}.log"
+        with suppress(FileNotFoundError):
+            log.replace(self._logs / f"{name}.previous.log")
+        log.touch(mode=0o600)
+        return log
+
+    async def _until_ready(self, child: _Child) -> None:
+        service = child.service
+        try:
+            async with asyncio.timeout(service.start_timeout):
+                while True:
+                    if await _probe(service.ready):
+                        return
+                    await asyncio.sleep(PROBE_PAUSE)
+        except TimeoutError:
+            raise ServiceNotReadyError(name=service.name, log=child.log, seconds=service.start_timeout) from None
+
+    async def _end(self, child: _Child) -> None:
+        if child.process.stdin is not None:
+            child.process.stdin.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(child.end), child.service.grace + GUARD_MARGIN)
+        _kill_what_is_left(child.process)
+        await child.end
+
+
+async def _all_of(works: Iterable[Coroutine[object, object, None]]) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except ExceptionGroup as faults:
+        raise faults.exceptions[0] from None
+
+
+async def _probe(ready: Callable[[], Awaitable[bool]]) -> bool:
+    try:
+        return await asyncio.wait_for(ready(), PROBE_TIMEOUT)
+    except (OSError, TimeoutError):
+        return False
+
+
+def _kill_what_is_left(process: asyncio.subprocess.Process) -> None:
+    """The guard if it still runs and, where there are process groups, whatever the command left behind."""
+    with suppress(ProcessLookupError):
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,103 @@
+"""The short commands: test, check, lock and clean; each runs well-known tools and sums up what they said."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from local.progress import say
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+OK, FAILED = 0, 1
+
+PIP_COMPILE = (
+    *("-m", "piptools", "compile", "--quiet", "--strip-extras", "--no-header", "--no-annotate"),
+    *("--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host"),
+)
+MADE = (".venv", "node_modules", ".local", ".pytest_cache", ".ruff_cache", "test-results")
+
+
+def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:
+    """The whole test suite, one process a core; `arguments` go to pytest and win over what is set here."""
+    found = {"CHROMIUM": str(chromium)} if chromium else {}
+    parallel = ("-n", str(os.cpu_count() or 1), "--dist", "loadfile")
+    return OK if _call([sys.executable, "-m", "pytest", *parallel, *arguments], root, found) == 0 else FAILED
+
+
+def wants_browser(arguments: Sequence[str]) -> bool:
+    """Whether a test run with these arguments may reach tests/browser: it does unless only other paths are named."""
+    paths = [argument.split("::", 1)[0].replace(os.sep, "/").rstrip("/") for argument in arguments]
+    named = [path for path in paths if path == "tests" or path.startswith("tests/")]
+    return not named or any(path == "tests" or path.startswith("tests/browser") for path in named)
+
+
+def check(root: Path) -> int:
+    """Lint, formatting and types, all of them even when one fails; which failed is said at the end."""
+    checks = {
+        "ruff check": ["-m", "ruff", "check", "."],
+        "ruff format": ["-m", "ruff", "format", "--check", "."],
+        "pyright": ["-m", "pyright"],
+    }
+    failed: list[str] = []
+    for name, command in checks.items():
+        say(f"== {name}")
+        began = time.monotonic()
+        code = _call([sys.executable, *command], root, {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"})
+        say(f"   {'passed' if code == 0 else 'FAILED'} ({time.monotonic() - began:.1f} s)")
+        if code:
+            failed.append(name)
+    say(f"FAILED: {', '.join(failed)}" if failed else f"All {len(checks)} checks passed.")
+    return FAILED if failed else OK
+
+
+def lock(root: Path, *, upgrade: bool) -> int:
+    """Write requirements.txt, requirements-dev.txt and package-lock.json anew from pyproject.toml and package.json."""
+    newer = ["--upgrade"] if upgrade else []
+    npm = shutil.which("npm") or "npm"
+    steps = {
+        "requirements.txt": [sys.executable, *PIP_COMPILE, *newer, "--output-file=requirements.txt", "pyproject.toml"],
+        "requirements-dev.txt": [
+            *(sys.executable, *PIP_COMPILE, *newer, "--extra=dev", "--constraint=requirements.txt"),
+            *("--output-file=requirements-dev.txt", "pyproject.toml"),
+        ],
+        "package-lock.json": [
+            *(npm, "update" if upgrade else "install", "--package-lock-only", "--no-audit", "--no-fund"),
+        ],
+    }
+    for name, command in steps.items():
+        say(f"Locking {name}")
+        if _call(command, root, {}):
+            say(f"FAILED: {name}")
+            return FAILED
+    say("Locked. Run the tests, then commit the three files together.")
+    return OK
+
+
+def clean(root: Path, *, everything: bool) -> int:
+    """Remove what the tools made: caches always; with `everything` the environments and the local data too."""
+    chosen = MADE if everything else MADE[3:]
+    for folder in [*(root / name for name in chosen), *_bytecode(root)]:
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.exists():
+            shutil.rmtree(folder)
+    kept = "" if everything else " .venv, node_modules and the data in .local are kept; --all removes them too."
+    say(f"Clean.{kept}")
+    return OK
+
+
+def _bytecode(root: Path) -> list[Path]:
+    sources = ("src", "local", "tests", "ops", "bench")
+    return [root / "__pycache__", *(found for name in sources for found in (root / name).rglob("__pycache__"))]
+
+
+def _call(command: Sequence[str], root: Path, variables: Mapping[str, str]) -> int:
+    sys.stdout.flush()
+    return subprocess.call(command, cwd=root, env={**os.environ, **variables})

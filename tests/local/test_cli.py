@@ -1,0 +1,189 @@
+"""The command line: what it refuses, what it tells, and what its exit codes mean."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local import tasks
+from local.cli import COMMANDS, main
+from local.config import REPOSITORY
+
+
+def command(*arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
+    started = ["-c", code] if code else ["-m", "local"]
+    return subprocess.run(
+        [sys.executable, *started, *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_is_there_without_any_set_up(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*([name] if name else []), "--help"])
+    assert ended.value.code == 0
+    assert "usage: python -m local" in capsys.readouterr().out
+
+
+def test_overview_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    told = capsys.readouterr().out
+    for name in COMMANDS:
+        assert f"    {name} " in told
+    assert "exit codes: 0 all is well, 1 " in told
+    assert "3 a port is taken" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "required: command"),
+        (["dance"], "invalid choice"),
+        (["run", "--functions-port", "0"], "0 is no port"),
+        (["run", "--functions-port", "65536"], "65536 is no port"),
+        (["run", "--functions-port", "-1"], "-1 is no port"),
+        (["run", "--blob-port", "http"], "http is no port"),
+        (["run", "--vault-port", "7071"], "--functions-port and --vault-port are both 7071"),
+        (["services", "--sign-in-port", "10002"], "--table-port and --sign-in-port are both 10002"),
+        (["run", "--host", "docker"], "invalid choice"),
+        (["run", "--host", "func", "--watch"], "Core Tools watches by itself"),
+        (["run", "--host", "func", "--settings", "pyproject.toml"], "always reads local.settings.json"),
+        (["run", "--settings", "no-such-file"], "no-such-file is no file"),
+        (["run", "extra"], "unrecognized arguments: extra"),
+        (["check", "--fast"], "unrecognized arguments: --fast"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_is_wrong(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("version", [(2, 7), (3, 9), (3, 12)])
+def test_old_python_is_refused_before_anything_else(version: tuple[int, int]) -> None:
+    pretend = f"import runpy, sys; sys.version_info = {(*version, 0, 'final', 0)}"
+    ended = command("run", code=f"{pretend}; runpy.run_module('local', run_name='__main__')")
+    assert ended.returncode == 2
+    assert f"needs Python 3.13 or newer; this is Python {version[0]}.{version[1]}" in ended.stderr
+    assert "python3.13 -m local run" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_first_lines_import_nothing_but_the_standard_library() -> None:
+    code = "import sys; import local.cli, local.environment, local.chromium, local.tasks; print(*sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); {code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    loaded = {name.split(".")[0] for name in ended.stdout.split()}
+    assert loaded - set(sys.stdlib_module_names) <= {"local", "__main__"}
+
+
+# test
+
+
+def test_test_passes_its_arguments_on_and_succeeds(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("def test_one(): pass\ndef test_two(): pass\n")
+    assert tasks.test(tmp_path, ["-k", "one", "-p", "no:cacheprovider"], chromium=None) == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"), [("def test_it(): assert False\n", 1), ("", 1), ("import nothing_like_this\n", 1)]
+)
+def test_test_fails_with_1_whatever_pytest_says(tmp_path: Path, source: str, expected: int) -> None:
+    (tmp_path / "test_it.py").write_text(source)
+    assert tasks.test(tmp_path, ["-n", "0", "-p", "no:cacheprovider"], chromium=None) == expected
+
+
+def test_test_hands_the_browser_over(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("import os\ndef test_it(): assert os.environ['CHROMIUM'] == '/my/chromium'\n")
+    assert tasks.test(tmp_path, ["-n", "0", "-p", "no:cacheprovider"], chromium=Path("/my/chromium")) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], True),
+        (["-x", "-k", "store"], True),
+        (["tests"], True),
+        (["tests/"], True),
+        (["tests/browser/test_sign_in.py::test_it"], True),
+        (["tests/unit", "tests/browser"], True),
+        (["tests/unit"], False),
+        (["-x", "tests/unit/test_settings.py::test_it", "-q"], False),
+    ],
+)
+def test_browser_is_wanted_only_where_a_browser_test_may_run(arguments: list[str], *, expected: bool) -> None:
+    assert tasks.wants_browser(arguments) is expected
+
+
+# check
+
+
+def project(folder: Path, source: str) -> Path:
+    (folder / "pyproject.toml").write_text("[tool.pyright]\ntypeCheckingMode = 'strict'\n")
+    (folder / "it.py").write_text(source)
+    return folder
+
+
+def test_check_passes_clean_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert tasks.check(project(tmp_path, "x: int = 1\n")) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == "All 3 checks passed."
+
+
+def test_check_runs_all_and_names_every_one_that_failed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert tasks.check(project(tmp_path, "import os\nx:int = 'a'\n")) == 1
+    assert capfd.readouterr().out.splitlines()[-1] == "FAILED: ruff check, ruff format, pyright"
+
+
+# clean
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_clean_removes_what_was_made_and_keeps_the_rest(tmp_path: Path, *, everything: bool) -> None:
+    made = [".venv", "node_modules", ".local", ".pytest_cache", ".ruff_cache", "src/a/__pycache__", "tests/__pycache__"]
+    for name in [*made, "src/b", ".git"]:
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "file").write_text("x")
+    assert tasks.clean(tmp_path, everything=everything) == 0
+    left = {name for name in made if (tmp_path / name).exists()}
+    assert left == (set() if everything else {".venv", "node_modules", ".local"})
+    assert (tmp_path / "src/b/file").exists()
+    assert (tmp_path / ".git/file").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes a symbolic link")
+def test_clean_removes_a_link_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".local").symlink_to(tmp_path / "elsewhere")
+    assert tasks.clean(tmp_path, everything=True) == 0
+    assert (tmp_path / "elsewhere").is_dir()
+    assert not (tmp_path / ".local").is_symlink()
+
+
+# lock
+
+
+def test_lock_stops_at_the_first_file_that_cannot_be_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "pyproject.toml").write_text("not toml at all")
+    assert tasks.lock(tmp_path, upgrade=False) == 1
+    told = capfd.readouterr().out
+    assert "FAILED: requirements.txt" in told
+    assert "requirements-dev.txt" not in told

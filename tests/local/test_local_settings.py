@@ -1,0 +1,84 @@
+"""The app's settings on a laptop: the sample fits the defaults, and follows other ports without being edited."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.app_settings import OWN, SAMPLE, load_settings, overrides, placed_settings, read_settings, signs_in_locally
+from local.config import CLIENT_ID, IDENTITY_HEADER, REPOSITORY, TENANT_ID, LocalConfig, Ports
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OTHER = LocalConfig(
+    ports=Ports(functions=8071, blob=8000, queue=8001, table=8002, entra=8443, sign_in=8080, vault=8444)
+)
+
+
+def test_sample_says_what_the_default_places_are() -> None:
+    values = read_settings(REPOSITORY / SAMPLE).values
+    placed = placed_settings(LocalConfig())
+    assert {name: values[name] for name in placed} == placed
+    assert values["ENTRA_TENANT_ID"] == TENANT_ID
+    assert values["ENTRA_CLIENT_ID"] == CLIENT_ID
+    assert values["IDENTITY_HEADER"] == IDENTITY_HEADER
+
+
+def test_unedited_sample_needs_no_overrides_at_the_default_places() -> None:
+    assert overrides(read_settings(REPOSITORY / SAMPLE), LocalConfig(), environment={}) == {}
+
+
+def test_sample_follows_other_ports() -> None:
+    changed = overrides(read_settings(REPOSITORY / SAMPLE), OTHER, environment={})
+    assert changed["MCP_BASE_URL"] == "http://localhost:8071"
+    assert changed["ENTRA_AUTHORITY"] == "127.0.0.1:8443"
+    assert changed["ENTRA_AUTHORIZATION_ENDPOINT"].startswith("http://localhost:8080/")
+    assert changed["KEY_VAULT_URL"] == "https://127.0.0.1:8444"
+    assert changed["GRAPH_BASE_URL"] == "https://127.0.0.1:8443/graph"
+    assert "TableEndpoint=http://127.0.0.1:8002/" in changed["AzureWebJobsStorage"]
+    assert "SSL_CERT_FILE" not in changed
+
+
+def test_other_home_moves_the_certificates(tmp_path: Path) -> None:
+    changed = overrides(read_settings(REPOSITORY / SAMPLE), LocalConfig(home=tmp_path), environment={})
+    assert changed == dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), str(tmp_path / "tls" / "bundle.pem"))
+
+
+def test_certificates_of_the_shell_give_way_to_the_local_ones() -> None:
+    settings = read_settings(REPOSITORY / SAMPLE)
+    changed = overrides(settings, LocalConfig(), environment={"SSL_CERT_FILE": "/company/roots.pem"})
+    assert changed == {"SSL_CERT_FILE": ".local/tls/bundle.pem"}
+
+
+def test_value_that_a_person_changed_stays(tmp_path: Path) -> None:
+    content = json.loads((REPOSITORY / SAMPLE).read_text())
+    content["Values"]["KEY_VAULT_URL"] = "https://mine.vault.azure.net"
+    del content["Values"]["GRAPH_BASE_URL"]
+    (tmp_path / OWN).write_text(json.dumps(content))
+    settings = load_settings(tmp_path)
+    changed = overrides(settings, OTHER, environment={"SSL_CERT_FILE": "x"})
+    assert settings.file.name == OWN
+    assert "KEY_VAULT_URL" not in changed
+    assert "GRAPH_BASE_URL" not in changed
+    assert changed["MCP_BASE_URL"] == "http://localhost:8071"
+
+
+def test_own_file_wins_over_the_sample_and_the_sample_serves_without_one(tmp_path: Path) -> None:
+    (tmp_path / SAMPLE).write_text('{"Values": {"A": "sample"}}')
+    assert load_settings(tmp_path).values == {"A": "sample"}
+    (tmp_path / OWN).write_text('{"Values": {"A": "own"}}')
+    assert load_settings(tmp_path).values == {"A": "own"}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("https://login.microsoftonline.com/x/authorize", False), (None, False)]
+)
+def test_sign_in_at_microsoft_is_told_from_the_local_one(tmp_path: Path, value: str | None, *, expected: bool) -> None:
+    content = json.loads((REPOSITORY / SAMPLE).read_text())
+    content["Values"]["ENTRA_AUTHORIZATION_ENDPOINT"] = value
+    (tmp_path / OWN).write_text(json.dumps(content))
+    assert signs_in_locally(load_settings(tmp_path)) is expected
+    assert signs_in_locally(read_settings(REPOSITORY / SAMPLE))
