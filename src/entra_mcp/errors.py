@@ -64,3 +64,8 @@ class SigningKeysError(DependencyError):
 
     def __init__(self, problem: str) -> None:
         super().__init__("entra_signing_keys", problem)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text; the SDK's errors go on with whole responses."""
+    return next(iter(str(error).splitlines()), "")

@@ -17,7 +17,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpRes
 from azure.keyvault.secrets.aio import SecretClient
 from pydantic import SecretStr
 
-from entra_mcp.errors import VaultError
+from entra_mcp.errors import VaultError, first_line
 from entra_mcp.keys import KEY_BYTES, KeyRing, RootKey
 from entra_mcp.urls import is_loopback
 
@@ -160,10 +160,10 @@ def _vault_error(name: str, error: AzureError) -> VaultError:
         case ResourceNotFoundError():
             return VaultError(f"secret {name!r} does not exist")
         case ClientAuthenticationError():
-            return VaultError(f"no token to read secret {name!r} with, or the vault refused it: {error.message}")
+            return VaultError(f"no token to read secret {name!r} with, or the vault refused it: {first_line(error)}")
         case HttpResponseError(status_code=403):
             return VaultError(
                 f"the identity may not read secret {name!r} (role Key Vault Secrets User), or it is disabled"
             )
         case _:
-            return VaultError(f"reading secret {name!r} failed: {type(error).__name__}")
+            return VaultError(f"reading secret {name!r} failed: {type(error).__name__}: {first_line(error)}")

@@ -15,7 +15,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsE
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
-from entra_mcp.errors import StorageError
+from entra_mcp.errors import StorageError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
@@ -188,4 +188,4 @@ def _problem(error: AzureError, *, table: str) -> str:
         case code, HttpResponseError(status_code=401 | 403):
             return f"the identity may not use table {table!r} (role Storage Table Data Contributor): {code}"
         case code, _:
-            return f"{type(error).__name__} {code}".rstrip()
+            return f"{type(error).__name__}: {code or first_line(error)}"
