@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from local.azurite import connection_string
 from local.config import REPOSITORY, LocalConfig, Ports
+from local.host.app_settings import read_local_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,10 +17,6 @@ OWN = "local.settings.json"
 SAMPLE = "local.settings.sample.json"
 
 CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-
-
-class SettingsFileError(Exception):
-    """The settings file cannot be used; the message says which and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,17 +34,7 @@ def load_settings(root: Path) -> AppSettings:
 
 def read_settings(file: Path) -> AppSettings:
     """The settings in a file of the form that Core Tools reads; SettingsFileError when it has another."""
-    try:
-        content: object = json.loads(file.read_text("utf-8"))
-    except OSError as fault:
-        raise SettingsFileError(f"{file} cannot be read: {fault.strerror}.") from None
-    except ValueError as fault:
-        raise SettingsFileError(f"{file} is not JSON: {fault}.") from None
-    values = cast("dict[str, object]", content).get("Values") if isinstance(content, dict) else None
-    if not isinstance(values, dict):
-        raise SettingsFileError(f'{file} has no object "Values".')
-    pairs = cast("dict[str, object]", values)
-    return AppSettings(file=file, values={name: str(value) for name, value in pairs.items()})
+    return AppSettings(file=file, values=read_local_settings(file, required=True).values)
 
 
 def placed_settings(config: LocalConfig) -> dict[str, str]:

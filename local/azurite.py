@@ -6,8 +6,8 @@ import shutil
 import signal
 from typing import TYPE_CHECKING
 
-from local.probes import answers
-from local.supervisor import Service
+from local.processes.probes import answers
+from local.processes.supervisor import Service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

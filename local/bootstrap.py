@@ -9,8 +9,8 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
-from local.locks import waiting
-from local.tls import ensure_tls
+from local.loopback.tls import ensure_tls
+from local.processes.locks import waiting
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.config import REPOSITORY, LocalConfig, Ports
-from local.environment import Environment, SetupError
+from local.setup.environment import Environment, SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -202,7 +202,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _test(arguments: list[str], environment: Environment) -> int:
-    from local.chromium import ensure_chromium
+    from local.setup.chromium import ensure_chromium
     from local.tasks import test, wants_browser
 
     chromium = None

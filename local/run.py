@@ -15,7 +15,6 @@ from local.app_settings import (
     OWN,
     SAMPLE,
     AppSettings,
-    SettingsFileError,
     load_settings,
     overrides,
     read_settings,
@@ -24,8 +23,11 @@ from local.app_settings import (
 from local.azurite import AzuriteMissingError
 from local.bootstrap import prepare
 from local.config import REPOSITORY, LocalConfig
-from local.locks import LockHeldError, exclusive
-from local.ports import PortTakenError, check_ports
+from local.host.errors import SettingsFileError
+from local.processes.locks import LockHeldError, exclusive
+from local.processes.ports import PortTakenError, check_ports
+from local.processes.signals import StopRequest, cancelled_by_signals
+from local.processes.supervisor import ServiceEndedError, ServiceError, Supervisor
 from local.progress import tail_of
 from local.services import (
     TITLES,
@@ -36,8 +38,6 @@ from local.services import (
     port_uses,
     stand_ins,
 )
-from local.signals import StopRequest, cancelled_by_signals
-from local.supervisor import ServiceEndedError, ServiceError, Supervisor
 
 if TYPE_CHECKING:
     from pathlib import Path

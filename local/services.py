@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from local.app_settings import overrides
 from local.azurite import azurite_service
 from local.config import CLIENT_ID, REPOSITORY, TENANT_ID
-from local.ports import PortUse
-from local.probes import answers
-from local.supervisor import Service
+from local.processes.ports import PortUse
+from local.processes.probes import answers
+from local.processes.supervisor import Service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.tls import ensure_tls
+from local.loopback.tls import ensure_tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from local.config import CLIENT_ID, IDENTITY_HEADER, TENANT_ID, LocalConfig
 from local.entra.app import build
 from local.entra.state import State
-from local.serve import Binding, Listener, ServeError, announce, bind, serve
-from local.tls import ensure_tls
+from local.loopback.serve import Binding, Listener, ServeError, announce, bind, serve
+from local.loopback.tls import ensure_tls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

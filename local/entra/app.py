@@ -24,7 +24,7 @@ from local.entra.scopes import ScopeReader
 from local.entra.tenants import Directory
 from local.entra.token_endpoint import TokenEndpoint
 from local.entra.tokens import TokenIssuer
-from local.loopback import LoopbackHost
+from local.loopback.host_header import LoopbackHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -21,7 +21,7 @@ from local.host.keys import HostKeys
 from local.host.report import functions_and_addresses
 from local.host.server import Front
 from local.host.state import AppState, Running
-from local.serve import Binding, ServeError, announce, bind
+from local.loopback.serve import Binding, ServeError, announce, bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.config import TENANT_ID, LocalConfig
-from local.serve import Listener, ServeError, announce, bind, serve
-from local.tls import ensure_tls
+from local.loopback.serve import Listener, ServeError, announce, bind, serve
+from local.loopback.tls import ensure_tls
 from local.vault.app import Vault
 from local.vault.bearer import BearerCheck
 from local.vault.state import VaultState

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.loopback import LoopbackHost
+from local.loopback.host_header import LoopbackHost
 from local.vault.documents import SecretSet, SecretUpdate, bundle, checked_name, deletion, item, read_body
 from local.vault.errors import VaultError, bad_parameter, secret_deleted, secret_disabled, secret_not_found
 from local.vault.state import Properties

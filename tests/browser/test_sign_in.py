@@ -16,8 +16,8 @@ from fastmcp.client.auth.oauth import OAuth
 from playwright.async_api import Page, Request, async_playwright, expect
 
 from local.check.storage import FileStore
-from local.chromium import Machine
 from local.config import REPOSITORY
+from local.setup.chromium import Machine
 from tests.support.stack import Stack
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from azure.data.tables import TableClient
 
 from local.azurite import AzuriteMissingError, azurite_command, azurite_service, connection_string
 from local.config import REPOSITORY
-from local.probes import status_of
-from local.supervisor import Supervisor
+from local.processes.probes import status_of
+from local.processes.supervisor import Supervisor
 from tests.support.azurite import running_azurite
 from tests.support.ports import free_ports
 

@@ -84,7 +84,9 @@ def test_old_python_is_refused_before_anything_else(version: tuple[int, int]) ->
 
 
 def test_first_lines_import_nothing_but_the_standard_library() -> None:
-    code = "import sys; import local.cli, local.environment, local.chromium, local.tasks; print(*sys.modules)"
+    code = (
+        "import sys; import local.cli, local.setup.environment, local.setup.chromium, local.tasks; print(*sys.modules)"
+    )
     ended = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); {code}"],
         capture_output=True,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.chromium import Machine, ensure_chromium
 from local.config import REPOSITORY
-from local.environment import Environment, SetupError
 from local.progress import CommandFailedError, run_visibly, tail_of
+from local.setup.chromium import Machine, ensure_chromium
+from local.setup.environment import Environment, SetupError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,7 +147,7 @@ def test_failed_installation_is_told_and_taken_up_again(checkout: Checkout) -> N
 
 
 def test_set_up_that_was_killed_is_taken_up_again(checkout: Checkout) -> None:
-    code = "import sys; from pathlib import Path; from local.environment import Environment\n"
+    code = "import sys; from pathlib import Path; from local.setup.environment import Environment\n"
     code += "Environment(root=Path(sys.argv[1])).ensure(node=False)"
     killed = subprocess.Popen([sys.executable, "-c", code, str(checkout.root)], cwd=REPOSITORY, stdout=subprocess.PIPE)
     deadline = time.monotonic() + 30
@@ -168,7 +168,7 @@ def test_environment_of_a_python_that_is_gone_is_made_anew(checkout: Checkout) -
 
 
 def test_concurrent_set_ups_wait_for_each_other(checkout: Checkout) -> None:
-    code = "import sys; from pathlib import Path; from local.environment import Environment\n"
+    code = "import sys; from pathlib import Path; from local.setup.environment import Environment\n"
     code += "Environment(root=Path(sys.argv[1])).ensure(node=True)"
     command = [sys.executable, "-c", code, str(checkout.root)]
     both = [
@@ -209,7 +209,7 @@ def test_command_is_run_again_inside_the_environment(checkout: Checkout) -> None
     (checkout.root / "local").mkdir()
     (checkout.root / "local" / "__main__.py").write_text("import sys; print(sys.prefix, *sys.argv[1:]); sys.exit(7)")
     checkout.environment.ensure(node=False)
-    code = "import sys; from pathlib import Path; from local.environment import Environment\n"
+    code = "import sys; from pathlib import Path; from local.setup.environment import Environment\n"
     code += "sys.exit(Environment(root=Path(sys.argv[1])).enter(['run', '--check', 'a b']))"
     ended = subprocess.run(
         [sys.executable, "-c", code, str(checkout.root)], cwd=REPOSITORY, capture_output=True, text=True, check=False

@@ -73,12 +73,11 @@ def test_own_file_wins_over_the_sample_and_the_sample_serves_without_one(tmp_pat
     assert load_settings(tmp_path).values == {"A": "own"}
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"), [("https://login.microsoftonline.com/x/authorize", False), (None, False)]
-)
-def test_sign_in_at_microsoft_is_told_from_the_local_one(tmp_path: Path, value: str | None, *, expected: bool) -> None:
+@pytest.mark.parametrize("change", [{"ENTRA_AUTHORIZATION_ENDPOINT": "https://login.microsoftonline.com/x"}, {}])
+def test_sign_in_at_microsoft_is_told_from_the_local_one(tmp_path: Path, change: dict[str, str]) -> None:
     content = json.loads((REPOSITORY / SAMPLE).read_text())
-    content["Values"]["ENTRA_AUTHORIZATION_ENDPOINT"] = value
+    del content["Values"]["ENTRA_AUTHORIZATION_ENDPOINT"]
+    content["Values"] |= change
     (tmp_path / OWN).write_text(json.dumps(content))
-    assert signs_in_locally(load_settings(tmp_path)) is expected
+    assert not signs_in_locally(load_settings(tmp_path))
     assert signs_in_locally(read_settings(REPOSITORY / SAMPLE))

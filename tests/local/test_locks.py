@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.config import REPOSITORY
-from local.locks import LockHeldError, exclusive, waiting
+from local.processes.locks import LockHeldError, exclusive, waiting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from local.locks import exclusive
+from local.processes.locks import exclusive
 with exclusive(Path(sys.argv[1]), note="somebody else"):
     print("held", flush=True)
     time.sleep(60)

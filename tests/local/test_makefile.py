@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make; `python -m local` needs none")
 
 
+def surroundings() -> dict[str, str]:
+    """The environment without what make sets: the suite itself may run under make, which must not reach this one."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+
+
 def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    # The suite itself may run under make, whose flags and variables must not reach this one.
-    surroundings = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
         ["make", *arguments],
         cwd=REPOSITORY,
-        env={**surroundings, **variables},
+        env={**surroundings(), **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -128,7 +131,9 @@ def test_ci_runs_make_test_from_anywhere_and_passes_its_exit_code_on(tmp_path: P
     script.parent.mkdir(parents=True)
     shutil.copy(REPOSITORY / ".ci" / "run", script)
     (tmp_path / "checkout" / "Makefile").write_text("test:\n\t@echo tested in $(notdir $(CURDIR))\n\t@exit 3\n")
-    ended = subprocess.run([script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    ended = subprocess.run(
+        [script], cwd=tmp_path, env=surroundings(), capture_output=True, text=True, check=False, timeout=60
+    )
     assert ended.stdout == "tested in checkout\n"
     assert ended.returncode != 0
     assert os.access(REPOSITORY / ".ci" / "run", os.X_OK)

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from local.config import LocalConfig, Ports
-from local.ports import PortTakenError, PortUse, check_ports
+from local.processes.ports import PortTakenError, PortUse, check_ports
 from local.services import port_uses
 from tests.support.ports import free_ports
 

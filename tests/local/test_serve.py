@@ -13,9 +13,9 @@ import httpx2
 import pytest
 from starlette.responses import PlainTextResponse
 
-from local.loopback import LoopbackHost
-from local.serve import Listener, NotLoopbackError, PortTakenError, announce, bind, holder_of, serve
-from local.tls import ensure_tls
+from local.loopback.host_header import LoopbackHost
+from local.loopback.serve import Listener, NotLoopbackError, PortTakenError, announce, bind, holder_of, serve
+from local.loopback.tls import ensure_tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from local.serve import Binding
+    from local.loopback.serve import Binding
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.config import REPOSITORY
-from local.supervisor import GUARD, Service, ServiceEndedError, ServiceNotReadyError, Supervisor
+from local.processes.supervisor import GUARD, Service, ServiceEndedError, ServiceNotReadyError, Supervisor
 from tests.support.processes import alive, wait_for_number, wait_until_gone
 
 if TYPE_CHECKING:
@@ -206,8 +206,8 @@ async def test_cancelling_during_the_stop_still_ends_everything(tmp_path: Path) 
 
 PROGRAM = textwrap.dedent("""
     import asyncio, os, pathlib, sys
-    from local.signals import cancelled_by_signals
-    from local.supervisor import Service, Supervisor
+    from local.processes.signals import cancelled_by_signals
+    from local.processes.supervisor import Service, Supervisor
 
     folder, codes = pathlib.Path(sys.argv[1]), {"first": sys.argv[2], "second": sys.argv[3]}
 

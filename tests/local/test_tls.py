@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from local.config import REPOSITORY
-from local.tls import AUTHORITY_LIFETIME, LEAF_LIFETIME, RENEW_BEFORE, TlsFiles, ensure_tls
+from local.loopback.tls import AUTHORITY_LIFETIME, LEAF_LIFETIME, RENEW_BEFORE, TlsFiles, ensure_tls
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -186,7 +186,9 @@ def test_bundle_is_rewritten_when_certifi_changed(tmp_path: Path, monkeypatch: p
 
 
 def test_processes_at_once_agree_on_one_authority(tmp_path: Path) -> None:
-    program = f"from pathlib import Path; from local.tls import ensure_tls; ensure_tls(Path({str(tmp_path)!r}))"
+    program = (
+        f"from pathlib import Path; from local.loopback.tls import ensure_tls; ensure_tls(Path({str(tmp_path)!r}))"
+    )
     racers = [subprocess.Popen([sys.executable, "-c", program], cwd=REPOSITORY) for _ in range(4)]
     assert [racer.wait(60) for racer in racers] == [0, 0, 0, 0]
     files = ensure_tls(tmp_path)

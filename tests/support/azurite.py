@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from local.azurite import GRACE, STOP_SIGNAL, azurite_command, connection_string
 from local.config import REPOSITORY
-from local.supervisor import GUARD
+from local.processes.supervisor import GUARD
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -51,7 +51,11 @@ class Azurite:
         guard = (sys.executable, "-I", "-S", str(GUARD), STOP_SIGNAL.name, str(GRACE))
         with self._log.open("wb") as sink:
             self._process = subprocess.Popen(
-                [*guard, *command, *self._options], stdin=subprocess.PIPE, stdout=sink, stderr=sink, start_new_session=True
+                [*guard, *command, *self._options],
+                stdin=subprocess.PIPE,
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,
             )
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:

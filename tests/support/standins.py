@@ -28,7 +28,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 import httpx2
 
 from local.config import CLIENT_ID, IDENTITY_HEADER, REPOSITORY, TENANT_ID
-from local.tls import ensure_tls
+from local.loopback.tls import ensure_tls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from local.serve import holder_of
+from local.loopback.serve import holder_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.locks import waiting
+from local.processes.locks import waiting
 from local.progress import CommandFailedError, run_visibly, say
 
 if TYPE_CHECKING:

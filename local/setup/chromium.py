@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.environment import SetupError
 from local.progress import CommandFailedError, run_visibly, say
+from local.setup.environment import SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

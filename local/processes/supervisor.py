@@ -1,6 +1,6 @@
 """Starts the local services, waits until each is ready, notices one that dies, and ends them all in reverse order.
 
-Each child runs under `local/guard.py` in a session (on Windows: a console) of its own: a terminal's Ctrl-C reaches the
+Each child runs under `guard.py` in a session (on Windows: a console) of its own: a terminal's Ctrl-C reaches the
 supervisor alone, which then ends the children in order, and no child outlives a supervisor that is killed.
 """
 

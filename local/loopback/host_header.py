@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 
-from local.serve import LOOPBACK_NAMES
+from local.loopback.serve import LOOPBACK_NAMES
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
