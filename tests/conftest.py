@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.azurite import Azurite
+    from tests.support.stack import Stack
     from tests.support.standins import StandIns
 
 CERTIFICATES = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
@@ -72,3 +73,12 @@ def own_standins(tmp_path: Path, certificates: Path) -> Iterator[StandIns]:
 
     with StandIns(folder=tmp_path / "standins", tls=certificates) as standins:
         yield standins
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[Stack]:
+    """Everything as processes, the Functions host with the real app included. Tests that restart it take their own."""
+    from tests.support.stack import Stack
+
+    with Stack(tmp_path_factory.mktemp("stack"), certificates=certificates) as stack:
+        yield stack

@@ -18,11 +18,12 @@ from playwright.async_api import Page, Request, async_playwright, expect
 from local.check.storage import FileStore
 from local.config import REPOSITORY
 from local.setup.chromium import Machine
-from tests.support.stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
+
+    from tests.support.stack import Stack
 
 SCREENSHOTS = REPOSITORY / "test-results" / "browser"
 
@@ -48,12 +49,6 @@ class BrowserOAuth(OAuth):
                 return
             await asyncio.sleep(0.025)
         pytest.fail("the client's callback server does not listen")
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("stack"), certificates=certificates) as stack:
-        yield stack
 
 
 @pytest.fixture(params=["light", "dark"])
