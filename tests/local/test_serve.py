@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 import os
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
 from starlette.responses import PlainTextResponse
 
+from local.config import REPOSITORY
 from local.loopback.host_header import LoopbackHost
-from local.loopback.serve import Listener, NotLoopbackError, PortTakenError, announce, bind, holder_of, serve
+from local.loopback.serve import NotLoopbackError, PortTakenError, announce, bind, holder_of
 from local.loopback.tls import ensure_tls
 
 if TYPE_CHECKING:
@@ -91,29 +94,43 @@ def test_free_port_has_no_holder() -> None:
         assert holder_of(probe.getsockname()[1]) is None
 
 
+TWO_SERVERS = """
+import asyncio, signal, sys
+from pathlib import Path
+from starlette.responses import PlainTextResponse
+from local.loopback.serve import Listener, announce, bind, serve
+from local.loopback.tls import ensure_tls
+
+hello = PlainTextResponse("hello")
+plain, secure = (bind(port=0, purpose="a test", flag="--port") for _ in range(2))
+tls = ensure_tls(Path(sys.argv[1])).server
+before = signal.getsignal(signal.SIGTERM)
+code = asyncio.run(serve(
+    [Listener(binding=plain, app=hello), Listener(binding=secure, app=hello, tls=tls)],
+    ready=lambda: announce(plain=f"http://localhost:{plain.port}", secure=f"https://localhost:{secure.port}"),
+))
+assert signal.getsignal(signal.SIGTERM) == before
+sys.exit(code)
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_one_signal_ends_every_server(tmp_path: Path, number: signal.Signals) -> None:
-    files = ensure_tls(tmp_path)
-    trust = ssl.create_default_context(cafile=str(files.bundle))
-    plain = bind(port=0, purpose="a test", flag="--port")
-    secure = bind(port=0, purpose="a test", flag="--port")
-    before = signal.getsignal(number)
-    ready = asyncio.Event()
-    serving = asyncio.create_task(
-        serve(
-            [Listener(binding=plain, app=_hello), Listener(binding=secure, app=_hello, tls=files.server)],
-            ready=ready.set,
-        )
-    )
-    await asyncio.wait_for(ready.wait(), 10)
-    async with httpx2.AsyncClient(verify=trust, trust_env=False) as client:
-        for url in (f"http://localhost:{plain.port}", f"https://localhost:{secure.port}"):
-            answer = await client.get(url)
-            assert answer.text == "hello"
-            assert "server" not in answer.headers
-        os.kill(os.getpid(), number)
-        assert await asyncio.wait_for(serving, 10) == 0
-    assert signal.getsignal(number) == before
+def test_one_signal_ends_every_server(tmp_path: Path, number: signal.Signals) -> None:
+    # A process of its own: event streams of the whole process end when a uvicorn in it takes a signal.
+    trust = ssl.create_default_context(cafile=str(ensure_tls(tmp_path).bundle))
+    program = [sys.executable, "-c", TWO_SERVERS, str(tmp_path)]
+    with subprocess.Popen(program, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            with httpx2.Client(verify=trust, trust_env=False, timeout=10) as client:
+                for url in json.loads(process.stdout.readline())["ready"].values():
+                    answer = client.get(url)
+                    assert answer.text == "hello"
+                    assert "server" not in answer.headers
+                process.send_signal(number)
+                assert process.wait(10) == 0
+        finally:
+            process.kill()
 
 
 def test_announcement_is_one_json_line(capsys: pytest.CaptureFixture[str]) -> None:

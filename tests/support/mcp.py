@@ -15,7 +15,9 @@ def result(response: httpx2.Response) -> dict[str, Any]:
     if response.headers["content-type"].startswith("application/json"):
         return response.json()["result"]
     messages = [json.loads(line[5:]) for line in response.text.splitlines() if line.startswith("data:")]
-    return next(message["result"] for message in messages if "result" in message)
+    results = [message["result"] for message in messages if "result" in message]
+    assert results, f"the stream ended without a result: {response.text}"
+    return results[0]
 
 
 def structured(response: httpx2.Response) -> Any:  # noqa: ANN401 - whatever the tool's output schema says

@@ -147,6 +147,15 @@ async def test_token_that_is_none_is_refused(keys: EntraKeys, token: str) -> Non
     assert await verifier(keys).verify_token(token) is None
 
 
+@pytest.mark.parametrize("authority", ["login.microsoftonline.us", "login.partner.microsoftonline.cn"])
+def test_sovereign_authority_is_asked_for_keys(authority: str) -> None:
+    sovereign = EntraTokenVerifier(
+        client_id=CLIENT, tenant_id=HOME, authority=authority, identifier_uri="api://x", required_scopes=["a"]
+    )
+    assert sovereign.jwks_uri == f"https://{authority}/{HOME}/discovery/v2.0/keys"
+    assert sovereign.issuer == f"https://{authority}/{HOME}/v2.0"
+
+
 def test_scopes_are_advertised_as_entra_wants_them(keys: EntraKeys) -> None:
     assert verifier(keys).scopes_supported == [f"api://{CLIENT}/access_as_user"]
 
