@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +25,13 @@ CERTIFICATES = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 def pytest_configure(config: pytest.Config) -> None:
     """Trusts a local certificate authority in this process.
 
-    aiohttp reads the certificates when it is imported, so the variable has to be there before any test module is.
+    aiohttp reads the certificates when it is imported, hence the import right here.
     """
     folder = tempfile.TemporaryDirectory(prefix="entra-mcp-tls-")
     config.stash[CERTIFICATES] = folder
     bundle = str(ensure_tls(Path(folder.name)).bundle)
     os.environ["SSL_CERT_FILE"] = os.environ["REQUESTS_CA_BUNDLE"] = bundle
+    import_module("aiohttp")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,8 +28,8 @@ def load_settings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     """Loads settings from a working environment with some variables changed, or removed when None."""
 
     def load(**changes: str | None) -> Settings:
-        for name in list(os.environ):
-            monkeypatch.delenv(name)
+        for field in Settings.model_fields.values():
+            monkeypatch.delenv(str(field.validation_alias), raising=False)
         for name, value in (WORKING | changes).items():
             if value is not None:
                 monkeypatch.setenv(name, value)
