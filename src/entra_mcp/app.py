@@ -1,4 +1,4 @@
-"""The composition root: the only place that constructs things, in the order in which they depend on each other."""
+"""The composition root: puts everything together, in the order in which one part depends on another."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from entra_mcp.auth import create_verifier, open_auth
+from entra_mcp.errors import StorageError
 from entra_mcp.identity import azure_credential
 from entra_mcp.server import create_server
 from entra_mcp.settings import AuthMode, Settings
@@ -21,7 +22,7 @@ from entra_mcp.storage.table import Table
 from entra_mcp.telemetry import configure_logging
 from entra_mcp.vault import Vault
 from entra_mcp.warmup import warm_up
-from entra_mcp.web.health import Readiness, healthz
+from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
 from entra_mcp.web.startup import alive, startup_failed
 
@@ -70,10 +71,12 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
             session_store=store,
         )
         mcp_app = server.http_app(path="/mcp", stateless_http=True)
+        # Off, because the redirect to the path without the slash would name http: this side of Azure's front end does
+        # not know that the client came over https, and a client that follows would send its code or token in clear.
+        mcp_app.router.redirect_slashes = False
         app = Starlette(
             routes=[
-                Route("/", HomePage(server_name=settings.server_name, mcp_url=settings.mcp_url).show),
-                Route("/healthz", healthz),
+                Route("/", HomePage(settings).show),
                 Route(
                     "/readyz",
                     Readiness(
@@ -83,7 +86,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
                 Mount("/", mcp_app),
             ]
         )
-        await warm_up(server)
+        await warm_up(server, session_store=store)
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
         yield app
@@ -115,6 +118,6 @@ async def open_table(settings: Settings) -> AsyncGenerator[Table]:
         else:
             connection = settings.storage_connection_string
             if connection is None:
-                raise ValueError("settings without storage")
+                raise StorageError("no storage account is configured")
             table = Table.from_connection_string(connection.get_secret_value(), name=settings.table_name)
         yield await stack.enter_async_context(table)

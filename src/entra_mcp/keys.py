@@ -1,8 +1,8 @@
 """The ring of root keys, and the one place that derives every other key from them.
 
-A root key is a version of the vault's `jwt-signing-key`. The newest version signs and encrypts, all of them verify and
-decrypt, so that a rotation signs nobody out. Each use gets a key of its own by HKDF-SHA256 (RFC 5869) under its own
-label: whoever learns one derived key learns nothing of the others, nor of the root.
+A root key is a version of the vault's `jwt-signing-key`. The newest version signs and encrypts; all of them decrypt, so
+that what is stored stays readable after a rotation. Each use gets a key of its own by HKDF-SHA256 (RFC 5869) under its
+own label: whoever learns one derived key learns nothing of the others, nor of the root.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from mcp.types import Icon
 
 from entra_mcp import tools
 from entra_mcp.graph import graph_lifespan
+from entra_mcp.icon import ICON
 from entra_mcp.keys import Use
 from entra_mcp.settings import AuthMode
-from entra_mcp.web.icon import ICON
 
 if TYPE_CHECKING:
     from fastmcp.server.auth import AuthProvider
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 
     from entra_mcp.keys import KeyRing
     from entra_mcp.settings import Settings
-
-INSTRUCTIONS = """\
-Tools that act for the person who signed in with Microsoft Entra ID: ask `whoami` who that is, and `graph_me` for their
-Microsoft 365 profile. `add` and `count_slowly` show the smallest tool and one that reports its progress.
-"""
 
 
 def create_server(settings: Settings, *, auth: AuthProvider, keys: KeyRing, session_store: AsyncKeyValue) -> FastMCP:
@@ -35,7 +30,7 @@ def create_server(settings: Settings, *, auth: AuthProvider, keys: KeyRing, sess
     """
     server = FastMCP(
         name=settings.server_name,
-        instructions=INSTRUCTIONS,
+        instructions=tools.INSTRUCTIONS,
         icons=[Icon(src=ICON, mime_type="image/svg+xml", sizes=["any"])],
         website_url=settings.base_url,
         auth=auth,

@@ -6,6 +6,7 @@ another is declared after it and checks it itself, so that one failed start name
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -190,8 +191,7 @@ class Settings(BaseSettings):
     @field_validator("authority")
     @classmethod
     def _authority(cls, value: str) -> str:
-        parts = urlsplit(f"//{value}")
-        if not parts.hostname or parts.netloc != value or parts.username is not None:
+        if not re.fullmatch(r"[\w.-]+(:\d{1,5})?|\[[0-9a-f:]+\](:\d{1,5})?", value, re.IGNORECASE):
             raise ValueError("is a host name such as login.microsoftonline.us, without https:// and without a path")
         return value.lower()
 
@@ -205,7 +205,7 @@ class Settings(BaseSettings):
     def _identifier_uri(cls, value: str, info: ValidationInfo) -> str:
         if not value:
             return f"api://{info.data.get('client_id')}"
-        if "://" not in value or value.endswith("/"):
+        if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s/]\S*[^\s/]", value):
             raise ValueError("is a URI such as api://contoso.com/mcp, without a trailing slash")
         return value
 
@@ -222,19 +222,17 @@ class Settings(BaseSettings):
     @classmethod
     def _allowed_redirect_uris(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in value:
-            parts = urlsplit(pattern)
-            if pattern != "defaults" and (not parts.scheme or not parts.netloc or parts.hostname == "*"):
-                raise ValueError(
-                    "takes `defaults` and URIs with a scheme and a host; `*` cannot stand for a whole host"
-                )
-            if parts.scheme == "http" and not is_loopback(pattern):
-                raise ValueError("has an http redirect URI that is not on loopback")
+            if pattern != "defaults":
+                _check_redirect_pattern(pattern)
         return value
 
     @field_validator("graph_base_url")
     @classmethod
     def _graph_base_url(cls, value: str) -> str:
-        return require_https(value).rstrip("/")
+        parts = urlsplit(require_https(value))
+        if parts.query or parts.fragment or re.search(r"/(v1\.0|beta)/?$", parts.path):
+            raise ValueError("is the address of Microsoft Graph without the version, a query or a fragment")
+        return value.rstrip("/")
 
     @field_validator("key_vault_url")
     @classmethod
@@ -255,7 +253,26 @@ class Settings(BaseSettings):
     def _storage_connection_string(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is None and info.data.get("table_service_uri", "faulty") is None:
             raise ValueError("is not set, and neither is AzureWebJobsStorage__tableServiceUri")
+        if value is not None and info.data.get("table_service_uri") is None:
+            names = {part.partition("=")[0] for part in value.get_secret_value().split(";")}
+            if "UseDevelopmentStorage" not in names and not {"AccountName", "AccountKey"} <= names:
+                raise ValueError("is not the connection string of a storage account")
         return value
+
+
+def _check_redirect_pattern(pattern: str) -> None:
+    """Refuses patterns that admit more than one client's callback (RFC 9700 section 4.1)."""
+    parts = urlsplit(pattern)
+    if not parts.netloc and not re.fullmatch(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+", parts.scheme):
+        raise ValueError("takes `defaults`, URIs with a host, and private-use schemes: com.example.app:/callback")
+    if "*" in (parts.hostname or ""):
+        raise ValueError("has `*` in a host: name each host")
+    if "#" in pattern or "@" in parts.netloc:
+        raise ValueError("has a redirect URI with a fragment or a user name")
+    if parts.scheme == "http" and not is_loopback(pattern):
+        raise ValueError("has an http redirect URI that is not on loopback")
+    if parts.path in {"", "/", "/*"} and not is_loopback(pattern):
+        raise ValueError("has a redirect URI without a path, which would admit every page of that site")
 
 
 def _guid(value: str, problem: str) -> str:

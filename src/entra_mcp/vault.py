@@ -1,7 +1,7 @@
 """Key Vault: where the JWT signing key and the Entra client secret come from.
 
 The values are kept in memory for the life of the process. The signing key is read in all its enabled versions, because
-tokens and rows that an older version protects stay good after a rotation.
+rows that an older version encrypted have to stay readable after a rotation.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import binascii
 import logging
 from base64 import b64decode
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
@@ -22,6 +23,7 @@ from entra_mcp.keys import KEY_BYTES, KeyRing, RootKey
 from entra_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     from azure.core.credentials_async import AsyncTokenCredential
@@ -35,6 +37,9 @@ DEADLINE_SECONDS = 15.0
 
 MIN_SECRET_CHARACTERS = 16
 """Shorter values are placeholders: the secrets that Entra ID makes have 40 characters, without spaces or brackets."""
+
+MIN_DIFFERENT_BYTES = KEY_BYTES // 4
+"""Fewer different bytes than this among 32 are no chance, but somebody's filler."""
 
 MAX_VERSIONS = 8
 """Enabled versions of the signing key that are read, newest first: far more than a yearly rotation leaves enabled."""
@@ -99,11 +104,31 @@ class Vault:
         await self._get(SIGNING_KEY)
 
     async def _signing_keys(self) -> KeyRing:
-        versions = await self._enabled_versions(SIGNING_KEY)
-        secrets = await asyncio.gather(*(self._get(SIGNING_KEY, version) for version in versions))
-        return KeyRing(tuple(_root_key(secret) for secret in secrets))
+        current, enabled = await asyncio.gather(self._current_version(SIGNING_KEY), self._enabled_versions(SIGNING_KEY))
+        # The times have whole seconds: of two versions made within one, only the vault can tell which is newer.
+        enabled.sort(key=lambda properties: (properties.version == current, properties.created_on), reverse=True)
+        if len(enabled) > MAX_VERSIONS:
+            logger.warning(
+                "Secret %r has %d enabled versions; the oldest %d are not read. Disable those no longer needed.",
+                SIGNING_KEY,
+                len(enabled),
+                len(enabled) - MAX_VERSIONS,
+            )
+        newest = enabled[:MAX_VERSIONS]
+        return _key_ring(await asyncio.gather(*(self._get(SIGNING_KEY, each.version) for each in newest)))
 
-    async def _enabled_versions(self, name: str) -> list[str]:
+    async def _current_version(self, name: str) -> str | None:
+        """The version that the vault gives when none is named; None when that one is disabled."""
+        try:
+            return (await self._client.get_secret(name)).properties.version
+        except HttpResponseError as error:
+            if error.status_code == HTTPStatus.FORBIDDEN:
+                return None
+            raise _vault_error(name, error) from error
+        except AzureError as error:
+            raise _vault_error(name, error) from error
+
+    async def _enabled_versions(self, name: str) -> list[SecretProperties]:
         try:
             found: list[SecretProperties] = [
                 properties
@@ -114,18 +139,10 @@ class Vault:
             raise _vault_error(name, error) from error
         if not found:
             raise VaultError(f"secret {name!r} has no enabled version")
-        found.sort(key=lambda properties: (properties.created_on, properties.version), reverse=True)
-        if len(found) > MAX_VERSIONS:
-            logger.warning(
-                "Secret %r has %d enabled versions; the oldest %d are not read. Disable those no longer needed.",
-                name,
-                len(found),
-                len(found) - MAX_VERSIONS,
-            )
-        return [properties.version or "" for properties in found[:MAX_VERSIONS]]
+        return found
 
     async def _client_secret(self) -> SecretStr:
-        value = (await self._get(CLIENT_SECRET)).value or ""
+        value = ((await self._get(CLIENT_SECRET)).value or "").strip()
         if not value.isprintable() or " " in value or "(" in value or len(value) < MIN_SECRET_CHARACTERS:
             raise VaultError(f"secret {CLIENT_SECRET!r} does not look like a client secret of Entra ID")
         return SecretStr(value)
@@ -141,18 +158,33 @@ async def _nothing() -> None:
     return None
 
 
-def _root_key(secret: KeyVaultSecret) -> RootKey:
-    version = secret.properties.version or ""
-    try:
-        material = b64decode(secret.value or "", validate=True)
-    except binascii.Error:
-        material = b""
-    if len(material) != KEY_BYTES or len(set(material)) < KEY_BYTES // 4:
+def _key_ring(secrets: Sequence[KeyVaultSecret]) -> KeyRing:
+    """The newest version has to be a good key; an older one that is not cannot have encrypted anything."""
+    newest, *older = secrets
+    first = _root_key(newest)
+    if first is None:
         raise VaultError(
-            f"version {version} of secret {SIGNING_KEY!r} is not {KEY_BYTES} random bytes in base64; "
-            f"`openssl rand -base64 {KEY_BYTES}` makes such a value"
+            f"version {newest.properties.version} of secret {SIGNING_KEY!r}, the newest, is not {KEY_BYTES} random "
+            f"bytes in base64; disable it, or add one that `openssl rand -base64 {KEY_BYTES}` made"
         )
-    return RootKey(version=version, material=material)
+    keys = [first]
+    for secret in older:
+        key = _root_key(secret)
+        if key is None:
+            logger.warning("Version %s of secret %r is no key; disable it.", secret.properties.version, SIGNING_KEY)
+        else:
+            keys.append(key)
+    return KeyRing(tuple(keys))
+
+
+def _root_key(secret: KeyVaultSecret) -> RootKey | None:
+    try:
+        material = b64decode((secret.value or "").strip(), validate=True)
+    except binascii.Error:
+        return None
+    if len(material) != KEY_BYTES or len(set(material)) < MIN_DIFFERENT_BYTES:
+        return None
+    return RootKey(version=secret.properties.version or "", material=material)
 
 
 def _vault_error(name: str, error: AzureError) -> VaultError:

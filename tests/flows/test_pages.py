@@ -25,10 +25,17 @@ async def test_health_answers(http: httpx2.AsyncClient) -> None:
     assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
 
 
-@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/redoc", "/mcp/", "/nothing/here"])
-async def test_unknown_path_is_not_found(http: httpx2.AsyncClient, path: str) -> None:
-    response = await http.get(path)
-    assert response.status_code in {404, 307}
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/redoc", "/mcp/", "/token/", "/register/", "/nothing"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_unknown_path_is_not_found_and_leads_nowhere(http: httpx2.AsyncClient, method: str, path: str) -> None:
+    response = await http.request(method, path)
+    assert response.status_code == 404
+    assert "location" not in response.headers
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS"])
+async def test_health_is_only_read(http: httpx2.AsyncClient, method: str) -> None:
+    assert (await http.request(method, "/healthz")).status_code == 405
 
 
 async def test_purge_runs_with_the_same_settings(http: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:

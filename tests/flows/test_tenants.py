@@ -9,6 +9,7 @@ import pytest
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
 from entra_mcp.app import running_app
+from local.config import TENANT_ID
 from tests.flows.conftest import BASE_URL
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.support.standins import StandIns
-
-OTHER_TENANT = "33333333-3333-4333-8333-333333333333"
 
 
 def multi_tenant(standins: StandIns, tenant: str) -> dict[str, str]:
@@ -61,7 +60,20 @@ async def test_account_of_a_listed_tenant_signs_in(environment: Callable[..., No
     assert structured(await attempt("user"))["tenant_id"] == standins.tenant_id
 
 
-async def test_account_of_an_unlisted_tenant_is_refused(environment: Callable[..., None], standins: StandIns) -> None:
-    environment(**multi_tenant(standins, "organizations"), ENTRA_ALLOWED_TENANTS=standins.tenant_id)
-    response = await attempt("other")
-    assert response.status_code in {400, 401}
+async def test_account_of_an_unlisted_tenant_ends_at_the_sign_in(
+    environment: Callable[..., None], standins: StandIns
+) -> None:
+    environment(**multi_tenant(standins, "organizations"), ENTRA_ALLOWED_TENANTS=TENANT_ID)
+    async with (
+        running_app() as app,
+        httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30) as http,
+    ):
+        client = OAuthClient(http=http)
+        await client.register()
+        upstream = await client.consent(await client.consent_page())
+        answer = client.answer(await client.callback(upstream.headers["location"], "other"))
+    assert answer["error"] == "access_denied"
+    assert "another" in answer["error_description"]
+    assert answer["state"] == client.state
+    assert answer["iss"] == f"{BASE_URL}/"
+    assert "code" not in answer

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
+from entra_mcp import tools
 from entra_mcp.app import running_app
 from tests.flows.conftest import BASE_URL
 from tests.support.mcp import result, structured
@@ -95,7 +96,15 @@ async def test_tools_that_need_the_client_secret_are_not_offered(client: OAuthCl
         },
         json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
     )
-    assert {tool["name"] for tool in result(response)["tools"]} == {"add", "count_slowly", "whoami"}
+    assert {tool["name"] for tool in result(response)["tools"]} == {tool.__name__ for tool in tools.TOOLS}
+
+
+async def test_home_page_tells_the_scope_instead_of_clients_that_cannot_register(
+    client: OAuthClient, standins: StandIns
+) -> None:
+    page = (await client.http.get("/")).text
+    assert standins.api_scope in page
+    assert "claude mcp add" not in page
 
 
 async def test_client_secret_is_not_needed(environment: Callable[..., None], own_standins: StandIns) -> None:

@@ -68,6 +68,13 @@ def test_load_base_url_wins_over_hostname(load_settings: Load) -> None:
         ("MCP_CLIENT_METADATA_DOCUMENTS", "true", "client_metadata_documents", True),
         (
             "MCP_ALLOWED_REDIRECT_URIS",
+            "com.example.app:/cb",
+            "allowed_redirect_uris",
+            ("com.example.app:/cb",),
+        ),
+        ("MCP_ALLOWED_REDIRECT_URIS", "http://localhost:*", "allowed_redirect_uris", ("http://localhost:*",)),
+        (
+            "MCP_ALLOWED_REDIRECT_URIS",
             "defaults https://x.com/cb",
             "allowed_redirect_uris",
             ("defaults", "https://x.com/cb"),
@@ -100,9 +107,13 @@ def test_load_accepted_value(load_settings: Load, name: str, value: str, field: 
         ("ENTRA_AUTHORITY", "https://login.microsoftonline.com"),
         ("ENTRA_AUTHORITY", "login.microsoftonline.com/common"),
         ("ENTRA_AUTHORITY", "user@login.microsoftonline.com"),
+        ("ENTRA_AUTHORITY", "login.microsoftonline.com:port"),
+        ("ENTRA_AUTHORITY", "login microsoftonline"),
         ("ENTRA_AUTHORIZATION_ENDPOINT", "http://login.contoso.com/authorize"),
         ("ENTRA_IDENTIFIER_URI", "api://contoso.com/mcp/"),
         ("ENTRA_IDENTIFIER_URI", "contoso"),
+        ("ENTRA_IDENTIFIER_URI", "api:// contoso"),
+        ("ENTRA_IDENTIFIER_URI", "api://contoso two"),
         ("ENTRA_REQUIRED_SCOPES", "openid"),
         ("ENTRA_REQUIRED_SCOPES", "api://contoso.com/read"),
         ("ENTRA_REQUIRED_SCOPES", " , "),
@@ -110,8 +121,18 @@ def test_load_accepted_value(load_settings: Load, name: str, value: str, field: 
         ("MCP_ALLOWED_REDIRECT_URIS", "https://*"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://*/callback"),
         ("MCP_ALLOWED_REDIRECT_URIS", "http://mcp.contoso.com/callback"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "https://*.com/callback"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "https://agent.contoso.com"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "https://agent.contoso.com/"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "https://agent.contoso.com/*"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "https://agent.contoso.com/callback#x"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "https://user@agent.contoso.com/callback"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "callback"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "myapp:/callback"),
         ("MCP_CLIENT_METADATA_DOCUMENTS", "perhaps"),
         ("GRAPH_BASE_URL", "http://graph.contoso.com"),
+        ("GRAPH_BASE_URL", "https://graph.microsoft.com/v1.0"),
+        ("GRAPH_BASE_URL", "https://graph.microsoft.com/?x=1"),
         ("KEY_VAULT_URL", None),
         ("KEY_VAULT_URL", "http://127.0.0.1:7444"),
         ("KEY_VAULT_URL", "https://contoso.vault.azure.net/secrets/jwt-signing-key"),
@@ -151,6 +172,13 @@ def test_load_many_faults_names_all_at_once_and_no_value(load_settings: Load) ->
 def test_load_without_storage_names_the_setting(load_settings: Load) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(AzureWebJobsStorage__tableServiceUri=None)
+    assert [fault.setting for fault in caught.value.faults] == ["AzureWebJobsStorage"]
+
+
+@pytest.mark.parametrize("value", ["garbage", "AccountName=a", "DefaultEndpointsProtocol=https"])
+def test_load_connection_string_that_is_none_names_the_setting(load_settings: Load, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(AzureWebJobsStorage__tableServiceUri=None, AzureWebJobsStorage=value)
     assert [fault.setting for fault in caught.value.faults] == ["AzureWebJobsStorage"]
 
 

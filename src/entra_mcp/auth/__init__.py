@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from entra_mcp.auth.provider import EntraProvider
 from entra_mcp.auth.verifier import EntraTokenVerifier
+from entra_mcp.errors import VaultError
 from entra_mcp.settings import AuthMode
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ async def open_auth(
         )
         return
     if secrets.client_secret is None:
-        raise ValueError("the proxy needs the client secret")
+        raise VaultError("the proxy needs the client secret, which was not read")
     provider = EntraProvider(
         settings=settings,
         client_secret=secrets.client_secret,

@@ -26,6 +26,7 @@ KNOWN_CLIENTS = (
     # ChatGPT
     "https://chatgpt.com/connector_platform_oauth_redirect",
     "https://chatgpt.com/connector/oauth/*",
+    "https://platform.openai.com/apps-manage/oauth",
     # Cursor
     "cursor://anysphere.cursor-mcp/oauth/callback",
     "https://www.cursor.com/agents/mcp/oauth/callback",

@@ -8,20 +8,24 @@ issuer, so the issuer must be that of the tenant the token names, and the tenant
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, override
+import time
+from typing import TYPE_CHECKING, Any, override
 
 from fastmcp.server.auth.providers.azure import AzureJWTVerifier
 
 from entra_mcp.errors import SigningKeysError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     import httpx2
     from fastmcp.server.auth import AccessToken
 
 PERSONAL_ACCOUNTS_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 """The tenant in every token of a personal Microsoft account."""
+
+LEEWAY_SECONDS = 60
+"""How far the clocks of Entra ID and this machine may differ (RFC 7519 section 4.1.5)."""
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +68,14 @@ class EntraTokenVerifier(AzureJWTVerifier):
         verified = await super().load_access_token(token)
         if verified is None:
             return None
-        tenant, issuer = verified.claims.get("tid"), verified.claims.get("iss")
+        claims = verified.claims
+        tenant, issuer = claims.get("tid"), claims.get("iss")
+        if not _is_current(claims):
+            logger.warning("Token refused: it has no expiry, or is not valid yet.")
+            return None
+        if not isinstance(claims.get("oid"), str):
+            logger.warning("Token refused: it names no user object.")
+            return None
         if not isinstance(tenant, str) or issuer != f"https://{self._authority}/{tenant}/v2.0":
             logger.warning("Token refused: issuer %r is not that of its tenant %r.", issuer, tenant)
             return None
@@ -87,3 +98,10 @@ class EntraTokenVerifier(AzureJWTVerifier):
             raise SigningKeysError(f"{self.jwks_uri}: {type(error).__name__}") from error
         if not keys:
             raise SigningKeysError(f"{self.jwks_uri}: no keys")
+
+
+def _is_current(claims: Mapping[str, Any]) -> bool:
+    """Whether the token says until when it is valid, and is valid already; that it has not expired is known."""
+    latest_start = time.time() + LEEWAY_SECONDS
+    starts = [claims[name] for name in ("nbf", "iat") if name in claims]
+    return "exp" in claims and all(isinstance(start, int | float) and start <= latest_start for start in starts)

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from fastmcp import FastMCP
 
 
+INSTRUCTIONS = """\
+Tools that act for the person who signed in with Microsoft Entra ID. Ask `whoami` who that is.
+"""
+"""What clients tell their model about the server as a whole."""
+
 TOOLS = (add, count_slowly, whoami)
 GRAPH_TOOLS = (graph_me,)
 

@@ -24,6 +24,6 @@ PROPERTIES = ("id", "displayName", "userPrincipalName", "mail", "jobTitle", "off
 
 
 @tool(annotations=ToolAnnotations(read_only_hint=True, open_world_hint=True))
-async def graph_me(graph: GraphClient = Graph("User.Read")) -> Profile:  # noqa: B008 - a dependency
+async def graph_me(graph: GraphClient = Graph("User.Read")) -> Profile:
     """Read your own profile from Microsoft Graph."""
     return Profile.model_validate(await graph.get("/me", select=PROPERTIES))

@@ -9,6 +9,6 @@ from entra_mcp.caller import Caller, CurrentCaller
 
 
 @tool(annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))
-async def whoami(caller: Caller = CurrentCaller()) -> Caller:  # noqa: B008 - a dependency
+async def whoami(caller: Caller = CurrentCaller()) -> Caller:
     """Tell who you are signed in as: name, username, object id, tenant, scopes and roles."""
     return caller

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,12 @@ class ConnectionGuide:
 
 def connection_guides(mcp_url: str, server_name: str) -> tuple[ConnectionGuide, ...]:
     """Returns the guides for a server at `mcp_url`; the server's name becomes its entry in the client's list."""
-    name = "".join(letter if letter.isalnum() else "-" for letter in server_name.lower()).strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", server_name.lower()).strip("-") or "mcp-server"
     return (
         ConnectionGuide(
             client="VS Code",
-            where="In a terminal",
-            text=f"code --add-mcp '{json.dumps({'name': name, 'type': 'http', 'url': mcp_url})}'",
+            where=".vscode/mcp.json, or the command MCP: Open User Configuration",
+            text=json.dumps({"servers": {name: {"type": "http", "url": mcp_url}}}, indent=2),
         ),
         ConnectionGuide(
             client="Claude Code",
@@ -44,7 +44,7 @@ def connection_guides(mcp_url: str, server_name: str) -> tuple[ConnectionGuide, 
         ),
         ConnectionGuide(
             client="MCP Inspector",
-            where="In a terminal, then choose Connect",
-            text=f"npx @modelcontextprotocol/inspector --transport http --server-url {quote(mcp_url, safe=':/')}",
+            where="In a terminal (it needs Node 22.19 or newer), then choose Connect",
+            text=f"npx @modelcontextprotocol/inspector --transport http --server-url {mcp_url}",
         ),
     )

@@ -1,4 +1,4 @@
-"""Health for probes: `/healthz` tells that the process lives, `/readyz` that what it depends on answers."""
+"""Readiness for probes: `/readyz` tells whether what the server depends on answers."""
 
 from __future__ import annotations
 
@@ -24,12 +24,9 @@ REMEMBERED_SECONDS = 5.0
 
 NO_STORE = {"Cache-Control": "no-store"}
 
+RETRY_LATER = {**NO_STORE, "Retry-After": "5"}
+
 logger = logging.getLogger(__name__)
-
-
-async def healthz(_: Request) -> Response:
-    """Answers without touching anything else."""
-    return JSONResponse({"status": "alive"}, headers=NO_STORE)
 
 
 class Readiness:
@@ -66,5 +63,5 @@ def not_ready(components: frozenset[str]) -> Response:
     return JSONResponse(
         {"status": "not ready", "unavailable": sorted(components)},
         status_code=503,
-        headers={**NO_STORE, "Retry-After": "5"},
+        headers=RETRY_LATER,
     )

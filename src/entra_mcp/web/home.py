@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse
 
+from entra_mcp.icon import ICON
+from entra_mcp.settings import AuthMode
 from entra_mcp.web.connect import connection_guides
-from entra_mcp.web.icon import ICON
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
+
+    from entra_mcp.settings import Settings
 
 STYLE = """\
 :root { color-scheme: light dark; --ink: light-dark(#1a1d24, #e8eaf0); --soft: light-dark(#5a6170, #a3aabb);
@@ -52,19 +55,28 @@ HEADERS = {
 class HomePage:
     """Tells what this server is, its MCP address, and what to paste into each client. The same for everyone."""
 
-    def __init__(self, *, server_name: str, mcp_url: str) -> None:
-        self._html = _render(server_name=server_name, mcp_url=mcp_url)
+    def __init__(self, settings: Settings) -> None:
+        self._html = _render(settings)
 
     async def show(self, _: Request) -> Response:
         return HTMLResponse(self._html, headers=HEADERS)
 
 
-def _render(*, server_name: str, mcp_url: str) -> str:
-    name, url = escape(server_name), escape(mcp_url)
-    guides = "\n".join(
-        f'<section aria-label="{escape(guide.client)}"><h2>{escape(guide.client)}</h2>'
-        f'<p class="soft">{escape(guide.where)}</p><pre tabindex="0">{escape(guide.text)}</pre></section>'
-        for guide in connection_guides(mcp_url, server_name)
+def _render(settings: Settings) -> str:
+    name = escape(settings.server_name)
+    sections = [("MCP address", "Any client that speaks streamable HTTP can use it.", settings.mcp_url)]
+    if settings.auth_mode is AuthMode.PROXY:
+        sign_in = "You sign in with your Microsoft account when your assistant connects for the first time."
+        guides = connection_guides(settings.mcp_url, settings.server_name)
+        sections += [(guide.client, guide.where, guide.text) for guide in guides]
+    else:
+        sign_in = "It expects an access token that Microsoft Entra ID issued for it; it does not register clients."
+        scopes = " ".join(f"{settings.identifier_uri}/{scope}" for scope in settings.required_scopes)
+        sections.append(("Scope", "What your client has to ask Entra ID for.", scopes))
+    boxes = "\n".join(
+        f'<section aria-label="{escape(title)}"><h2>{escape(title)}</h2>'
+        f'<p class="soft">{escape(where)}</p><pre tabindex="0">{escape(text)}</pre></section>'
+        for title, where, text in sections
     )
     return f"""\
 <!doctype html>
@@ -80,10 +92,8 @@ def _render(*, server_name: str, mcp_url: str) -> str:
 <main>
 <header><img src="{ICON}" alt=""><h1>{name}</h1></header>
 <p>This is a <strong>Model Context Protocol</strong> server: AI assistants connect to it and use its tools on your
-behalf. You sign in with your Microsoft account when your assistant connects for the first time.</p>
-<section aria-label="Address"><h2>MCP address</h2><p class="soft">Any client that speaks streamable HTTP can use it.</p>
-<pre tabindex="0">{url}</pre></section>
-{guides}
+behalf. {sign_in}</p>
+{boxes}
 </main>
 </body>
 </html>

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from entra_mcp.errors import DependencyError, SettingsError
-from entra_mcp.web.health import NO_STORE, healthz, not_ready
+from entra_mcp.web.health import NO_STORE, RETRY_LATER, not_ready
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-RETRY_AFTER = "5"
-
 
 async def alive(scope: Scope, receive: Receive, send: Send) -> None:
-    """Serves `/healthz` as an ASGI application of its own, whether or not the server has started."""
-    await (await healthz(Request(scope)))(scope, receive, send)
+    """Serves `/healthz`, whether or not the server has started, and touches nothing else."""
+    if scope["method"] in {"GET", "HEAD"}:
+        response = JSONResponse({"status": "alive"}, headers=NO_STORE)
+    else:
+        response = JSONResponse({"error": "method_not_allowed"}, status_code=405, headers={"Allow": "GET, HEAD"})
+    await response(scope, receive, send)
 
 
 def startup_failed(error: Exception) -> ASGIApp:
@@ -37,7 +38,7 @@ def startup_failed(error: Exception) -> ASGIApp:
                     "error_description": "The server could not start. Try again in a moment; its log tells why.",
                 },
                 status_code=503,
-                headers={**NO_STORE, "Retry-After": RETRY_AFTER},
+                headers=RETRY_LATER,
             )
         await response(scope, receive, send)
 

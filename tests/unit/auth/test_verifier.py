@@ -127,6 +127,11 @@ async def test_token_of_an_admitted_tenant_is_accepted(
         (HOME, (), {"scp": "other_scope"}),
         (HOME, (), {"scp": None, "roles": ["access_as_user"]}),
         (HOME, (), {"exp": 1_700_000_000}),
+        (HOME, (), {"exp": None}),
+        (HOME, (), {"nbf": 4_000_000_000}),
+        (HOME, (), {"iat": 4_000_000_000}),
+        (HOME, (), {"nbf": "soon"}),
+        (HOME, (), {"oid": None}),
         (HOME, (), {"algorithm": "HS256"}),
         (HOME, (), {"algorithm": "none"}),
     ],
@@ -136,6 +141,11 @@ async def test_token_that_is_not_for_this_server_is_refused(
     keys: EntraKeys, tenant_setting: str, allowed: tuple[str, ...], changes: dict[str, Any]
 ) -> None:
     assert await verifier(keys, tenant_setting, *allowed).verify_token(keys.token(**changes)) is None
+
+
+async def test_token_of_a_clock_that_is_a_little_ahead_is_accepted(keys: EntraKeys) -> None:
+    soon = int(time.time()) + 30
+    assert await verifier(keys).verify_token(keys.token(nbf=soon, iat=soon)) is not None
 
 
 async def test_token_of_another_key_is_refused(keys: EntraKeys) -> None:

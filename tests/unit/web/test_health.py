@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from entra_mcp.errors import SettingFault, SettingsError, StorageError, VaultError
-from entra_mcp.web.health import Readiness, healthz
+from entra_mcp.web.health import Readiness
 from entra_mcp.web.startup import alive, startup_failed
 
 
@@ -34,7 +34,6 @@ class Component:
 def client(**components: Component) -> httpx2.AsyncClient:
     app = Starlette(
         routes=[
-            Route("/healthz", healthz),
             Route("/readyz", Readiness({name: component.check for name, component in components.items()}).answer),
         ]
     )
@@ -81,12 +80,6 @@ async def test_readyz_asks_again_after_a_while(monkeypatch: pytest.MonkeyPatch) 
         assert (await http.get("/readyz")).status_code == 503
         component.error = None
         assert (await http.get("/readyz")).status_code == 200
-
-
-async def test_healthz_answers_whatever_the_components_do() -> None:
-    async with client(table_storage=Component(hangs=True)) as http:
-        response = await http.get("/healthz")
-    assert (response.status_code, response.json()) == (200, {"status": "alive"})
 
 
 @pytest.mark.parametrize(

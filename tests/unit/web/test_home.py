@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from html.parser import HTMLParser
+from typing import TYPE_CHECKING
 
 import pytest
 from starlette.applications import Starlette
@@ -14,14 +16,26 @@ from starlette.testclient import TestClient
 from entra_mcp.web.connect import connection_guides
 from entra_mcp.web.home import HomePage
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from entra_mcp.settings import Settings
+
 URL = "https://mcp.contoso.com/mcp"
 
 
-def get(server_name: str = "Contoso Tools", mcp_url: str = URL) -> tuple[str, dict[str, str]]:
-    page = HomePage(server_name=server_name, mcp_url=mcp_url)
-    response = TestClient(Starlette(routes=[Route("/", page.show)])).get("/")
-    assert response.status_code == 200
-    return response.text, dict(response.headers)
+type Get = Callable[[str], tuple[str, dict[str, str]]]
+
+
+@pytest.fixture
+def get(load_settings: Callable[..., Settings]) -> Get:
+    def get(server_name: str = "Contoso Tools") -> tuple[str, dict[str, str]]:
+        page = HomePage(load_settings(MCP_SERVER_NAME=server_name))
+        response = TestClient(Starlette(routes=[Route("/", page.show)])).get("/")
+        assert response.status_code == 200
+        return response.text, dict(response.headers)
+
+    return get
 
 
 class References(HTMLParser):
@@ -37,16 +51,16 @@ class References(HTMLParser):
         self.urls += [value or "" for name, value in attrs if name in {"src", "href", "action"}]
 
 
-def test_page_names_server_address_and_clients() -> None:
-    text, _ = get()
+def test_page_names_server_address_and_clients(get: Get) -> None:
+    text, _ = get("Contoso Tools")
     assert "<h1>Contoso Tools</h1>" in text
     assert URL in text
     for client in ("VS Code", "Claude Code", "Claude Desktop", "Cursor", "MCP Inspector"):
         assert client in text
 
 
-def test_page_loads_nothing_and_runs_nothing() -> None:
-    text, headers = get()
+def test_page_loads_nothing_and_runs_nothing(get: Get) -> None:
+    text, headers = get("Contoso Tools")
     references = References()
     references.feed(text)
     assert all(url.startswith("data:image/svg+xml;base64,") for url in references.urls)
@@ -56,20 +70,18 @@ def test_page_loads_nothing_and_runs_nothing() -> None:
     assert "unsafe-inline" not in headers["content-security-policy"]
 
 
-def test_page_escapes_the_server_name() -> None:
-    text, _ = get(server_name="<script>alert(1)</script>")
+def test_page_escapes_the_server_name(get: Get) -> None:
+    text, _ = get("a<script>alert(1)</script>")
     assert "<script>" not in text
 
 
-@pytest.mark.parametrize("name", ["Contoso Tools", "Zoë's “MCP”; rm -rf $HOME", "x'y`z"])
+@pytest.mark.parametrize("name", ["Contoso Tools", "Zoë's “MCP”; rm -rf $HOME", "x'y`z", "日本語", "!!!", "a  -- b"])
 def test_guides_are_valid_in_their_place(name: str) -> None:
     guides = {guide.client: guide for guide in connection_guides(URL, name)}
-    vscode = shlex.split(guides["VS Code"].text)
-    assert vscode[:2] == ["code", "--add-mcp"]
-    assert json.loads(vscode[2])["url"] == URL
-    assert shlex.split(guides["Claude Code"].text)[-1] == URL
-    (entry,) = json.loads(guides["Cursor"].text)["mcpServers"].values()
-    assert entry == {"url": URL}
-    (entry,) = json.loads(guides["Claude Desktop"].text)["mcpServers"].values()
-    assert entry["args"][-1] == URL
+    ((entry, server),) = json.loads(guides["VS Code"].text)["servers"].items()
+    assert server == {"type": "http", "url": URL}
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", entry)
+    assert shlex.split(guides["Claude Code"].text)[-2:] == [entry, URL]
+    assert json.loads(guides["Cursor"].text)["mcpServers"] == {entry: {"url": URL}}
+    assert json.loads(guides["Claude Desktop"].text)["mcpServers"][entry]["args"][-1] == URL
     assert URL in shlex.split(guides["MCP Inspector"].text)
