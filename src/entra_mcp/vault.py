@@ -7,9 +7,9 @@ rows that an older version encrypted have to stay readable after a rotation.
 from __future__ import annotations
 
 import asyncio
-import binascii
 import logging
 from base64 import b64decode
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
@@ -23,7 +23,7 @@ from entra_mcp.keys import KEY_BYTES, KeyRing, RootKey
 from entra_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Generator, Sequence
     from types import TracebackType
 
     from azure.core.credentials_async import AsyncTokenCredential
@@ -88,23 +88,21 @@ class Vault:
         """
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                keys, secret = await asyncio.gather(
-                    self._signing_keys(), self._client_secret() if client_secret else _nothing()
-                )
+                keys, secret = await _both(self._signing_keys(), self._client_secret() if client_secret else _nothing())
         except TimeoutError:
             raise VaultError(f"the vault did not answer within {DEADLINE_SECONDS:.0f} s") from None
         return Secrets(signing_keys=keys, client_secret=secret)
 
     async def check(self) -> None:
-        """Asks the vault for the newest signing key.
+        """Asks the vault which versions the signing key has.
 
         Raises:
-            VaultError: the vault is out of reach or refuses.
+            VaultError: the vault is out of reach or refuses, or no version is enabled.
         """
-        await self._get(SIGNING_KEY)
+        await self._enabled_versions(SIGNING_KEY)
 
     async def _signing_keys(self) -> KeyRing:
-        current, enabled = await asyncio.gather(self._current_version(SIGNING_KEY), self._enabled_versions(SIGNING_KEY))
+        current, enabled = await _both(self._current_version(SIGNING_KEY), self._enabled_versions(SIGNING_KEY))
         # The times have whole seconds: of two versions made within one, only the vault can tell which is newer.
         enabled.sort(key=lambda properties: (properties.version == current, properties.created_on), reverse=True)
         if len(enabled) > MAX_VERSIONS:
@@ -114,29 +112,25 @@ class Vault:
                 len(enabled),
                 len(enabled) - MAX_VERSIONS,
             )
-        newest = enabled[:MAX_VERSIONS]
-        return _key_ring(await asyncio.gather(*(self._get(SIGNING_KEY, each.version) for each in newest)))
+        return _key_ring(await _all([self._get(SIGNING_KEY, each.version) for each in enabled[:MAX_VERSIONS]]))
 
     async def _current_version(self, name: str) -> str | None:
         """The version that the vault gives when none is named; None when that one is disabled."""
-        try:
-            return (await self._client.get_secret(name)).properties.version
-        except HttpResponseError as error:
-            if error.status_code == HTTPStatus.FORBIDDEN:
-                return None
-            raise _vault_error(name, error) from error
-        except AzureError as error:
-            raise _vault_error(name, error) from error
+        with _named(name):
+            try:
+                return (await self._client.get_secret(name)).properties.version
+            except HttpResponseError as error:
+                if error.status_code == HTTPStatus.FORBIDDEN:
+                    return None
+                raise
 
     async def _enabled_versions(self, name: str) -> list[SecretProperties]:
-        try:
+        with _named(name):
             found: list[SecretProperties] = [
                 properties
                 async for properties in self._client.list_properties_of_secret_versions(name)
                 if properties.enabled and properties.version
             ]
-        except AzureError as error:
-            raise _vault_error(name, error) from error
         if not found:
             raise VaultError(f"secret {name!r} has no enabled version")
         return found
@@ -148,14 +142,44 @@ class Vault:
         return SecretStr(value)
 
     async def _get(self, name: str, version: str | None = None) -> KeyVaultSecret:
-        try:
+        with _named(name):
             return await self._client.get_secret(name, version)
-        except AzureError as error:
-            raise _vault_error(name, error) from error
 
 
 async def _nothing() -> None:
     return None
+
+
+async def _both[A, B](first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
+    """Awaits both to their end, so that no request goes on after the client is closed, then raises the first error."""
+    a, b = await asyncio.gather(first, second, return_exceptions=True)
+    if isinstance(a, BaseException):
+        raise a
+    if isinstance(b, BaseException):
+        raise b
+    return a, b
+
+
+async def _all[T](awaitables: Sequence[Awaitable[T]]) -> list[T]:
+    """As `_both`, for any number."""
+    results: list[T] = []
+    for outcome in await asyncio.gather(*awaitables, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
+        results.append(outcome)
+    return results
+
+
+@contextmanager
+def _named(name: str) -> Generator[None]:
+    """Turns what the SDK raises into a `VaultError` that names the secret."""
+    try:
+        yield
+    except AzureError as error:
+        raise _vault_error(name, error) from error
+    except ValueError as error:
+        # The SDK's guard against a vault that asks for a token meant for somebody else.
+        raise VaultError(f"reading secret {name!r} was broken off: {first_line(error)}") from error
 
 
 def _key_ring(secrets: Sequence[KeyVaultSecret]) -> KeyRing:
@@ -180,7 +204,7 @@ def _key_ring(secrets: Sequence[KeyVaultSecret]) -> KeyRing:
 def _root_key(secret: KeyVaultSecret) -> RootKey | None:
     try:
         material = b64decode((secret.value or "").strip(), validate=True)
-    except binascii.Error:
+    except ValueError:
         return None
     if len(material) != KEY_BYTES or len(set(material)) < MIN_DIFFERENT_BYTES:
         return None

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 from tests.support.oauth import OAuthClient
+from tests.support.ports import free_ports
+from tests.support.stack import FunctionsHost
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
 
     from tests.support.stack import Stack
 
@@ -29,15 +34,60 @@ async def test_unknown_path_is_not_found_at_once(http: httpx2.AsyncClient, path:
         assert (await http.get(path)).status_code == 404
 
 
-async def test_first_requests_at_once_meet_one_start(stack: Stack) -> None:
-    await asyncio.to_thread(stack.host.stop)
-    before = stack.host.log.count("is up at")
-    await asyncio.to_thread(stack.host.start, stack.environment)
+@asynccontextmanager
+async def gate(target: str) -> AsyncGenerator[tuple[str, asyncio.Event]]:
+    """The https address of a way to `target` that lets nothing through before the event is set."""
+    host, port = urlsplit(target).hostname, urlsplit(target).port
+    opened = asyncio.Event()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(65536):
+            writer.write(piece)
+            await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await opened.wait()
+        onward = await asyncio.open_connection(host, port)
+        # Either side may reset the connection; what that means is for them to say.
+        await asyncio.gather(forward(reader, onward[1]), forward(onward[0], writer), return_exceptions=True)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", opened
+    finally:
+        opened.set()
+        server.close()
+
+
+async def test_first_requests_at_once_wait_for_one_start(stack: Stack, tmp_path: Path) -> None:
+    host = FunctionsHost(port=free_ports(1)[0], log=tmp_path / "host.log")
     limits = httpx2.Limits(max_connections=64)
-    async with httpx2.AsyncClient(base_url=stack.url, timeout=60, limits=limits) as http:
-        answers = await asyncio.gather(*(http.post("/mcp", json={}) for _ in range(64)))
+    async with (
+        gate(stack.standins.vault_url) as (vault_url, opened),
+        httpx2.AsyncClient(base_url=host.url, timeout=60, limits=limits) as http,
+    ):
+        try:
+            await asyncio.to_thread(
+                host.start, stack.environment | {"MCP_BASE_URL": host.url, "KEY_VAULT_URL": vault_url}
+            )
+            requests = [asyncio.create_task(http.post("/mcp", json={})) for _ in range(64)]
+            assert (await http.get("/healthz")).status_code == 200
+            _, waiting = await asyncio.wait(requests, timeout=1.5)
+            assert len(waiting) == 64
+            opened.set()
+            answers = await asyncio.gather(*requests)
+        finally:
+            await asyncio.to_thread(host.stop)
     assert {answer.status_code for answer in answers} == {401}
-    assert stack.host.log.count("is up at") == before + 1
+    assert (host.log.count("is up at"), host.log.count("did not start")) == (1, 0)
+
+
+async def test_start_includes_the_warm_up(http: httpx2.AsyncClient, stack: Stack) -> None:
+    await http.get("/")
+    before, up, _ = stack.host.log.partition(" is up at ")
+    assert up
+    assert "Warmed up with 4 tools" in before
 
 
 async def test_consent_cookies_arrive_as_the_server_set_them(http: httpx2.AsyncClient) -> None:

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.functions.harness import MCP_APP, eventually, running_host
+from tests.support.mcp import tool_call
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 REQUESTS = 2000
 CONCURRENCY = 32
-ACCEPT = {"accept": "application/json, text/event-stream"}
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/redoc", "/docs/oauth2-redirect"])
@@ -73,21 +73,6 @@ async def test_many_requests_leave_no_entry_and_no_memory_behind(host: RunningHo
     assert grown < 3 * 1024 * 1024  # the 2 KB a request that the coordinator alone would keep are 4 MB
 
 
-def call(tool: str, protocol: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The JSON body and headers of a tool call that asks for progress."""
-    meta: dict[str, Any] = {"progressToken": "progress"}
-    headers = {**ACCEPT, "mcp-protocol-version": protocol}
-    if protocol >= "2026":
-        headers |= {"mcp-method": "tools/call", "mcp-name": tool}
-        meta |= {
-            "io.modelcontextprotocol/protocolVersion": protocol,
-            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-            "io.modelcontextprotocol/clientCapabilities": {},
-        }
-    params = {"name": tool, "arguments": arguments, "_meta": meta}
-    return {"headers": headers, "json": {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}}
-
-
 @pytest.mark.parametrize("protocol", ["2025-06-18", "2026-07-28"])
 @pytest.mark.parametrize(
     ("tool", "arguments"), [("count_slowly", {"steps": 100, "pause": 0.2}), ("sleep_quietly", {"seconds": 20})]
@@ -96,10 +81,11 @@ async def test_client_that_goes_away_cancels_its_tool(
     tmp_path: Path, host: RunningHost, tool: str, arguments: dict[str, Any], protocol: str
 ) -> None:
     seen = len(host.diagnostics()["tools"])
+    call = tool_call(tool, arguments, protocol=protocol, meta={"progressToken": "progress"})
 
     async def ask() -> None:
         async with httpx2.AsyncClient(timeout=30) as client:
-            await client.post(f"{host.url}/mcp", **call(tool, protocol, arguments))
+            await client.post(f"{host.url}/mcp", **call)
 
     asking = asyncio.create_task(ask())
     assert await asyncio.to_thread(eventually, lambda: host.diagnostics()["tools"][seen:] == ["began"])

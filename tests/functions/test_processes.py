@@ -15,7 +15,8 @@ import httpx2
 import psutil
 import pytest
 
-from tests.functions.harness import MCP_APP, REPOSITORY, eventually, running_host
+from local.config import REPOSITORY
+from tests.functions.harness import MCP_APP, eventually, running_host
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -212,24 +213,26 @@ def test_termination_is_quick_while_an_answer_is_on_its_way(tmp_path: Path) -> N
 def test_worker_ends_when_its_host_is_killed(tmp_path: Path) -> None:
     with running_host(MCP_APP, log=tmp_path / "log") as host:
         worker = psutil.Process(host.diagnostics()["pid"])
-        host.process.kill()
-        host.process.wait()
+        host.kill()
 
         assert eventually(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
 
 
-def test_functions_are_listed_for_a_person() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local.host", "--app", str(MCP_APP), "--port", "0"],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    with process, ExitStack() as stack:
-        stack.callback(process.terminate)
-        assert process.stdout is not None
-        lines = [process.stdout.readline().strip() for _ in range(4)]
+def test_functions_are_listed_for_a_person(tmp_path: Path) -> None:
+    listing = tmp_path / "listing"
+    with listing.open("w") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local.host", "--app", str(MCP_APP), "--port", "0"],
+            cwd=REPOSITORY,
+            stdout=sink,
+            stderr=subprocess.DEVNULL,
+        )
+    try:
+        assert eventually(lambda: listing.read_text().count("\n") >= 4, seconds=60)
+    finally:
+        process.terminate()
+        process.wait(20)
+    lines = [line.strip() for line in listing.read_text().splitlines()]
 
     assert lines[0] == "Functions:"
     assert lines[1].startswith("mcp: [ALL] http://localhost:")

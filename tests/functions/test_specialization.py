@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.functions.harness import REPOSITORY
+from local.config import REPOSITORY
 
 
 @pytest.mark.parametrize("steps", [["init"], ["reload"], ["placeholder", "reload"]])

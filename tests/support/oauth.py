@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import secrets
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.support.standins import choose
+from tests.support.forms import Forms
+from tests.support.mcp import tool_call
+from tests.support.standins import open_page, press
 
 if TYPE_CHECKING:
     import httpx2
@@ -64,13 +66,24 @@ class OAuthClient:
 
     async def consent(self, page: httpx2.Response, *, action: str = "approve") -> httpx2.Response:
         """Presses a button of the consent page; after `approve` the answer leads to Entra ID."""
-        form = _Form()
-        form.feed(page.text)
-        return await self.http.post(str(page.url), data=form.fields | {"action": action})
+        return await self.http.post(str(page.url), data=Forms(page.text).fields | {"action": action})
+
+    async def entra_page(self, entra_url: str) -> str:
+        """Entra ID's sign-in page."""
+        return await asyncio.to_thread(open_page, entra_url)
+
+    async def entra_choice(self, entra_url: str, page: str, account: str = "user") -> dict[str, str]:
+        """Chooses the account on the page; returns the parameters that Entra ID sends back to the server."""
+        return await asyncio.to_thread(press, entra_url, page, account=account)
+
+    async def entra_return(self, parameters: dict[str, str]) -> httpx2.Response:
+        """Brings Entra ID's answer to the server; the answer leads to the client."""
+        return await self.http.get("/auth/callback", params=parameters)
 
     async def callback(self, entra_url: str, account: str = "user") -> httpx2.Response:
-        """Signs the account in at Entra ID and brings its answer back; the answer leads to the client."""
-        return await self.http.get("/auth/callback", params=choose(entra_url, account=account))
+        """Signs the account in at Entra ID and brings its answer back."""
+        page = await self.entra_page(entra_url)
+        return await self.entra_return(await self.entra_choice(entra_url, page, account))
 
     def answer(self, response: httpx2.Response) -> dict[str, str]:
         """The parameters that the server's last redirect brings to the client."""
@@ -108,29 +121,4 @@ class OAuthClient:
 
     async def call(self, token: str | None, tool: str, arguments: dict[str, Any] | None = None) -> httpx2.Response:
         """Calls a tool in one request of the sessionless protocol's handshake-free form."""
-        headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        return await self.http.post(
-            "/mcp",
-            headers=headers,
-            json={
-                "jsonrpc": "2.0",
-                "id": 1,
-                "method": "tools/call",
-                "params": {"name": tool, "arguments": arguments or {}},
-            },
-        )
-
-
-class _Form(HTMLParser):
-    """The hidden fields of the page's form."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fields: dict[str, str] = {}
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        if tag == "input" and values.get("name"):
-            self.fields[values["name"] or ""] = values.get("value") or ""
+        return await self.http.post("/mcp", **tool_call(tool, arguments, token=token))

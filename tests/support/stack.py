@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
+
+import psutil
 
 from local.config import REPOSITORY
 from tests.support.azurite import Azurite
 from tests.support.ports import free_ports
+from tests.support.processes import wait_until_gone
+from tests.support.programs import Program
 from tests.support.standins import StandIns
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
-
-STOP_SECONDS = 20
 
 
 class FunctionsHost:
@@ -27,52 +26,27 @@ class FunctionsHost:
     def __init__(self, *, port: int, log: Path) -> None:
         self.url = f"http://localhost:{port}"
         self._port = port
-        self._log = log
-        self._process: subprocess.Popen[str] | None = None
+        self._program = Program("local.host", log=log)
 
-    def start(self, environment: dict[str, str]) -> None:
+    def start(self, environment: Mapping[str, str]) -> None:
         """Starts it and returns when it serves requests."""
         settings = REPOSITORY / "local.settings.sample.json"
-        command = [sys.executable, "-m", "local.host", "--app", str(REPOSITORY), "--port", str(self._port)]
-        with self._log.open("a") as log:
-            self._process = subprocess.Popen(
-                [*command, "--settings", str(settings), "--ready-json"],
-                cwd=REPOSITORY,
-                env=os.environ | environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, f"the host did not start:\n{self.log}"
-        assert json.loads(line)["ready"]["state"] == "Running", self.log
+        options = ("--app", str(REPOSITORY), "--port", str(self._port), "--settings", str(settings), "--ready-json")
+        ready = self._program.start(*options, environment=environment)
+        assert ready["state"] == "Running", self.log
 
     def kill(self) -> None:
-        """Ends it as a crash would."""
-        self._end(force=True)
+        """Ends it as a crash would, and returns when its worker has gone too."""
+        workers = [] if self._program.pid is None else psutil.Process(self._program.pid).children(recursive=True)
+        self._program.kill()
+        assert wait_until_gone(*(worker.pid for worker in workers)), "the host's worker outlives it"
 
     def stop(self) -> None:
-        self._end(force=False)
+        self._program.stop()
 
     @property
     def log(self) -> str:
-        return self._log.read_text("utf-8")
-
-    def _end(self, *, force: bool) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if force:
-            process.kill()
-        else:
-            process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        finally:
-            process.kill()
-            if process.stdout is not None:
-                process.stdout.close()
+        return self._program.log.read_text("utf-8")
 
 
 class Stack:
@@ -103,12 +77,15 @@ class Stack:
         }
 
     def restart(self) -> None:
-        """Kills every process and starts it again; Azurite, which keeps its data in memory, is stopped instead."""
+        """Kills every process, then starts them again; Azurite, which keeps its data in memory, is stopped instead."""
         self.host.kill()
+        self.standins.entra.kill()
+        self.standins.vault.kill()
+        self.azurite.stop()
         with ThreadPoolExecutor() as pool:
-            restarts = (self.standins.entra.restart, self.standins.vault.restart, self._restart_azurite)
-            for restarted in [pool.submit(restart) for restart in restarts]:
-                restarted.result()
+            starts = (self.standins.entra.start, self.standins.vault.start, self.azurite.start)
+            for started in [pool.submit(start) for start in starts]:
+                started.result()
         self.host.start(self.environment)
 
     def __enter__(self) -> Self:
@@ -125,10 +102,6 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
-
-    def _restart_azurite(self) -> None:
-        self.azurite.stop()
-        self.azurite.start()
 
     def _stop(self) -> None:
         self.host.stop()

@@ -12,66 +12,41 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import json
-import os
 import secrets
 import ssl
-import subprocess
-import sys
-import threading
 from dataclasses import dataclass, field
 from functools import cached_property
-from html.parser import HTMLParser
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx2
 
-from local.config import CLIENT_ID, IDENTITY_HEADER, REPOSITORY, TENANT_ID
+from local.config import CLIENT_ID, IDENTITY_HEADER, TENANT_ID
 from local.loopback.tls import ensure_tls
+from tests.support.forms import Forms
+from tests.support.programs import ProcessFailedError, Program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
-READY_SECONDS = 30
-STOP_SECONDS = 10
 REDIRECT_URI = "http://localhost:7071/auth/callback"
-
-
-class ProcessFailedError(Exception):
-    """A stand-in ended, or said nothing, before it was ready; carries what it wrote to stderr."""
 
 
 class StandIn:
     """One `python -m <module>` that keeps its ports and its state over restarts."""
 
     def __init__(self, module: str, *, log: Path, options: Sequence[str], ports: Sequence[str]) -> None:
-        self._module = module
-        self._log = log
+        self._program = Program(module, log=log)
         self._options = options
         self._ports = dict.fromkeys(ports, 0)
-        self._process: subprocess.Popen[str] | None = None
         self.addresses: dict[str, str] = {}
 
     def start(self) -> Self:
         """Start, or start again on the same ports, and wait until it accepts requests."""
         ports = [word for flag, port in self._ports.items() for word in (flag, str(port))]
-        with self._log.open("a") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", self._module, *self._options, *ports],
-                cwd=REPOSITORY,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
-            )
-        self._process = process
-        if process.stdout is None or not (line := _first_line(process.stdout)):
-            self.kill()
-            raise ProcessFailedError(f"{self._module} did not start:\n{self._log.read_text()}")
-        self.addresses = json.loads(line)["ready"]
+        self.addresses = self._program.start(*self._options, *ports)
         # The addresses come in the order of the port options, so each option gets its own port again.
         found = [urlsplit(address).port or 0 for address in self.addresses.values()]
         self._ports = dict(zip(self._ports, found, strict=True))
@@ -79,33 +54,16 @@ class StandIn:
 
     def stop(self) -> int:
         """End it with SIGTERM; returns the exit code."""
-        return self._end(force=False)
+        return self._program.stop()
 
     def kill(self) -> int:
         """End it with SIGKILL, as a crash would."""
-        return self._end(force=True)
+        return self._program.kill()
 
     def restart(self) -> None:
         """Kill it and start it again on the same ports."""
         self.kill()
         self.start()
-
-    def _end(self, *, force: bool) -> int:
-        process, self._process = self._process, None
-        if process is None:
-            return 0
-        if force:
-            process.kill()
-        else:
-            process.terminate()
-        try:
-            return process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()
-        finally:
-            if process.stdout:
-                process.stdout.close()
 
 
 @dataclass(kw_only=True)
@@ -293,12 +251,20 @@ class StandIns:
 
 def choose(authorize_url: str, **choice: str) -> dict[str, str]:
     """Open the sign-in page, press a button (`account=...` or `action=cancel`), return the callback's parameters."""
-    no_trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # saves reading 150 certificates; the page is on plain http
-    with httpx2.Client(timeout=10, trust_env=False, verify=no_trust) as browser:
-        page = browser.get(authorize_url).raise_for_status()
-        action = urljoin(authorize_url, form_action(page.text))
-        answer = browser.post(action, data=choice)
-    if answer.status_code == 200 and (fields := _forms(answer.text).fields):
+    return press(authorize_url, open_page(authorize_url), **choice)
+
+
+def open_page(authorize_url: str) -> str:
+    """The sign-in page."""
+    with _browser() as browser:
+        return browser.get(authorize_url).raise_for_status().text
+
+
+def press(authorize_url: str, page: str, **choice: str) -> dict[str, str]:
+    """Press a button of the sign-in page that was opened there; returns the callback's parameters."""
+    with _browser() as browser:
+        answer = browser.post(urljoin(authorize_url, form_action(page)), data=choice)
+    if answer.status_code == 200 and (fields := Forms(answer.text).fields):
         return fields  # response_mode=form_post
     if answer.status_code != 302:
         raise ProcessFailedError(f"No redirect after {choice}: {answer.status_code} {answer.text}")
@@ -307,33 +273,9 @@ def choose(authorize_url: str, **choice: str) -> dict[str, str]:
 
 def form_action(page: str) -> str:
     """Where the page's first form posts to."""
-    return _forms(page).actions[0]
+    return Forms(page).actions[0]
 
 
-class _Forms(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.actions: list[str] = []
-        self.fields: dict[str, str] = {}
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        if tag == "form":
-            self.actions.append(values.get("action") or "")
-        if tag == "input" and (name := values.get("name")):
-            self.fields[name] = values.get("value") or ""
-
-
-def _forms(page: str) -> _Forms:
-    parser = _Forms()
-    parser.feed(page)
-    return parser
-
-
-def _first_line(stream: IO[str]) -> str:
-    """The first line, or nothing when the process ends or takes too long."""
-    lines: list[str] = []
-    reader = threading.Thread(target=lambda: lines.append(stream.readline()), daemon=True)
-    reader.start()
-    reader.join(READY_SECONDS)
-    return lines[0] if lines else ""
+def _browser() -> httpx2.Client:
+    no_trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # saves reading 150 certificates; the page is on plain http
+    return httpx2.Client(timeout=10, trust_env=False, verify=no_trust)

@@ -12,6 +12,8 @@ import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from entra_mcp.errors import EntraMcpError
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -31,7 +33,7 @@ class _Entry(Protocol):
     http_response_available_event: asyncio.Event
 
 
-class InvocationAlreadyOpen(Exception):  # noqa: N818 - it names a state, not a fault of this process
+class InvocationAlreadyOpen(EntraMcpError):  # noqa: N818 - it names a state, not a fault of this process
     """Two requests carry the same invocation id; the second must not take the first one's answer."""
 
     def __init__(self, invocation_id: str) -> None:

@@ -11,6 +11,8 @@ import logging
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from entra_mcp.errors import EntraMcpError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager
@@ -20,11 +22,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class LifespanEnded(Exception):  # noqa: N818 - it names a state of the application
+class LifespanEnded(EntraMcpError):  # noqa: N818 - it names a state of the application
     """The application stopped by itself after it had started."""
 
 
-class LifespanClosed(Exception):  # noqa: N818 - it names a state of the application
+class LifespanClosed(EntraMcpError):  # noqa: N818 - it names a state of the application
     """The application was stopped with `aclose()`."""
 
 
@@ -38,6 +40,7 @@ class Lifespan:
     - After a failure the next request starts a new attempt, but not before `backoff` seconds have passed; the pause
       doubles up to `max_backoff`. Requests in between share the error of the last attempt, and all requests during an
       attempt share that attempt: what is down is asked once, however many clients wait.
+    - `clock` measures that pause, in seconds: the loop's own, unless given.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Lifespan:
         backoff: float = 0.5,
         max_backoff: float = 8.0,
         start_seconds: float = 60.0,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._running_app = running_app
         self._on_failure = on_failure
@@ -56,6 +60,7 @@ class Lifespan:
         self._backoff = backoff
         self._max_backoff = max_backoff
         self._start_seconds = start_seconds
+        self._clock = clock or _loop_time
         self._attempt: _Attempt | None = None
         self._failures = 0
         self._closed = False
@@ -68,7 +73,9 @@ class Lifespan:
         """Begin an attempt unless one is under way or succeeded; returns at once and never raises."""
         # No await between the check and the assignment: on one loop, that is the lock.
         if not self._closed and self._may_try():
-            self._attempt = _Attempt(self._running_app, start_seconds=self._start_seconds, on_end=self._ended)
+            self._attempt = _Attempt(
+                self._running_app, start_seconds=self._start_seconds, clock=self._clock, on_end=self._ended
+            )
 
     async def aclose(self) -> None:
         """Leave the context manager and refuse what comes later."""
@@ -89,7 +96,7 @@ class Lifespan:
         if self._attempt.ended_at is None:
             return False
         pause = min(self._backoff * 2 ** (self._failures - 1), self._max_backoff)
-        return asyncio.get_running_loop().time() - self._attempt.ended_at >= pause
+        return self._clock() - self._attempt.ended_at >= pause
 
     def _ended(self, *, had_started: bool) -> None:
         self._failures = 1 if had_started else self._failures + 1
@@ -103,11 +110,13 @@ class _Attempt:
         running_app: Callable[[], AbstractAsyncContextManager[ASGIApp]],
         *,
         start_seconds: float,
+        clock: Callable[[], float],
         on_end: Callable[..., None],
     ) -> None:
         self.ended_at: float | None = None
         self._running_app = running_app
         self._start_seconds = start_seconds
+        self._clock = clock
         self._on_end = on_end
         self._app: ASGIApp | None = None
         self._error: Exception | None = None
@@ -138,7 +147,11 @@ class _Attempt:
             logger.error("The application %s; the next request tries again.", what, exc_info=error)  # noqa: TRY400 - the level is right, the traceback comes with it
             self._error = LifespanEnded() if self._decided.is_set() else error
         finally:
-            self.ended_at = asyncio.get_running_loop().time()
+            self.ended_at = self._clock()
             self._error = self._error or LifespanClosed()
             self._on_end(had_started=self._app is not None)
             self._decided.set()
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

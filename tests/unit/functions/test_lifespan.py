@@ -17,24 +17,46 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+PATIENCE = 30.0
+"""Seconds after which a test that waits for something that will never happen fails."""
+
+MOMENT = 0.001
+
+
+class Clock:
+    """Time passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
 
 class Dependency:
-    """An application whose start-up can be slow, fail, or end by itself."""
+    """An application whose start-up can wait for a test, fail, or end by itself."""
 
-    def __init__(self, *, failures: int = 0, seconds: float = 0.0) -> None:
+    def __init__(self, *, failures: int = 0, held: bool = False) -> None:
         self.failures = failures
-        self.seconds = seconds
         self.entered = 0
         self.left = 0
         self.entering_task: asyncio.Task[object] | None = None
         self.leaving_task: asyncio.Task[object] | None = None
+        self.entering = asyncio.Event()
         self.break_down = asyncio.Event()
+        self.release = asyncio.Event()
+        if not held:
+            self.release.set()
 
     @asynccontextmanager
     async def running_app(self) -> AsyncGenerator[ASGIApp]:
         self.entered += 1
         self.entering_task = asyncio.current_task()
-        await asyncio.sleep(self.seconds)
+        self.entering.set()
+        await self.release.wait()
         if self.entered <= self.failures:
             raise ConnectionError(f"attempt {self.entered}")
         try:
@@ -52,13 +74,15 @@ class Dependency:
         raise ConnectionError("broken down")
 
 
-def lifespan(dependency: Dependency, *, backoff: float = 0.05, start_seconds: float = 5.0) -> Lifespan:
+def lifespan(dependency: Dependency, *, clock: Clock | None = None, start_seconds: float = PATIENCE) -> Lifespan:
     return Lifespan(
         dependency.running_app,
         on_failure=lambda error: PlainTextResponse(f"{type(error).__name__}: {error}", 503),
         early={"/healthz": PlainTextResponse("alive")},
-        backoff=backoff,
+        backoff=1.0,
+        max_backoff=8.0,
         start_seconds=start_seconds,
+        clock=clock or Clock(),
     )
 
 
@@ -71,82 +95,163 @@ async def get(app: ASGIApp, path: str = "/") -> str:
     async def send(message: Message) -> None:
         messages.append(message)
 
-    await app({"type": "http", "path": path, "method": "GET", "headers": []}, receive, send)
+    async with asyncio.timeout(PATIENCE):
+        await app({"type": "http", "path": path, "method": "GET", "headers": []}, receive, send)
     return cast("bytes", messages[1]["body"]).decode()
 
 
-async def test_start_is_entered_once_by_many_requests() -> None:
-    dependency = Dependency(seconds=0.05)
-    app = lifespan(dependency)
+async def waiting(app: ASGIApp, dependency: Dependency, *, count: int) -> list[asyncio.Task[str]]:
+    """Requests that wait for an attempt which is under way."""
+    tasks = [asyncio.create_task(get(app)) for _ in range(count)]
+    async with asyncio.timeout(PATIENCE):
+        await dependency.entering.wait()
+    # All tasks were scheduled before the one that the first of them made, which has run.
+    assert not any(task.done() for task in tasks)
+    return tasks
 
-    assert set(await asyncio.gather(*(get(app) for _ in range(64)))) == {"run 1"}
+
+async def break_down(dependency: Dependency) -> None:
+    """Ends the running application, and returns when the lifespan knows."""
+    assert dependency.entering_task is not None
+    dependency.break_down.set()
+    await asyncio.wait((dependency.entering_task,), timeout=PATIENCE)
+    assert dependency.entering_task.done()
+
+
+async def test_start_is_entered_once_by_many_requests() -> None:
+    dependency = Dependency(held=True)
+    tasks = await waiting(lifespan(dependency), dependency, count=64)
+    dependency.release.set()
+
+    assert set(await asyncio.gather(*tasks)) == {"run 1"}
     assert dependency.entered == 1
 
 
 async def test_eager_start_and_first_request_share_one_attempt() -> None:
-    dependency = Dependency(seconds=0.02)
+    dependency = Dependency(held=True)
     app = lifespan(dependency)
     app.start()
     app.start()
+    tasks = await waiting(app, dependency, count=1)
+    dependency.release.set()
 
-    assert await get(app) == "run 1"
+    assert await asyncio.gather(*tasks) == ["run 1"]
     assert dependency.entered == 1
 
 
+async def test_running_application_serves_every_later_request() -> None:
+    dependency, clock = Dependency(), Clock()
+    app = lifespan(dependency, clock=clock)
+    assert await get(app) == "run 1"
+    clock.advance(3600)
+    app.start()
+
+    assert await get(app) == "run 1"
+    assert (dependency.entered, dependency.left) == (1, 0)
+
+
 async def test_early_path_answers_without_starting() -> None:
-    dependency = Dependency(seconds=30)
+    dependency = Dependency(held=True)
     app = lifespan(dependency)
 
     assert await get(app, "/healthz") == "alive"
     assert dependency.entered == 0
 
 
-async def test_waiters_share_one_failed_attempt_and_its_error() -> None:
-    dependency = Dependency(failures=1, seconds=0.02)
-    app = lifespan(dependency, backoff=30)
+async def test_early_path_answers_during_the_start() -> None:
+    dependency = Dependency(held=True)
+    app = lifespan(dependency)
+    (task,) = await waiting(app, dependency, count=1)
 
-    assert set(await asyncio.gather(*(get(app) for _ in range(20)))) == {"ConnectionError: attempt 1"}
+    assert await get(app, "/healthz") == "alive"
+    assert not task.done()
+    await app.aclose()
+    await task
+
+
+async def test_waiters_share_one_failed_attempt_and_its_error() -> None:
+    dependency = Dependency(failures=1, held=True)
+    app = lifespan(dependency)
+    tasks = await waiting(app, dependency, count=20)
+    dependency.release.set()
+
+    assert set(await asyncio.gather(*tasks)) == {"ConnectionError: attempt 1"}
     assert await get(app) == "ConnectionError: attempt 1"
     assert dependency.entered == 1
 
 
 async def test_request_after_the_pause_starts_again() -> None:
-    dependency = Dependency(failures=1)
-    app = lifespan(dependency)
+    dependency, clock = Dependency(failures=1), Clock()
+    app = lifespan(dependency, clock=clock)
 
     assert await get(app) == "ConnectionError: attempt 1"
-    await asyncio.sleep(0.06)
+    clock.advance(1 - MOMENT)
+    assert await get(app) == "ConnectionError: attempt 1"
+    clock.advance(MOMENT * 2)
     assert await get(app) == "run 2"
 
 
-async def test_pause_doubles_while_failures_go_on() -> None:
-    dependency = Dependency(failures=3)
-    app = lifespan(dependency, backoff=0.1)
-    await get(app)
-    await asyncio.sleep(0.11)
-    await get(app)
-    await asyncio.sleep(0.11)
+async def test_pause_is_measured_from_the_end_of_the_attempt() -> None:
+    dependency, clock = Dependency(failures=1, held=True), Clock()
+    app = lifespan(dependency, clock=clock)
+    tasks = await waiting(app, dependency, count=1)
+    clock.advance(20)
+    dependency.release.set()
+    await asyncio.gather(*tasks)
 
-    assert await get(app) == "ConnectionError: attempt 2"
-    await asyncio.sleep(0.1)
-    assert await get(app) == "ConnectionError: attempt 3"
+    assert await get(app) == "ConnectionError: attempt 1"
+    clock.advance(1)
+    assert await get(app) == "run 2"
+
+
+async def test_pause_doubles_up_to_its_limit_while_failures_go_on() -> None:
+    dependency, clock = Dependency(failures=7), Clock()
+    app = lifespan(dependency, clock=clock)
+    for attempt, pause in enumerate((1, 2, 4, 8, 8, 8), start=1):
+        assert await get(app) == f"ConnectionError: attempt {attempt}"
+        clock.advance(pause - MOMENT)
+        assert await get(app) == f"ConnectionError: attempt {attempt}"
+        clock.advance(MOMENT * 2)
+
+    assert await get(app) == "ConnectionError: attempt 7"
+
+
+async def test_pause_is_short_again_after_a_run() -> None:
+    dependency, clock = Dependency(failures=3), Clock()
+    app = lifespan(dependency, clock=clock)
+    for pause in (1, 2, 4):
+        await get(app)
+        clock.advance(pause)
+    assert await get(app) == "run 4"
+    await break_down(dependency)
+    clock.advance(1)
+
+    assert await get(app) == "run 5"
+
+
+async def test_pause_is_measured_by_the_loop_unless_told_otherwise() -> None:
+    dependency = Dependency(failures=1)
+    app = Lifespan(dependency.running_app, on_failure=lambda _: PlainTextResponse("down", 503), backoff=MOMENT)
+    assert await get(app) == "down"
+    await asyncio.sleep(MOMENT * 20)
+
+    assert await get(app) == "run 2"
 
 
 async def test_start_that_hangs_fails_in_time() -> None:
-    app = lifespan(Dependency(seconds=30), start_seconds=0.05)
+    app = lifespan(Dependency(held=True), start_seconds=MOMENT)
 
     assert (await get(app)).startswith("TimeoutError")
 
 
 async def test_application_that_ends_by_itself_is_started_again() -> None:
-    dependency = Dependency()
-    app = lifespan(dependency, backoff=0.02)
+    dependency, clock = Dependency(), Clock()
+    app = lifespan(dependency, clock=clock)
     assert await get(app) == "run 1"
-    dependency.break_down.set()
-    await asyncio.sleep(0.01)
+    await break_down(dependency)
 
     assert (await get(app)).startswith(LifespanEnded.__name__)
-    await asyncio.sleep(0.03)
+    clock.advance(1)
     assert await get(app) == "run 2"
 
 
@@ -161,12 +266,11 @@ async def test_one_task_enters_and_leaves() -> None:
 
 
 async def test_cancelled_waiter_leaves_the_attempt_to_the_others() -> None:
-    dependency = Dependency(seconds=0.05)
-    app = lifespan(dependency)
-    waiting = asyncio.create_task(get(app))
-    other = asyncio.create_task(get(app))
-    await asyncio.sleep(0.01)
-    waiting.cancel()
+    dependency = Dependency(held=True)
+    first, other = await waiting(lifespan(dependency), dependency, count=2)
+    first.cancel()
+    await asyncio.wait((first,))
+    dependency.release.set()
 
     assert await other == "run 1"
     assert dependency.entered == 1
@@ -174,29 +278,29 @@ async def test_cancelled_waiter_leaves_the_attempt_to_the_others() -> None:
 
 @pytest.mark.parametrize("started", [True, False])
 async def test_closed_application_refuses_and_stays_closed(started: bool) -> None:
-    dependency = Dependency()
-    app = lifespan(dependency)
+    dependency, clock = Dependency(), Clock()
+    app = lifespan(dependency, clock=clock)
     if started:
         await get(app)
     await app.aclose()
     await app.aclose()
+    clock.advance(3600)
 
     assert (await get(app)).startswith(LifespanClosed.__name__)
     assert await get(app, "/healthz") == "alive"
-    assert dependency.left == int(started)
+    assert dependency.left == dependency.entered == int(started)
 
 
 async def test_close_during_start_releases_those_who_wait() -> None:
-    dependency = Dependency(seconds=30)
+    dependency = Dependency(held=True)
     app = lifespan(dependency)
-    waiting = asyncio.create_task(get(app))
-    await asyncio.sleep(0.01)
+    (task,) = await waiting(app, dependency, count=1)
     await app.aclose()
 
-    assert (await asyncio.wait_for(waiting, 2)).startswith(LifespanClosed.__name__)
+    assert (await task).startswith(LifespanClosed.__name__)
 
 
-async def test_cancelled_process_leaves_the_context(caplog: pytest.LogCaptureFixture) -> None:
+async def test_cancelled_process_leaves_the_context() -> None:
     dependency = Dependency()
     app = lifespan(dependency)
     await get(app)

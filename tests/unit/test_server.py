@@ -1,0 +1,244 @@
+"""The server over HTTP as two instances that share their keys and their store, and what a failing tool gives away."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+from fastmcp import (
+    Client,
+    Context,
+)
+from fastmcp.exceptions import ToolError
+from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
+from fastmcp.server.sessions import UserSession  # noqa: TC002 - FastMCP reads the annotations of the tools
+from fastmcp.utilities.asgi_transport import StreamingASGITransport
+from key_value.aio.stores.memory import MemoryStore
+from mcp.types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
+
+from entra_mcp.keys import KeyRing, RootKey
+from entra_mcp.server import create_server
+from tests.support.mcp import SESSIONLESS, refusal, result, structured, tool_call
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from entra_mcp.settings import Settings
+
+OLD_KEY = RootKey(version="old", material=bytes(range(32)))
+NEW_KEY = RootKey(version="new", material=bytes(range(32, 64)))
+RING = KeyRing((OLD_KEY,))
+
+ALICE, BOB = "token-of-alice", "token-of-bob"
+PEOPLE = {
+    token: {"client_id": "client", "sub": name, "iss": "https://issuer.example", "scopes": ["access_as_user"]}
+    for token, name in ((ALICE, "alice"), (BOB, "bob"))
+}
+
+
+async def remember(fact: str, session: UserSession) -> str:
+    """Keep a fact for the caller."""
+    await session.set("fact", fact)
+    return "kept"
+
+
+async def recall(session: UserSession) -> str:
+    """Tell the caller's fact."""
+    return str(await session.get("fact", "nothing"))
+
+
+async def book(context: Context, room: str) -> str | InputRequiredResult:
+    """Ask who the guest is, then book the room."""
+    if context.request_state is None:
+        schema: Any = {"type": "object", "properties": {"guest": {"type": "string"}}}
+        params = ElicitRequestFormParams(message="Who is the guest?", requested_schema=schema)
+        asked = ElicitRequest(params=params)
+        return InputRequiredResult(input_requests={"guest": asked}, request_state=f"secret price of {room}: 42")
+    answers = context.input_responses or {}
+    return f"{answers['guest'].model_dump()['content']['guest']}; {context.request_state}"
+
+
+async def fail() -> str:
+    """Fail in a way that nobody foresaw."""
+    raise ValueError("password=hunter2 at db.contoso.internal")
+
+
+async def refuse() -> str:
+    """Fail in a way that the client is told."""
+    raise ToolError("The room is taken.")
+
+
+@pytest.fixture
+def settings(load_settings: Callable[..., Settings]) -> Settings:
+    return load_settings(MCP_BASE_URL="http://localhost:7071", MCP_SERVER_NAME="Contoso tools")
+
+
+@asynccontextmanager
+async def instance(
+    settings: Settings, *, keys: KeyRing = RING, store: MemoryStore | None = None
+) -> AsyncGenerator[httpx2.AsyncClient]:
+    """One instance of the server with some more tools, as a process of its own would make it."""
+    auth = StaticTokenVerifier(PEOPLE, required_scopes=["access_as_user"])
+    server = create_server(settings, auth=auth, keys=keys, session_store=store or MemoryStore())
+    for tool in (remember, recall, book, fail, refuse):
+        server.tool(tool)
+    app = server.http_app(path="/mcp", stateless_http=True)
+    transport = StreamingASGITransport(app)
+    async with app.lifespan(app), httpx2.AsyncClient(transport=transport, base_url=settings.base_url) as http:
+        yield http
+
+
+async def call(http: httpx2.AsyncClient, tool: str, *, token: str = ALICE, **arguments: object) -> httpx2.Response:
+    return await http.post("/mcp", **tool_call(tool, arguments, token=token))
+
+
+async def ask_for_room(http: httpx2.AsyncClient, *, token: str = ALICE, room: str = "101", **more: Any) -> Any:  # noqa: ANN401 - JSON
+    """A call of `book`: the first round, or a later one with what the client adds."""
+    return await http.post("/mcp", **tool_call("book", {"room": room}, protocol=SESSIONLESS, token=token, **more))
+
+
+def answered(state: str) -> dict[str, Any]:
+    """What the client adds to a call that goes on."""
+    guest = {"action": "accept", "content": {"guest": "Ada"}}
+    return {"requestState": state, "inputResponses": {"guest": guest}}
+
+
+async def state_of(http: httpx2.AsyncClient, **how: Any) -> str:  # noqa: ANN401 - as for `ask_for_room`
+    """The sealed state that the first round gives the client."""
+    first = result(await ask_for_room(http, **how))
+    assert first["resultType"] == "input_required"
+    return first["requestState"]
+
+
+def refused_state(response: httpx2.Response) -> dict[str, Any]:
+    error = response.json()["error"]
+    assert error["code"] == -32602
+    assert error["data"] == {"reason": "invalid_request_state"}
+    return error
+
+
+async def test_value_of_a_session_is_read_on_another_instance(settings: Settings) -> None:
+    store = MemoryStore()
+    async with instance(settings, store=store) as one, instance(settings, store=store) as other:
+        assert structured(await call(one, "remember", fact="tea")) == {"result": "kept"}
+        assert structured(await call(other, "recall")) == {"result": "tea"}
+
+
+async def test_value_of_a_session_outlives_the_instance(settings: Settings) -> None:
+    store = MemoryStore()
+    async with instance(settings, store=store) as one:
+        await call(one, "remember", fact="tea")
+    async with instance(settings, store=store) as later:
+        assert structured(await call(later, "recall")) == {"result": "tea"}
+
+
+async def test_value_of_a_session_is_its_caller_s_alone(settings: Settings) -> None:
+    async with instance(settings) as http:
+        await call(http, "remember", fact="tea")
+        assert structured(await call(http, "recall", token=BOB)) == {"result": "nothing"}
+
+
+async def test_conversation_goes_on_at_another_instance(settings: Settings) -> None:
+    async with instance(settings) as one, instance(settings) as other:
+        state = await state_of(one)
+        finished = structured(await ask_for_room(other, **answered(state)))
+    assert finished == {"result": "Ada; secret price of 101: 42"}
+
+
+async def test_state_of_a_conversation_is_sealed(settings: Settings) -> None:
+    async with instance(settings) as http:
+        first, second = await state_of(http), await state_of(http)
+    assert "secret price" not in first
+    assert first != second
+
+
+async def test_conversation_goes_on_after_a_rotation(settings: Settings) -> None:
+    async with (
+        instance(settings, keys=KeyRing((OLD_KEY,))) as before,
+        instance(settings, keys=KeyRing((NEW_KEY, OLD_KEY))) as after,
+        instance(settings, keys=KeyRing((NEW_KEY,))) as later,
+    ):
+        state = await state_of(before)
+        assert structured(await ask_for_room(after, **answered(state)))["result"].startswith("Ada; ")
+        # The newest key seals: an instance that no longer has the old one reads it.
+        renewed = await state_of(after)
+        assert structured(await ask_for_room(later, **answered(renewed)))["result"].startswith("Ada; ")
+        refused_state(await ask_for_room(later, **answered(state)))
+
+
+async def test_state_under_a_foreign_key_is_refused(settings: Settings) -> None:
+    async with instance(settings, keys=KeyRing((NEW_KEY,))) as foreign, instance(settings) as http:
+        refused_state(await ask_for_room(http, **answered(await state_of(foreign))))
+
+
+async def test_state_of_another_server_with_the_same_keys_is_refused(
+    settings: Settings, load_settings: Callable[..., Settings]
+) -> None:
+    namesake = load_settings(MCP_BASE_URL="http://localhost:7071", MCP_SERVER_NAME="Fabrikam tools")
+    async with instance(namesake) as foreign, instance(settings) as http:
+        refused_state(await ask_for_room(http, **answered(await state_of(foreign))))
+
+
+@pytest.mark.parametrize(("token", "room"), [(BOB, "101"), (ALICE, "102")])
+async def test_state_is_good_for_its_caller_and_its_arguments_alone(settings: Settings, token: str, room: str) -> None:
+    async with instance(settings) as http:
+        state = await state_of(http)
+        refused_state(await ask_for_room(http, token=token, room=room, **answered(state)))
+
+
+@pytest.mark.parametrize("state", ["", "v1.", "secret price of 101: 42", "v1.AAAA", "v2.AAAA"])
+async def test_invented_state_is_refused(settings: Settings, state: str) -> None:
+    async with instance(settings) as http:
+        refused_state(await ask_for_room(http, **answered(state)))
+
+
+async def test_failure_of_a_tool_is_told_in_the_log_alone(
+    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("fastmcp"), "propagate", True)
+    async with instance(settings) as http:
+        response = await call(http, "fail")
+    assert refusal(response) == "Error calling tool 'fail'"
+    assert "hunter2" not in response.text
+    assert "contoso.internal" not in response.text
+    assert "ValueError: password=hunter2 at db.contoso.internal" in caplog.text
+    assert "Traceback" in caplog.text
+    assert "test_server.py" in caplog.text
+
+
+async def test_refusal_of_a_tool_reaches_the_client(settings: Settings) -> None:
+    async with instance(settings) as http:
+        assert refusal(await call(http, "refuse")) == "The room is taken."
+
+
+async def test_unknown_tool_is_refused(settings: Settings) -> None:
+    async with instance(settings) as http:
+        assert refusal(await call(http, "nonesuch")) == "Unknown tool: 'nonesuch'"
+
+
+@pytest.mark.parametrize("token", [None, "token-of-nobody"])
+async def test_caller_without_a_good_token_reaches_no_tool(settings: Settings, token: str | None) -> None:
+    async with instance(settings) as http:
+        assert (await http.post("/mcp", **tool_call("recall", token=token))).status_code == 401
+
+
+@pytest.mark.parametrize(("mode", "offered"), [("proxy", True), ("verify", False)])
+async def test_tools_on_behalf_of_the_caller_need_the_proxy(
+    load_settings: Callable[..., Settings], mode: str, offered: bool
+) -> None:
+    server = create_server(
+        load_settings(AUTH_MODE=mode), auth=StaticTokenVerifier(PEOPLE), keys=RING, session_store=MemoryStore()
+    )
+    async with Client(server) as client:
+        assert ("graph_me" in {tool.name for tool in await client.list_tools()}) is offered
+
+
+def test_server_introduces_itself(settings: Settings) -> None:
+    server = create_server(settings, auth=StaticTokenVerifier(PEOPLE), keys=RING, session_store=MemoryStore())
+    assert (server.name, server.website_url) == ("Contoso tools", "http://localhost:7071")
+    assert server.instructions
+    (icon,) = server.icons
+    assert icon.src.startswith("data:image/svg+xml;base64,")
