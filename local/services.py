@@ -11,16 +11,18 @@ from local.app_settings import overrides
 from local.azurite import azurite_service
 from local.config import CLIENT_ID, REPOSITORY, TENANT_ID
 from local.processes.ports import PortUse
-from local.processes.probes import answers
+from local.processes.probes import answers, status_of
 from local.processes.supervisor import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from local.app_settings import AppSettings
     from local.config import LocalConfig
 
+APP_BROKEN = 500
+"""What the local host answers to /admin/host/status for an app that only a change can help."""
 LOOPBACK_NAMES = "localhost,127.0.0.1,::1"
 
 TITLES = {
@@ -122,12 +124,13 @@ def functions_host(
         watching = ("--watch",) if watch else ()
         options = ("--app", str(REPOSITORY), "--port", port, "--settings", str(settings.file), *watching)
         command = (sys.executable, "-m", "local.host", *options)
+    probed = (f"{config.base_url}/admin/host/status", f"{config.base_url}/healthz")
     return Service(
         name="functions",
         command=command,
         cwd=REPOSITORY,
         environment=surroundings,
-        ready=answers(f"{config.base_url}/admin/host/status", f"{config.base_url}/healthz"),
+        ready=answers(*probed) if kind == "func" else _settled(*probed),
         start_timeout=180.0 if kind == "func" else 90.0,
         grace=10.0,
     )
@@ -148,6 +151,16 @@ def core_tools() -> str:
     if found is None:
         raise CoreToolsMissingError
     return found
+
+
+def _settled(status: str, health: str) -> Callable[[], Awaitable[bool]]:
+    """Whether the app answers, or cannot be indexed: the host that watches its files then stays and has said why."""
+    running = answers(status, health)
+
+    async def check() -> bool:
+        return await status_of(status) == APP_BROKEN or await running()
+
+    return check
 
 
 def _virtual_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -16,11 +16,11 @@ import uvicorn
 
 from local.host.admin import Admin
 from local.host.app_settings import HostConfig, environment, read_host_config, read_local_settings
-from local.host.errors import HostError
+from local.host.errors import AppBrokenError, HostError
 from local.host.keys import HostKeys
 from local.host.report import functions_and_addresses
 from local.host.server import Front
-from local.host.state import AppState, Running
+from local.host.state import AppState, Broken, Running
 from local.loopback.serve import Binding, ServeError, announce, bind
 
 if TYPE_CHECKING:
@@ -51,7 +51,11 @@ def main() -> int:
         return read_host_config(app), environment(values, outer=os.environ, host_name=host_name)
 
     url = f"http://{host_name}"
-    asyncio.run(_serve(app, binding, configure, url=url, watched=arguments.watch, ready_json=arguments.ready_json))
+    try:
+        asyncio.run(_serve(app, binding, configure, url=url, watched=arguments.watch, ready_json=arguments.ready_json))
+    except AppBrokenError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - as above; the last words, where a supervisor looks for them
+        return error.exit_code
     return 0
 
 
@@ -64,7 +68,8 @@ async def _serve(
     watched: bool,
     ready_json: bool,
 ) -> None:
-    state = AppState(app=app, configure=configure)
+    tell = _tell if watched and not ready_json else None
+    state = AppState(app=app, configure=configure, watched=watched, tell=tell)
     _, values = configure()
     front = Front(
         state=state,
@@ -90,11 +95,14 @@ async def _serve(
     server.end_on_signals()
     running = asyncio.create_task(state.run())
     running.add_done_callback(server.end)
-    tasks = [running, asyncio.create_task(_announce(state, url, ready_json=ready_json))]
+    tasks = [running]
     if watched:
         from local.host.watch import watch  # brings a native watcher that nobody else needs
 
-        tasks.append(asyncio.create_task(watch(app, state.restart)))
+        watching = asyncio.create_task(watch(app, state.restart))
+        watching.add_done_callback(server.end)  # a host that no longer sees changes would mislead
+        tasks.append(watching)
+    tasks.append(asyncio.create_task(_announce(state, url, watched=watched, ready_json=ready_json)))
     try:
         await server.serve(list(binding.sockets))
     finally:
@@ -106,13 +114,19 @@ async def _serve(
             task.result()  # nothing but a fault of this host ends these with an exception
 
 
-async def _announce(state: AppState, url: str, *, ready_json: bool) -> None:
+async def _announce(state: AppState, url: str, *, watched: bool, ready_json: bool) -> None:
     settled = await state.settled()
+    if isinstance(settled, Broken) and not watched:
+        return  # the host is about to end
     if ready_json:
         name = "Running" if isinstance(settled, Running) else "Error"
         announce(url=url, state=name)
     elif isinstance(settled, Running):
         print(functions_and_addresses(settled.functions, settled.routes, url), flush=True)  # noqa: T201 - as above
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - as above
 
 
 class _Server(uvicorn.Server):

@@ -1,7 +1,8 @@
 """The host's own routes below /admin, as far as a laptop needs them.
 
 Threat: they are open, as with Core Tools. A page in the developer's browser must not reach them all the same: a foreign
-name in `Host` (DNS rebinding) and any request that a browser marks with `Origin` are refused.
+name in `Host` (DNS rebinding; local/loopback/host_header.py) and any request that a browser marks with `Origin` are
+refused.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import asyncio
 import json
 import time
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from local.host.state import AppState, Broken, Running
@@ -20,11 +21,10 @@ from local.host.timers import timer_data
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from local.host.messages import Function
 
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 LARGEST_INPUT = 2**20
 
 
@@ -36,9 +36,11 @@ class Admin:
         self._started_at = time.monotonic()
         self._fired: set[asyncio.Task[None]] = set()
 
-    async def answer(self, request: Request) -> Response:
-        if urlsplit(f"//{request.headers.get('host', '')}").hostname not in LOOPBACK_NAMES:
-            return _error(403, "The administrative routes answer to loopback names only.")
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
         if "origin" in request.headers:
             return _error(403, "The administrative routes are not for browsers.")
         match request.method, request.url.path.strip("/").split("/")[1:]:
@@ -56,13 +58,13 @@ class Admin:
                 return Response(status_code=404)
 
     def _status(self) -> Response:
-        """200 only when the app answers, so that the status can serve as a readiness check."""
+        """For readiness checks: 200 when the app answers, 503 while it starts, 500 when only a change can help it."""
         uptime = int((time.monotonic() - self._started_at) * 1000)
         match self._state.current:
             case Running():
                 return JSONResponse({"state": "Running", "version": "4.0", "processUptime": uptime})
             case Broken(errors=errors):
-                return JSONResponse({"state": "Error", "errors": errors, "processUptime": uptime}, 503)
+                return JSONResponse({"state": "Error", "errors": errors, "processUptime": uptime}, 500)
             case _:
                 return JSONResponse({"state": "Initialized", "processUptime": uptime}, 503)
 

@@ -24,6 +24,12 @@ class SettingsFileError(HostError):
         self.line = line
 
 
+class AppBrokenError(HostError):
+    """The app cannot be indexed and nobody waits for it to change; the text is for the person at the terminal."""
+
+    exit_code = 1
+
+
 class RouteError(HostError):
     """A route template uses something that this host does not know."""
 

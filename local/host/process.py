@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sys
 import uuid
 from dataclasses import dataclass
@@ -16,11 +17,15 @@ from local.host.messages import Ended, Failed, Function, Invoke, Loaded, Stop
 from local.host.upstream import Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
     from pathlib import Path
 
 STOP_SECONDS = 5
 LINE_LIMIT = 2**22
+ENDED = "The worker process has ended."
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +37,20 @@ class Invocation:
 
 
 class WorkerProcess:
-    """One child process running one state of the app."""
+    """One child process running one state of the app.
 
-    def __init__(self, *, app: Path, environment: Mapping[str, str]) -> None:
+    An invocation that takes longer than `limit` fails, and `on_timeout` is called: as nothing ends a function but the
+    end of its process, this worker should then be replaced, which is what the real host does.
+    """
+
+    def __init__(
+        self, *, app: Path, environment: Mapping[str, str], limit: timedelta, on_timeout: Callable[[], None]
+    ) -> None:
         self._app = app
         self._environment = environment
+        self._limit = limit
+        self._on_timeout = on_timeout
+        self._gone = False
         self._invocations: dict[str, asyncio.Future[str | None]] = {}
         self._process: asyncio.subprocess.Process | None = None
         self.upstream: Upstream | None = None
@@ -69,15 +83,19 @@ class WorkerProcess:
             ended = self._invocations.pop(message.id, None)
             if ended is not None and not ended.done():
                 ended.set_result(message.error)
-        for ended in self._invocations.values():
-            if not ended.done():
-                ended.set_result("The worker process has ended.")
+        self._abandon()
 
     def invoke(
         self, function: Function, *, kind: str, data: str = "", params: Mapping[str, str] | None = None
     ) -> Invocation:
-        invocation = Invocation(id=str(uuid.uuid4()), ended=asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        invocation = Invocation(id=str(uuid.uuid4()), ended=loop.create_future())
+        if self._gone:
+            invocation.ended.set_result(ENDED)
+            return invocation
         self._invocations[invocation.id] = invocation.ended
+        timer = loop.call_later(self._limit.total_seconds(), self._expire, invocation, function.name)
+        invocation.ended.add_done_callback(lambda _: timer.cancel())
         self._tell(
             Invoke(
                 id=invocation.id,
@@ -94,6 +112,10 @@ class WorkerProcess:
         """End the process, in good order if it lets itself be ended that way."""
         if self.upstream:
             self.upstream.close()
+        await self._end_process()
+        self._abandon()
+
+    async def _end_process(self) -> None:
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -103,6 +125,20 @@ class WorkerProcess:
             return
         process.kill()
         await process.wait()
+
+    def _expire(self, invocation: Invocation, name: str) -> None:
+        logger.error("%s takes longer than functionTimeout (%s); restarting the worker.", name, self._limit)
+        if not invocation.ended.done():
+            invocation.ended.set_result(f"It took longer than functionTimeout ({self._limit}).")
+        self._on_timeout()
+
+    def _abandon(self) -> None:
+        """Nobody answers any more."""
+        self._gone = True
+        while self._invocations:
+            _, ended = self._invocations.popitem()
+            if not ended.done():
+                ended.set_result(ENDED)
 
     def _tell(self, message: messages.Message) -> None:
         if self._process and self._process.stdin and not self._process.stdin.is_closing():

@@ -30,6 +30,12 @@ def indexing_failure(failed: Failed) -> str:
     return f"The function app cannot start: {failed.message}\n{_own_frames(failed.stack)}".rstrip()
 
 
+def reason(failed: Failed) -> str:
+    """The one line that says most: the last of the traceback."""
+    lines = (failed.stack.strip() or failed.message.strip()).splitlines()
+    return lines[-1].strip() if lines else "no reason given."
+
+
 def _own_frames(stack: str) -> str:
     kept: list[str] = []
     keep = True

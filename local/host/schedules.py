@@ -1,11 +1,10 @@
-"""When a timer fires: NCRONTAB expressions and time spans, in UTC as on Linux plans of Azure Functions."""
+"""When a timer fires: NCRONTAB expressions, in UTC as on Linux plans of Azure Functions."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, time, timedelta
 from itertools import product
-from typing import Protocol
 
 from local.host.errors import ScheduleError
 
@@ -24,32 +23,15 @@ _HORIZON = timedelta(days=366 * 8)
 """29 February can be eight years away."""
 
 
-class Schedule(Protocol):
-    def next_after(self, moment: datetime) -> datetime:
-        """The first time strictly after `moment`, which must be in UTC."""
-        ...
+class Schedule:
+    """`{second} {minute} {hour} {day} {month} {day of week}`, or the last five alone; raises ScheduleError."""
 
-
-def parse_schedule(expression: str) -> Schedule:
-    """`{second} {minute} {hour} {day} {month} {day of week}`, five fields without seconds, or `hh:mm:ss`."""
-    if span := re.fullmatch(r"(\d{1,2}):(\d{2}):(\d{2})", expression):
-        hours, minutes, seconds = map(int, span.groups())
-        return _Interval(expression, timedelta(hours=hours, minutes=minutes, seconds=seconds))
-    return _Crontab(expression)
-
-
-class _Interval:
-    def __init__(self, expression: str, span: timedelta) -> None:
-        if not span:
-            raise ScheduleError(expression, "must be longer than nothing.")
-        self._span = span
-
-    def next_after(self, moment: datetime) -> datetime:
-        return moment + self._span
-
-
-class _Crontab:
     def __init__(self, expression: str) -> None:
+        # A time span is legal on other plans; Flex Consumption refuses it (AZFD0015).
+        if re.fullmatch(r"[\d.]*\d:\d+(:\d+)?", expression.strip()):
+            raise ScheduleError(
+                expression, 'Flex Consumption takes no time span; write an NCRONTAB expression, as "0 0 * * * *".'
+            )
         parts = expression.split()
         if len(parts) == len(_FIELDS) - 1:
             parts = ["0", *parts]
@@ -63,6 +45,7 @@ class _Crontab:
         self.next_after(datetime(2000, 1, 1, tzinfo=UTC))  # raises for what never comes
 
     def next_after(self, moment: datetime) -> datetime:
+        """The first time strictly after `moment`, which must be in UTC."""
         start = (moment + timedelta(seconds=1)).replace(microsecond=0)
         for ahead in range(_HORIZON.days):
             day = start.date() + timedelta(days=ahead)

@@ -7,21 +7,23 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from local.host.forward import Exchange, ForwardingFailed
 from local.host.state import AppState, Broken, Running
 from local.host.upstream import WorkerConnectionLost
+from local.loopback.host_header import LoopbackHost
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from local.host.admin import Admin
     from local.host.keys import HostKeys
 
 START_SECONDS = 120.0
 """How long a request waits for a worker that starts; indexing may take two minutes in Azure as well."""
+PROBED = ("/admin/host/", "/healthz")
+"""What supervisors ask again and again; not worth a line in the log."""
 HOME_PAGE = "<!doctype html><title>Functions</title><h1>Your Functions app is up and running</h1>"
 
 logger = logging.getLogger(__name__)
@@ -32,12 +34,13 @@ class Front:
 
     def __init__(self, *, state: AppState, admin: Admin, keys: HostKeys, home_page: bool) -> None:
         self._state = state
-        self._admin = admin
+        self._admin = LoopbackHost(admin)
         self._keys = keys
         self._home_page = home_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
+        path = scope["raw_path"].decode("latin-1")
         status: int | str = "broken off"
         try:
             status = await self._answer(scope, receive, send)
@@ -49,14 +52,15 @@ class Front:
         finally:
             took = (time.perf_counter() - started) * 1000
             # Never the query: it can hold authorization codes and keys.
-            logger.info("%s %s -> %s (%.0f ms)", scope["method"], scope["raw_path"].decode("latin-1"), status, took)
+            level = logging.DEBUG if path.startswith(PROBED) else logging.INFO
+            logger.log(level, "%s %s -> %s (%.0f ms)", scope["method"], path, status, took)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int | str:
         path: bytes = scope["raw_path"]
         if not path.startswith(b"/"):
             return await _respond(Response(status_code=400), scope, receive, send)
         if path.lower().split(b"/")[1] == b"admin":
-            return await _respond(await self._admin.answer(Request(scope, receive)), scope, receive, send)
+            return await _respond(self._admin, scope, receive, send)
         state = await self._settled()
         if not isinstance(state, Running):
             unavailable = JSONResponse({"error": "The function app is not running."}, 503, {"retry-after": "2"})
@@ -93,6 +97,14 @@ class Front:
         return HTMLResponse(HOME_PAGE) if self._home_page else Response(status_code=204)
 
 
-async def _respond(response: Response, scope: Scope, receive: Receive, send: Send) -> int:
-    await response(scope, receive, send)
-    return response.status_code
+async def _respond(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> int:
+    """Let a response or an application answer; returns the status."""
+    status = 0
+
+    async def noted(message: Message) -> None:
+        nonlocal status
+        status = message.get("status", status)
+        await send(message)
+
+    await app(scope, receive, noted)
+    return status

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 import sys
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from local.host.errors import HostError
+from local.host.errors import AppBrokenError, HostError
 from local.host.messages import Failed, Function, Loaded
 from local.host.process import WorkerProcess
-from local.host.report import indexing_failure
+from local.host.report import indexing_failure, reason
 from local.host.routes import RouteTable
 from local.host.timers import run_timer, timer_data, timers_of
 
@@ -39,6 +40,8 @@ class Running:
     worker: WorkerProcess
     functions: list[Function]
     routes: RouteTable
+    turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    """One for each function without an address: it never runs twice at the same time, whoever fires it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +52,25 @@ class Broken:
 
 
 class AppState:
-    """The one app of this host. `configure` reads host.json and the settings again for each start."""
+    """The one app of this host. `configure` reads host.json and the settings again for each start.
 
-    def __init__(self, *, app: Path, configure: Callable[[], tuple[HostConfig, Mapping[str, str]]]) -> None:
+    An app that cannot be indexed ends `run` with AppBrokenError, unless it is `watched`: then its next change is
+    waited for, and `tell` gets a line about every start but a successful first one.
+    """
+
+    def __init__(
+        self,
+        *,
+        app: Path,
+        configure: Callable[[], tuple[HostConfig, Mapping[str, str]]],
+        watched: bool = False,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
         self._app = app
         self._configure = configure
+        self._watched = watched
+        self._tell = tell
+        self._starts = 0
         self._state: Running | Broken | None = None
         self._settled = asyncio.Event()
         self._restart = asyncio.Event()
@@ -88,21 +105,26 @@ class AppState:
         self._restart.set()
 
     async def run(self) -> None:
-        """Keep a worker running until cancelled."""
+        """Keep a worker running until cancelled; raises AppBrokenError."""
         pause = RESTART_SECONDS
         while True:
             self._restart.clear()
-            crashed = await self._run_one()
+            try:
+                crashed = await self._run_one()
+            except AppBrokenError as error:
+                self._settle(Broken(errors=[str(error)]))  # requests that wait are answered
+                raise
             if crashed:
                 logger.error("The worker process ended; starting it again in %.1f s.", pause)
                 await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_RESTART_SECONDS) if crashed else RESTART_SECONDS
 
     async def fire(self, running: Running, function: Function, data: str) -> None:
-        """Run a function that no HTTP request triggers, to its end."""
+        """Run a function that no HTTP request triggers, to its end; a run of it that is under way goes first."""
         kind = "json" if function.trigger["type"] == "timerTrigger" else "string"
-        logger.info("Executing %s.", function.name)
-        error = await running.worker.invoke(function, kind=kind, data=data).ended
+        async with running.turns[function.name]:
+            logger.info("Executing %s.", function.name)
+            error = await running.worker.invoke(function, kind=kind, data=data).ended
         if error is None:
             logger.info("Executed %s.", function.name)
         else:
@@ -114,19 +136,21 @@ class AppState:
         try:
             try:
                 config, environment = self._configure()
-                worker = WorkerProcess(app=self._app, environment=environment)
+                worker = WorkerProcess(
+                    app=self._app, environment=environment, limit=config.function_timeout, on_timeout=self.restart
+                )
                 outcome = await self._start(worker)
                 if isinstance(outcome, Loaded) and outcome.functions:
                     return await self._serve(worker, outcome, config, environment)
-                self._break(outcome if isinstance(outcome, Failed) else Failed(message=NO_FUNCTIONS, stack=""))
+                failed = outcome if isinstance(outcome, Failed) else Failed(message=NO_FUNCTIONS, stack="")
             except HostError as error:
-                self._break(Failed(message=str(error), stack=""))
+                failed = Failed(message=str(error), stack="")
+            self._break(failed)
             await self._restart.wait()
             return False
         finally:
             self._state = None
             self._settled.clear()
-            await self._drain()
             if worker:
                 await worker.stop()
 
@@ -144,14 +168,15 @@ class AppState:
         running = Running(worker=worker, functions=loaded.functions, routes=routes)
 
         async def fire(function: Function) -> None:
-            limit = config.function_timeout.total_seconds()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.fire(running, function, timer_data()), limit)
+            await self.fire(running, function, timer_data())
 
         answers = asyncio.create_task(worker.run())
         restart = asyncio.create_task(self._restart.wait())
         firing = [asyncio.create_task(run_timer(timer, fire)) for timer in timers]
         self._settle(running)
+        self._starts += 1
+        if self._starts > 1:
+            self._say("functions restarted")
         try:
             await asyncio.wait((answers, restart), return_when=asyncio.FIRST_COMPLETED)
             if answers.done():
@@ -159,6 +184,8 @@ class AppState:
             # New requests wait for the next worker; those under way may end while its answers are still taken.
             self._state = None
             self._settled.clear()
+            for task in firing:
+                task.cancel()
             await self._drain()
             return False
         finally:
@@ -170,8 +197,16 @@ class AppState:
             await asyncio.wait_for(self._idle.wait(), DRAIN_SECONDS)
 
     def _break(self, failed: Failed) -> None:
+        if not self._watched:
+            raise AppBrokenError(indexing_failure(failed))
         print(indexing_failure(failed), file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
+        self._starts += 1
+        self._say(f"the app does not start: {reason(failed)}")
         self._settle(Broken(errors=[failed.message]))
+
+    def _say(self, line: str) -> None:
+        if self._tell:
+            self._tell(line)
 
     def _settle(self, state: Running | Broken) -> None:
         self._state = state

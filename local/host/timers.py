@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from local.host.errors import ScheduleError
-from local.host.schedules import Schedule, parse_schedule
+from local.host.schedules import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -38,7 +38,7 @@ def timers_of(functions: Iterable[Function], settings: Mapping[str, str]) -> lis
     return [
         Timer(
             function=function,
-            schedule=parse_schedule(_resolve(str(function.trigger.get("schedule", "")), settings)),
+            schedule=Schedule(_resolve(str(function.trigger.get("schedule", "")), settings)),
             run_on_startup=bool(function.trigger.get("runOnStartup")),
         )
         for function in functions

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
+from local.config import REPOSITORY
 from local.host import messages
 from local.host.messages import Ended, Invoke, Stop
 from local.host.runtime import IndexingFailed, Runtime
@@ -36,6 +37,7 @@ def main() -> None:
     logging.getLogger("azure.core").setLevel(logging.WARNING)  # its INFO lines hold request URLs
     folder = Path(sys.argv[1])
     os.chdir(folder)
+    _forget_repository(folder)
     # A cancelled main task still runs to its end here, and all that is left on the loop is cancelled with it: the
     # app's lifespan is left that way too.
     asyncio.run(_serve(folder, commands, answers))
@@ -80,6 +82,14 @@ async def _wait_for_server(url: str) -> None:
                 writer.close()
                 return
             await asyncio.sleep(0.01)
+
+
+def _forget_repository(folder: Path) -> None:
+    """Let the app import only what is deployed with it: neither this package nor what lies next to it."""
+    if folder.resolve() != REPOSITORY:
+        sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != REPOSITORY]
+    for name in [name for name in sys.modules if name.split(".")[0] == "local"]:
+        del sys.modules[name]  # the modules live on in those that have imported them
 
 
 def _take_over_stdio() -> tuple[BinaryIO, BinaryIO]:

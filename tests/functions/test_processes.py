@@ -92,6 +92,7 @@ def test_indexing_failure_is_shown_and_healed_by_the_next_change(tmp_path: Path)
     with running_host(app, "--watch", log=tmp_path / "host-log") as host:
         assert host.state == "Error"
         status = httpx2.get(f"{host.url}/admin/host/status")
+        assert status.status_code == 500
         assert status.json()["state"] == "Error"
         assert "bad app" in status.json()["errors"][0]
         assert httpx2.get(f"{host.url}/api/hello/x").status_code == 503
@@ -108,9 +109,29 @@ def test_folder_without_functions_is_an_error(tmp_path: Path) -> None:
     app = write_app(tmp_path)
     (app / "function_app.py").unlink()
 
-    with running_host(app, log=tmp_path / "log") as host:
+    with running_host(app, "--watch", log=tmp_path / "host-log") as host:
         assert host.state == "Error"
         assert "function_app.py" in httpx2.get(f"{host.url}/admin/host/status").json()["errors"][0]
+
+
+@pytest.mark.parametrize(
+    ("source", "last"),
+    [
+        ("def broken():\n    raise ValueError('bad app')\n\nbroken()\n", "ValueError: bad app"),
+        ("import missing_package\n", "No module named 'missing_package'"),
+        ("def broken(:\n", "SyntaxError: invalid syntax"),
+        ("import os\nos._exit(7)\n", "The worker process ended with code 7."),
+        ("", "Could not find top level function app instances in function_app.py."),
+        (APP.replace("{{name:alpha}}", "{{name:float}}").format(source=str(REPOSITORY / "src"), greeting=""), "float"),
+    ],
+)
+def test_app_that_cannot_be_indexed_ends_an_unwatched_host_with_1(tmp_path: Path, source: str, last: str) -> None:
+    finished = run("--app", str(write_app(tmp_path, source=source)), "--port", "0")
+
+    assert finished.returncode == 1
+    assert last in finished.stderr.splitlines()[-1]
+    assert "azure_functions_runtime" not in finished.stderr
+    assert str(REPOSITORY / "local") not in finished.stderr
 
 
 def test_watch_restarts_the_app_while_requests_wait(tmp_path: Path) -> None:
@@ -216,6 +237,28 @@ def test_worker_ends_when_its_host_is_killed(tmp_path: Path) -> None:
         host.kill()
 
         assert eventually(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_changes_are_told_to_a_person(tmp_path: Path) -> None:
+    app = write_app(tmp_path)
+    listing = tmp_path / "listing"
+    with listing.open("w") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local.host", "--app", str(app), "--port", "0", "--watch"],
+            cwd=REPOSITORY,
+            stdout=sink,
+            stderr=subprocess.DEVNULL,
+        )
+    try:
+        assert eventually(lambda: "hello: " in listing.read_text(), seconds=60)
+        write_app(app, source="raise ValueError('bad app')\n")
+        assert eventually(lambda: listing.read_text().endswith("the app does not start: ValueError: bad app\n"))
+        write_app(app)
+        assert eventually(lambda: listing.read_text().endswith("functions restarted\n"))
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert listing.read_text().count("\n") == 4
 
 
 def test_functions_are_listed_for_a_person(tmp_path: Path) -> None:

@@ -48,11 +48,23 @@ def test_admin_route_refuses_what_cannot_be_fired(host: RunningHost, name: str, 
     assert httpx2.post(f"{host.url}/admin/functions/{name}", content=content).status_code == status
 
 
-@pytest.mark.parametrize("headers", [{"host": "rebound.example"}, {"host": ""}, {"origin": "https://evil.example"}])
-def test_admin_route_refuses_browsers_of_other_sites(host: RunningHost, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "rebound.example"}, 421),
+        ({"host": "localhost.rebound.example"}, 421),
+        ({"host": "localhost:7071@rebound.example"}, 421),
+        ({"host": ""}, 421),
+        ({"host": "["}, 421),
+        ({"host": "[::1"}, 421),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+    ],
+)
+def test_admin_route_refuses_browsers_of_other_sites(host: RunningHost, headers: dict[str, str], status: int) -> None:
     before = host.diagnostics()["fired"].count("purge")
 
-    assert httpx2.post(f"{host.url}/admin/functions/purge", headers=headers).status_code == 403
+    assert httpx2.post(f"{host.url}/admin/functions/purge", headers=headers).status_code == status
     assert host.diagnostics()["fired"].count("purge") == before
 
 
@@ -89,3 +101,13 @@ def test_query_strings_stay_out_of_the_log(host: RunningHost) -> None:
 
     assert eventually(lambda: "/echo/logged" in host.log.read_text())
     assert "do-not-log-me" not in host.log.read_text()
+
+
+def test_probes_stay_out_of_the_log(host: RunningHost) -> None:
+    httpx2.get(f"{host.url}/admin/host/status")
+    httpx2.get(f"{host.url}/healthz")
+    httpx2.get(f"{host.url}/echo/behind-the-probes")
+
+    assert eventually(lambda: "/echo/behind-the-probes" in host.log.read_text())
+    assert "/admin/host/" not in host.log.read_text()
+    assert "/healthz" not in host.log.read_text()

@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[4] / "src"))
+ROOT = Path(__file__).parents[4]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 import azure.functions as func
 
