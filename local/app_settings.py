@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from local.azurite import connection_string
 from local.config import REPOSITORY, LocalConfig, Ports
 from local.host.app_settings import read_local_settings
+from local.host.errors import SettingsFileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 OWN = "local.settings.json"
 SAMPLE = "local.settings.sample.json"
 
+STRAYS = frozenset({"IDENTITY_SERVER_THUMBPRINT", "ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"})
 CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 
@@ -34,7 +36,12 @@ def load_settings(root: Path) -> AppSettings:
 
 def read_settings(file: Path) -> AppSettings:
     """The settings in a file of the form that Core Tools reads; SettingsFileError when it has another."""
-    return AppSettings(file=file, values=read_local_settings(file, required=True).values)
+    try:
+        return AppSettings(file=file, values=read_local_settings(file, required=True).values)
+    except UnicodeDecodeError:
+        raise SettingsFileError(file, "is not UTF-8, which it must be; save it again as UTF-8.") from None
+    except OSError as fault:
+        raise SettingsFileError(file, f"cannot be read: {fault.strerror}.") from None
 
 
 def placed_settings(config: LocalConfig) -> dict[str, str]:
@@ -58,22 +65,49 @@ def placed_settings(config: LocalConfig) -> dict[str, str]:
 def overrides(settings: AppSettings, config: LocalConfig, *, environment: Mapping[str, str]) -> dict[str, str]:
     """Environment variables for the app, where the file's value would lead to the wrong place.
 
-    A value that a person changed in the file stays. One that is still the sample's follows the ports. The certificates
-    follow even where the shell sets others (a company's proxy, say), for only the local authority signs what is called.
+    A value that a person changed in the file stays. One that is still the sample's follows the ports, and wins over the
+    shell's where people sign in at the stand-in: what a developer exports for Azure (AZURE_CLIENT_ID, say) is for other
+    places. So do the certificates always, for only the local authority signs what is called.
     """
-    standard = placed_settings(LocalConfig())
+    local = signs_in_locally(settings)
+    placed = placed_settings(config)
+    standard = {**(read_settings(REPOSITORY / SAMPLE).values if local else {}), **placed_settings(LocalConfig())}
     changed: dict[str, str] = {}
-    for name, value in placed_settings(config).items():
-        untouched = settings.values.get(name) == standard[name]
-        shadowed = name in CERTIFICATES and name in environment
-        if untouched and (value != standard[name] or shadowed):
+    for name, usual in standard.items():
+        value = placed.get(name, usual)
+        shadowed = (local or name in CERTIFICATES) and environment.get(name, value) != value
+        if settings.values.get(name) == usual and (value != usual or shadowed):
             changed[name] = value
     return changed
 
 
+def strays(settings: AppSettings, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Variables of the shell that lead the app's libraries away from the local services, so that it gets none of them.
+
+    IDENTITY_SERVER_THUMBPRINT makes azure-identity take the identity endpoint for Service Fabric's.
+    """
+    if not signs_in_locally(settings):
+        return ()
+    return tuple(name for name in environment if name.upper() in STRAYS)
+
+
+def auth_mode(settings: AppSettings, config: LocalConfig, *, environment: Mapping[str, str]) -> str:
+    """AUTH_MODE as the app will see it."""
+    found = {**settings.values, **environment, **overrides(settings, config, environment=environment)}
+    return found.get("AUTH_MODE", "proxy").strip().lower()
+
+
 def signs_in_locally(settings: AppSettings) -> bool:
     """Whether the app sends people to the stand-in's sign-in page rather than to Microsoft's."""
-    name = "ENTRA_AUTHORIZATION_ENDPOINT"
+    return _is_placed(settings, "ENTRA_AUTHORIZATION_ENDPOINT")
+
+
+def trusts_local_entra(settings: AppSettings) -> bool:
+    """Whether the app accepts the tokens of the stand-in."""
+    return _is_placed(settings, "ENTRA_AUTHORITY")
+
+
+def _is_placed(settings: AppSettings, name: str) -> bool:
     return settings.values.get(name) == placed_settings(LocalConfig())[name]
 
 

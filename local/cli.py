@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from dataclasses import fields
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.config import REPOSITORY, LocalConfig, Ports
+from local.processes.signals import TerminatedError, raised_by_signals
 from local.setup.environment import Environment, SetupError
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
+SIGNALLED = 128
 
 EPILOG = """\
 exit codes: 0 all is well, 1 a check or a test failed or a service ended, 2 wrong usage or something to install is
@@ -54,20 +57,39 @@ def main(arguments: Sequence[str]) -> int:
     options, rest = _parse(arguments)
     environment = Environment(root=REPOSITORY)
     try:
-        if options.command not in NEEDS_NOTHING:
-            environment.ensure(node=options.command in NEEDS_NODE)
-            if not environment.is_current():
-                return environment.enter(arguments)
-        return _dispatch(options, rest, environment)
+        with raised_by_signals():
+            return _carry_out(arguments, options, rest, environment)
     except SetupError as fault:
         sys.stderr.write(f"{fault}\n")
         return USAGE
+    except TerminatedError as stop:
+        return SIGNALLED + stop.received
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output is gone (`make run | head`); Python's own flush at the end must not complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as fault:
+        if fault.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise
+        sys.stderr.write(_not_allowed(fault))
+        return USAGE
+
+
+def _carry_out(arguments: Sequence[str], options: argparse.Namespace, rest: list[str], environment: Environment) -> int:
+    if options.command not in NEEDS_NOTHING:
+        environment.ensure(node=options.command in NEEDS_NODE)
+        if not environment.is_current():
+            return environment.enter(arguments)
+    return _dispatch(options, rest, environment)
+
+
+def _not_allowed(fault: OSError) -> str:
+    return (
+        f"{fault.filename or 'A file of this checkout'} cannot be written ({fault.strerror}). "
+        "Make it yours, or work in a checkout that is; run and services also take another --home.\n"
+    )
 
 
 def parser() -> argparse.ArgumentParser:

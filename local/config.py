@@ -13,6 +13,9 @@ TENANT_ID = "11111111-1111-4111-8111-111111111111"
 CLIENT_ID = "22222222-2222-4222-8222-222222222222"
 """Application (client) id of the registration that the Entra stand-in knows from the start."""
 
+IDENTITY_CLIENT_ID = "55555555-5555-4555-8555-555555555555"
+"""Client id of the user-assigned managed identity, which a token request has to name."""
+
 IDENTITY_HEADER = "local-identity-header"
 """Shared value of the managed identity endpoint; it keeps other sites' pages out, not other programs."""
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from local.processes.guarded import MARGIN, NO_WINDOW, guarded, kill_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 TAIL_LINES = 30
+GRACE = 10.0
+"""Seconds that an interrupted command has to end cleanly."""
 
 
 class CommandFailedError(Exception):
@@ -43,7 +49,9 @@ def run_visibly(
     interval: float = 3.0,
     say: Callable[[str], None] = say,
 ) -> None:
-    """Run `command`, its output in `log`; say its newest step at most every `interval` seconds, and CommandFailedError.
+    """Run `command` until it or this process ends, its output in `log`; CommandFailedError if it fails.
+
+    Its newest step is said at most every `interval` seconds.
 
     `step_of` makes a step of a line of output, or None of a line that is none.
     """
@@ -60,8 +68,8 @@ def run_visibly(
     with (
         log.open("w", encoding="utf-8") as sink,
         subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
+            guarded(command, stop_signal=signal.SIGTERM, grace=GRACE),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
@@ -69,6 +77,8 @@ def run_visibly(
             text=True,
             encoding="utf-8",
             errors="replace",
+            start_new_session=True,
+            creationflags=NO_WINDOW,
         ) as child,
     ):
         reporter = threading.Thread(target=heartbeat, daemon=True)
@@ -81,13 +91,22 @@ def run_visibly(
                     newest[:] = [step]
             exit_code = child.wait()
         except BaseException:
-            child.terminate()
+            _end(child)
             raise
         finally:
             ended.set()
             reporter.join()
     if exit_code:
         raise CommandFailedError(command, exit_code, log, tail_of(log))
+
+
+def _end(guard: subprocess.Popen[str]) -> None:
+    """The guard ends the command when its input closes; a command that does not end is killed with all it started."""
+    if guard.stdin is not None:
+        guard.stdin.close()
+    with suppress(subprocess.TimeoutExpired):
+        guard.wait(GRACE + MARGIN)
+    kill_group(guard.pid)
 
 
 def tail_of(log: Path, lines: int = TAIL_LINES) -> str:

@@ -15,10 +15,13 @@ from local.app_settings import (
     OWN,
     SAMPLE,
     AppSettings,
+    auth_mode,
     load_settings,
     overrides,
     read_settings,
     signs_in_locally,
+    strays,
+    trusts_local_entra,
 )
 from local.azurite import AzuriteMissingError
 from local.bootstrap import prepare
@@ -140,7 +143,8 @@ class _Run:
     async def _start(self, supervisor: Supervisor) -> None:
         account, options = self._account, self._options
         account.heading("Starting")
-        environment = dict(os.environ)
+        left_out = strays(self._settings, os.environ) if options.functions else ()
+        environment = {name: value for name, value in os.environ.items() if name not in left_out}
         seconds = await supervisor.start(*stand_ins(self._config, environment=environment))
         if options.functions:
             host = functions_host(
@@ -154,6 +158,10 @@ class _Run:
         )
         if options.functions:
             account.line(f"Settings: {self._settings.file.name}")
+            changed = overrides(self._settings, self._config, environment=os.environ)
+            shadowed = [name for name, value in changed.items() if os.environ.get(name, value) != value]
+            if left_out or shadowed:
+                account.line(f"Not taken from your shell: {', '.join(sorted({*left_out, *shadowed}))}")
 
     def _short(self, log: str) -> str:
         file = self._config.logs / log
@@ -161,19 +169,19 @@ class _Run:
 
     async def _check(self) -> bool:
         account = self._account
-        if not signs_in_locally(self._settings):
+        verifies = self._verifies()
+        if not verifies and not signs_in_locally(self._settings):
             account.heading("Sign-in")
             account.line(f"{self._settings.file.name} names an Entra ID other than the local one, where only a person")
             account.line("can sign in: no check was made.")
             return False
         from local.check.report import CheckFailedError
-        from local.check.run import check_server
 
-        account.heading("A real MCP client signs in and calls the tools")
+        heading = "A real MCP client signs in and calls the tools"
+        account.heading("AUTH_MODE is verify: there is nothing to sign in to at this server" if verifies else heading)
         log = self._config.logs / "check.log"
-        kept = self._config.home / "check-client"
         try:
-            await check_server(f"{self._config.base_url}/mcp", kept=kept, log=log, report=account)
+            await (self._check_tokens(log) if verifies else self._check_sign_in(log))
         except CheckFailedError as fault:
             account.failed(fault.step, fault.reason)
             for name in ("functions", "entra", "check"):
@@ -186,7 +194,33 @@ class _Run:
         account.line(f"All of it worked, {time.monotonic() - self._began:.0f} s after the start.", style="green")
         return True
 
+    def _verifies(self) -> bool:
+        return auth_mode(self._settings, self._config, environment=os.environ) == "verify"
+
+    async def _check_sign_in(self, log: Path) -> None:
+        from local.check.run import check_server
+
+        kept = self._config.home / "check-client"
+        await check_server(f"{self._config.base_url}/mcp", kept=kept, log=log, report=self._account)
+
+    async def _check_tokens(self, log: Path) -> None:
+        """Without a sign-in: with a token of the stand-in, or by readiness alone where the server trusts another."""
+        from local.check.report import CheckFailedError
+        from local.check.run import check_token, why_not_ready
+
+        url, config = f"{self._config.base_url}/mcp", self._config
+        if trusts_local_entra(self._settings):
+            entra, ca = f"https://{config.entra_authority}", config.tls / "ca.pem"
+            await check_token(url, entra=entra, ca=ca, log=log, report=self._account)
+        elif told := await why_not_ready(url):
+            raise CheckFailedError("readiness", told)
+        else:
+            self._account.done("readiness", "it trusts another Entra ID: only readiness was checked")
+
     def _tell_how_to_connect(self) -> None:
+        if self._verifies():
+            self._account.heading(f"Clients of {self._config.base_url}/mcp send a token of Entra ID as bearer token")
+            return
         from entra_mcp.settings import Settings
         from entra_mcp.web.connect import connection_guides
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from local.progress import say
+from local.processes.signals import TerminatedError
+from local.progress import GRACE, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 OK, FAILED = 0, 1
+MOST_WORKERS = 8
+"""More than these wait for the same few files, each with its own Azurite and stand-ins."""
 
 PIP_COMPILE = (
     *("-m", "piptools", "compile", "--quiet", "--strip-extras", "--no-header", "--no-annotate"),
@@ -25,9 +30,9 @@ MADE = (".venv", "node_modules", ".local", ".pytest_cache", ".ruff_cache", "test
 
 
 def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:
-    """The whole test suite, one process a core; `arguments` go to pytest and win over what is set here."""
+    """The whole test suite, a process for each core up to eight; `arguments` go to pytest and win over that."""
     found = {"CHROMIUM": str(chromium)} if chromium else {}
-    parallel = ("-n", str(os.cpu_count() or 1), "--dist", "loadfile")
+    parallel = ("-n", str(min(os.cpu_count() or 1, MOST_WORKERS)), "--dist", "loadfile")
     return OK if _call([sys.executable, "-m", "pytest", *parallel, *arguments], root, found) == 0 else FAILED
 
 
@@ -100,4 +105,27 @@ def _bytecode(root: Path) -> list[Path]:
 
 def _call(command: Sequence[str], root: Path, variables: Mapping[str, str]) -> int:
     sys.stdout.flush()
-    return subprocess.call(command, cwd=root, env={**os.environ, **variables})
+    with subprocess.Popen(command, cwd=root, env={**os.environ, **variables}) as child:
+        try:
+            return child.wait()
+        except KeyboardInterrupt as stop:
+            _end(child, asked=not isinstance(stop, TerminatedError))
+            raise
+
+
+def _end(child: subprocess.Popen[bytes], *, asked: bool) -> None:
+    """Have the child end as Ctrl-C does, unless the terminal asked it already, then end what it left running."""
+    import psutil  # the first lines of the command line run without any package
+
+    below: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):
+        below = psutil.Process(child.pid).children(recursive=True)
+    if not asked:
+        child.send_signal(signal.SIGINT)
+    try:
+        child.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+    for process in below:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()

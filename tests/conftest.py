@@ -24,13 +24,14 @@ CERTIFICATES = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Trusts a local certificate authority in this process.
+    """Trusts a local certificate authority in this process, and keeps a machine's proxy out of calls to itself.
 
     aiohttp reads the certificates when it is imported, hence the import right here.
     """
     folder = tempfile.TemporaryDirectory(prefix="entra-mcp-tls-")
     config.stash[CERTIFICATES] = folder
     bundle = str(ensure_tls(Path(folder.name)).bundle)
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "localhost,127.0.0.1,::1"
     os.environ["SSL_CERT_FILE"] = os.environ["REQUESTS_CA_BUNDLE"] = bundle
     import_module("aiohttp")
 

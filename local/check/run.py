@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
+from urllib.parse import urljoin
 
+import httpx2
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 
@@ -49,6 +52,40 @@ class _SignInError(CheckFailedError):
     """The client could not even connect, which a new sign-in may mend."""
 
 
+async def check_token(mcp_url: str, *, entra: str, ca: Path, log: Path, report: Reporter) -> None:
+    """Call the tools with a token that the Entra stand-in at `entra` issues; CheckFailedError names what failed.
+
+    `ca` is the authority of the stand-in's certificate. This is for a server that has no sign-in of its own.
+    """
+    trace = Trace(report=report.done)
+    with _logged(log):
+        try:
+            trust = ssl.create_default_context(cafile=str(ca))
+            async with httpx2.AsyncClient(verify=trust, trust_env=False) as http:
+                answer = await http.post(f"{entra}/_local/tokens", json={"account": "user"})
+            token = answer.raise_for_status().json()["access_token"]
+            report.done("token", "Entra ID issued one for Local User")
+            transport = StreamableHttpTransport(mcp_url, auth=token, httpx_client_factory=trace.http_client)
+            async with asyncio.timeout(TIMEOUT), Client(transport) as client:
+                await call_tools(client, report=report)
+        except CheckFailedError:
+            raise
+        except Exception as fault:
+            await _raise_if_unavailable(trace, mcp_url, fault)
+            raise CheckFailedError("token", _innermost(fault)) from fault
+
+
+async def why_not_ready(mcp_url: str) -> str:
+    """What the server's readiness probe says, for a message; empty if it is ready."""
+    url = urljoin(mcp_url, "/readyz")
+    try:
+        async with httpx2.AsyncClient(trust_env=False, timeout=10.0) as http:
+            answer = await http.get(url)
+    except httpx2.HTTPError as fault:
+        return f"{url} does not answer: {fault}"
+    return "" if answer.is_success else f"{url} answers {answer.status_code}: {answer.text[:1000]}"
+
+
 async def _attempt(mcp_url: str, *, storage: FileStore, report: Reporter) -> None:
     began = time.monotonic()
     trace = Trace(report=report.done)
@@ -64,10 +101,18 @@ async def _attempt(mcp_url: str, *, storage: FileStore, report: Reporter) -> Non
     except CheckFailedError:
         raise
     except Exception as fault:
+        await _raise_if_unavailable(trace, mcp_url, fault)
         reason = _innermost(fault)
         if connected:
             raise CheckFailedError("tools", reason) from fault
         raise _SignInError(trace.stage, reason) from fault
+
+
+async def _raise_if_unavailable(trace: Trace, mcp_url: str, fault: Exception) -> None:
+    """A server that answered 503 says itself what it waits for, which no client's error tells."""
+    if trace.unavailable:
+        told = await why_not_ready(mcp_url)
+        raise CheckFailedError("readiness", told or "the server answered 503, and is ready by now") from fault
 
 
 def _how(person: str | None, trace: Trace) -> str:

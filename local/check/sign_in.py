@@ -25,6 +25,7 @@ PERSON = ("Allow", "Local User")
 """What a person clicks: `Allow` on the consent page, then an account on the sign-in page."""
 
 CALLBACK_TIMEOUT = 60.0
+UNAVAILABLE = 503
 UNKNOWN_CLIENT = 400
 """How the authorization endpoint answers a client id that it does not know."""
 
@@ -37,6 +38,8 @@ class Trace:
     stage: str = "connection"
     browser_opened: bool = False
     refreshed: bool = False
+    unavailable: bool = False
+    """Whether the server answered 503: it waits for something it depends on."""
     clicks: list[Click] = field(default_factory=list[Click])
 
     def reached(self, stage: str, detail: str) -> None:
@@ -66,6 +69,7 @@ class Trace:
 
     async def _after(self, response: httpx2.Response) -> None:
         stage = _stage_of(response.request)
+        self.unavailable |= response.status_code == UNAVAILABLE
         if stage is None or not response.is_success:
             return
         if stage == "refresh":

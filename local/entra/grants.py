@@ -88,7 +88,14 @@ class Grants:
         if not self._state.redeem_code(code, now=self._clock()):
             raise EntraError(54005)
         return self._user_answer(
-            form, account, request, resource, session=sign_in.session, nonce=sign_in.nonce, secretless=secretless
+            form,
+            account,
+            request,
+            resource,
+            session=sign_in.session,
+            profile="profile" in sign_in.scope.split(),
+            nonce=sign_in.nonce,
+            secretless=secretless,
         )
 
     def _refresh(self, form: Mapping[str, str], *, tenant: TenantPath, secretless: bool) -> dict[str, Any]:
@@ -109,7 +116,14 @@ class Grants:
         self._check_consent(account, request, resource)
         # Entra answers a refresh with a new refresh token whether or not offline_access is asked for again.
         return self._user_answer(
-            form, account, request, resource, session=stored.grant.session, offline=True, secretless=secretless
+            form,
+            account,
+            request,
+            resource,
+            session=stored.grant.session,
+            profile=stored.grant.profile,
+            offline=True,
+            secretless=secretless,
         )
 
     def _on_behalf_of(self, form: Mapping[str, str], *, tenant: TenantPath, secretless: bool) -> dict[str, Any]:
@@ -127,7 +141,15 @@ class Grants:
             fault, registration = account.graph_fault, self._registration
             raise EntraError(fault, resource=resource.audience, client=registration.client_id, name=registration.name)
         self._check_consent(account, request, resource)
-        return self._user_answer(form, account, request, resource, session=claims.get("sid", ""), secretless=secretless)
+        return self._user_answer(
+            form,
+            account,
+            request,
+            resource,
+            session=claims.get("sid", ""),
+            profile="name" in claims,
+            secretless=secretless,
+        )
 
     def _client_credentials(self, form: Mapping[str, str], *, tenant: TenantPath, secretless: bool) -> dict[str, Any]:
         scope = _required(form, "scope")
@@ -159,7 +181,7 @@ class Grants:
         versions = (1, 2)
         if claims["iss"] not in {self._tokens.issuer(str(claims.get("tid")), version=one) for one in versions}:
             raise EntraError(50013, reason="The issuer of the assertion is not this directory.")
-        if claims.get("idtyp") == "app":
+        if claims.get("oid") == self._registration.principal_id:
             raise EntraError(7000114, client=client)
         if not claims.get("scp"):
             raise EntraError(240002, grant_type=ON_BEHALF_OF)
@@ -192,6 +214,7 @@ class Grants:
         resource: Resource,
         *,
         session: str,
+        profile: bool,
         secretless: bool,
         nonce: str | None = None,
         offline: bool = False,
@@ -204,12 +227,18 @@ class Grants:
             "expires_in": lifetime,
             "ext_expires_in": lifetime,
             "access_token": self._tokens.user_token(
-                account, resource=resource, scopes=granted, session=session, lifetime=lifetime, secretless=secretless
+                account,
+                resource=resource,
+                scopes=granted,
+                session=session,
+                lifetime=lifetime,
+                profile=profile,
+                secretless=secretless,
             ),
         }
         if offline or "offline_access" in request.oidc:
             scope = form.get("scope") or " ".join(request.asked.get(resource, ()))
-            grant = UserGrant(account=account.key, scope=scope, session=session)
+            grant = UserGrant(account=account.key, scope=scope, session=session, profile=profile)
             answer["refresh_token"] = self._state.add_refresh_token(grant, now=self._clock())
         if "openid" in request.oidc:
             answer["id_token"] = self._tokens.id_token(account, scopes=request.oidc, session=session, nonce=nonce)

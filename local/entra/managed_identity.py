@@ -67,7 +67,9 @@ class ManagedIdentityEndpoint:
         )
 
     def _is_assigned(self, request: Request) -> bool:
-        """Every id that is given must be the identity's; none at all means the default one."""
+        """Every id that is given must be the identity's, and one must be: none at all asks for a system-assigned one,
+        which this app has not (https://github.com/Azure/azure-functions-host/issues/8037).
+        """
         identity = self._identity
         expected = {
             "client_id": identity.client_id,
@@ -75,8 +77,8 @@ class ManagedIdentityEndpoint:
             "object_id": identity.principal_id,
             "mi_res_id": identity.resource_id,
         }
-        query = request.query_params
-        return all(query.get(name, value).lower() == value.lower() for name, value in expected.items())
+        given = {name: request.query_params[name] for name in expected if name in request.query_params}
+        return bool(given) and all(value.lower() == expected[name].lower() for name, value in given.items())
 
     def _is_known(self, resource: str) -> bool:
         if resource == TOKEN_EXCHANGE_AUDIENCE:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from local.config import IDENTITY_CLIENT_ID
 
 TOKEN_EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"  # noqa: S105 a public audience name
 
@@ -11,7 +13,7 @@ TOKEN_EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"  # noqa: S105 a public au
 class ManagedIdentity:
     """A user-assigned identity; `principal_id` is the subject of its tokens."""
 
-    client_id: str = "55555555-5555-4555-8555-555555555555"
+    client_id: str = IDENTITY_CLIENT_ID
     principal_id: str = "66666666-6666-4666-8666-666666666666"
     resource_id: str = (
         "/subscriptions/00000000-0000-0000-0000-000000000000/resourcegroups/local/providers/"
@@ -39,7 +41,10 @@ class Registration:
     name: str = "Local MCP server"
     principal_id: str = "77777777-7777-4777-8777-777777777777"
     scopes: frozenset[str] = frozenset({"access_as_user"})
-    admin_consented: frozenset[str] = field(default=frozenset({"User.Read"}))
+    admin_consented: frozenset[str] = frozenset()
+    """Graph scopes that an administrator granted for everybody; without any, each person consents at the sign-in."""
+    optional_claims: frozenset[str] = frozenset()
+    """Claims of access tokens that only a configured registration gets; `idtyp` is one."""
 
     @property
     def identifier_uri(self) -> str:

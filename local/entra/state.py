@@ -49,11 +49,12 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserGrant:
-    """What a refresh token stands for; `scope` is that of the first access token."""
+    """What a refresh token stands for; `scope` is that of the first access token, `profile` of the sign-in."""
 
     account: str
     scope: str
     session: str
+    profile: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,11 +54,18 @@ class TokenIssuer:
         scopes: Collection[str],
         session: str,
         lifetime: int,
+        profile: bool,
         secretless: bool = False,
     ) -> str:
         """An access token for a person."""
         claims = self.user_claims(
-            account, resource=resource, scopes=scopes, session=session, lifetime=lifetime, secretless=secretless
+            account,
+            resource=resource,
+            scopes=scopes,
+            session=session,
+            lifetime=lifetime,
+            profile=profile,
+            secretless=secretless,
         )
         return self._keys.sign(claims)
 
@@ -70,23 +77,30 @@ class TokenIssuer:
         scopes: Collection[str],
         session: str,
         lifetime: int,
+        profile: bool = True,
         secretless: bool = False,
     ) -> dict[str, Any]:
-        """The claims that `user_token` signs; roles are those of the app, so only its own tokens have them."""
+        """The claims that `user_token` signs; roles are those of the app, so only its own tokens have them.
+
+        Version 2 names the person only where the sign-in asked for `profile`. The claims reference says the same of
+        `oid`, yet tokens of the real service carry `oid` and `tid` whatever was asked for, and so do these.
+        """
         own = resource.audience == self._registration.client_id
         claims = self._base(account.tenant_id, audience=resource.audience, version=resource.version, lifetime=lifetime)
         claims |= self._client(version=resource.version, secretless=secretless)
         claims |= {
-            "name": account.name,
             "oid": account.object_id,
             "scp": " ".join(sorted(scopes)),
             "sid": session,
             "sub": _pairwise(account, resource.audience),
         }
         if resource.version == 1:
-            claims |= {"idtyp": "user", "upn": account.username, "unique_name": account.username}
-        else:
-            claims["preferred_username"] = account.username
+            names = {"name": account.name, "upn": account.username, "unique_name": account.username}
+            claims |= {**names, "idtyp": "user"}
+        elif profile:
+            claims |= {"name": account.name, "preferred_username": account.username}
+        if own and "idtyp" in self._registration.optional_claims:
+            claims["idtyp"] = "user"
         if own and account.roles:
             claims["roles"] = list(account.roles)
         return claims
@@ -96,7 +110,10 @@ class TokenIssuer:
         principal, tenant = self._registration.principal_id, self._registration.tenant_id
         claims = self._base(tenant, audience=resource.audience, version=resource.version, lifetime=lifetime)
         claims |= self._client(version=resource.version, secretless=secretless)
-        return self._keys.sign({**claims, "idtyp": "app", "oid": principal, "sub": principal})
+        own = resource.audience == self._registration.client_id
+        if not own or "idtyp" in self._registration.optional_claims:
+            claims["idtyp"] = "app"
+        return self._keys.sign({**claims, "oid": principal, "sub": principal})
 
     def identity_token(self, identity: ManagedIdentity, *, audience: str) -> str:
         """An access token for a managed identity; only the token-exchange audience has version 2."""

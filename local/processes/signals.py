@@ -1,8 +1,9 @@
-"""Turns Ctrl-C, SIGTERM and a closed terminal into one orderly cancellation."""
+"""Turns Ctrl-C, SIGTERM and a closed terminal into one orderly cancellation, or into an exception."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,33 @@ if TYPE_CHECKING:
     from types import FrameType
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM or a closed terminal, where Ctrl-C would have been a KeyboardInterrupt."""
+
+    def __init__(self, received: signal.Signals) -> None:
+        super().__init__(received.name)
+        self.received = received
+
+
+@contextmanager
+def raised_by_signals() -> Generator[None]:
+    """Raise TerminatedError at SIGTERM and SIGHUP, so that what was started is ended; not where they are ignored."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        raise TerminatedError(signal.Signals(number))
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if os.name == "posix"]
+    before = {number: signal.getsignal(number) for number in numbers}
+    taken = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    for number in taken:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in taken.items():
+            signal.signal(number, handler)
 
 
 @dataclass(slots=True)

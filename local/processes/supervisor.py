@@ -10,26 +10,21 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from local.processes.guarded import MARGIN, NO_WINDOW, guarded, kill_group
 from local.progress import tail_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+    from pathlib import Path
     from types import TracebackType
 
-GUARD = Path(__file__).with_name("guard.py")
 PROBE_PAUSE = 0.05
 PROBE_TIMEOUT = 5.0
-GUARD_MARGIN = 3.0
-"""Seconds beyond a service's own grace before its guard is killed too."""
-NO_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-"""On Windows an unseen console of the child's own: the terminal's Ctrl-C does not reach it, the guard's does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +133,7 @@ class Supervisor:
         log = self._fresh_log(service.name)
         with log.open("ab") as sink:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(GUARD), service.stop_signal.name, str(service.grace)),
-                *service.command,
+                *guarded(service.command, stop_signal=service.stop_signal, grace=service.grace),
                 stdin=subprocess.PIPE,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
@@ -176,8 +170,8 @@ class Supervisor:
         if child.process.stdin is not None:
             child.process.stdin.close()
         with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(child.end), child.service.grace + GUARD_MARGIN)
-        _kill_what_is_left(child.process)
+            await asyncio.wait_for(asyncio.shield(child.end), child.service.grace + MARGIN)
+        kill_group(child.process.pid)
         await child.end
 
 
@@ -195,12 +189,3 @@ async def _probe(ready: Callable[[], Awaitable[bool]]) -> bool:
         return await asyncio.wait_for(ready(), PROBE_TIMEOUT)
     except (OSError, TimeoutError):
         return False
-
-
-def _kill_what_is_left(process: asyncio.subprocess.Process) -> None:
-    """The guard if it still runs and, where there are process groups, whatever the command left behind."""
-    with suppress(ProcessLookupError):
-        if sys.platform == "win32":
-            process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
 """Builds .venv and node_modules from the locked files, once; the standard library is all it may use.
 
-Each part carries a stamp, the hash of what it was built from, written last: a set-up that was interrupted has no stamp
-and is taken up again, and one that is complete costs the reading of two small files.
+Each part carries a stamp, the hash of what it was built from, removed first and written last: a set-up that was
+interrupted has no stamp and is taken up again, and one that is complete costs the reading of two small files.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ class Environment:
         """Build what is missing or out of date; SetupError says what a person has to do."""
         if self._python_is_built() and (not node or self._node_is_built()):
             return
+        if node and not self._node_is_built():
+            self._node_and_npm()  # said now, not after a minute of installing Python packages
         with waiting(self.root / ".local" / "setup.lock", on_wait=self._say_waiting):
             if not self._python_is_built():
                 self._build_python()
@@ -96,6 +98,7 @@ class Environment:
         return self.python.exists() and _stamp(self.venv) == self._python_identity()
 
     def _build_python(self) -> None:
+        _remove_stamp(self.venv)
         if not self._interpreter_is_right():
             self.say(f"Making {self.venv.name} with Python {sys.version_info[0]}.{sys.version_info[1]}")
             self._run([sys.executable, "-m", "venv", "--clear", str(self.venv)], log="setup-venv.log", hint=_VENV_HINT)
@@ -140,6 +143,17 @@ class Environment:
 
     def install_azurite(self) -> None:
         """Run `npm ci`; SetupError when Node or npm is missing or too old, or when it fails."""
+        node, npm = self._node_and_npm()
+        self.say("Installing Azurite, the storage emulator, from package-lock.json")
+        _remove_stamp(self.node_modules)
+        self._run(
+            [npm, "ci", "--no-audit", "--no-fund"],
+            log="setup-npm.log",
+            hint="Check the network (or npm's registry, cafile and proxy settings) and run the command again.",
+        )
+        _write_stamp(self.node_modules, self._node_identity(node))
+
+    def _node_and_npm(self) -> tuple[str, str]:
         node = shutil.which("node")
         npm = shutil.which("npm")
         if node is None or npm is None:
@@ -150,13 +164,7 @@ class Environment:
         found = re.match(r"v(\d+)\.", version)
         if found is None or int(found.group(1)) < MINIMUM_NODE:
             raise SetupError(f"{node} is Node {version or 'of an unknown version'}. {_NODE_HINT}")
-        self.say("Installing Azurite, the storage emulator, from package-lock.json")
-        self._run(
-            [npm, "ci", "--no-audit", "--no-fund"],
-            log="setup-npm.log",
-            hint="Check the network (or npm's registry, cafile and proxy settings) and run the command again.",
-        )
-        _write_stamp(self.node_modules, self._node_identity(node))
+        return node, npm
 
     def _run(
         self,
@@ -188,6 +196,11 @@ def _stamp(folder: Path) -> str:
         return (folder / ".stamp").read_text("ascii")
     except OSError:
         return ""
+
+
+def _remove_stamp(folder: Path) -> None:
+    """What is half changed is no longer what the stamp says, also for whoever goes back to the old locked files."""
+    (folder / ".stamp").unlink(missing_ok=True)
 
 
 def _write_stamp(folder: Path, identity: str) -> None:

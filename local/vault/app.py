@@ -15,6 +15,7 @@ from starlette.routing import Route
 from local.loopback.host_header import LoopbackHost
 from local.vault.documents import SecretSet, SecretUpdate, bundle, checked_name, deletion, item, read_body
 from local.vault.errors import VaultError, bad_parameter, secret_deleted, secret_disabled, secret_not_found
+from local.vault.roles import check_role
 from local.vault.state import Properties
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _API_VERSION = re.compile(r"7\.\d(-preview\.\d)?|20\d\d-\d\d-\d\d(-preview)?")
 
 
 class Vault:
-    """Routes of one vault; every one but /healthz needs an api-version and a token."""
+    """Routes of one vault; every one but /healthz needs an api-version, a token and a role."""
 
     def __init__(self, *, state: VaultState, bearer: BearerCheck) -> None:
         self._state = state
@@ -40,18 +41,19 @@ class Vault:
     def app(self) -> ASGIApp:
         routes = [
             Route("/healthz", _health),
-            self._route("/secrets", self.list_secrets, "GET"),
-            self._route("/secrets/{name}", self.set_secret, "PUT"),
-            self._route("/secrets/{name}", self.delete_secret, "DELETE"),
-            self._route("/secrets/{name}/versions", self.list_versions, "GET"),
-            self._route("/deletedsecrets", self.list_deleted, "GET"),
-            self._route("/deletedsecrets/{name}", self.get_deleted, "GET"),
-            self._route("/deletedsecrets/{name}", self.purge_deleted, "DELETE"),
-            self._route("/deletedsecrets/{name}/recover", self.recover_deleted, "POST"),
+            self._route("/secrets", self.list_secrets, "GET", "readMetadata/action"),
+            self._route("/secrets/{name}", self.set_secret, "PUT", "setSecret/action"),
+            self._route("/secrets/{name}", self.delete_secret, "DELETE", "delete"),
+            self._route("/secrets/{name}/versions", self.list_versions, "GET", "readMetadata/action"),
+            self._route("/deletedsecrets", self.list_deleted, "GET", "readMetadata/action"),
+            self._route("/deletedsecrets/{name}", self.get_deleted, "GET", "readMetadata/action"),
+            self._route("/deletedsecrets/{name}", self.purge_deleted, "DELETE", "purge/action"),
+            self._route("/deletedsecrets/{name}/recover", self.recover_deleted, "POST", "recover/action"),
         ]
         # The SDK asks for the newest version with an empty one, which is a trailing slash.
         for path in ("/secrets/{name}", "/secrets/{name}/", "/secrets/{name}/{version}"):
-            routes += [self._route(path, self.get_secret, "GET"), self._route(path, self.update_secret, "PATCH")]
+            routes.append(self._route(path, self.get_secret, "GET", "getSecret/action"))
+            routes.append(self._route(path, self.update_secret, "PATCH", "update/action"))
         return Starlette(routes=routes, middleware=[Middleware(LoopbackHost)])
 
     async def get_secret(self, request: Request) -> Response:
@@ -126,12 +128,13 @@ class Vault:
         described = item(secret, base=base, versioned=True)
         return JSONResponse({**described, **deletion(secret, base=base, at=at)})
 
-    def _route(self, path: str, handler: Callable[[Request], Awaitable[Response]], method: str) -> Route:
+    def _route(self, path: str, handler: Callable[[Request], Awaitable[Response]], method: str, action: str) -> Route:
         async def guarded(request: Request) -> Response:
             try:
                 # The token comes first: Key Vault tells a stranger nothing but where to get one.
-                await self._bearer.check(request.headers.get("authorization", ""))
+                claims = await self._bearer.check(request.headers.get("authorization", ""))
                 _check_api_version(request)
+                check_role(claims, action=action, name=request.path_params.get("name"))
                 response = await handler(request)
             except VaultError as error:
                 headers = {"WWW-Authenticate": self._bearer.challenge} if error.status == 401 else None

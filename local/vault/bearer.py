@@ -32,8 +32,11 @@ class BearerCheck:
             cooldown_duration=0,  # a rotated key must work at once; nobody floods a loopback server
         )
 
-    async def check(self, authorization: str) -> None:
-        """Raises VaultError 401 for a missing or wrong token, 503 while the directory does not answer."""
+    async def check(self, authorization: str) -> dict[str, Any]:
+        """Claims of the caller's token.
+
+        Raises VaultError: 401 for a missing or wrong token, 503 while the directory does not answer.
+        """
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise VaultError(401, "Unauthorized", "AKV10000: Request is missing a Bearer or PoP token.")
@@ -47,6 +50,7 @@ class BearerCheck:
             raise VaultError(401, "Unauthorized", f"[TokenInvalid] Error validating token: {error}") from error
         if claims["iss"] not in self._issuers:
             raise VaultError(401, "Unauthorized", "AKV10032: Invalid issuer.")
+        return claims
 
     def _verify(self, token: str) -> dict[str, Any]:
         key = self._keys.get_signing_key_from_jwt(token)

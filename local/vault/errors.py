@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class VaultError(Exception):
@@ -39,6 +42,28 @@ def secret_disabled(operation: str = "get") -> VaultError:
 def secret_deleted(name: str) -> VaultError:
     message = f"Secret {name} is currently in a deleted but recoverable state, and its name cannot be reused."
     return VaultError(409, "Conflict", message, inner="ObjectIsDeletedButRecoverable")
+
+
+_PROPAGATION = (
+    "If role assignments, deny assignments or role definitions were changed recently, please observe propagation time."
+)
+
+
+def forbidden(claims: Mapping[str, Any], *, action: str, resource: str) -> VaultError:
+    """What a caller without the role reads: who it is, what it tried and on what."""
+    caller = f"appid={claims.get('appid') or claims.get('azp')};oid={claims.get('oid')};iss={claims['iss']}"
+    lines = (
+        "Caller is not authorized to perform action on resource.",
+        _PROPAGATION,
+        f"Caller: {caller}",
+        f"Action: '{action}'",
+        f"Resource: '{resource}'",
+        "Assignment: (not found)",
+        "DenyAssignmentId: null",
+        "DecisionReason: null ",
+        "Vault: local;location=local",
+    )
+    return VaultError(403, "Forbidden", "\r\n".join([*lines, ""]), inner="ForbiddenByRbac")
 
 
 def bad_parameter(message: str) -> VaultError:

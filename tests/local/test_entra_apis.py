@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from tests.support.standins import StandIns
 
 IDENTITY = ManagedIdentity()
-QUERY = {"api-version": "2019-08-01", "resource": "https://vault.azure.net"}
+QUERY = {
+    "api-version": "2019-08-01",
+    "resource": "https://vault.azure.net",
+    "client_id": IDENTITY.client_id,
+}
 HEADERS = {"X-IDENTITY-HEADER": IDENTITY_HEADER}
 
 
 @pytest.mark.parametrize(
     "ids",
     [
-        {},
         {"client_id": IDENTITY.client_id},
         {"client_id": IDENTITY.client_id.upper()},
         {"principal_id": IDENTITY.principal_id},
@@ -33,7 +36,8 @@ HEADERS = {"X-IDENTITY-HEADER": IDENTITY_HEADER}
     ],
 )
 def test_managed_identity_answers_token_of_protocol(http: httpx2.Client, ids: dict[str, str]) -> None:
-    answer = http.get("/msi/token", params={**QUERY, **ids}, headers=HEADERS).raise_for_status().json()
+    query = {name: value for name, value in QUERY.items() if name != "client_id"}
+    answer = http.get("/msi/token", params={**query, **ids}, headers=HEADERS).raise_for_status().json()
     assert answer["token_type"] == "Bearer"
     assert answer["resource"] == "https://vault.azure.net"
     assert int(answer["expires_on"]) > time.time() + 3600
@@ -70,7 +74,9 @@ def test_managed_identity_token_is_for_the_asked_resource(
         ({"api-version": "2017-09-01"}, HEADERS, 400),
         ({"resource": ""}, HEADERS, 400),
         ({"resource": "https://unknown.example"}, HEADERS, 400),
+        ({"client_id": ""}, HEADERS, 400),
         ({"client_id": "33333333-3333-4333-8333-333333333333"}, HEADERS, 400),
+        ({"mi_res_id": "/subscriptions/another"}, HEADERS, 400),
     ],
 )
 def test_managed_identity_refuses_faulty_request(
@@ -80,6 +86,13 @@ def test_managed_identity_refuses_faulty_request(
     assert answer.status_code == status
     assert answer.json()["statusCode"] == status
     assert "access_token" not in answer.text
+
+
+def test_user_assigned_identity_has_to_be_named(http: httpx2.Client) -> None:
+    query = {name: value for name, value in QUERY.items() if name != "client_id"}
+    answer = http.get("/msi/token", params=query, headers=HEADERS)
+    assert answer.status_code == 400
+    assert "ClientId/ResourceId/PrincipalId" in answer.json()["message"]
 
 
 def _graph_token(standins: StandIns, account: str = "user", **changes: Any) -> str:  # noqa: ANN401 any claim

@@ -12,6 +12,7 @@ from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentity
 from azure.identity.aio import OnBehalfOfCredential
 from fastmcp.server.auth.providers.azure import AzureJWTVerifier
 
+from local.config import IDENTITY_CLIENT_ID
 from local.entra.registration import TOKEN_EXCHANGE_AUDIENCE
 from tests.support.standins import REDIRECT_URI, StandIns, choose
 
@@ -77,6 +78,7 @@ def test_msal_refreshes_silently(standins: StandIns, confidential: Any) -> None:
 
 @pytest.mark.parametrize("scope", [GRAPH_SCOPE, "https://graph.microsoft.com/.default"])
 def test_msal_acts_on_behalf_of_user(standins: StandIns, confidential: Any, scope: str) -> None:  # noqa: ANN401 untyped
+    standins.sign_in()  # consents to Microsoft Graph
     assertion = _msal_sign_in(standins, confidential)["access_token"]
     result = confidential.acquire_token_on_behalf_of(assertion, [scope])
     with standins.http() as http:
@@ -140,14 +142,14 @@ async def test_on_behalf_of_credential_reports_step_up(standins: StandIns) -> No
 async def test_on_behalf_of_works_without_secret_through_managed_identity(
     standins: StandIns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_CLIENT_ID"):
         monkeypatch.setenv(name, standins.environment()[name])
-    with ManagedIdentityCredential(connection_verify=str(standins.bundle)) as identity:
+    with ManagedIdentityCredential(client_id=IDENTITY_CLIENT_ID, connection_verify=str(standins.bundle)) as identity:
         async with OnBehalfOfCredential(
             standins.tenant_id,
             standins.client_id,
             client_assertion_func=lambda: identity.get_token(f"{TOKEN_EXCHANGE_AUDIENCE}/.default").token,
-            user_assertion=standins.token("user"),
+            user_assertion=standins.sign_in_for_token("user"),
             authority=standins.entra_url,
             connection_verify=str(standins.bundle),
         ) as credential:
@@ -160,10 +162,10 @@ async def test_on_behalf_of_works_without_secret_through_managed_identity(
 def test_client_assertion_must_be_for_token_exchange(
     standins: StandIns, monkeypatch: pytest.MonkeyPatch, resource: str, code: str | None
 ) -> None:
-    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_CLIENT_ID"):
         monkeypatch.setenv(name, standins.environment()[name])
     with (
-        ManagedIdentityCredential(connection_verify=str(standins.bundle)) as identity,
+        ManagedIdentityCredential(client_id=IDENTITY_CLIENT_ID, connection_verify=str(standins.bundle)) as identity,
         ClientAssertionCredential(
             standins.tenant_id,
             standins.client_id,
@@ -183,9 +185,11 @@ def test_client_assertion_must_be_for_token_exchange(
 async def test_async_managed_identity_credential_gets_token(
     standins: StandIns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_CLIENT_ID"):
         monkeypatch.setenv(name, standins.environment()[name])
-    async with AsyncManagedIdentityCredential(connection_verify=str(standins.bundle)) as credential:
+    async with AsyncManagedIdentityCredential(
+        client_id=IDENTITY_CLIENT_ID, connection_verify=str(standins.bundle)
+    ) as credential:
         token = await credential.get_token("https://vault.azure.net/.default")
     assert token.token.count(".") == 2
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 
+from local.entra.registration import Registration
 from local.entra.scopes import GRAPH_APP_ID
 from local.entra.tenants import OTHER_TENANT
 from tests.support.token_requests import GRAPH_SCOPE, Form, claims_of, failed, on_behalf_of_form, post, tokens_of
@@ -31,6 +32,17 @@ def test_on_behalf_of_answers_graph_token_of_the_user(standins: StandIns, http: 
     assert "roles" not in claims
     assert scope in tokens["scope"].split()
     assert "refresh_token" not in tokens
+
+
+def test_on_behalf_of_without_any_consent_is_refused(own_standins: StandIns) -> None:
+    with own_standins.http() as http:
+        form = {**on_behalf_of_form(own_standins, "admin"), "assertion": own_standins.token("user")}
+        document = failed(post(own_standins, http, form), 65001, "invalid_grant")
+        assert document["suberror"] == "consent_required"
+        own_standins.sign_in("user", scope=f"{own_standins.api_scope} openid profile")
+        failed(post(own_standins, http, form), 65001, "invalid_grant")
+        own_standins.sign_in("user")
+        tokens_of(post(own_standins, http, form))
 
 
 def test_on_behalf_of_grants_what_sign_in_consented_to(standins: StandIns, http: httpx2.Client) -> None:
@@ -71,7 +83,7 @@ def test_on_behalf_of_demands_interaction(
         ({"tid": OTHER_TENANT}, 50013),
         ({"oid": "00000000-0000-0000-0000-000000000000"}, 50013),
         ({"scp": None}, 240002),
-        ({"scp": None, "idtyp": "app"}, 7000114),
+        ({"scp": None, "oid": Registration(client_id="", tenant_id="", redirect_uris=()).principal_id}, 7000114),
     ],
 )
 def test_on_behalf_of_refuses_assertion_with_wrong_claims(
@@ -132,9 +144,11 @@ def test_client_credentials_answer_app_only_token(standins: StandIns, http: http
     tokens = tokens_of(post(standins, http, form))
     assert set(tokens) == {"token_type", "expires_in", "ext_expires_in", "access_token"}
     claims = claims_of(tokens["access_token"])
-    assert claims["idtyp"] == "app"
     assert claims["oid"] == claims["sub"]
-    assert not claims.keys() & {"scp", "name", "preferred_username"}
+    assert not claims.keys() & {"scp", "name", "preferred_username", "idtyp"}
+    failed(
+        post(standins, http, on_behalf_of_form(standins, assertion=tokens["access_token"])), 7000114, "invalid_grant"
+    )
 
 
 @pytest.mark.parametrize(

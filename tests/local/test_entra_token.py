@@ -68,6 +68,25 @@ def test_api_access_token_has_version_2_claims(standins: StandIns, http: httpx2.
     assert claims.keys() >= {"oid", "sub", "uti", "rh", "sid"}
 
 
+@pytest.mark.parametrize(
+    ("scope", "named"), [("{api} openid profile offline_access", True), ("{api} openid offline_access", False)]
+)
+def test_api_access_token_names_the_person_only_after_profile_was_asked_for(
+    standins: StandIns, http: httpx2.Client, scope: str, *, named: bool
+) -> None:
+    callback = standins.sign_in(scope=scope.format(api=standins.api_scope))
+    form = code_form(standins, code=callback["code"], code_verifier=callback["code_verifier"])
+    first = tokens_of(post(standins, http, form))
+    refresh: Form = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+    second = tokens_of(post(standins, http, refresh))
+    third = tokens_of(post(standins, http, {**refresh, "refresh_token": second["refresh_token"]}))
+    for tokens in (first, second, third):
+        claims = claims_of(tokens["access_token"])
+        assert claims.keys() & {"name", "preferred_username"} == ({"name", "preferred_username"} if named else set())
+        assert claims.keys() >= {"oid", "tid"}
+        assert "idtyp" not in claims
+
+
 def test_ordinary_user_has_no_roles_claim(standins: StandIns) -> None:
     assert "roles" not in claims_of(standins.token("user"))
 

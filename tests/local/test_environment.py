@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.config import REPOSITORY
-from local.progress import CommandFailedError, run_visibly, tail_of
 from local.setup.chromium import Machine, ensure_chromium
 from local.setup.environment import Environment, SetupError
 
@@ -159,6 +158,42 @@ def test_set_up_that_was_killed_is_taken_up_again(checkout: Checkout) -> None:
     assert checkout.can_import("tiny")
 
 
+def test_failed_change_of_the_requirements_leaves_no_stamp_of_the_old_ones(checkout: Checkout) -> None:
+    checkout.has_environment()
+    checkout.environment.ensure(node=False)
+    good = checkout.environment.requirements.read_text()
+    checkout.require("no-such-package-anywhere==1.0")
+    with pytest.raises(SetupError):
+        checkout.environment.ensure(node=False)
+    checkout.environment.requirements.write_text(good)
+    checkout.said.clear()
+    checkout.environment.ensure(node=False)
+    assert any(line.startswith("Installing 1 Python packages") for line in checkout.said)
+
+
+def test_failed_change_of_the_package_lock_leaves_no_stamp_of_the_old_one(checkout: Checkout) -> None:
+    checkout.has_environment()
+    checkout.environment.ensure(node=True)
+    lock = checkout.root / "package-lock.json"
+    good, working = lock.read_text(), (checkout.tools / "npm").read_text()
+    lock.write_text('{"lockfileVersion": 3, "changed": true}')
+    script(checkout.tools, "npm", "exit 1")
+    with pytest.raises(SetupError):
+        checkout.environment.ensure(node=True)
+    lock.write_text(good)
+    (checkout.tools / "npm").write_text(working)
+    checkout.environment.ensure(node=True)
+    assert len(checkout.npm_calls()) == 2
+
+
+def test_missing_node_is_told_before_anything_is_installed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(SetupError, match=r"Node\.js is not on PATH"):
+        checkout.environment.ensure(node=True)
+    assert not checkout.environment.venv.exists()
+    assert checkout.said == []
+
+
 def test_environment_of_a_python_that_is_gone_is_made_anew(checkout: Checkout) -> None:
     checkout.environment.ensure(node=False)
     checkout.environment.python.unlink()
@@ -222,47 +257,6 @@ def test_environment_knows_whether_it_runs_inside(checkout: Checkout) -> None:
     assert not checkout.environment.is_current()
     here = Environment(root=REPOSITORY)
     assert here.is_current() is (os.path.realpath(sys.prefix) == os.path.realpath(REPOSITORY / ".venv"))
-
-
-# Progress of what takes long
-
-
-def test_long_command_shows_its_steps_and_keeps_its_log(tmp_path: Path) -> None:
-    said: list[str] = []
-    code = "import time\nfor i in range(4): print('step', i, flush=True); time.sleep(0.15)"
-    log = tmp_path / "logs" / "it.log"
-    run_visibly(
-        [sys.executable, "-c", code],
-        log=log,
-        step_of=lambda line: line.strip() if line.startswith("step") else None,
-        interval=0.1,
-        say=said.append,
-    )
-    assert len(said) >= 3
-    assert said[0].startswith("    step ")
-    assert log.read_text().splitlines() == [f"step {number}" for number in range(4)]
-
-
-def test_silent_command_still_shows_that_it_works(tmp_path: Path) -> None:
-    said: list[str] = []
-    code = "import time; time.sleep(0.5)"
-    run_visibly([sys.executable, "-c", code], log=tmp_path / "log", interval=0.1, say=said.append)
-    assert said
-    assert said[0].startswith("    working (")
-
-
-def test_failed_command_shows_the_end_of_its_log(tmp_path: Path) -> None:
-    code = "for i in range(100): print('line', i)\nraise SystemExit(9)"
-    with pytest.raises(CommandFailedError) as caught:
-        run_visibly([sys.executable, "-c", code], log=tmp_path / "log")
-    assert caught.value.exit_code == 9
-    assert caught.value.tail.splitlines()[0] == "    line 70"
-    assert caught.value.tail.splitlines()[-1] == "    line 99"
-    assert str(tmp_path / "log") in str(caught.value)
-
-
-def test_tail_of_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:
-    assert tail_of(tmp_path / "none") == ""
 
 
 # Chromium

@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.app_settings import OWN, SAMPLE, load_settings, overrides, placed_settings, read_settings, signs_in_locally
-from local.config import CLIENT_ID, IDENTITY_HEADER, REPOSITORY, TENANT_ID, LocalConfig, Ports
+from local.app_settings import (
+    OWN,
+    SAMPLE,
+    auth_mode,
+    load_settings,
+    overrides,
+    placed_settings,
+    read_settings,
+    signs_in_locally,
+    strays,
+)
+from local.config import CLIENT_ID, IDENTITY_CLIENT_ID, IDENTITY_HEADER, REPOSITORY, TENANT_ID, LocalConfig, Ports
+from local.host.errors import SettingsFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +36,7 @@ def test_sample_says_what_the_default_places_are() -> None:
     assert values["ENTRA_TENANT_ID"] == TENANT_ID
     assert values["ENTRA_CLIENT_ID"] == CLIENT_ID
     assert values["IDENTITY_HEADER"] == IDENTITY_HEADER
+    assert values["AZURE_CLIENT_ID"] == IDENTITY_CLIENT_ID
 
 
 def test_unedited_sample_needs_no_overrides_at_the_default_places() -> None:
@@ -51,6 +63,46 @@ def test_certificates_of_the_shell_give_way_to_the_local_ones() -> None:
     settings = read_settings(REPOSITORY / SAMPLE)
     changed = overrides(settings, LocalConfig(), environment={"SSL_CERT_FILE": "/company/roots.pem"})
     assert changed == {"SSL_CERT_FILE": ".local/tls/bundle.pem"}
+
+
+def test_sample_wins_over_what_the_shell_exports_for_other_places() -> None:
+    settings = read_settings(REPOSITORY / SAMPLE)
+    shell = {"AZURE_CLIENT_ID": "mine", "AUTH_MODE": "verify", "ENTRA_TENANT_ID": "mine", "MCP_SERVER_NAME": "mine"}
+    changed = overrides(settings, LocalConfig(), environment=shell)
+    assert changed == {name: settings.values[name] for name in ("AZURE_CLIENT_ID", "AUTH_MODE", "ENTRA_TENANT_ID")}
+    assert auth_mode(settings, LocalConfig(), environment=shell) == "proxy"
+
+
+def test_shell_wins_over_a_file_of_ones_own_and_where_sign_in_is_elsewhere(tmp_path: Path) -> None:
+    content = json.loads((REPOSITORY / SAMPLE).read_text())
+    content["Values"]["AZURE_CLIENT_ID"] = "in my file"
+    (tmp_path / OWN).write_text(json.dumps(content))
+    shell = {"AZURE_CLIENT_ID": "mine", "AUTH_MODE": "verify", "HTTPS_PROXY": "http://proxy", "no_proxy": "x"}
+    changed = overrides(load_settings(tmp_path), LocalConfig(), environment=shell)
+    assert changed == {"AUTH_MODE": "proxy"}
+    content["Values"]["ENTRA_AUTHORIZATION_ENDPOINT"] = "https://login.microsoftonline.com/x"
+    (tmp_path / OWN).write_text(json.dumps(content))
+    assert overrides(load_settings(tmp_path), LocalConfig(), environment=shell) == {}
+    assert auth_mode(load_settings(tmp_path), LocalConfig(), environment=shell) == "verify"
+    assert strays(load_settings(tmp_path), shell) == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["IDENTITY_SERVER_THUMBPRINT", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"]
+)
+def test_variable_that_leads_away_from_the_local_services_is_a_stray(name: str) -> None:
+    assert strays(read_settings(REPOSITORY / SAMPLE), {name: "x", "PATH": "/bin", "NO_PROXY": "y"}) == (name,)
+
+
+def test_file_that_is_not_utf_8_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / OWN).write_text((REPOSITORY / SAMPLE).read_text(), encoding="utf-16")
+    with pytest.raises(SettingsFileError, match="is not UTF-8"):
+        load_settings(tmp_path)
+
+
+def test_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    (tmp_path / OWN).write_text('{"Values": {"A": "b"}}', encoding="utf-8-sig")
+    assert load_settings(tmp_path).values == {"A": "b"}
 
 
 def test_value_that_a_person_changed_stays(tmp_path: Path) -> None:

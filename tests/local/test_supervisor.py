@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.config import REPOSITORY
-from local.processes.supervisor import GUARD, Service, ServiceEndedError, ServiceNotReadyError, Supervisor
+from local.processes.guarded import GUARD
+from local.processes.supervisor import Service, ServiceEndedError, ServiceNotReadyError, Supervisor
 from tests.support.processes import alive, wait_for_number, wait_until_gone
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from azure.core.exceptions import (
 from azure.identity.aio import ManagedIdentityCredential
 from azure.keyvault.secrets.aio import SecretClient
 
-from local.config import IDENTITY_HEADER
+from local.config import IDENTITY_CLIENT_ID
+from tests.support.vault import RESOURCE, vault_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,17 +31,19 @@ API = {"api-version": "7.4"}
 
 
 @pytest.fixture
-async def client(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SecretClient]:
-    async for one in _client(standins, monkeypatch):
+async def client(standins: StandIns) -> AsyncIterator[SecretClient]:
+    async with vault_client(standins) as one:
         yield one
 
 
-async def _client(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SecretClient]:
+@pytest.fixture
+async def reader(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SecretClient]:
+    """The vault as the app sees it: through its managed identity."""
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
         monkeypatch.setenv(name, standins.environment()[name])
     bundle = str(standins.bundle)
     async with (
-        ManagedIdentityCredential(connection_verify=bundle) as credential,
+        ManagedIdentityCredential(client_id=IDENTITY_CLIENT_ID, connection_verify=bundle) as credential,
         SecretClient(
             standins.vault_url,
             credential,
@@ -53,22 +56,52 @@ async def _client(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> AsyncI
 
 
 @pytest.fixture
-def bearer(standins: StandIns, http: httpx2.Client) -> dict[str, str]:
-    answer = http.get(
-        "/msi/token",
-        params={"api-version": "2019-08-01", "resource": "https://vault.azure.net"},
-        headers={"X-IDENTITY-HEADER": IDENTITY_HEADER},
-    )
-    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+def bearer(standins: StandIns) -> dict[str, str]:
+    return {"Authorization": f"Bearer {standins.token('admin', aud=RESOURCE)}"}
 
 
-async def test_vault_starts_with_both_secrets(standins: StandIns, client: SecretClient) -> None:
-    key = await client.get_secret("jwt-signing-key")
+async def test_vault_starts_with_both_secrets(standins: StandIns, reader: SecretClient) -> None:
+    key = await reader.get_secret("jwt-signing-key")
     assert len(base64.b64decode(key.value or "", validate=True)) == 32
-    assert (await client.get_secret("entra-client-secret")).value == standins.client_secret
+    assert (await reader.get_secret("entra-client-secret")).value == standins.client_secret
     assert key.properties.enabled
     assert key.properties.recovery_level == "Recoverable+Purgeable"
     assert key.id == f"{standins.vault_url}/secrets/jwt-signing-key/{key.properties.version}"
+
+
+async def test_managed_identity_lists_and_reads_but_does_not_write(reader: SecretClient) -> None:
+    assert "jwt-signing-key" in [one.name async for one in reader.list_properties_of_secrets()]
+    for work in (
+        reader.set_secret("jwt-signing-key", "mine"),
+        reader.update_secret_properties("jwt-signing-key", enabled=False),
+        reader.delete_secret("jwt-signing-key"),
+        reader.purge_deleted_secret("jwt-signing-key"),
+    ):
+        with pytest.raises(HttpResponseError) as caught:
+            await work
+        assert caught.value.status_code == 403
+        assert caught.value.error
+        assert caught.value.error.innererror == {"code": "ForbiddenByRbac"}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_caller_without_a_role_is_forbidden_and_told_who_it_is(
+    standins: StandIns, http: httpx2.Client, method: str
+) -> None:
+    headers = {"Authorization": f"Bearer {standins.token('user', aud=RESOURCE)}"}
+    body = {"value": "mine"} if method == "PUT" else None
+    url = f"{standins.vault_url}/secrets/jwt-signing-key"
+    answer = http.request(method, url, params=API, headers=headers, json=body)
+    assert answer.status_code == 403
+    error = answer.json()["error"]
+    assert (error["code"], error["innererror"]) == ("Forbidden", {"code": "ForbiddenByRbac"})
+    action = "getSecret" if method == "GET" else "setSecret"
+    for part in (
+        *("Caller is not authorized to perform action on resource.\r\n", f"secrets/{action}/action'"),
+        *("oid=aaaaaaaa-0001-4000-8000-000000000001", "/secrets/jwt-signing-key'", "Assignment: (not found)"),
+    ):
+        assert part in error["message"]
+    assert "www-authenticate" not in answer.headers
 
 
 async def test_new_version_becomes_the_newest_and_old_one_stays(client: SecretClient) -> None:
@@ -243,10 +276,8 @@ def test_error_never_repeats_a_secret_value(standins: StandIns, http: httpx2.Cli
     assert "hunter2" not in answer.text
 
 
-async def test_secrets_survive_a_crash_and_are_seeded_once(
-    own_standins: StandIns, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async for client in _client(own_standins, monkeypatch):
+async def test_secrets_survive_a_crash_and_are_seeded_once(own_standins: StandIns) -> None:
+    async with vault_client(own_standins) as client:
         key = (await client.get_secret("jwt-signing-key")).value
         await client.set_secret("entra-client-secret", "rotated")
         own_standins.secret_file.write_text("another secret")
@@ -260,10 +291,8 @@ async def test_secrets_survive_a_crash_and_are_seeded_once(
             await client.get_secret("jwt-signing-key")
 
 
-async def test_stopped_vault_is_unavailable_and_comes_back(
-    own_standins: StandIns, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async for client in _client(own_standins, monkeypatch):
+async def test_stopped_vault_is_unavailable_and_comes_back(own_standins: StandIns) -> None:
+    async with vault_client(own_standins) as client:
         key = (await client.get_secret("jwt-signing-key")).value
         own_standins.vault.kill()
         with pytest.raises(ServiceRequestError):
@@ -282,15 +311,15 @@ def test_directory_outage_is_503_and_not_401(own_standins: StandIns) -> None:
         assert time.monotonic() - started < 6
         own_standins.entra.start()
         token = own_standins.token(
-            "user", aud="https://vault.azure.net", iss=f"https://sts.windows.net/{own_standins.tenant_id}/"
+            "admin", aud="https://vault.azure.net", iss=f"https://sts.windows.net/{own_standins.tenant_id}/"
         )
         headers = {"Authorization": f"Bearer {token}"}
         assert http.get(f"{own_standins.vault_url}/secrets", params=API, headers=headers).status_code == 200
 
 
-async def test_vault_follows_a_rotated_signing_key(own_standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
-    async for client in _client(own_standins, monkeypatch):
+async def test_vault_follows_a_rotated_signing_key(own_standins: StandIns) -> None:
+    async with vault_client(own_standins) as client:
         await client.get_secret("jwt-signing-key")
     own_standins.control("POST", "/keys/rotate")
-    async for client in _client(own_standins, monkeypatch):
+    async with vault_client(own_standins) as client:
         assert (await client.get_secret("jwt-signing-key")).value

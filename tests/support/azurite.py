@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from local.azurite import GRACE, STOP_SIGNAL, azurite_command, connection_string
 from local.config import REPOSITORY
-from local.processes.supervisor import GUARD
+from local.processes.guarded import GUARD
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx2
 
-from local.config import CLIENT_ID, IDENTITY_HEADER, TENANT_ID
+from local.config import CLIENT_ID, IDENTITY_CLIENT_ID, IDENTITY_HEADER, TENANT_ID
 from local.loopback.tls import ensure_tls
 from tests.support.forms import Forms
 from tests.support.programs import ProcessFailedError, Program
@@ -186,6 +186,7 @@ class StandIns:
             "GRAPH_BASE_URL": self.graph_url,
             "IDENTITY_ENDPOINT": f"{self.entra_url}/msi/token",
             "IDENTITY_HEADER": IDENTITY_HEADER,
+            "AZURE_CLIENT_ID": IDENTITY_CLIENT_ID,
             "SSL_CERT_FILE": str(self.bundle),
             "REQUESTS_CA_BUNDLE": str(self.bundle),
         }
@@ -221,7 +222,7 @@ class StandIns:
             "client_id": self.client_id,
             "redirect_uri": self.redirect_uris[0],
             "response_type": "code",
-            "scope": f"{self.api_scope} openid profile offline_access",
+            "scope": f"{self.api_scope} User.Read openid profile offline_access",
             "state": "a state",
             "code_challenge": challenge,
             "code_challenge_method": "S256",

@@ -37,7 +37,8 @@ def code_form(standins: StandIns, account: str = "user", **changes: str | None) 
 
 
 def on_behalf_of_form(standins: StandIns, account: str = "user", changes: Form | None = None, **named: str) -> Form:
-    """A token request that exchanges a user's token for one of Microsoft Graph."""
+    """A token request that exchanges a user's token for one of Microsoft Graph, once the user has consented to it."""
+    standins.sign_in(account)
     return {
         "grant_type": ON_BEHALF_OF,
         "requested_token_use": "on_behalf_of",

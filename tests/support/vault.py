@@ -2,23 +2,64 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, override
 
-from azure.identity.aio import ManagedIdentityCredential
+from azure.core.credentials import AccessToken
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.keyvault.secrets.aio import SecretClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from types import TracebackType
 
     from tests.support.standins import StandIns
+
+RESOURCE = "https://vault.azure.net"
+
+
+class Operator(AsyncTokenCredential):
+    """The credential of Local Admin, who is Key Vault Secrets Officer; the app's own identity may only read."""
+
+    def __init__(self, standins: StandIns) -> None:
+        self._standins = standins
+
+    @override
+    async def get_token(
+        self,
+        *scopes: str,
+        claims: str | None = None,
+        tenant_id: str | None = None,
+        enable_cae: bool = False,
+        **kwargs: Any,
+    ) -> AccessToken:
+        token = await asyncio.to_thread(self._standins.token, "admin", aud=RESOURCE)
+        return AccessToken(token, int(time.time()) + 3600)
+
+    @override
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+    @override
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """There is nothing to close."""
 
 
 @asynccontextmanager
 async def vault_client(standins: StandIns) -> AsyncGenerator[SecretClient]:
-    """Yields a client of the vault; the environment has to be that of the stand-ins."""
-    async with (
-        ManagedIdentityCredential() as credential,
-        SecretClient(standins.vault_url, credential, verify_challenge_resource=False) as client,
-    ):
+    """Yields an operator's client of the vault; it trusts the certificates of the stand-ins."""
+    async with SecretClient(
+        standins.vault_url,
+        Operator(standins),
+        verify_challenge_resource=False,
+        connection_verify=str(standins.bundle),
+        retry_total=0,
+    ) as client:
         yield client

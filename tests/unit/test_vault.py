@@ -18,6 +18,7 @@ from entra_mcp import vault as vault_module
 from entra_mcp.errors import VaultError
 from entra_mcp.keys import KEY_BYTES
 from entra_mcp.vault import CLIENT_SECRET, MAX_VERSIONS, SIGNING_KEY, Secrets, Vault
+from local.config import IDENTITY_CLIENT_ID
 from local.vault.state import Properties, VaultState
 from tests.support.standins import StandIns
 
@@ -90,7 +91,8 @@ def shelf(vault_standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncGenerator[Vault]:
-    async with ManagedIdentityCredential() as credential, Vault(url=url, credential=credential) as vault:
+    identity = ManagedIdentityCredential(client_id=IDENTITY_CLIENT_ID)
+    async with identity as credential, Vault(url=url, credential=credential) as vault:
         yield vault
 
 

@@ -1,0 +1,37 @@
+"""Who may do what in the vault, as Azure role-based access control has it.
+
+Threat: an app whose identity could write secrets would look fine here, and be refused in Azure; or, worse, be given
+there a role that it does not need. So the managed identity has what the docs tell people to grant, and no more.
+Source: https://learn.microsoft.com/azure/key-vault/general/rbac-guide
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from local.config import TENANT_ID
+from local.entra.accounts import accounts
+from local.entra.registration import ManagedIdentity
+from local.vault.errors import forbidden
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VAULT = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourcegroups/local/providers/microsoft.keyvault/vaults/local"
+)
+ACTIONS = "Microsoft.KeyVault/vaults/secrets"
+
+USER = ManagedIdentity().principal_id
+"""Has the role Key Vault Secrets User: it reads."""
+
+OFFICER = accounts(home_tenant=TENANT_ID)["admin"].object_id
+"""Local Admin has the role Key Vault Secrets Officer: everything about secrets."""
+
+
+def check_role(claims: Mapping[str, Any], *, action: str, name: str | None) -> None:
+    """VaultError 403 unless a role of the caller holds the action, the last words of its name in Azure."""
+    reads = action in {"getSecret/action", "readMetadata/action"}
+    if claims.get("oid") == OFFICER or (reads and claims.get("oid") == USER):
+        return
+    raise forbidden(claims, action=f"{ACTIONS}/{action}", resource=f"{VAULT}/secrets/{name}" if name else VAULT)
