@@ -59,9 +59,8 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
         http = await stack.enter_async_context(httpx2.AsyncClient(timeout=5.0))
 
         secrets = await vault.read(client_secret=settings.auth_mode is AuthMode.PROXY)
-        if settings.create_table:
-            await table.create()
-        store = TableStore(table=table, cipher=RowCipher(secrets.signing_keys))
+        store = TableStore(table=table, cipher=RowCipher(secrets.signing_keys), auto_create=settings.create_table)
+        await store.setup()
         verifier = create_verifier(settings, http_client=http)
         auth = await stack.enter_async_context(open_auth(settings, secrets=secrets, storage=store, verifier=verifier))
         server = create_server(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from key_value.aio.errors import StoreConnectionError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -52,8 +54,11 @@ class VaultError(DependencyError):
         super().__init__("key_vault", problem)
 
 
-class StorageError(DependencyError):
-    """Table Storage did not answer, or the table is not there."""
+class StorageError(DependencyError, StoreConnectionError):
+    """Table Storage did not answer, or the table is not there.
+
+    Also a `StoreConnectionError`, which is what callers of a key-value store know.
+    """
 
     def __init__(self, problem: str) -> None:
         super().__init__("table_storage", problem)

@@ -12,9 +12,12 @@ from entra_mcp.keys import KeyRing, RootKey
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
+from tests.support.fault_proxy import fault_proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from tests.support.fault_proxy import FaultProxy
 
 
 @pytest.fixture
@@ -32,3 +35,14 @@ def cipher() -> RowCipher:
 @pytest.fixture
 def store(table: Table, cipher: RowCipher) -> TableStore:
     return TableStore(table=table, cipher=cipher)
+
+
+@pytest.fixture
+async def faulty(azurite: str, cipher: RowCipher) -> AsyncIterator[tuple[FaultProxy, TableStore, Table]]:
+    """A proxy that injects faults and counts requests, and a store whose table is reached through it."""
+    async with (
+        fault_proxy(azurite) as (proxy, connection_string),
+        Table.from_connection_string(connection_string, name=f"T{uuid4().hex}") as table,
+    ):
+        await table.create()
+        yield proxy, TableStore(table=table, cipher=cipher), table

@@ -45,19 +45,3 @@ async def test_purge_without_time_stops_and_the_next_goes_on(store: TableStore, 
     second = await purge(table, budget_seconds=60)
     assert (second.finished, second.deleted) == (True, 100)
     assert await rows(table) == 0
-
-
-async def test_delete_unchanged_leaves_a_row_that_was_renewed(store: TableStore, table: Table) -> None:
-    await fill(store, "k", 1, 0.05)
-    await asyncio.sleep(0.1)
-    (page,) = [page async for page in table.query("X ge 0L", select=("PartitionKey", "RowKey"))]
-    await store.put("k0", {"renewed": True}, collection="c", ttl=60)
-    assert await table.delete_unchanged(page) is False
-    assert await store.get("k0", collection="c") == {"renewed": True}
-
-
-async def test_delete_unchanged_of_a_row_that_is_gone(store: TableStore, table: Table) -> None:
-    await fill(store, "k", 1, 60)
-    (page,) = [page async for page in table.query("X ge 0L", select=("PartitionKey", "RowKey"))]
-    await store.delete("k0", collection="c")
-    assert await table.delete_unchanged(page) is False

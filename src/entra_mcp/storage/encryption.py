@@ -17,18 +17,25 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from key_value.aio.errors import CorruptedDataError, DecryptionError
+from key_value.aio.errors import CorruptedDataError, DecryptionError, ValueTooLargeError
 
 from entra_mcp.keys import KEY_BYTES, KEY_ID_BYTES, KeyRing, Use
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VERSION = b"\x01"
+PLAIN = b"\x01"
+DEFLATED = b"\x02"
+FORMAT_BYTES = 1
 NONCE_BYTES = 12
 TAG_BYTES = 16
-HEADER_BYTES = len(VERSION) + KEY_ID_BYTES + NONCE_BYTES
-MAX_PLAIN_BYTES = 16 * 1024 * 1024
+HEADER_BYTES = FORMAT_BYTES + KEY_ID_BYTES + NONCE_BYTES
+
+MAX_PLAIN_BYTES = 700_000
+"""What fits one row even when it cannot be compressed."""
+
+LEVEL = 6
+"""Of deflate: 9 gains nothing on what is stored here, and 1 is hardly faster (docs/storage.md has the numbers)."""
 
 
 class RowCipher:
@@ -39,10 +46,18 @@ class RowCipher:
         self._newest = ring.newest.key_id
 
     def seal(self, plain: bytes, *, collection: str, key: str, expires: int | None) -> bytes:
-        """Returns version, key id, nonce and ciphertext of the compressed value."""
-        header = VERSION + self._newest + os.urandom(NONCE_BYTES)
+        """Returns format, key id, nonce and ciphertext of the value, compressed if that makes it smaller.
+
+        Raises:
+            ValueTooLargeError: the value has more than `MAX_PLAIN_BYTES`, however well it would compress.
+        """
+        if len(plain) > MAX_PLAIN_BYTES:
+            raise ValueTooLargeError(size=len(plain), max_size=MAX_PLAIN_BYTES, collection=collection)
+        packed = zlib.compress(plain, LEVEL, -zlib.MAX_WBITS)
+        form, content = (DEFLATED, packed) if len(packed) < len(plain) else (PLAIN, plain)
+        header = form + self._newest + os.urandom(NONCE_BYTES)
         cipher = _cipher(self._keys[self._newest], collection, key)
-        return header + cipher.encrypt(header[-NONCE_BYTES:], zlib.compress(plain), _bound(header, expires))
+        return header + cipher.encrypt(header[-NONCE_BYTES:], content, _bound(header, expires))
 
     def open(self, sealed: bytes, *, collection: str, key: str, expires: int | None) -> bytes:
         """Returns the value that was sealed for this very entry.
@@ -51,17 +66,37 @@ class RowCipher:
             CorruptedDataError: it is not a sealed value, or not this entry's, or was altered.
             DecryptionError: it was sealed under a key that is no longer in the ring.
         """
-        if len(sealed) < HEADER_BYTES + TAG_BYTES or not sealed.startswith(VERSION):
+        form = sealed[:FORMAT_BYTES]
+        if len(sealed) < HEADER_BYTES + TAG_BYTES or form not in {PLAIN, DEFLATED}:
             raise CorruptedDataError("the value is not encrypted")
         header, ciphertext = sealed[:HEADER_BYTES], sealed[HEADER_BYTES:]
-        root = self._keys.get(header[len(VERSION) : -NONCE_BYTES])
+        root = self._keys.get(_key_id(sealed))
         if root is None:
             raise DecryptionError("the value was encrypted under a key that the vault no longer gives")
         try:
-            packed = _cipher(root, collection, key).decrypt(header[-NONCE_BYTES:], ciphertext, _bound(header, expires))
+            content = _cipher(root, collection, key).decrypt(header[-NONCE_BYTES:], ciphertext, _bound(header, expires))
         except InvalidTag:
             raise CorruptedDataError("the value was altered, or belongs to another entry") from None
-        return zlib.decompressobj().decompress(packed, MAX_PLAIN_BYTES)
+        return _inflate(content) if form == DEFLATED else content
+
+    def is_newest(self, sealed: bytes) -> bool:
+        """Whether the value was sealed under the newest key of the ring."""
+        return _key_id(sealed) == self._newest
+
+
+def _key_id(sealed: bytes) -> bytes:
+    return sealed[FORMAT_BYTES : FORMAT_BYTES + KEY_ID_BYTES]
+
+
+def _inflate(content: bytes) -> bytes:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        plain = inflater.decompress(content, MAX_PLAIN_BYTES)
+    except zlib.error as error:
+        raise CorruptedDataError("the value does not decompress") from error
+    if not inflater.eof:
+        raise CorruptedDataError("the value is larger than any that is written, or cut short")
+    return plain
 
 
 def _cipher(root: bytes, collection: str, key: str) -> AESGCM:

@@ -7,17 +7,17 @@ condition that it has not changed since: a row renewed meanwhile survives.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from dataclasses import dataclass
-from itertools import batched
 from typing import TYPE_CHECKING
 
+from azure.core import MatchConditions
+
+from entra_mcp.storage.bulk import batches
+
 if TYPE_CHECKING:
-    from azure.data.tables import TableEntity
+    from collections.abc import Sequence
 
-    from entra_mcp.storage.table import Table
-
-TRANSACTION_ROWS = 100
+    from entra_mcp.storage.table import Entity, Operation, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +41,26 @@ async def purge(table: Table, *, budget_seconds: float) -> PurgeSummary:
     deleted = kept = 0
     finished = True
     async for page in table.query(f"X le {now}L", select=("PartitionKey", "RowKey")):
-        partitions: defaultdict[str, list[TableEntity]] = defaultdict(list)
-        for entity in page:
-            partitions[entity["PartitionKey"]].append(entity)
-        for rows in partitions.values():
-            for batch in batched(rows, TRANSACTION_ROWS, strict=False):
-                if await table.delete_unchanged(batch):
-                    deleted += len(batch)
-                else:
-                    # One changed row refuses its whole transaction: delete the others one by one.
-                    outcomes = [await table.delete_unchanged([row]) for row in batch]
-                    deleted += sum(outcomes)
-                    kept += len(outcomes) - sum(outcomes)
+        for batch in batches(page, partition=lambda entity: entity["PartitionKey"]):
+            removed = await _delete_unchanged(table, batch)
+            deleted += removed
+            kept += len(batch) - removed
         if time.monotonic() - started > budget_seconds:
             finished = False
             break
     return PurgeSummary(deleted=deleted, kept=kept, seconds=time.monotonic() - started, finished=finished)
+
+
+async def _delete_unchanged(table: Table, rows: Sequence[Entity]) -> int:
+    operations: list[Operation] = [
+        (
+            "delete",
+            {"PartitionKey": row["PartitionKey"], "RowKey": row["RowKey"]},
+            {"etag": row.metadata["etag"], "match_condition": MatchConditions.IfNotModified},
+        )
+        for row in rows
+    ]
+    if await table.transact(operations):
+        return len(rows)
+    # One changed row refuses its whole transaction: delete the others one by one.
+    return sum([await table.delete(row["PartitionKey"], row["RowKey"], etag=row.metadata["etag"]) for row in rows])

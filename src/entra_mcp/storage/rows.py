@@ -41,8 +41,9 @@ class Address:
     row: str
 
     @classmethod
-    def of(cls, collection: str, key: str) -> Address:
-        row = sha256(b"\0".join((b"row-1", _digest(collection), _digest(key)))).hexdigest()
+    def of(cls, collection: str, key: str, *, layout: bytes = b"row-1") -> Address:
+        """Returns the address; equal names in another layout have another one."""
+        row = sha256(b"\0".join((layout, _digest(collection), _digest(key)))).hexdigest()
         return cls(partition=f"{_digest(collection).hex()[:16]}.{row[0]}", row=row)
 
 
@@ -92,14 +93,27 @@ def unpack(entity: Mapping[str, Any]) -> Row:
     try:
         if entity["F"] != FORMAT:
             raise CorruptedDataError("the row has a format that this version does not know")
-        expires = entity.get("X")
         return Row(
             sealed=b"".join(entity[f"V{number}"] for number in range(entity["N"])),
             created=entity["C"].value,
-            expires=None if expires is None else expires.value,
+            expires=expiry(entity),
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise CorruptedDataError("the row lacks a property or has one of another type") from error
+
+
+def expiry(entity: Mapping[str, Any]) -> int | None:
+    """Returns when the row expires, in milliseconds since 1970; None when it does not.
+
+    Raises:
+        CorruptedDataError: the property has another type.
+    """
+    expires = entity.get("X")
+    if expires is None:
+        return None
+    if not isinstance(expires, EntityProperty) or not isinstance(expires.value, int):
+        raise CorruptedDataError("the row's expiry has another type")
+    return expires.value
 
 
 def _digest(text: str) -> bytes:

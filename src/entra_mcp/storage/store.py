@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, override
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, SupportsFloat, override
 
-from key_value.aio.errors import CorruptedDataError, DecryptionError, SerializationError, StoreConnectionError
+from key_value.aio.errors import (
+    CorruptedDataError,
+    DecryptionError,
+    InvalidTTLError,
+    SerializationError,
+)
 from key_value.aio.stores.base import (
     BaseStore,
     ManagedEntry,  # pyright: ignore[reportPrivateImportUsage] - what the hooks of BaseStore pass and return
 )
 
 from entra_mcp.errors import StorageError
+from entra_mcp.storage.bulk import concurrently, delete_rows, replace_rows
+from entra_mcp.storage.exclusive import ROUNDS, insert_exclusively
 from entra_mcp.storage.rows import Address, Row, milliseconds, pack, unpack
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from entra_mcp.storage.encryption import RowCipher
-    from entra_mcp.storage.table import Table
+    from entra_mcp.storage.table import Entity, Table
+
+RENEW_SECONDS = 1.0
+"""How long a read may take longer because it finds a row under an older key."""
 
 logger = logging.getLogger(__name__)
 
@@ -28,54 +42,157 @@ class TableStore(BaseStore):
 
     Errors of the service are `StoreConnectionError`. A row that does not open (altered, or sealed under a key that is
     gone) reads as missing and is logged: its user signs in again, nobody else notices.
+
+    A row that is read and was sealed under an older key of the ring is written again under the newest.
+
+    `auto_create` makes the table at set-up, that is before the first operation or when `setup` is called. Without it
+    set-up costs no request.
     """
 
-    def __init__(self, *, table: Table, cipher: RowCipher) -> None:
+    def __init__(self, *, table: Table, cipher: RowCipher, auto_create: bool = False) -> None:
         super().__init__(stable_api=True)
         self._table = table
         self._cipher = cipher
+        self._auto_create = auto_create
+
+    @override
+    async def setup(self) -> None:
+        # Making a table twice does no harm, so there is no lock here: a lock would belong to one event loop.
+        if not self._setup_complete:
+            if self._auto_create:
+                await self._table.create()
+            self._setup_complete = True
+
+    @override
+    async def setup_collection(self, *, collection: str) -> None:
+        await self.setup()
+
+    async def put_if_absent(
+        self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
+    ) -> bool:
+        """Puts the value unless the key has one; of any number of callers at once, exactly one gets True."""
+        collection = collection or self.default_collection
+        await self.setup()
+        entity = self._entity(collection, key, _new_entry(value, ttl))
+        # The first part of a sealed value holds its nonce.
+        return await insert_exclusively(self._table, entity, same=("V0",))
+
+    async def take(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
+        """Returns the value and deletes it; of any number of callers at once, exactly one gets it.
+
+        When the response to the deletion is lost, nobody may get it. What must not be lost to an outage needs an insert
+        as its single use, not this.
+        """
+        collection = collection or self.default_collection
+        await self.setup()
+        address = Address.of(collection, key)
+        for _ in range(ROUNDS):
+            entity = await self._table.read(address.partition, address.row)
+            if entity is None:
+                return None
+            opened = self._open(entity, collection=collection, key=key)
+            entry = opened and _entry(*opened)
+            if entry is None or entry.is_expired:
+                return None
+            if await self._table.delete(address.partition, address.row, etag=entity.metadata["etag"]):
+                return dict(entry.value)
+        return None
 
     @override
     async def _get_managed_entry(self, *, collection: str, key: str) -> ManagedEntry | None:
         address = Address.of(collection, key)
-        try:
-            entity = await self._table.read(address.partition, address.row)
-        except StorageError as error:
-            raise StoreConnectionError(str(error)) from error
-        if entity is None:
+        entity = await self._table.read(address.partition, address.row)
+        opened = None if entity is None else self._open(entity, collection=collection, key=key)
+        if entity is None or opened is None:
             return None
-        try:
-            row = unpack(entity)
-            plain = self._cipher.open(row.sealed, collection=collection, key=key, expires=row.expires)
-        except (CorruptedDataError, DecryptionError) as error:
-            logger.warning("Row %s of collection %s is unreadable: %s", address.row, collection, error)
-            return None
-        return ManagedEntry(value=json.loads(plain), created_at=_moment(row.created), expires_at=_moment(row.expires))
+        row, plain = opened
+        entry = _entry(row, plain)
+        if not self._cipher.is_newest(row.sealed) and not entry.is_expired:
+            sealed = self._cipher.seal(plain, collection=collection, key=key, expires=row.expires)
+            await self._renew(pack(address, replace(row, sealed=sealed)), etag=entity.metadata["etag"])
+        return entry
+
+    @override
+    async def _get_managed_entries(self, *, collection: str, keys: Sequence[str]) -> list[ManagedEntry | None]:
+        different = list(dict.fromkeys(keys))
+        entries = await concurrently(lambda key: self._get_managed_entry(collection=collection, key=key), different)
+        found = dict(zip(different, entries, strict=True))
+        return [found[key] for key in keys]
 
     @override
     async def _put_managed_entry(self, *, collection: str, key: str, managed_entry: ManagedEntry) -> None:
-        try:
-            plain = json.dumps(managed_entry.value_as_dict, separators=(",", ":")).encode()
-        except (TypeError, ValueError) as error:
-            raise SerializationError(f"the value is not JSON: {error}") from error
-        expires = milliseconds(managed_entry.expires_at) if managed_entry.expires_at else None
-        row = Row(
-            sealed=self._cipher.seal(plain, collection=collection, key=key, expires=expires),
-            created=milliseconds(managed_entry.created_at or datetime.now(UTC)),
-            expires=expires,
-        )
-        try:
-            await self._table.replace(pack(Address.of(collection, key), row))
-        except StorageError as error:
-            raise StoreConnectionError(str(error)) from error
+        await self._table.replace(self._entity(collection, key, managed_entry))
+
+    @override
+    async def _put_managed_entries(
+        self,
+        *,
+        collection: str,
+        keys: Sequence[str],
+        managed_entries: Sequence[ManagedEntry],
+        ttl: float | None,
+        created_at: datetime,
+        expires_at: datetime | None,
+    ) -> None:
+        # Of a key that is there twice the last value counts; a transaction refuses to write one row twice.
+        entries = dict(zip(keys, managed_entries, strict=True))
+        await replace_rows(self._table, [self._entity(collection, key, entry) for key, entry in entries.items()])
 
     @override
     async def _delete_managed_entry(self, *, key: str, collection: str) -> bool:
         address = Address.of(collection, key)
+        return await self._table.delete(address.partition, address.row)
+
+    @override
+    async def _delete_managed_entries(self, *, keys: Sequence[str], collection: str) -> int:
+        return await delete_rows(self._table, {Address.of(collection, key) for key in keys})
+
+    def _entity(self, collection: str, key: str, entry: ManagedEntry) -> dict[str, Any]:
         try:
-            return await self._table.delete(address.partition, address.row)
-        except StorageError as error:
-            raise StoreConnectionError(str(error)) from error
+            text = json.dumps(entry.value_as_dict, separators=(",", ":"), ensure_ascii=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise SerializationError(f"the value is not JSON: {error}") from error
+        plain = text.encode("utf-8", "surrogatepass")
+        expires = milliseconds(entry.expires_at) if entry.expires_at else None
+        row = Row(
+            sealed=self._cipher.seal(plain, collection=collection, key=key, expires=expires),
+            created=milliseconds(entry.created_at or datetime.now(UTC)),
+            expires=expires,
+        )
+        return pack(Address.of(collection, key), row)
+
+    def _open(self, entity: Entity, *, collection: str, key: str) -> tuple[Row, bytes] | None:
+        try:
+            row = unpack(entity)
+            return row, self._cipher.open(row.sealed, collection=collection, key=key, expires=row.expires)
+        except (CorruptedDataError, DecryptionError) as error:
+            logger.warning("Row %s of collection %s is unreadable: %s", entity["RowKey"], collection, error)
+            return None
+
+    async def _renew(self, entity: Mapping[str, Any], *, etag: str) -> None:
+        """Writes a row that is now sealed under the newest key; a reader does not suffer when that fails."""
+        try:
+            async with asyncio.timeout(RENEW_SECONDS):
+                await self._table.replace_unchanged(entity, etag=etag)
+        except (StorageError, TimeoutError) as error:
+            logger.warning("Row %s stays under an older key for now: %s", entity["RowKey"], error)
+
+
+def _entry(row: Row, plain: bytes) -> ManagedEntry:
+    return ManagedEntry(value=json.loads(plain), created_at=_moment(row.created), expires_at=_moment(row.expires))
+
+
+def _new_entry(value: Mapping[str, Any], ttl: SupportsFloat | None) -> ManagedEntry:
+    created = datetime.now(UTC)
+    if ttl is None:
+        return ManagedEntry(value=value, created_at=created)
+    try:
+        seconds = timedelta(seconds=float(ttl))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidTTLError(ttl=ttl) from error
+    if isinstance(ttl, bool) or seconds <= timedelta(0):
+        raise InvalidTTLError(ttl=ttl)
+    return ManagedEntry(value=value, created_at=created, expires_at=created + seconds)
 
 
 def _moment(milliseconds_: int | None) -> datetime | None:

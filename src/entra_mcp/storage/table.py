@@ -1,4 +1,4 @@
-"""One table of Azure Table Storage: connection, deadlines and errors.
+"""One table of Azure Table Storage: connections, deadlines and errors.
 
 The SDK's own retries (ten, up to two minutes) are far too patient underneath an HTTP request, and its timeouts are no
 hard cap. Here every request has short retries and a hard deadline.
@@ -7,31 +7,56 @@ hard cap. Here every request has short retries and a hard deadline.
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    IncompleteReadError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
 from entra_mcp.errors import StorageError, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
     from azure.core.async_paging import AsyncItemPaged
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.core.rest import AsyncHttpResponse
-    from azure.data.tables import TableEntity
+
+    class Entity(dict[str, Any]):
+        """A row as it was read: its properties, and its etag in the metadata (`TableEntity`, typed)."""
+
+        metadata: Mapping[str, Any]
+
 
 READ_SECONDS = 3.0
 WRITE_SECONDS = 6.0
 
 MISSING_TABLE = "TableNotFound"
 
-type _Operation = tuple[str, Mapping[str, Any], Mapping[str, Any]]
+POST_PAUSES = (0.1, 0.4)
+"""Seconds before each repetition of an insert or a transaction, most of whose failures the SDK does not repeat."""
+
+PASSING = frozenset({408, 429, 500, 502, 503, 504})
+"""Statuses that are worth a repetition."""
+
+BROKEN = (IncompleteReadError, ServiceRequestError, ServiceResponseError)
+"""What is raised when a connection breaks; the service may have done what it was asked."""
+
+REFUSED = frozenset({400, 404, 409, 412, 413})
+"""Statuses with which the service refuses a transaction as a whole, because of one of its rows or of its size."""
+
+type Operation = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
+"""One part of a transaction, as the SDK takes it."""
 
 _PATIENCE: dict[str, Any] = {
     "retry_total": 3,
@@ -46,26 +71,35 @@ _PATIENCE: dict[str, Any] = {
 
 
 class Table:
-    """Point operations on one table. An async context manager that closes its connections, not the credential.
+    """Operations on one table, on any number of event loops; each loop gets connections of its own.
 
-    Every method raises `StorageError` when the service is out of reach, too slow or refuses, and without a table.
+    An async context manager that closes the connections of the running loop, not the credential, whose owner closes it.
+    A closed table opens again when it is used. Every method raises `StorageError` when the service is out of reach, too
+    slow or refuses, and without a table.
     """
 
-    def __init__(self, client: TableClient) -> None:
-        self._client = cast("_Client", client)
+    def __init__(self, connect: Callable[[], TableClient], *, name: str) -> None:
+        self._connect = connect
+        self._name = name
+        self._clients: dict[asyncio.AbstractEventLoop, _Client] = {}
 
     @classmethod
     def from_connection_string(cls, connection_string: str, *, name: str) -> Self:
         """For Azurite and for accounts with shared keys."""
+
+        def connect() -> TableClient:
+            return TableClient.from_connection_string(connection_string, table_name=name, **_PATIENCE)
+
         try:
-            return cls(TableClient.from_connection_string(connection_string, table_name=name, **_PATIENCE))
+            connect()
         except ValueError as error:
             raise StorageError("AzureWebJobsStorage is not a connection string of a storage account") from error
+        return cls(connect, name=name)
 
     @classmethod
     def from_identity(cls, endpoint: str, *, name: str, credential: AsyncTokenCredential) -> Self:
         """For accounts that are reached with an identity that has the role Storage Table Data Contributor."""
-        return cls(TableClient(endpoint, name, credential=credential, **_PATIENCE))
+        return cls(lambda: TableClient(endpoint, name, credential=credential, **_PATIENCE), name=name)
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,85 +107,160 @@ class Table:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.close()
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections that the running event loop has opened."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.close()
 
     async def create(self) -> None:
         """Makes the table unless it is there."""
-        async with self._request(WRITE_SECONDS):
-            try:
-                await self._client.create_table()
-            except ResourceExistsError:
-                return
+        async with self._request(WRITE_SECONDS) as client:
+            await _post(client.create_table, unless=409)
 
     async def check(self) -> None:
         """Reads a row that is not there: a reachable service, the role and the table are all needed for that answer."""
         await self.read("check", "check")
 
-    async def read(self, partition: str, row: str) -> TableEntity | None:
+    async def read(self, partition: str, row: str) -> Entity | None:
         """Returns the row, or None when there is none."""
-        async with self._request(READ_SECONDS):
+        async with self._request(READ_SECONDS) as client:
             try:
-                return await self._client.get_entity(partition, row)
-            except ResourceNotFoundError as error:
-                if _code(error) == MISSING_TABLE:
+                return await client.get_entity(partition, row)
+            except HttpResponseError as error:
+                if error.status_code != 404 or _code(error) == MISSING_TABLE:
                     raise
                 return None
 
+    async def insert(self, entity: Mapping[str, Any]) -> bool:
+        """Writes a new row; returns False, and changes nothing, when there is one already.
+
+        After a lost response the row that is there may be this very one; compare what only the writer can know.
+        """
+        async with self._request(WRITE_SECONDS) as client:
+            return await _post(lambda: client.create_entity(entity, retry_total=0), unless=409)
+
     async def replace(self, entity: Mapping[str, Any]) -> None:
         """Writes the row whole, whether or not it was there; properties that it no longer has are gone."""
-        async with self._request(WRITE_SECONDS):
-            await self._client.upsert_entity(entity, UpdateMode.REPLACE)
+        async with self._request(WRITE_SECONDS) as client:
+            await client.upsert_entity(entity, UpdateMode.REPLACE)
 
-    async def delete(self, partition: str, row: str) -> bool:
-        """Deletes the row; returns whether it was there, which the SDK's own method does not tell."""
-        status: list[int] = []
+    async def replace_unchanged(self, entity: Mapping[str, Any], *, etag: str) -> bool:
+        """Writes the row whole if it is still the one with this etag; returns False when it is not."""
+        async with self._request(WRITE_SECONDS) as client:
+            try:
+                await client.update_entity(
+                    entity, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+                )
+            except HttpResponseError as error:
+                if error.status_code not in {404, 412} or _code(error) == MISSING_TABLE:
+                    raise
+                return False
+        return True
 
-        def note(response: _PipelineResponse) -> None:
-            status.append(response.http_response.status_code)
+    async def delete(self, partition: str, row: str, *, etag: str | None = None) -> bool:
+        """Deletes the row, with an etag only if it is still that one; returns whether this call deleted it.
 
-        async with self._request(WRITE_SECONDS):
-            await self._client.delete_entity(partition, row, raw_response_hook=note)
-        return bool(status) and status[-1] == 204
+        After a lost response the answer may be False although it did: never do two callers hear True.
+        """
+        answers: list[AsyncHttpResponse] = []
+        condition = MatchConditions.Unconditionally if etag is None else MatchConditions.IfNotModified
+        async with self._request(WRITE_SECONDS) as client:
+            try:
+                # The SDK passes over a 404, so its response has to tell what there was.
+                await client.delete_entity(
+                    partition,
+                    row,
+                    etag=etag,
+                    match_condition=condition,
+                    raw_response_hook=lambda response: answers.append(response.http_response),
+                )
+            except HttpResponseError as error:
+                if error.status_code != 412:
+                    raise
+                return False
+        if answers and answers[-1].status_code == 404 and _code_in(answers[-1]) == MISSING_TABLE:
+            raise StorageError(self._missing)
+        return bool(answers) and answers[-1].status_code == 204
 
-    async def query(self, filter_: str, *, select: Sequence[str]) -> AsyncIterator[list[TableEntity]]:
+    async def transact(self, operations: Sequence[Operation]) -> bool:
+        """Does up to 100 operations on one partition, all or none; returns False when the service refuses them."""
+        async with self._request(WRITE_SECONDS) as client:
+            try:
+                return await _post(lambda: client.submit_transaction(operations, retry_total=0))
+            except HttpResponseError as error:
+                if error.status_code not in REFUSED or _code(error) == MISSING_TABLE:
+                    raise
+                return False
+
+    async def query(self, filter_: str, *, select: Sequence[str]) -> AsyncIterator[list[Entity]]:
         """Yields pages of the rows that match; each page has a deadline of its own."""
-        pages = self._client.query_entities(filter_, select=list(select)).by_page()
+        pages: AsyncIterator[AsyncIterator[Entity]] | None = None
         while True:
-            async with self._request(WRITE_SECONDS):
+            async with self._request(WRITE_SECONDS) as client:
+                pages = pages or client.query_entities(filter_, select=list(select)).by_page()
                 try:
                     page = [entity async for entity in await anext(pages)]
                 except StopAsyncIteration:
                     return
             yield page
 
-    async def delete_unchanged(self, entities: Sequence[TableEntity]) -> bool:
-        """Deletes up to 100 rows of one partition in one transaction; returns False when any of them has changed."""
-        operations: list[_Operation] = [
-            (
-                "delete",
-                {"PartitionKey": entity["PartitionKey"], "RowKey": entity["RowKey"]},
-                {"etag": entity.metadata["etag"], "match_condition": MatchConditions.IfNotModified},
-            )
-            for entity in entities
-        ]
-        async with self._request(WRITE_SECONDS):
-            try:
-                await self._client.submit_transaction(operations)
-            except HttpResponseError as error:
-                if _code(error) in {"UpdateConditionNotSatisfied", "ResourceNotFound", "EntityNotFound"}:
-                    return False
-                raise
-        return True
-
     @asynccontextmanager
-    async def _request(self, seconds: float) -> AsyncGenerator[None]:
+    async def _request(self, seconds: float) -> AsyncGenerator[_Client]:
         try:
             async with asyncio.timeout(seconds):
-                yield
+                yield self._client()
         except TimeoutError as error:
             raise StorageError(f"no answer within {seconds:.0f} s") from error
         except AzureError as error:
-            raise StorageError(_problem(error, table=self._client.table_name)) from error
+            raise StorageError(self._problem(error)) from error
+
+    def _client(self) -> _Client:
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            for ended in [other for other in list(self._clients) if other.is_closed()]:
+                del self._clients[ended]
+            client = self._clients[loop] = cast("_Client", self._connect())
+        return client
+
+    @property
+    def _missing(self) -> str:
+        return f"table {self._name!r} does not exist"
+
+    def _problem(self, error: AzureError) -> str:
+        match _code(error), error:
+            case code, _ if code == MISSING_TABLE:
+                return self._missing
+            case code, HttpResponseError(status_code=401 | 403):
+                return f"the identity may not use table {self._name!r} (role Storage Table Data Contributor): {code}"
+            case code, HttpResponseError(status_code=int(status)):
+                return f"{type(error).__name__}: status {status}, {code or first_line(error)[:200]}"
+            case code, _:
+                return f"{type(error).__name__}: {code or first_line(error)[:200]}"
+
+
+async def _post(send: Callable[[], Awaitable[object]], *, unless: int | None = None) -> bool:
+    """Sends an insert or a transaction, again if need be; returns False when the answer has the status `unless`."""
+    for pause in (*POST_PAUSES, None):
+        try:
+            await send()
+        except (AzureError, AttributeError) as error:
+            # The SDK's handling of errors itself fails on an insert whose response broke off.
+            fault = error if isinstance(error, AzureError) else error.__context__
+            if not isinstance(fault, AzureError):
+                raise
+            status = fault.status_code if isinstance(fault, HttpResponseError) else None
+            if unless is not None and status == unless:
+                return False
+            if pause is None or not (status in PASSING or isinstance(fault, BROKEN)):
+                raise fault from fault.__cause__
+            await asyncio.sleep(pause)
+        else:
+            break
+    return True
 
 
 class _PipelineResponse(Protocol):
@@ -163,29 +272,39 @@ class _PipelineResponse(Protocol):
 class _Client(Protocol):
     """The part of `azure.data.tables.aio.TableClient` that is used here, whose own annotations have gaps."""
 
-    table_name: str
-
     async def create_table(self) -> object: ...
-    async def get_entity(self, partition_key: str, row_key: str) -> TableEntity: ...
+    async def get_entity(self, partition_key: str, row_key: str) -> Entity: ...
+    async def create_entity(self, entity: Mapping[str, Any], *, retry_total: int) -> object: ...
     async def upsert_entity(self, entity: Mapping[str, Any], mode: UpdateMode) -> object: ...
+    async def update_entity(
+        self, entity: Mapping[str, Any], mode: UpdateMode, *, etag: str, match_condition: MatchConditions
+    ) -> object: ...
     async def delete_entity(
-        self, partition_key: str, row_key: str, *, raw_response_hook: Callable[[_PipelineResponse], None]
+        self,
+        partition_key: str,
+        row_key: str,
+        *,
+        etag: str | None,
+        match_condition: MatchConditions,
+        raw_response_hook: Callable[[_PipelineResponse], None],
     ) -> None: ...
-    def query_entities(self, query_filter: str, *, select: list[str]) -> AsyncItemPaged[TableEntity]: ...
-    async def submit_transaction(self, operations: Sequence[_Operation]) -> object: ...
+    def query_entities(self, query_filter: str, *, select: list[str]) -> AsyncItemPaged[Entity]: ...
+    async def submit_transaction(self, operations: Sequence[Operation], *, retry_total: int) -> object: ...
     async def close(self) -> None: ...
 
 
 def _code(error: AzureError) -> str:
+    """The service's name for what is wrong; the SDK decodes it for some operations only."""
     code = getattr(error, "error_code", None)
+    if code is None and isinstance(error, HttpResponseError) and error.response is not None:
+        return _code_in(cast("AsyncHttpResponse", error.response))
     return str(getattr(code, "value", code) or "")
 
 
-def _problem(error: AzureError, *, table: str) -> str:
-    match _code(error), error:
-        case code, _ if code == MISSING_TABLE:
-            return f"table {table!r} does not exist"
-        case code, HttpResponseError(status_code=401 | 403):
-            return f"the identity may not use table {table!r} (role Storage Table Data Contributor): {code}"
-        case code, _:
-            return f"{type(error).__name__}: {code or first_line(error)}"
+def _code_in(response: AsyncHttpResponse) -> str:
+    if code := response.headers.get("x-ms-error-code"):
+        return code
+    try:
+        return str(json.loads(response.text())["odata.error"]["code"])
+    except (KeyError, TypeError, ValueError):
+        return ""

@@ -7,10 +7,11 @@ import os
 from secrets import token_urlsafe
 
 import pytest
-from key_value.aio.errors import CorruptedDataError, DecryptionError
+from key_value.aio.errors import CorruptedDataError, DecryptionError, ValueTooLargeError
 
 from entra_mcp.keys import KeyRing, RootKey
-from entra_mcp.storage.encryption import RowCipher
+from entra_mcp.storage.encryption import MAX_PLAIN_BYTES, RowCipher
+from entra_mcp.storage.rows import MAX_VALUE_BYTES
 
 OLD = RootKey(version="old", material=os.urandom(32))
 NEW = RootKey(version="new", material=os.urandom(32))
@@ -54,7 +55,7 @@ def test_open_of_any_altered_byte_is_refused() -> None:
             cipher.open(bytes(altered), collection="tokens", key="k", expires=1_800_000_000_000)
 
 
-@pytest.mark.parametrize("sealed", [b"", b"\x01", PLAIN, b"\x02" + os.urandom(100)])
+@pytest.mark.parametrize("sealed", [b"", b"\x01", b"\x02" * 36, PLAIN, b"\x03" + os.urandom(100)])
 def test_open_of_what_was_never_sealed_is_refused(sealed: bytes) -> None:
     with pytest.raises(CorruptedDataError):
         RowCipher(KeyRing((NEW,))).open(sealed, collection="tokens", key="k", expires=None)
@@ -82,3 +83,35 @@ def test_sealed_value_does_not_hold_the_plain_one() -> None:
     sealed = seal(RowCipher(KeyRing((NEW,))), b'{"client":"Zoe"}')
     assert b"client" not in sealed
     assert b"Zoe" not in sealed
+
+
+@pytest.mark.parametrize("size", [0, 1, 16, 100, 1_000, 60_000, MAX_PLAIN_BYTES])
+def test_seal_of_what_cannot_be_compressed_grows_by_few_bytes(size: int) -> None:
+    plain = os.urandom(size)
+    assert len(seal(RowCipher(KeyRing((NEW,))), plain)) - size <= 64
+
+
+@pytest.mark.parametrize("plain", [os.urandom(MAX_PLAIN_BYTES), b"x" * MAX_PLAIN_BYTES], ids=["random", "repeated"])
+def test_seal_of_the_largest_value_fits_a_row_and_opens(plain: bytes) -> None:
+    cipher = RowCipher(KeyRing((NEW,)))
+    sealed = seal(cipher, plain)
+    assert len(sealed) <= MAX_VALUE_BYTES
+    assert cipher.open(sealed, collection="tokens", key="k", expires=1_800_000_000_000) == plain
+
+
+@pytest.mark.parametrize("size", [MAX_PLAIN_BYTES + 1, 17_000_000])
+def test_seal_of_a_value_over_the_limit_is_refused_however_well_it_compresses(size: int) -> None:
+    with pytest.raises(ValueTooLargeError):
+        seal(RowCipher(KeyRing((NEW,))), b"x" * size)
+
+
+def test_seal_makes_what_repeats_itself_smaller() -> None:
+    token = token_urlsafe(1000)
+    plain = json.dumps({"access_token": token, "raw_token_data": {"access_token": token}}).encode()
+    assert len(seal(RowCipher(KeyRing((NEW,))), plain)) < len(plain) * 0.6
+
+
+def test_is_newest_tells_which_values_an_older_key_sealed() -> None:
+    before, after = RowCipher(KeyRing((OLD,))), RowCipher(KeyRing((NEW, OLD)))
+    assert after.is_newest(seal(after))
+    assert not after.is_newest(seal(before))
