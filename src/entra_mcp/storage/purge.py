@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from azure.core import MatchConditions
 
-from entra_mcp.storage.bulk import batches
+from entra_mcp.storage.bulk import TRANSACTION_ROWS, batches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from entra_mcp.storage.table import Entity, Operation, Table
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PurgeSummary:
     """What one purge did; `finished` is False when its time was up first, and the next one goes on."""
 
-    deleted: int
-    kept: int
-    seconds: float
-    finished: bool
+    deleted: int = 0
+    kept: int = 0
+    """Rows that somebody renewed, or deleted, after they were found."""
+    seconds: float = 0.0
+    finished: bool = False
 
 
 async def purge(table: Table, *, budget_seconds: float) -> PurgeSummary:
@@ -38,20 +39,25 @@ async def purge(table: Table, *, budget_seconds: float) -> PurgeSummary:
     """
     started = time.monotonic()
     now = int(time.time() * 1000)
-    deleted = kept = 0
-    finished = True
+    summary = PurgeSummary()
+    rest: list[Entity] = []
     async for page in table.query(f"X le {now}L", select=("PartitionKey", "RowKey")):
-        for batch in batches(page, partition=lambda entity: entity["PartitionKey"]):
-            removed = await _delete_unchanged(table, batch)
-            deleted += removed
-            kept += len(batch) - removed
+        groups = batches([*rest, *page], partition=lambda entity: entity["PartitionKey"])
+        # Rows come partition by partition: the last group may go on in the next page.
+        rest = groups.pop() if groups and len(groups[-1]) < TRANSACTION_ROWS else []
+        for group in groups:
+            await _delete_unchanged(table, group, summary)
         if time.monotonic() - started > budget_seconds:
-            finished = False
             break
-    return PurgeSummary(deleted=deleted, kept=kept, seconds=time.monotonic() - started, finished=finished)
+    else:
+        if rest:
+            await _delete_unchanged(table, rest, summary)
+        summary.finished = True
+    summary.seconds = time.monotonic() - started
+    return summary
 
 
-async def _delete_unchanged(table: Table, rows: Sequence[Entity]) -> int:
+async def _delete_unchanged(table: Table, rows: Sequence[Entity], summary: PurgeSummary) -> None:
     operations: list[Operation] = [
         (
             "delete",
@@ -61,6 +67,11 @@ async def _delete_unchanged(table: Table, rows: Sequence[Entity]) -> int:
         for row in rows
     ]
     if await table.transact(operations):
-        return len(rows)
+        summary.deleted += len(rows)
+        return
     # One changed row refuses its whole transaction: delete the others one by one.
-    return sum([await table.delete(row["PartitionKey"], row["RowKey"], etag=row.metadata["etag"]) for row in rows])
+    for row in rows:
+        if await table.delete(row["PartitionKey"], row["RowKey"], etag=row.metadata["etag"]):
+            summary.deleted += 1
+        else:
+            summary.kept += 1

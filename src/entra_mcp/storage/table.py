@@ -80,7 +80,7 @@ class Table:
 
     def __init__(self, connect: Callable[[], TableClient], *, name: str) -> None:
         self._connect = connect
-        self._name = name
+        self.name = name
         self._clients: dict[asyncio.AbstractEventLoop, _Client] = {}
 
     @classmethod
@@ -228,14 +228,14 @@ class Table:
 
     @property
     def _missing(self) -> str:
-        return f"table {self._name!r} does not exist"
+        return f"table {self.name!r} does not exist"
 
     def _problem(self, error: AzureError) -> str:
         match _code(error), error:
             case code, _ if code == MISSING_TABLE:
                 return self._missing
             case code, HttpResponseError(status_code=401 | 403):
-                return f"the identity may not use table {self._name!r} (role Storage Table Data Contributor): {code}"
+                return f"the identity may not use table {self.name!r} (role Storage Table Data Contributor): {code}"
             case code, HttpResponseError(status_code=int(status)):
                 return f"{type(error).__name__}: status {status}, {code or first_line(error)[:200]}"
             case code, _:
