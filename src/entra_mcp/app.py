@@ -15,6 +15,7 @@ from entra_mcp.errors import StorageError
 from entra_mcp.identity import azure_credential
 from entra_mcp.server import create_server
 from entra_mcp.settings import AuthMode, Settings
+from entra_mcp.storage.cache import TOKEN_MAPPINGS, UPSTREAM_TOKENS, CachedStore
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.purge import purge
 from entra_mcp.storage.store import TableStore
@@ -62,7 +63,14 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
         store = TableStore(table=table, cipher=RowCipher(secrets.signing_keys), auto_create=settings.create_table)
         await store.setup()
         verifier = create_verifier(settings, http_client=http)
-        auth = await stack.enter_async_context(open_auth(settings, secrets=secrets, storage=store, verifier=verifier))
+        cached = CachedStore(
+            store,
+            seconds={
+                TOKEN_MAPPINGS: settings.token_mapping_cache_seconds,
+                UPSTREAM_TOKENS: settings.upstream_token_cache_seconds,
+            },
+        )
+        auth = await stack.enter_async_context(open_auth(settings, secrets=secrets, storage=cached, verifier=verifier))
         server = create_server(
             settings,
             auth=auth,

@@ -115,6 +115,16 @@ class Settings(BaseSettings):
     create_table: bool = Field(default=False, validation_alias="MCP_CREATE_TABLE")
     """Whether to make the table at start-up; in Azure the deployment makes it and the identity need not be able to."""
 
+    token_mapping_cache_seconds: float = Field(
+        default=60, validation_alias="MCP_TOKEN_MAPPING_CACHE_SECONDS", ge=0, le=300
+    )
+    """How long an instance remembers which token set an access token stands for."""
+
+    upstream_token_cache_seconds: float = Field(
+        default=0, validation_alias="MCP_UPSTREAM_TOKEN_CACHE_SECONDS", ge=0, le=300
+    )
+    """How long an instance remembers a token set of Entra ID; that long a revoked one may go on working."""
+
     identity_endpoint: str | None = Field(default=None, validation_alias="IDENTITY_ENDPOINT")
     """Set by Azure where a managed identity exists; decides which credential is used, and is read by azure-identity."""
 

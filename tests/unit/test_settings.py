@@ -231,3 +231,17 @@ def test_sample_file_names_only_settings_and_the_platform_s_own_variables() -> N
     }
     names = {str(field.validation_alias) for field in Settings.model_fields.values()}
     assert set(sample["Values"]) - names == platform
+
+
+def test_load_caches_have_safe_defaults(load_settings: Load) -> None:
+    settings = load_settings()
+    assert settings.token_mapping_cache_seconds == 60
+    assert settings.upstream_token_cache_seconds == 0
+
+
+@pytest.mark.parametrize("name", ["MCP_TOKEN_MAPPING_CACHE_SECONDS", "MCP_UPSTREAM_TOKEN_CACHE_SECONDS"])
+@pytest.mark.parametrize("value", ["-1", "301", "a minute", "inf", "nan"])
+def test_load_cache_times_out_of_range_are_refused(load_settings: Load, name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(**{name: value})
+    assert [fault.setting for fault in caught.value.faults] == [name]

@@ -1,0 +1,169 @@
+"""A read cache for what may be a moment old, in front of a key-value store that several instances share.
+
+Only two collections may be cached. `mcp-jti-mappings` tell which token set an access token stands for: with these
+cached a token set that another instance deletes still blocks its tokens at once. `mcp-upstream-tokens` are those token
+sets: with these cached too, a revoked one goes on working for as long as the cache keeps it. Everything else is used
+once or decides who may: a cached refresh token could be replayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import OrderedDict
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, SupportsFloat, override
+
+from key_value.aio.wrappers.base import BaseWrapper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+
+    from key_value.aio.protocols import AsyncKeyValue
+
+TOKEN_MAPPINGS = "mcp-jti-mappings"  # noqa: S105 - the name of a collection
+UPSTREAM_TOKENS = "mcp-upstream-tokens"
+
+CACHEABLE = frozenset({TOKEN_MAPPINGS, UPSTREAM_TOKENS})
+
+MAX_ENTRIES = 10_000
+MAX_BYTES = 16 * 1024 * 1024
+OVERHEAD_BYTES = 300
+"""What an entry takes beside its value and its key."""
+
+type _Place = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    value: bytes
+    until: float
+
+    def size(self, place: _Place) -> int:
+        return len(self.value) + len(place[1]) + OVERHEAD_BYTES
+
+
+class CachedStore(BaseWrapper):
+    """Serves `get` of some collections from memory for some seconds each; all else goes to the store.
+
+    A miss is not remembered. Concurrent misses of one key read the store once. A write makes the key unknown before and
+    after it, so that a read which began earlier cannot bring back what the write replaced. Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        store: AsyncKeyValue,
+        *,
+        seconds: Mapping[str, float],
+        max_entries: int = MAX_ENTRIES,
+        max_bytes: int = MAX_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Takes how many seconds the values of each collection may be old; 0 is not cached."""
+        if forbidden := set(seconds) - CACHEABLE:
+            raise ValueError(f"these collections must never be cached: {', '.join(sorted(forbidden))}")
+        self.key_value = store
+        self._seconds = {collection: limit for collection, limit in seconds.items() if limit > 0}
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._entries: OrderedDict[_Place, _Entry] = OrderedDict()
+        self._bytes = 0
+        self._reads: dict[_Place, asyncio.Task[bytes | None]] = {}
+
+    @override
+    async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
+        if collection not in self._seconds:
+            return await self.key_value.get(key, collection=collection)
+        place = (collection, key)
+        entry = self._entries.get(place)
+        if entry is not None and entry.until > self._clock():
+            self._entries.move_to_end(place)
+            return json.loads(entry.value)
+        reading = self._reads.get(place)
+        if reading is None:
+            reading = self._reads[place] = asyncio.create_task(self._read(place))
+            reading.add_done_callback(lambda task: self._ended(place, task))
+        # A caller that goes away must not end the read that others wait for.
+        value = await asyncio.shield(reading)
+        return None if value is None else json.loads(value)
+
+    @override
+    async def put(
+        self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
+    ) -> None:
+        with self._writing(collection, [key]):
+            await self.key_value.put(key, value, collection=collection, ttl=ttl)
+
+    @override
+    async def put_many(
+        self,
+        keys: Sequence[str],
+        values: Sequence[Mapping[str, Any]],
+        *,
+        collection: str | None = None,
+        ttl: SupportsFloat | None = None,
+    ) -> None:
+        with self._writing(collection, keys):
+            await self.key_value.put_many(keys, values, collection=collection, ttl=ttl)
+
+    @override
+    async def delete(self, key: str, *, collection: str | None = None) -> bool:
+        with self._writing(collection, [key]):
+            return await self.key_value.delete(key, collection=collection)
+
+    @override
+    async def delete_many(self, keys: Sequence[str], *, collection: str | None = None) -> int:
+        with self._writing(collection, keys):
+            return await self.key_value.delete_many(keys, collection=collection)
+
+    async def _read(self, place: _Place) -> bytes | None:
+        collection, key = place
+        started = self._clock()
+        value, ttl = await self.key_value.ttl(key, collection=collection)
+        if value is None:
+            self._forget(place)
+            return None
+        content = json.dumps(value, separators=(",", ":")).encode()
+        # A write meanwhile has taken this read from the list: what was read may be what it replaced.
+        if self._reads.get(place) is asyncio.current_task():
+            until = started + self._seconds[collection]
+            self._keep(place, _Entry(content, until if ttl is None else min(until, self._clock() + ttl)))
+        return content
+
+    def _ended(self, place: _Place, task: asyncio.Task[bytes | None]) -> None:
+        if self._reads.get(place) is task:
+            del self._reads[place]
+        if not task.cancelled():
+            # Looked at here, since everybody who waited may have gone away.
+            task.exception()
+
+    def _keep(self, place: _Place, entry: _Entry) -> None:
+        self._forget(place)
+        if entry.size(place) > self._max_bytes:
+            return
+        self._entries[place] = entry
+        self._bytes += entry.size(place)
+        while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
+            self._forget(next(iter(self._entries)))
+
+    def _forget(self, place: _Place) -> None:
+        entry = self._entries.pop(place, None)
+        if entry is not None:
+            self._bytes -= entry.size(place)
+
+    @contextmanager
+    def _writing(self, collection: str | None, keys: Iterable[str]) -> Generator[None]:
+        places = [(collection, key) for key in keys] if collection in self._seconds else []
+        self._invalidate(places)
+        try:
+            yield
+        finally:
+            self._invalidate(places)
+
+    def _invalidate(self, places: Iterable[_Place]) -> None:
+        for place in places:
+            self._forget(place)
+            self._reads.pop(place, None)
