@@ -201,3 +201,13 @@ async def test_renewing_never_undoes_a_write(table: Table) -> None:
         await old.put("k", {"n": "old"}, collection="c")
         await asyncio.gather(both.get("k", collection="c"), both.put("k", {"n": number}, collection="c"))
         assert await both.get("k", collection="c") == {"n": number}
+
+
+async def test_row_that_lost_a_part_reads_as_missing(store: TableStore, table: Table) -> None:
+    await store.put("k", {"random": os.urandom(70_000).hex()}, collection="c")
+    address = Address.of("c", "k")
+    row = await table.read(address.partition, address.row)
+    assert row is not None
+    assert isinstance(row.pop("V1"), bytes)
+    await table.replace(row)
+    assert await store.get("k", collection="c") is None

@@ -5,7 +5,6 @@ lost. A claim is the insert of a row, which the service refuses when the row exi
 instance it comes from (RFC 6749, 4.1.2; OAuth 2.1, 4.3.1).
 
     PartitionKey, RowKey   as in rows.py, of the kind and the value, in a layout of their own: only hashes are stored
-    F  Int32               format of the row
     O  Binary              hash of the owner's token
     X  Int64               expires, milliseconds since 1970; the purge then deletes the row
 """
@@ -26,7 +25,6 @@ from entra_mcp.storage.rows import Address
 if TYPE_CHECKING:
     from entra_mcp.storage.table import Table
 
-FORMAT = 1
 LAYOUT = b"claim-1"
 
 
@@ -55,7 +53,6 @@ class Ledger:
         entity: dict[str, Any] = {
             "PartitionKey": address.partition,
             "RowKey": address.row,
-            "F": FORMAT,
             "O": sha256((owner or secrets.token_urlsafe()).encode("utf-8", "surrogatepass")).digest(),
             "X": EntityProperty(math.ceil((time.time() + expires_in) * 1000), EdmType.INT64),
         }

@@ -2,8 +2,6 @@
 
     PartitionKey  <collection hash>.<shard>   sixteen partitions a collection, so that no partition is a bottleneck
     RowKey        <key hash>                  SHA-256 over layout version, collection and key, in hex
-    F  Int32      format of the row
-    N  Int32      number of value properties
     V0 .. V10     Binary, 64,000 bytes each   the sealed value
     C  Int64      created, milliseconds since 1970
     X  Int64      expires, milliseconds since 1970, rounded up; absent when the entry does not expire
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-FORMAT = 1
 CHUNK_BYTES = 64_000
 MAX_CHUNKS = 11
 MAX_VALUE_BYTES = CHUNK_BYTES * MAX_CHUNKS
@@ -70,12 +67,10 @@ def pack(address: Address, row: Row) -> dict[str, Any]:
     size = len(row.sealed)
     if size > MAX_VALUE_BYTES:
         raise ValueTooLargeError(size=size, max_size=MAX_VALUE_BYTES)
-    chunks = [row.sealed[start : start + CHUNK_BYTES] for start in range(0, size, CHUNK_BYTES)]
+    chunks = [row.sealed[start : start + CHUNK_BYTES] for start in range(0, max(size, 1), CHUNK_BYTES)]
     entity: dict[str, Any] = {
         "PartitionKey": address.partition,
         "RowKey": address.row,
-        "F": FORMAT,
-        "N": len(chunks),
         "C": EntityProperty(row.created, EdmType.INT64),
         **{f"V{number}": chunk for number, chunk in enumerate(chunks)},
     }
@@ -91,13 +86,11 @@ def unpack(entity: Mapping[str, Any]) -> Row:
         CorruptedDataError: the entity is not one that `pack` made.
     """
     try:
-        if entity["F"] != FORMAT:
-            raise CorruptedDataError("the row has a format that this version does not know")
-        return Row(
-            sealed=b"".join(entity[f"V{number}"] for number in range(entity["N"])),
-            created=entity["C"].value,
-            expires=expiry(entity),
-        )
+        chunks: list[bytes] = [entity["V0"]]
+        while (chunk := entity.get(f"V{len(chunks)}")) is not None:
+            chunks.append(chunk)
+        # Whether a chunk is missing or altered shows when the value is opened.
+        return Row(sealed=b"".join(chunks), created=entity["C"].value, expires=expiry(entity))
     except (AttributeError, KeyError, TypeError) as error:
         raise CorruptedDataError("the row lacks a property or has one of another type") from error
 

@@ -44,7 +44,7 @@ def test_pack_of_a_value_that_is_too_large_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"F": 2}, {"N": 2}, {"N": "1"}, {"C": 5}, {"X": 5}, {"V0": "text"}, {"C": None}],
+    [{"C": 5}, {"X": 5}, {"V0": "text"}, {"V0": None}, {"V1": "text"}, {"C": None}],
     ids=str,
 )
 def test_unpack_of_a_damaged_row_is_refused(change: dict[str, object]) -> None:
