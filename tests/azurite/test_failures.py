@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Faulty = tuple[FaultProxy, TableStore, Table]
 Call = Callable[[TableStore], Awaitable[Any]]
 
+SLACK = 3.0
+"""Seconds that a busy machine may add; without a deadline these calls would take a minute."""
+
 OLD = {"old": True}
 NEW = {"random": os.urandom(30_000).hex()}
 KEYS = [f"k{number}" for number in range(40)]
@@ -86,7 +89,7 @@ async def test_throttled_call_ends_within_its_deadline_whatever_the_service_asks
     started = time.monotonic()
     with pytest.raises(StoreConnectionError):
         await CALLS[call](store)
-    assert time.monotonic() - started < seconds + 0.5
+    assert time.monotonic() - started < seconds + SLACK
 
 
 @pytest.mark.parametrize(
@@ -99,7 +102,7 @@ async def test_service_that_hangs_is_an_error_at_the_deadline(faulty: Faulty, ca
     started = time.monotonic()
     with pytest.raises(StoreConnectionError, match=f"no answer within {seconds:.0f} s") as caught:
         await CALLS[call](store)
-    assert time.monotonic() - started < seconds + 0.5
+    assert time.monotonic() - started < seconds + SLACK
     assert isinstance(caught.value.__cause__, TimeoutError)
 
 

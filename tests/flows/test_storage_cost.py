@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SESSION = 1
 """FastMCP asks the session store once per call whether tools are hidden from this session."""
 
-WARM_UP = 2
+WARM_UP = 3
 """What is paid at start-up so that the first user need not."""
 
 LOGIN = {"GET": 9, "PUT": 9, "DELETE": 3}
