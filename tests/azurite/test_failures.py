@@ -106,6 +106,14 @@ async def test_service_that_hangs_is_an_error_at_the_deadline(faulty: Faulty, ca
     assert isinstance(caught.value.__cause__, TimeoutError)
 
 
+async def test_slow_insert_is_waited_for_and_not_repeated(faulty: Faulty) -> None:
+    proxy, store, _ = faulty
+    proxy.latency = 4.0
+    proxy.requests.clear()
+    assert await store.put_if_absent("k", OLD, collection="c") is True
+    assert proxy.requests == {"POST": 1}
+
+
 async def test_slow_service_is_waited_for(faulty: Faulty) -> None:
     proxy, store, _ = faulty
     proxy.latency = 0.5

@@ -58,6 +58,13 @@ async def purge(table: Table, *, budget_seconds: float) -> PurgeSummary:
 
 
 async def _delete_unchanged(table: Table, rows: Sequence[Entity], summary: PurgeSummary) -> None:
+    if len(rows) == 1:
+        (row,) = rows
+        if await table.delete(row["PartitionKey"], row["RowKey"], etag=row.metadata["etag"]):
+            summary.deleted += 1
+        else:
+            summary.kept += 1
+        return
     operations: list[Operation] = [
         (
             "delete",
@@ -69,9 +76,7 @@ async def _delete_unchanged(table: Table, rows: Sequence[Entity], summary: Purge
     if await table.transact(operations):
         summary.deleted += len(rows)
         return
-    # One changed row refuses its whole transaction: delete the others one by one.
-    for row in rows:
-        if await table.delete(row["PartitionKey"], row["RowKey"], etag=row.metadata["etag"]):
-            summary.deleted += 1
-        else:
-            summary.kept += 1
+    # One changed row refuses its whole transaction: halve it until that row is alone.
+    middle = len(rows) // 2
+    await _delete_unchanged(table, rows[:middle], summary)
+    await _delete_unchanged(table, rows[middle:], summary)

@@ -49,6 +49,9 @@ POST_PAUSES = (0.1, 0.4)
 PASSING = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses that are worth a repetition."""
 
+_ONCE: dict[str, Any] = {"retry_total": 0, "read_timeout": WRITE_SECONDS}
+"""For inserts and transactions: `_post` repeats them, and a slow one, which may yet be carried out, not at all."""
+
 BROKEN = (IncompleteReadError, ServiceRequestError, ServiceResponseError)
 """What is raised when a connection breaks; the service may have done what it was asked."""
 
@@ -140,7 +143,7 @@ class Table:
         After a lost response the row that is there may be this very one; compare what only the writer can know.
         """
         async with self._request(WRITE_SECONDS) as client:
-            return await _post(lambda: client.create_entity(entity, retry_total=0), unless=409)
+            return await _post(lambda: client.create_entity(entity, **_ONCE), unless=409)
 
     async def replace(self, entity: Mapping[str, Any]) -> None:
         """Writes the row whole, whether or not it was there; properties that it no longer has are gone."""
@@ -189,7 +192,7 @@ class Table:
         """Does up to 100 operations on one partition, all or none; returns False when the service refuses them."""
         async with self._request(WRITE_SECONDS) as client:
             try:
-                return await _post(lambda: client.submit_transaction(operations, retry_total=0))
+                return await _post(lambda: client.submit_transaction(operations, **_ONCE))
             except HttpResponseError as error:
                 if error.status_code not in REFUSED or _code(error) == MISSING_TABLE:
                     raise
@@ -274,7 +277,7 @@ class _Client(Protocol):
 
     async def create_table(self) -> object: ...
     async def get_entity(self, partition_key: str, row_key: str) -> Entity: ...
-    async def create_entity(self, entity: Mapping[str, Any], *, retry_total: int) -> object: ...
+    async def create_entity(self, entity: Mapping[str, Any], *, retry_total: int, read_timeout: float) -> object: ...
     async def upsert_entity(self, entity: Mapping[str, Any], mode: UpdateMode) -> object: ...
     async def update_entity(
         self, entity: Mapping[str, Any], mode: UpdateMode, *, etag: str, match_condition: MatchConditions
@@ -289,7 +292,9 @@ class _Client(Protocol):
         raw_response_hook: Callable[[_PipelineResponse], None],
     ) -> None: ...
     def query_entities(self, query_filter: str, *, select: list[str]) -> AsyncItemPaged[Entity]: ...
-    async def submit_transaction(self, operations: Sequence[Operation], *, retry_total: int) -> object: ...
+    async def submit_transaction(
+        self, operations: Sequence[Operation], *, retry_total: int, read_timeout: float
+    ) -> object: ...
     async def close(self) -> None: ...
 
 
