@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -112,6 +113,16 @@ async def test_slow_insert_is_waited_for_and_not_repeated(faulty: Faulty) -> Non
     proxy.requests.clear()
     assert await store.put_if_absent("k", OLD, collection="c") is True
     assert proxy.requests == {"POST": 1}
+
+
+async def test_store_that_was_idle_longer_than_the_service_waits_works(faulty: Faulty) -> None:
+    proxy, store, _ = faulty
+    await store.put("k", OLD, collection="c")
+    await asyncio.sleep(5.5)
+    proxy.requests.clear()
+    assert await store.get("k", collection="c") == OLD
+    assert await store.put_if_absent("j", OLD, collection="c") is True
+    assert proxy.total == 2
 
 
 async def test_slow_service_is_waited_for(faulty: Faulty) -> None:

@@ -70,15 +70,22 @@ class FaultProxy:
         """Carries one connection of the client."""
         upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         try:
-            upstream = await asyncio.open_connection(self.host, self.port)
             while message := await _message(reader):
                 method = message.split(b" ", 1)[0].decode()
                 self.requests[method] += 1
                 await asyncio.sleep(self.latency)
                 fault = self._due(method)
+                if upstream is None or upstream[0].at_eof():
+                    # Azurite ends connections that are idle for five seconds.
+                    if upstream is not None:
+                        upstream[1].close()
+                    upstream = await asyncio.open_connection(self.host, self.port)
                 if fault is None:
                     upstream[1].write(message)
-                    writer.write(await _message(upstream[0]))
+                    answer = await _message(upstream[0])
+                    if not answer:
+                        return
+                    writer.write(answer)
                 elif isinstance(fault, int):
                     writer.write(self._status(fault))
                 else:
