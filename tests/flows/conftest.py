@@ -60,6 +60,8 @@ async def app(environment: Callable[..., None]) -> AsyncIterator[ASGIApp]:
 async def http(app: ASGIApp) -> AsyncIterator[httpx2.AsyncClient]:
     client = httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30)
     async with in_own_task(client) as http:
+        # A test that ends before the start-up has would break it off, connections and all.
+        await http.get("/readyz")
         yield http
 
 
