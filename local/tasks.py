@@ -22,6 +22,9 @@ OK, FAILED = 0, 1
 MOST_WORKERS = 8
 """More than these wait for the same few files, each with its own Azurite and stand-ins."""
 
+SPREAD = ("--dist", "loadfile", "--no-loadscope-reorder")
+"""A file at a time, in the order of tests/conftest.py: the plugin's own would leave the long ones for the end."""
+
 PIP_COMPILE = (
     *("-m", "piptools", "compile", "--quiet", "--strip-extras", "--no-header", "--no-annotate"),
     *("--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host"),
@@ -30,9 +33,12 @@ MADE = (".venv", "node_modules", ".local", ".pytest_cache", ".ruff_cache", "test
 
 
 def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:
-    """The whole test suite, a process for each core up to eight; `arguments` go to pytest and win over that."""
+    """The whole test suite; `arguments` go to pytest and win over how it is spread.
+
+    There is one process more than there are cores, since many tests wait for a deadline or for a process to start.
+    """
     found = {"CHROMIUM": str(chromium)} if chromium else {}
-    parallel = ("-n", str(min(os.cpu_count() or 1, MOST_WORKERS)), "--dist", "loadfile")
+    parallel = ("-n", str(min((os.cpu_count() or 1) + 1, MOST_WORKERS)), *SPREAD)
     return OK if _call([sys.executable, "-m", "pytest", *parallel, *arguments], root, found) == 0 else FAILED
 
 

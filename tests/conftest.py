@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from tests.support.stack import Stack
     from tests.support.standins import StandIns
 
+FOLDER = Path(__file__).parent
+
+SHORTEST_LAST = ("clients", "local", "functions", "azurite", "browser", "flows", "unit")
+"""Every folder of tests, by the length of its tests."""
+
 CERTIFICATES = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
@@ -38,6 +43,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[CERTIFICATES].cleanup()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the folders with the longest tests first, so that no worker has one left when the others are done."""
+    items.sort(key=lambda item: SHORTEST_LAST.index(item.path.relative_to(FOLDER).parts[0]))
 
 
 @pytest.fixture(autouse=True)

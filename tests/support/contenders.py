@@ -23,7 +23,8 @@ CALLS = 25
 MATERIAL = bytes(range(32))
 """Both processes seal and open with it."""
 
-SECONDS = 60
+SECONDS = 300
+"""For one process to be done with all its rounds."""
 
 
 def open_store(table: Table) -> TableStore:
@@ -65,6 +66,10 @@ async def _rounds(operation: str, connection_string: str, name: str, rounds: int
                     return await ledger.claim("code", key, expires_in=60)
                 case "put_if_absent":
                     return await store.put_if_absent(key, {"a": 1}, collection="c", ttl=60)
+                case "get and delete":
+                    value = await store.get(key, collection="c")
+                    await store.delete(key, collection="c")
+                    return value
                 case _:
                     return await store.take(key, collection="c")
 
