@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol, Self
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -21,6 +22,8 @@ class Use(StrEnum):
     """What a derived key is for; the value is its HKDF label, so renaming one makes a different key."""
 
     STORAGE = "entra-mcp/storage/v1"
+    OWNERS = "entra-mcp/owners/v1"
+    CONSENT_COOKIES = "entra-mcp/consent-cookies/v1"
     REQUEST_STATE = "entra-mcp/request-state/v1"
     KEY_ID = "entra-mcp/key-id/v1"
 
@@ -66,3 +69,21 @@ class KeyRing:
     def derive(self, use: Use) -> list[bytes]:
         """Returns the derived key of every root key, newest first."""
         return [key.derive(use) for key in self.keys]
+
+    @property
+    def ring(self) -> Self:
+        return self
+
+    async def reread(self) -> None:
+        """A ring by itself does not change; see `KeySource`."""
+
+
+class KeySource(Protocol):
+    """Where the ring comes from that is valid now."""
+
+    @property
+    def ring(self) -> KeyRing: ...
+
+    async def reread(self) -> None:
+        """Looks for versions that are not in the ring; call it when something names a key that the ring lacks."""
+        ...

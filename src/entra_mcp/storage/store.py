@@ -77,6 +77,14 @@ class TableStore(BaseStore):
         # The first part of a sealed value holds its nonce.
         return await insert_exclusively(self._table, entity, same=("V0",))
 
+    async def put_if_present(
+        self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
+    ) -> bool:
+        """Puts the value if the key has one, in one request; what was deleted stays deleted."""
+        collection = collection or self.default_collection
+        await self.setup()
+        return await self._table.replace_present(self._entity(collection, key, _new_entry(value, ttl)))
+
     async def take(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
         """Returns the value and deletes it; of any number of callers at once, exactly one gets it.
 
@@ -90,7 +98,7 @@ class TableStore(BaseStore):
             entity = await self._table.read(address.partition, address.row)
             if entity is None:
                 return None
-            opened = self._open(entity, collection=collection, key=key)
+            opened = await self._open(entity, collection=collection, key=key)
             entry = opened and _entry(*opened)
             if entry is None or entry.is_expired:
                 return None
@@ -102,7 +110,7 @@ class TableStore(BaseStore):
     async def _get_managed_entry(self, *, collection: str, key: str) -> ManagedEntry | None:
         address = Address.of(collection, key)
         entity = await self._table.read(address.partition, address.row)
-        opened = None if entity is None else self._open(entity, collection=collection, key=key)
+        opened = None if entity is None else await self._open(entity, collection=collection, key=key)
         if entity is None or opened is None:
             return None
         row, plain = opened
@@ -161,10 +169,10 @@ class TableStore(BaseStore):
         )
         return pack(Address.of(collection, key), row)
 
-    def _open(self, entity: Entity, *, collection: str, key: str) -> tuple[Row, bytes] | None:
+    async def _open(self, entity: Entity, *, collection: str, key: str) -> tuple[Row, bytes] | None:
         try:
             row = unpack(entity)
-            return row, self._cipher.open(row.sealed, collection=collection, key=key, expires=row.expires)
+            return row, await self._cipher.unseal(row.sealed, collection=collection, key=key, expires=row.expires)
         except (CorruptedDataError, DecryptionError) as error:
             logger.warning("Row %s of collection %s is unreadable: %s", entity["RowKey"], collection, error)
             return None
