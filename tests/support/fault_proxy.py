@@ -53,6 +53,8 @@ class FaultProxy:
     retry_after: int | None = None
     times: int = 0
     method: str | None = None
+    skip: int = 0
+    """How many requests pass before the fault applies."""
     requests: Counter[str] = field(default_factory=Counter[str])
     """How often each method was seen."""
     faults: int = 0
@@ -99,6 +101,9 @@ class FaultProxy:
 
     def _due(self, method: str) -> Fault | int | None:
         if self.fault is None or self.times <= 0 or self.method not in {None, method}:
+            return None
+        if self.skip > 0:
+            self.skip -= 1
             return None
         self.times -= 1
         self.faults += 1

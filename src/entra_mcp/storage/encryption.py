@@ -24,7 +24,7 @@ from entra_mcp.keys import KEY_BYTES, KEY_ID_BYTES, Use
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from entra_mcp.keys import KeyRing, KeySource
+    from entra_mcp.keys import KeyRing, KeySource, RootKey
 
 PLAIN = b"\x01"
 DEFLATED = b"\x02"
@@ -47,8 +47,7 @@ class RowCipher:
         self._source = source
         self._ring: KeyRing | None = None
         self._keys: Mapping[bytes, bytes] = {}
-        self._newest = b""
-        self._follow()
+        self._ids: Mapping[RootKey, bytes] = {}
 
     def seal(self, plain: bytes, *, collection: str, key: str, expires: int | None) -> bytes:
         """Returns format, key id, nonce and ciphertext of the value, compressed if that makes it smaller.
@@ -58,11 +57,11 @@ class RowCipher:
         """
         if len(plain) > MAX_PLAIN_BYTES:
             raise ValueTooLargeError(size=len(plain), max_size=MAX_PLAIN_BYTES, collection=collection)
-        self._follow()
         packed = zlib.compress(plain, LEVEL, -zlib.MAX_WBITS)
         form, content = (DEFLATED, packed) if len(packed) < len(plain) else (PLAIN, plain)
-        header = form + self._newest + os.urandom(NONCE_BYTES)
-        cipher = _cipher(self._keys[self._newest], collection, key)
+        newest = self._newest()
+        header = form + newest + os.urandom(NONCE_BYTES)
+        cipher = _cipher(self._keys[newest], collection, key)
         return header + cipher.encrypt(header[-NONCE_BYTES:], content, _bound(header, expires))
 
     def open(self, sealed: bytes, *, collection: str, key: str, expires: int | None) -> bytes:
@@ -95,14 +94,18 @@ class RowCipher:
         return self.open(sealed, collection=collection, key=key, expires=expires)
 
     def is_newest(self, sealed: bytes) -> bool:
-        """Whether the value was sealed under the newest key of the ring."""
-        return _key_id(sealed) == self._newest
+        """Whether the value was sealed under the key that seals now."""
+        return _key_id(sealed) == self._newest()
+
+    def _newest(self) -> bytes:
+        self._follow()
+        return self._ids[self._source.ring.newest]
 
     def _follow(self) -> None:
         ring = self._source.ring
         if ring is not self._ring:
-            self._keys = {key.key_id: key.derive(Use.STORAGE) for key in ring.keys}
-            self._newest = ring.newest.key_id
+            self._ids = {key: key.key_id for key in ring.keys}
+            self._keys = {self._ids[key]: key.derive(Use.STORAGE) for key in ring.keys}
             self._ring = ring
 
 

@@ -7,7 +7,7 @@ import json
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, SupportsFloat, override
+from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat, override
 
 from key_value.aio.errors import (
     CorruptedDataError,
@@ -15,6 +15,7 @@ from key_value.aio.errors import (
     InvalidTTLError,
     SerializationError,
 )
+from key_value.aio.protocols import AsyncKeyValue
 from key_value.aio.stores.base import (
     BaseStore,
     ManagedEntry,  # pyright: ignore[reportPrivateImportUsage] - what the hooks of BaseStore pass and return
@@ -35,6 +36,16 @@ RENEW_SECONDS = 1.0
 """How long a read may take longer because it finds a row under an older key."""
 
 logger = logging.getLogger(__name__)
+
+
+class ConditionalStore(AsyncKeyValue, Protocol):
+    """A key-value store that can leave alone what is not there."""
+
+    async def put_if_present(
+        self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
+    ) -> bool:
+        """Puts the value if the key has one, in one step; returns whether it had."""
+        ...
 
 
 class TableStore(BaseStore):

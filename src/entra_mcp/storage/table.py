@@ -156,20 +156,18 @@ class Table:
 
         After a lost response the answer may be None although this call wrote the row.
         """
-        return await self._update(entity, etag=etag, match_condition=MatchConditions.IfNotModified)
+        return await self._update(entity, etag=etag)
 
     async def replace_present(self, entity: Mapping[str, Any]) -> bool:
         """Writes the row whole if there is one; returns whether there was."""
-        return await self._update(entity, etag=None, match_condition=MatchConditions.IfPresent) is not None
+        return await self._update(entity, etag=None) is not None
 
-    async def _update(
-        self, entity: Mapping[str, Any], *, etag: str | None, match_condition: MatchConditions
-    ) -> str | None:
+    async def _update(self, entity: Mapping[str, Any], *, etag: str | None) -> str | None:
+        # An update without a condition still wants the row to be there; only the SDK's upsert does not.
+        condition = MatchConditions.Unconditionally if etag is None else MatchConditions.IfNotModified
         async with self._request(WRITE_SECONDS) as client:
             try:
-                written = await client.update_entity(
-                    entity, UpdateMode.REPLACE, etag=etag, match_condition=match_condition
-                )
+                written = await client.update_entity(entity, UpdateMode.REPLACE, etag=etag, match_condition=condition)
             except HttpResponseError as error:
                 if error.status_code not in {404, 412} or _code(error) == MISSING_TABLE:
                     raise
