@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from entra_mcp.auth import Collaborators, create_verifier, open_auth
+from entra_mcp.auth.ownership import owner_of
 from entra_mcp.errors import StorageError
 from entra_mcp.faults import Faults
 from entra_mcp.identity import azure_credential
@@ -22,6 +23,7 @@ from entra_mcp.settings import AuthMode, Settings
 from entra_mcp.storage.cache import TOKEN_MAPPINGS, UPSTREAM_TOKENS, CachedStore
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.ledger import Ledger
+from entra_mcp.storage.owners import OwnerMarks
 from entra_mcp.storage.purge import purge
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
@@ -73,7 +75,13 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
 
         secrets = CurrentSecrets(await read(), read=read)
         cipher = RowCipher(secrets)
-        store = TableStore(table=table, cipher=cipher, auto_create=settings.create_table)
+        store = TableStore(
+            table=table,
+            cipher=cipher,
+            auto_create=settings.create_table,
+            marks=OwnerMarks(secrets),
+            owner_of=owner_of,
+        )
         await store.setup()
         verifier = create_verifier(settings, http_client=http, faults=faults)
         cached = CachedStore(

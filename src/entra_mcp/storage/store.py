@@ -27,9 +27,10 @@ from entra_mcp.storage.exclusive import ROUNDS, insert_exclusively
 from entra_mcp.storage.rows import Address, Row, milliseconds, pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from entra_mcp.storage.encryption import RowCipher
+    from entra_mcp.storage.owners import OwnerMarks
     from entra_mcp.storage.table import Entity, Table
 
 RENEW_SECONDS = 1.0
@@ -56,12 +57,24 @@ class TableStore(BaseStore):
 
     A row that is read and was sealed under an older key of the ring is written again under the newest.
 
+    `owner_of` tells whose a value of a collection is, if it is somebody's; such rows get a mark (owners.py).
+
     `auto_create` makes the table at set-up, that is before the first operation or when `setup` is called. Without it
     set-up costs no request.
     """
 
-    def __init__(self, *, table: Table, cipher: RowCipher, auto_create: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        table: Table,
+        cipher: RowCipher,
+        auto_create: bool = False,
+        marks: OwnerMarks | None = None,
+        owner_of: Callable[[str, Mapping[str, Any]], str | None] | None = None,
+    ) -> None:
         super().__init__(stable_api=True)
+        self._marks = marks
+        self._owner_of = owner_of
         self._table = table
         self._cipher = cipher
         self._auto_create = auto_create
@@ -177,8 +190,15 @@ class TableStore(BaseStore):
             sealed=self._cipher.seal(plain, collection=collection, key=key, expires=expires),
             created=milliseconds(entry.created_at or datetime.now(UTC)),
             expires=expires,
+            owner=self._mark(collection, entry.value),
         )
         return pack(Address.of(collection, key), row)
+
+    def _mark(self, collection: str, value: Mapping[str, Any]) -> bytes | None:
+        if self._marks is None or self._owner_of is None:
+            return None
+        owner = self._owner_of(collection, value)
+        return None if owner is None else self._marks.mark(owner)
 
     async def _open(self, entity: Entity, *, collection: str, key: str) -> tuple[Row, bytes] | None:
         try:
