@@ -50,6 +50,8 @@ EARLY: Mapping[str, ASGIApp] = {"/healthz": alive}
 PURGE_BUDGET_SECONDS = 240.0
 """How long one purge may run; the timer fires every hour and the next run goes on where this one stopped."""
 
+MCP_PATH = "/mcp"
+
 logger = logging.getLogger(__name__)
 
 
@@ -102,7 +104,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
         )
         auth = await stack.enter_async_context(open_auth(settings, parts))
         server = create_server(settings, auth=auth, request_state=RingCodec(secrets), session_store=store)
-        mcp_app = server.http_app(path="/mcp", stateless_http=True)
+        mcp_app = server.http_app(path=MCP_PATH, stateless_http=True)
         # Off, because the redirect to the path without the slash would name http: this side of Azure's front end does
         # not know that the client came over https, and a client that follows would send its code or token in clear.
         mcp_app.router.redirect_slashes = False
@@ -122,7 +124,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
         await stack.enter_async_context(running(secrets.follow()))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
-        yield OutageMiddleware(app, faults=faults)
+        yield OutageMiddleware(app, faults=faults, unbounded=frozenset({MCP_PATH}))
 
 
 async def purge_expired() -> None:

@@ -6,13 +6,11 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import httpx2
 import pytest
-from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
 from entra_mcp.app import running_app
 from entra_mcp.auth import single_use
-from tests.flows.conftest import BASE_URL
+from tests.flows.conftest import over
 from tests.support.fault_proxy import Fault, fault_proxy
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
@@ -20,7 +18,7 @@ from tests.support.oauth import OAuthClient
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from starlette.types import ASGIApp
+    import httpx2
 
     from tests.support.fault_proxy import FaultProxy
 
@@ -40,10 +38,6 @@ async def works(client: OAuthClient, tokens: dict[str, Any]) -> bool:
         return False
     assert structured(response) == {"result": 2}
     return True
-
-
-def over(app: ASGIApp) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30)
 
 
 async def test_code_redeemed_by_many_at_once_is_redeemed_once(client: OAuthClient) -> None:

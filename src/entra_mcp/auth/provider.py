@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from typing import TYPE_CHECKING, Any, cast, override
 from urllib.parse import urlencode, urlsplit
@@ -24,7 +25,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
-from entra_mcp.auth.redirects import redirect_patterns
+from entra_mcp.auth.redirects import is_allowed, redirect_patterns
 from entra_mcp.auth.revocation import RevocationEndpoint
 from entra_mcp.errors import StorageError
 
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 
 AUTHENTICATION_SECONDS = 4.5
 """For one bearer token; after that it is an outage, not a bad token."""
+
+CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+"""A SHA-256 in base64url without padding."""
 
 REFUSED = {
     "error": "access_denied",
@@ -87,6 +91,7 @@ class EntraProvider(AzureProvider):
             enable_cimd=settings.client_metadata_documents,
             fallback_refresh_token_expiry_seconds=settings.refresh_token_days * 86400,
         )
+        self._redirect_patterns = redirect_patterns(settings.allowed_redirect_uris)
         self._keys = keys
         self._single_use = single_use
         self._cookies = cookies
@@ -117,6 +122,10 @@ class EntraProvider(AzureProvider):
     # Clients
 
     @override
+    def _validate_client_redirect_uri(self, redirect_uri: str) -> bool:
+        return is_allowed(redirect_uri, self._redirect_patterns)
+
+    @override
     async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
         """Returns a registered client, which may use the redirect URIs that it registered (OAuth 2.1 section 2.3.1).
 
@@ -137,13 +146,18 @@ class EntraProvider(AzureProvider):
     async def register_client(self, client_info: OAuthClientInformationFull) -> None:
         if not client_info.redirect_uris:
             raise RegistrationError("invalid_redirect_uri", "At least one redirect URI is needed.")
-        if any(uri.fragment is not None or uri.username or uri.password for uri in client_info.redirect_uris):
-            raise RegistrationError("invalid_redirect_uri", "A redirect URI has no fragment and no user name.")
+        if not all(self._validate_client_redirect_uri(str(uri)) for uri in client_info.redirect_uris):
+            raise RegistrationError("invalid_redirect_uri", "A redirect URI is not one that this server admits.")
         await super().register_client(client_info)
 
     @override
     async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
-        """Refuses a foreign resource (RFC 8707 section 2), which the provider drops without a look."""
+        """Refuses what the provider takes without a look: a challenge that is none, and a foreign resource.
+
+        Source: RFC 7636 section 4.2, RFC 8707 section 2.
+        """
+        if not CHALLENGE.fullmatch(params.code_challenge):
+            raise AuthorizeError("invalid_request", "The code challenge is not one of the method S256.")
         if params.resource and self._resource_url and not _same_resource(params.resource, str(self._resource_url)):
             raise AuthorizeError("invalid_target", "This server issues tokens for itself alone.")  # pyright: ignore[reportArgumentType] - an error code of RFC 8707, which the SDK's list lacks
         return await super().authorize(client, params)

@@ -28,14 +28,11 @@ if TYPE_CHECKING:
 CODE = "authorization-code"
 REFRESH_TOKEN = "refresh-token"  # noqa: S105 - the name of a kind of claim
 
-DEADLINE_SECONDS = 4.5
+DEADLINE_SECONDS = 3.5
 """For one exchange, Entra ID included; a client that gets no answer in time is told to try again."""
 
-LEASE_SECONDS = 5.0
+LEASE_SECONDS = 4.0
 """How long after a crash in the middle of an exchange nobody can repeat it; longer than an exchange may take."""
-
-PATIENCE_SECONDS = LEASE_SECONDS + DEADLINE_SECONDS
-"""How long a request waits for another that uses the same code or token, which may have crashed."""
 
 CODE_LIFETIME_SECONDS = 600.0
 """How long the use of a code is remembered: longer than the code itself can be used."""
@@ -105,11 +102,7 @@ class SingleUse:
             logger.warning("A sign-in was revoked, because %s.", because)
 
     async def _claim(self, kind: str, value: str, expires_in: float) -> Claim | Use:
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await self._ledger.claim(kind, value, lease=LEASE_SECONDS, expires_in=expires_in)
-        except TimeoutError:
-            raise StorageError("another request holds the same grant for too long") from None
+        return await self._ledger.claim(kind, value, lease=LEASE_SECONDS, expires_in=expires_in)
 
     async def _run(
         self,

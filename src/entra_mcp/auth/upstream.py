@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from entra_mcp.auth.verifier import EntraTokenVerifier
     from entra_mcp.faults import Faults
 
-TIMEOUT_SECONDS = 4.0
+TIMEOUT_SECONDS = 3.0
 
 SIGN_IN_AGAIN = frozenset(
     {"invalid_grant", "interaction_required", "login_required", "consent_required", "access_denied"}

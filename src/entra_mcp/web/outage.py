@@ -6,6 +6,7 @@ Table Storage, Key Vault or Entra ID is away for a moment: the tokens are still 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = 5
 
+DEADLINE_SECONDS = 4.8
+"""For a whole request: several slow answers of a dependency add up."""
+
 TRY_AGAIN = "Something this server depends on does not answer. Try again in a moment; you stay signed in."
 
 OUR_FAULT = frozenset({"server_error", "temporarily_unavailable"})
@@ -36,12 +40,21 @@ logger = logging.getLogger(__name__)
 class OutageMiddleware:
     """Puts a 503 in the place of an error answer to a request during which a dependency failed.
 
-    Answers that are no error pass. `page` renders the answer for a browser.
+    Answers that are no error pass. An answer that takes too long counts as a dependency that failed, except under the
+    `unbounded` paths, where a tool may take its time. `page` renders the answer for a browser.
     """
 
-    def __init__(self, app: ASGIApp, *, faults: Faults, page: Callable[[Scope, int], Response] | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        faults: Faults,
+        unbounded: frozenset[str] = frozenset(),
+        page: Callable[[Scope, int], Response] | None = None,
+    ) -> None:
         self._app = app
         self._faults = faults
+        self._unbounded = unbounded
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,10 +64,12 @@ class OutageMiddleware:
         with self._faults.watch() as noted:
             answer = _Answer(send, is_outage=lambda: bool(noted))
             failure: Exception | None = None
+            limit = asyncio.timeout(None if scope["path"] in self._unbounded else DEADLINE_SECONDS)
             try:
-                await self._app(scope, receive, answer)
+                async with limit:
+                    await self._app(scope, receive, answer)
             except Exception as error:  # noqa: BLE001 - raised again, once it is known whether an answer was sent
-                failure = error
+                failure = DependencyError("server", "no answer in time") if limit.expired() else error
             if isinstance(failure, DependencyError) and failure not in noted:
                 noted.append(failure)
             if noted and not answer.begun:
