@@ -151,5 +151,5 @@ def test_defaults_of_parameters_are_those_of_the_settings() -> None:
         "allowedRedirectUris": "allowed_redirect_uris",
         "authMode": "auth_mode",
     }.items():
-        default = Settings.model_fields[field].default
-        assert variables()[parameter][1] == (" ".join(default) if isinstance(default, tuple) else str(default))
+        default: str | tuple[str, ...] = Settings.model_fields[field].default
+        assert variables()[parameter][1] == (default if isinstance(default, str) else " ".join(default))

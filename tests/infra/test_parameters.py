@@ -13,8 +13,8 @@ from local.config import REPOSITORY
 from tests.infra.template import INFRA, main
 
 FED_BACK = {"AZURE_LOCATION": "location", "AZURE_RESOURCE_GROUP": "group.name", "AUTH_MODE": "authMode"}
-"""Variables that are inputs and outputs: azd writes outputs into the environment that the next run takes inputs from, so
-the output has to be what the input was, or would have been."""
+"""Variables that are inputs and outputs: azd writes outputs into the environment that the next run takes inputs from,
+so the output has to be what the input was, or would have been."""
 
 AZD = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_RESOURCE_GROUP"}
 
@@ -85,7 +85,7 @@ def test_pipeline_hands_on_every_parameter() -> None:
 def test_parameter_is_documented_with_its_default(parameter: str) -> None:
     variable, default = variables()[parameter]
     documented = (REPOSITORY / "docs" / "deploy.md").read_text("utf-8")
-    row = re.search(rf"^\| `{variable}` \| ([^|]*) \|", documented, re.MULTILINE)
+    row = re.search(rf"^\| `{variable}` \|([^|]*)\|", documented, re.MULTILINE)
     assert row is not None
     if default:
         assert f"`{default}`" in row[1] or (default == "-1" and "preset" in row[1])
