@@ -176,11 +176,9 @@ var tags = {
 
 var tableName = 'McpOAuthState'
 var directory = tenant().tenantId
-var signInAudiences = {
-  own: 'AzureADMyOrg'
-  organizations: 'AzureADMultipleOrgs'
-  consumers: 'PersonalMicrosoftAccount'
-}
+var signInAudience = signInTenant == 'organizations'
+  ? 'AzureADMultipleOrgs'
+  : (signInTenant == 'consumers' ? 'PersonalMicrosoftAccount' : 'AzureADMyOrg')
 var ownApplication = empty(existingClientId)
 var applicationDisplayName = take('${serverName} (${environmentName})', 120)
 
@@ -193,7 +191,7 @@ var preauthorizedWords = filter(split(replace(preauthorizedClientIds, ',', ' '),
 var extraPairs = filter(split(extraAppSettings, ';'), pair => contains(pair, '='))
 var extraSettings = toObject(
   extraPairs,
-  pair => trim(first(split(pair, '='))),
+  pair => trim(split(pair, '=')[0]),
   pair => trim(join(skip(split(pair, '='), 1), '='))
 )
 
@@ -300,7 +298,7 @@ module registration 'modules/entra-registration.bicep' = if (ownApplication) {
       ? names.application
       : fail('Applications can be made in the public cloud only: set ENTRA_EXISTING_CLIENT_ID (docs/deploy.md).')
     displayName: applicationDisplayName
-    signInAudience: signInAudiences[empty(signInTenant) ? 'own' : signInTenant]
+    signInAudience: signInAudience
   }
 }
 
@@ -314,8 +312,7 @@ module application 'modules/entra-application.bicep' = if (ownApplication) {
   params: {
     uniqueName: names.application
     displayName: applicationDisplayName
-    signInAudience: signInAudiences[empty(signInTenant) ? 'own' : signInTenant]
-    clientId: clientId
+    signInAudience: signInAudience
     identifierUri: identifierUri
     redirectUris: authMode == 'verify' ? [] : redirectUris
     homePageUrl: baseUrl

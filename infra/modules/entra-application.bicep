@@ -5,7 +5,6 @@ extension microsoftGraphV1
 param uniqueName string
 param displayName string
 param signInAudience string
-param clientId string
 param identifierUri string
 param redirectUris array
 param homePageUrl string
@@ -94,15 +93,12 @@ resource application 'Microsoft.Graph/applications@v1.0' = {
 }
 
 resource servicePrincipal 'Microsoft.Graph/servicePrincipals@v1.0' = {
-  appId: clientId
+  appId: application.appId
   appRoleAssignmentRequired: assignmentRequired
   owners: {
     relationshipSemantics: 'append'
     relationships: ownerIds
   }
-  dependsOn: [
-    application
-  ]
 }
 
 resource federatedCredential 'Microsoft.Graph/applications/federatedIdentityCredentials@v1.0' = if (!empty(federatedPrincipalId)) {
@@ -115,7 +111,6 @@ resource federatedCredential 'Microsoft.Graph/applications/federatedIdentityCred
   ]
 }
 
-output clientId string = application.appId
 output objectId string = application.id
 output uniqueName string = application.uniqueName
 output servicePrincipalId string = servicePrincipal.id

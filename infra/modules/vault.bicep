@@ -81,7 +81,8 @@ resource mayReadSigningKey 'Microsoft.Authorization/roleAssignments@2022-04-01' 
 
 resource mayReadClientSecret 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (clientSecret) {
   scope: clientSecretSecret
-  name: guid(clientSecretSecret.id, principalId, secretsUserRoleId)
+  // By the name of the secret: what is conditional has no id to speak of when it is not made.
+  name: guid(vault.id, 'entra-client-secret', principalId, secretsUserRoleId)
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsUserRoleId)
     principalId: principalId

@@ -22,7 +22,7 @@ OPENING = {"{": "}", "[": "]", "(": ")"}
 FUNCTIONS = frozenset(
     re.findall(
         r"\w+",
-        """cidrSubnet contains empty environment fail filter first format guid join loadJsonContent loadTextContent map
+        """cidrSubnet contains empty environment fail filter format guid join loadJsonContent loadTextContent map
         newGuid replace resourceGroup skip split subscription subscriptionResourceId take tenant toLower toObject trim
         union uniqueString""",
     )

@@ -81,5 +81,6 @@ def test_assignment_keeps_its_name_and_says_what_the_principal_is(assignment: tu
     body = properties(resource.text[resource.text.index("{\n") :].strip())
     variable = re.search(r"roleDefinitions', (\w+)\)", resource.text)
     assert variable is not None
-    assert body["name"] == f"guid({body['scope']}.id, principalId, {variable[1]})"
+    of = {"clientSecretSecret": "vault.id, 'entra-client-secret'"}.get(body["scope"], f"{body['scope']}.id")
+    assert body["name"] == f"guid({of}, principalId, {variable[1]})"
     assert "principalType: 'ServicePrincipal'" in body["properties"]
