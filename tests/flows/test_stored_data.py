@@ -18,8 +18,6 @@ from tests.support.oauth import OAuthClient
 from tests.support.vault import vault_client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     import httpx2
 
     from tests.support.standins import StandIns
@@ -28,8 +26,8 @@ if TYPE_CHECKING:
 def dump(azurite: str, name: str) -> str:
     """Every property of every row, binary ones as text too."""
     with TableServiceClient.from_connection_string(azurite) as service:
-        entities: Iterable[Mapping[str, Any]] = service.get_table_client(name).list_entities()
-        rows = list(entities)
+        entities: Any = service.get_table_client(name).list_entities()
+        rows: list[dict[str, Any]] = [dict(entity) for entity in entities]
     assert rows
     parts: list[str] = []
     for row in rows:
