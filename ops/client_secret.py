@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ops.errors import ApiError, OpsError, SecretPolicyError
 from ops.graph import REPLICATION_WAITS
 from ops.refusals import REFUSALS
-from ops.vault import CLIENT_SECRET
+from ops.vault import CLIENT_SECRET, PLACEHOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,19 @@ RECENT = timedelta(minutes=15)
 ROUNDS = 3
 
 
+class NotOurRegistrationError(OpsError):
+    """Somebody else keeps the registration, and has to hand a client secret over."""
+
+    def __init__(self, client_id: str, *, vault: str) -> None:
+        super().__init__(
+            f"This account may not change the registration {client_id}, or does not see it. Ask whoever keeps it for a "
+            "client secret, and put it into the vault (a file keeps it out of the shell's history): "
+            f"az keyvault secret set --vault-name {vault} --name {CLIENT_SECRET} --file <file>. Or become an owner of "
+            f"the "
+            "registration, and run the command again."
+        )
+
+
 class ClientSecret:
     """Brings vault and registration to where they should be, from wherever they are."""
 
@@ -62,24 +75,28 @@ class ClientSecret:
         self._patience = patience
         self._now = now
 
-    def ensure(self, object_id: str, *, force: bool = False) -> None:
+    def ensure(self, *, client_id: str, object_id: str, force: bool = False) -> None:
         """Leaves a good secret in the vault, at most one older generation at the registration, and nothing else.
 
-        With `force` the secret is renewed even if it is good.
+        The object id is empty where somebody else made the registration, who may keep its secrets to himself; what he
+        put into the vault is then left alone. With `force` the secret is renewed even if it is good.
 
         Raises:
+            NotOurRegistrationError: it may not be changed, and the vault has no secret.
             SecretPolicyError: the tenant does not allow client secrets.
             ApiError: the registration or the vault refuses.
         """
         for _ in range(ROUNDS):
             kept = self._vault.find(CLIENT_SECRET)
             try:
-                application = self._application(object_id, kept)
+                application = self._application(object_id or self._object_id(client_id), kept)
             except ApiError as error:
-                if error.status == HTTPStatus.FORBIDDEN and not force and _brought(kept, self._now()):
-                    self._report.note(CLIENT_SECRET, "was put into the vault by hand, and is left to whoever did")
-                    return
-                raise
+                if object_id or error.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+                    raise
+                if force or not _brought(kept, self._now()):
+                    raise NotOurRegistrationError(client_id, vault=self._vault.name) from error
+                self._report.note(CLIENT_SECRET, "was put into the vault by hand, and is left to whoever did")
+                return
             held = application.password(_tag(kept, KEY_ID)) if kept is not None and kept.enabled else None
             self._tidy(application, kept)
             if held is not None and not force and not self.is_due(held):
@@ -99,6 +116,9 @@ class ClientSecret:
     def is_due(self, password: Password) -> bool:
         """Whether it is time for a new one."""
         return self._now() >= renewal_of(password)
+
+    def _object_id(self, client_id: str) -> str:
+        return self._directory.application_of(client_id).object_id
 
     def _application(self, object_id: str, kept: Version | None) -> Application:
         """The registration, read again while it may lag behind the secret that the vault has since a moment ago."""
@@ -164,6 +184,6 @@ def _tag(version: Version | None, name: str) -> str:
 
 def _brought(kept: Version | None, now: datetime) -> bool:
     """Whether a person put a secret into the vault that can be used."""
-    if kept is None or not kept.enabled or _tag(kept, KEY_ID):
+    if kept is None or not kept.enabled or kept.content_type == PLACEHOLDER or _tag(kept, KEY_ID):
         return False
     return kept.expires is None or kept.expires > now

@@ -86,16 +86,16 @@ class Services:
 
     @property
     def registration_tenant(self) -> str:
-        """The GUID of the tenant in which the registration lies."""
+        """The GUID of the tenant in which the registration lies; empty when none is known."""
         tenant = self._environment.get(ENTRA_TENANT)
-        return tenant if tenant and tenant not in MULTI_TENANT else self._environment[TENANT]
+        return tenant if tenant and tenant not in MULTI_TENANT else self._environment.get(TENANT)
 
     def close(self) -> None:
         if "http" in self.__dict__:
             self.http.close()
 
     def _api(self, service: str, base: str, scope: str, *, tenant: str | None = None) -> Api:
-        chosen = tenant or self._environment.get(TENANT) or self.registration_tenant
+        chosen = self._environment.get(TENANT) if tenant is None else tenant
         if chosen not in self._tokens:
             self._tokens[chosen] = Tokens(self._credential(chosen))
         return Api(

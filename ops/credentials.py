@@ -64,6 +64,7 @@ class Tokens:
 def developer_credential(*, tenant_id: str) -> Credential:
     """Whoever is signed in to azd, else to the Azure CLI; a CI job signs in to azd with its federated credential.
 
+    Without a tenant it is the one that the account is signed in to.
     No other kind of credential is tried: which account changes a registration must be plain.
     """
     from azure.identity import AzureCliCredential, AzureDeveloperCliCredential, ChainedTokenCredential

@@ -78,6 +78,10 @@ class Directory:
         document = self.api.find(f"/v1.0/applications{key}", **{"$select": FIELDS})
         return None if document is None else _application(document)
 
+    def application_of(self, client_id: str) -> Application:
+        """The registration with this client id, which somebody else may have made."""
+        return _application(self.api.get(f"/v1.0/applications(appId='{_segment(client_id)}')", **{"$select": FIELDS}))
+
     def application(self, object_id: str) -> Application:
         """The registration, which may have been made a moment ago and not be known everywhere yet."""
         answer = self._patiently("GET", f"/v1.0/applications/{_segment(object_id)}?$select={FIELDS}")

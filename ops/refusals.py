@@ -76,13 +76,14 @@ REFUSALS: dict[str, str] = {
     "RequestDisallowedByPolicy": (
         "An Azure Policy of the subscription forbids it; the message names the policy. Ask whoever keeps it."
     ),
-    "TooManyRequests": "The service limits requests, and went on doing so. Wait a few minutes, then run the command "
-    "again.",
+    "TooManyRequests": (
+        "The service limits requests, and went on doing so. Wait a few minutes, then run the command again."
+    ),
 }
 
 BY_STATUS: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "The sign-in is not accepted: `azd auth login`, or `az login`.",
-    HTTPStatus.FORBIDDEN: "The signed-in account may not do this. docs/deploy.md lists the permissions that are needed.",
+    HTTPStatus.FORBIDDEN: "The signed-in account may not do this; docs/deploy.md lists the permissions it needs.",
     HTTPStatus.NOT_FOUND: "It is not there. Check the names with `azd env get-values`.",
     HTTPStatus.TOO_MANY_REQUESTS: REFUSALS["TooManyRequests"],
 }

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 CLIENT_SECRET = "entra-client-secret"  # noqa: S105 - the name of the secret in the vault
 SIGNING_KEY = "jwt-signing-key"
+PLACEHOLDER = "replaced by the postprovision hook"
+"""Content type of the value that the infrastructure puts in so that roles have something to apply to."""
+
 ARM_VERSION = "2023-07-01"
 DATA_VERSION = "7.4"
 
@@ -37,6 +40,7 @@ class Version:
     created: datetime
     updated: datetime
     expires: datetime | None
+    content_type: str = ""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -162,17 +166,22 @@ def _from_arm(document: dict[str, Any]) -> Version:
         name=document["name"],
         uri=properties.get("secretUriWithVersion") or properties["secretUri"],
         attributes=properties.get("attributes") or {},
+        content_type=properties.get("contentType") or "",
         tags=document.get("tags") or {},
     )
 
 
 def _from_vault(name: str, document: dict[str, Any]) -> Version:
     return _version(
-        name=name, uri=document["id"], attributes=document.get("attributes") or {}, tags=document.get("tags") or {}
+        name=name,
+        uri=document["id"],
+        attributes=document.get("attributes") or {},
+        content_type=document.get("contentType") or "",
+        tags=document.get("tags") or {},
     )
 
 
-def _version(*, name: str, uri: str, attributes: dict[str, Any], tags: dict[str, str]) -> Version:
+def _version(*, name: str, uri: str, attributes: dict[str, Any], content_type: str, tags: dict[str, str]) -> Version:
     created = _moment(attributes.get("created", 0))
     return Version(
         name=name,
@@ -181,6 +190,7 @@ def _version(*, name: str, uri: str, attributes: dict[str, Any], tags: dict[str,
         created=created,
         updated=_moment(attributes["updated"]) if attributes.get("updated") else created,
         expires=_moment(attributes["exp"]) if attributes.get("exp") else None,
+        content_type=content_type,
         tags=tags,
     )
 

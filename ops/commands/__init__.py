@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from ops.command import Command
 
 MODULES = (
+    "preflight",
     "postprovision",
     "rotate",
+    "postdown",
 )
 
 

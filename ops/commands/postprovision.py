@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ops.client_secret import ClientSecret
 from ops.command import Command
-from ops.environment import APP_OBJECT_ID, AUTH_MODE, ENDPOINTS, ENTRA_TENANT, TENANT, VAULT_ID
+from ops.environment import APP_OBJECT_ID, AUTH_MODE, CLIENT_ID, ENDPOINTS, ENTRA_TENANT, TENANT, VAULT_ID
 from ops.graph import Directory
 from ops.signing_key import add_version
 from ops.token_endpoint import TokenEndpoint
@@ -27,7 +27,7 @@ def run(context: Context) -> int:
     if mode != USES_CLIENT_SECRET:
         context.report.ok("entra-client-secret", f"not needed: AUTH_MODE is {mode}")
         return 0
-    client_secret(context, vault).ensure(context.environment[APP_OBJECT_ID])
+    ensure_client_secret(context, vault)
     return 0
 
 
@@ -36,10 +36,11 @@ def vault_resource(context: Context) -> VaultResource:
     return VaultResource(context.services.arm, vault_id=context.environment[VAULT_ID])
 
 
-def client_secret(context: Context, vault: VaultResource) -> ClientSecret:
-    """What sees to the client secret, put together."""
+def ensure_client_secret(context: Context, vault: VaultResource, *, force: bool = False) -> None:
+    """Puts together what sees to the client secret, and lets it."""
+    context.environment.require(CLIENT_ID)
     services = context.services
-    return ClientSecret(
+    secret = ClientSecret(
         directory=Directory(services.graph, now=context.now),
         vault=vault,
         token_endpoint=TokenEndpoint(
@@ -52,6 +53,10 @@ def client_secret(context: Context, vault: VaultResource) -> ClientSecret:
         report=context.report,
         patience=services.patience,
         now=context.now,
+    )
+    # Only a registration of the infrastructure's own has an object id among azd's values.
+    secret.ensure(
+        client_id=context.environment[CLIENT_ID], object_id=context.environment.get(APP_OBJECT_ID), force=force
     )
 
 
@@ -79,7 +84,7 @@ COMMAND = Command(
         "for the signing key. Only metadata is read, no secret is shown, and running it again changes nothing. With "
         "another AUTH_MODE than proxy there is no client secret."
     ),
-    needs=(TENANT, VAULT_ID, APP_OBJECT_ID),
-    takes=(AUTH_MODE, ENTRA_TENANT, *ENDPOINTS),
+    needs=(TENANT, VAULT_ID),
+    takes=(CLIENT_ID, APP_OBJECT_ID, AUTH_MODE, ENTRA_TENANT, *ENDPOINTS),
     run=run,
 )

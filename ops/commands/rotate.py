@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ops.command import Command
-from ops.commands.postprovision import client_secret, vault_resource
-from ops.environment import APP_OBJECT_ID, AUTH_MODE, ENDPOINTS, ENTRA_TENANT, TENANT, VAULT_ID, VAULT_URL
+from ops.commands.postprovision import ensure_client_secret, vault_resource
+from ops.environment import APP_OBJECT_ID, AUTH_MODE, CLIENT_ID, ENDPOINTS, ENTRA_TENANT, TENANT, VAULT_ID, VAULT_URL
 from ops.errors import ApiError, UnreachableError, UsageError
 from ops.signing_key import (
     MARGIN_DAYS,
@@ -49,10 +49,9 @@ def _rotate_client_secret(context: Context) -> int:
     mode = context.environment.get(AUTH_MODE, "proxy")
     if mode != "proxy":
         raise UsageError(f"With AUTH_MODE={mode} there is no client secret.")
-    context.environment.require(APP_OBJECT_ID)
     vault = vault_resource(context)
     context.report.heading(f"Client secret in {vault.name}")
-    client_secret(context, vault).ensure(context.environment[APP_OBJECT_ID], force=True)
+    ensure_client_secret(context, vault, force=True)
     context.report.text("Servers take it up within five minutes, or at once when Entra ID refuses the old one.")
     return 0
 
@@ -160,7 +159,7 @@ COMMAND = Command(
         "--disable-old disables those whose day has come."
     ),
     needs=(TENANT, VAULT_ID),
-    takes=(APP_OBJECT_ID, AUTH_MODE, ENTRA_TENANT, VAULT_URL, *ENDPOINTS),
+    takes=(CLIENT_ID, APP_OBJECT_ID, AUTH_MODE, ENTRA_TENANT, VAULT_URL, *ENDPOINTS),
     add_arguments=_add_arguments,
     examples=(
         "examples:\n  python -m ops rotate client-secret\n  python -m ops rotate signing-key\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,6 +35,10 @@ class Ops:
     cloud: CloudStandIn
     root: Path
     waits: list[float] = field(default_factory=list[float])
+    path: str = ""
+    """Where programs are looked for."""
+    ahead: timedelta = timedelta()
+    """How far the clock of this machine is ahead of Azure's."""
 
     @property
     def world(self) -> World:
@@ -41,7 +46,7 @@ class Ops:
 
     def __call__(self, *arguments: str, **changes: str | None) -> Outcome:
         """Runs a command with azd's variables and these changes; None removes one."""
-        variables = {**self.cloud.environment(), **changes}
+        variables = {"PATH": self.path, **self.cloud.environment(), **changes}
         out = io.StringIO()
         code = run(
             arguments,
@@ -49,7 +54,7 @@ class Ops:
             credential=FakeCredential,
             out=out,
             sleep=self.waits.append,
-            now=self.world.now,
+            now=lambda: self.world.now() + self.ahead,
             root=self.root,
         )
         return Outcome(code=code, text=out.getvalue())

@@ -13,6 +13,7 @@ import pytest
 
 from local.config import REPOSITORY
 from ops.client_secret import KEY_ID, PREVIOUS_KEY_ID, own_name
+from ops.vault import PLACEHOLDER
 from tests.support.azure.world import OBJECT_ID, VAULT, VAULT_ID, Fault, Kill
 from tests.support.postprovision import run_in_process
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 OWN = own_name(VAULT)
 SECRET = "entra-client-secret"
-PREDECESSOR = {"name": OWN, "days": 200.0}
+DENIED = {"error": {"code": "Authorization_RequestDenied", "message": "Insufficient privileges."}}
 
 
 def newest(world: World) -> SecretVersion:
@@ -223,15 +224,36 @@ def test_secret_that_was_deleted_in_the_vault_is_told_how_to_get_back(ops: Ops, 
 
 def test_secret_put_in_by_hand_stays_where_the_registration_is_somebody_elses(ops: Ops, world: World) -> None:
     world.put_secret(SECRET, "from an administrator", days_ago=3)
-    denied = {"error": {"code": "Authorization_RequestDenied", "message": "Insufficient privileges."}}
-    world.faults.append(Fault("GET", "/applications/", 403, denied, times=100))
-    outcome = ops("postprovision")
+    world.faults.append(Fault("GET", "/applications", 403, DENIED, times=100))
+    outcome = ops("postprovision", ENTRA_APP_OBJECT_ID="")
     assert outcome.code == 0, outcome.text
     assert "by hand" in outcome.text
     assert len(world.secrets[SECRET]) == 1
 
-    world.faults.append(Fault("GET", "/applications/", 403, denied, times=100))
-    outcome = ops("rotate", "client-secret")
+    outcome = ops("rotate", "client-secret", ENTRA_APP_OBJECT_ID="")
+    assert outcome.code == 1
+    assert f"az keyvault secret set --vault-name {VAULT} --name {SECRET}" in outcome.text
+
+
+def test_placeholder_of_the_infrastructure_counts_for_no_secret(ops: Ops, world: World) -> None:
+    world.put_secret(SECRET, "not set yet").content_type = PLACEHOLDER
+    world.faults.append(Fault("GET", "/applications", 403, DENIED, times=1))
+    outcome = ops("postprovision", ENTRA_APP_OBJECT_ID="")
+    assert outcome.code == 1
+    assert "Ask whoever keeps it" in outcome.text
+
+    assert ops("postprovision").code == 0
+    assert_well(world, generations=1)
+
+
+def test_registration_of_somebody_else_is_used_when_it_may_be_changed(ops: Ops, world: World) -> None:
+    assert ops("postprovision", ENTRA_APP_OBJECT_ID="").code == 0
+    assert_well(world, generations=1)
+
+
+def test_own_registration_that_may_not_be_changed_is_told_with_the_role_that_may(ops: Ops, world: World) -> None:
+    world.faults.append(Fault("GET", "/applications", 403, DENIED))
+    outcome = ops("postprovision")
     assert outcome.code == 1
     assert "Application Administrator" in outcome.text
 
@@ -323,9 +345,9 @@ def start_process(ops: Ops, kill: Kill) -> BaseProcess:
 
 
 def test_missing_inputs_are_named_all_at_once(ops: Ops) -> None:
-    outcome = ops("postprovision", AZURE_TENANT_ID=None, AZURE_KEY_VAULT_ID="", ENTRA_APP_OBJECT_ID=None)
+    outcome = ops("postprovision", AZURE_TENANT_ID=None, AZURE_KEY_VAULT_ID="")
     assert outcome.code == 2
-    for name in ("AZURE_TENANT_ID", "AZURE_KEY_VAULT_ID", "ENTRA_APP_OBJECT_ID"):
+    for name in ("AZURE_TENANT_ID", "AZURE_KEY_VAULT_ID"):
         assert name in outcome.text
     assert "--azure-key-vault-id" in outcome.text
 
