@@ -255,6 +255,12 @@ def codes_in(text: str) -> list[int]:
     return list(dict.fromkeys(int(found) for found in re.findall(r"AADSTS(\d{2,9})", text)))
 
 
+def codes_shown(page: str) -> list[int]:
+    """The codes of the errors that a page or an address shows: a colon and a sentence follow, not a mere mention."""
+    shown = re.findall(r"AADSTS(\d{2,9})(?::|%3[aA])(?:\s|\+|%20)*[A-Z]", page)
+    return list(dict.fromkeys(int(found) for found in shown))
+
+
 def explain(code: int) -> Explanation | None:
     """What is known of the code."""
     return AADSTS.get(code)
