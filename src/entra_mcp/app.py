@@ -11,6 +11,7 @@ import httpx2
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
+from entra_mcp.audit import Audit
 from entra_mcp.auth import Collaborators, create_verifier, open_auth
 from entra_mcp.auth.ownership import owner_of
 from entra_mcp.errors import StorageError
@@ -33,6 +34,7 @@ from entra_mcp.warmup import warm_up
 from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
 from entra_mcp.web.outage import OutageMiddleware
+from entra_mcp.web.refusals import RefusalAudit
 from entra_mcp.web.startup import alive, startup_failed
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
     """
     configure_logging()
     settings = Settings.load()
-    faults = Faults()
+    faults, audit = Faults(), Audit(owner_of=owner_of)
     async with AsyncExitStack() as stack:
         credential = await stack.enter_async_context(azure_credential(settings))
         vault = await stack.enter_async_context(Vault(url=settings.key_vault_url, credential=credential))
@@ -101,6 +103,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
             identity=credential,
             http_client=http,
             faults=faults,
+            audit=audit,
         )
         auth = await stack.enter_async_context(open_auth(settings, parts))
         server = create_server(settings, auth=auth, request_state=RingCodec(secrets), session_store=store)
@@ -124,7 +127,8 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
         await stack.enter_async_context(running(secrets.follow()))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
-        yield OutageMiddleware(app, faults=faults, unbounded=frozenset({MCP_PATH}))
+        app = OutageMiddleware(app, faults=faults, unbounded=frozenset({MCP_PATH}))
+        yield RefusalAudit(app, audit=audit)
 
 
 async def purge_expired() -> None:

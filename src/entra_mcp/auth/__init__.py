@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from entra_mcp.auth.audited_store import AuditedStore
 from entra_mcp.auth.client_credential import AssertionCredential, SecretCredential
 from entra_mcp.auth.consent_cookies import ConsentCookies
 from entra_mcp.auth.exchange import ExchangeStore
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from fastmcp.server.auth import AuthProvider
 
+    from entra_mcp.audit import Audit
     from entra_mcp.auth.client_credential import ClientCredential
     from entra_mcp.faults import Faults
     from entra_mcp.rotation import CurrentSecrets
@@ -48,6 +50,7 @@ class Collaborators:
     identity: AsyncTokenCredential
     http_client: httpx2.AsyncClient
     faults: Faults
+    audit: Audit
 
 
 def create_verifier(settings: Settings, *, http_client: httpx2.AsyncClient, faults: Faults) -> EntraTokenVerifier:
@@ -93,18 +96,22 @@ async def open_auth(settings: Settings, parts: Collaborators) -> AsyncGenerator[
         verifier=parts.verifier,
         http_client=parts.http_client,
         faults=parts.faults,
+        audit=parts.audit,
     )
     try:
         yield EntraProvider(
             settings=settings,
             keys=parts.secrets,
-            storage=NotingStore(registrations, faults=parts.faults),
-            single_use=SingleUse(ledger=parts.ledger, store=exchanges, grace_seconds=settings.refresh_grace_seconds),
+            storage=AuditedStore(NotingStore(registrations, faults=parts.faults), audit=parts.audit),
+            single_use=SingleUse(
+                ledger=parts.ledger, store=exchanges, grace_seconds=settings.refresh_grace_seconds, audit=parts.audit
+            ),
             cookies=ConsentCookies(parts.secrets),
             upstream=upstream,
             on_behalf_of=on_behalf_of,
             verifier=parts.verifier,
             faults=parts.faults,
+            audit=parts.audit,
         )
     finally:
         await on_behalf_of.close()

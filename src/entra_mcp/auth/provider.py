@@ -24,6 +24,7 @@ from mcp.server.auth.settings import RevocationOptions
 from starlette.requests import Request
 from starlette.routing import Route
 
+from entra_mcp.audit import Event
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
 from entra_mcp.auth.redirects import is_allowed, redirect_patterns
 from entra_mcp.auth.revocation import RevocationEndpoint
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
     from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+    from entra_mcp.audit import Audit
     from entra_mcp.auth.consent_cookies import ConsentCookies
     from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials
     from entra_mcp.auth.single_use import SingleUse
@@ -75,6 +77,7 @@ class EntraProvider(AzureProvider):
         on_behalf_of: OnBehalfOfCredentials,
         verifier: EntraTokenVerifier,
         faults: Faults,
+        audit: Audit,
     ) -> None:
         super().__init__(
             client_id=settings.client_id,
@@ -98,6 +101,7 @@ class EntraProvider(AzureProvider):
         self._upstream = upstream
         self._on_behalf_of = on_behalf_of
         self._faults = faults
+        self._audit = audit
         # The provider builds a verifier that pins one issuer, which `organizations` and `consumers` do not have.
         self._token_validator = verifier
         self.revocation_options = RevocationOptions(enabled=True)
@@ -132,6 +136,7 @@ class EntraProvider(AzureProvider):
         The provider would admit the Entra application's own id as a client that nobody registered, and let a client
         that registered one redirect URI use any other on the allow-list.
         """
+        self._audit.about("request", {"client_id": client_id})
         if client_id == self._upstream_client_id:
             return None
         client = await super().get_client(client_id)
@@ -149,6 +154,14 @@ class EntraProvider(AzureProvider):
         if not all(self._validate_client_redirect_uri(str(uri)) for uri in client_info.redirect_uris):
             raise RegistrationError("invalid_redirect_uri", "A redirect URI is not one that this server admits.")
         await super().register_client(client_info)
+        self._audit.record(
+            Event.REGISTRATION,
+            client_id=client_info.client_id,
+            client_name=client_info.client_name or "",
+            redirect_hosts=sorted(
+                {urlsplit(str(uri)).netloc or str(uri).partition(":")[0] for uri in client_info.redirect_uris}
+            ),
+        )
 
     @override
     async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
@@ -173,7 +186,7 @@ class EntraProvider(AzureProvider):
 
     @override
     async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:
-        if not await self._is_genuine(refresh_token, use=REFRESH):
+        if await self._genuine(refresh_token, use=REFRESH) is None:
             return None
         found = await super().load_refresh_token(client, refresh_token)
         if found is None:
@@ -197,8 +210,10 @@ class EntraProvider(AzureProvider):
 
         The provider returns None for every error, an outage included; the fault that was noted tells the two apart.
         """
-        if not await self._is_genuine(token, use=ACCESS):
+        claims = await self._genuine(token, use=ACCESS)
+        if claims is None:
             return None
+        self._audit.about("request", claims)
         try:
             async with asyncio.timeout(AUTHENTICATION_SECONDS):
                 return cast("AccessToken | None", await super().load_access_token(token))
@@ -209,26 +224,26 @@ class EntraProvider(AzureProvider):
     async def revoke_sign_in(self, token: str, client_id: str) -> None:
         """Ends the sign-in of an access or refresh token, if it is the client's own."""
         for use in (REFRESH, ACCESS):
-            if not await self._is_genuine(token, use=use):
+            claims = await self._genuine(token, use=use)
+            if claims is None or claims["client_id"] != client_id:
                 continue
-            claims = self.jwt_issuer.verify_token(token, expected_token_use=use)
             mapping = await self._jti_mapping_store.get(key=claims["jti"])
-            if mapping is not None and claims["client_id"] == client_id:
+            if mapping is not None:
+                # Read for the audit line alone, which is to name the person.
+                await self._upstream_token_store.get(key=mapping.upstream_token_id)
                 await self._single_use.revoke({"token_set": mapping.upstream_token_id}, because="its client signed out")
 
-    async def _is_genuine(self, token: str, *, use: str) -> bool:
-        """Whether this server issued the token; one under an unknown key makes it look for newer keys first."""
+    async def _genuine(self, token: str, *, use: str) -> dict[str, Any] | None:
+        """Claims of a token that this server issued; one under an unknown key makes it look for newer keys first."""
         for reread in (True, False):
             try:
-                self.jwt_issuer.verify_token(token, expected_token_use=use)
+                return self.jwt_issuer.verify_token(token, expected_token_use=use)
             except UnknownKeyError:
                 if reread:
                     await self._keys.reread()
             except (JoseError, ValueError):
-                return False
-            else:
-                return True
-        return False
+                return None
+        return None
 
     # Entra ID
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.auth.provider import RefreshToken, TokenError
 from mcp.shared.auth import OAuthToken
 
+from entra_mcp.audit import Event
 from entra_mcp.errors import StorageError
 from entra_mcp.storage.cache import UPSTREAM_TOKENS
 from entra_mcp.storage.ledger import Use
@@ -22,6 +24,7 @@ from entra_mcp.storage.ledger import Use
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from entra_mcp.audit import Audit
     from entra_mcp.auth.exchange import Exchange, ExchangeStore
     from entra_mcp.storage.ledger import Claim, Ledger
 
@@ -46,10 +49,11 @@ logger = logging.getLogger(__name__)
 class SingleUse:
     """Lets an exchange of a code or a token happen once, and tells later comers what came of it."""
 
-    def __init__(self, *, ledger: Ledger, store: ExchangeStore, grace_seconds: float) -> None:
+    def __init__(self, *, ledger: Ledger, store: ExchangeStore, grace_seconds: float, audit: Audit) -> None:
         self._ledger = ledger
         self._store = store
         self._grace_seconds = grace_seconds
+        self._audit = audit
 
     async def redeem(self, code: str, exchange: Callable[[], Awaitable[OAuthToken]]) -> OAuthToken:
         """Exchanges an authorization code.
@@ -60,10 +64,13 @@ class SingleUse:
         """
         claim = await self._claim(CODE, code, CODE_LIFETIME_SECONDS)
         if isinstance(claim, Use):
+            self._replayed(CODE, claim, answer="refused")
             if claim.age > AT_ONCE_SECONDS:
                 await self.revoke(claim.outcome, because="an authorization code was used again")
             raise TokenError("invalid_grant", "The authorization code was used before.")
-        return await self._run(claim, exchange, new_login=True)
+        tokens = await self._run(claim, exchange, new_login=True)
+        self._audit.record(Event.SIGN_IN)
+        return tokens
 
     async def rotate(
         self, token: RefreshToken, exchange: Callable[[], Awaitable[OAuthToken]], *, expires_in: float
@@ -77,10 +84,14 @@ class SingleUse:
         claim = await self._claim(REFRESH_TOKEN, token.token, max(expires_in, 1.0))
         if not isinstance(claim, Use):
             owner = {"client_id": token.client_id, "scopes": token.scopes, "expires_at": token.expires_at}
-            return await self._run(claim, exchange, new_login=False, remember=owner)
+            tokens = await self._run(claim, exchange, new_login=False, remember=owner)
+            self._audit.record(Event.REFRESH)
+            return tokens
         if claim.age > self._grace_seconds:
+            self._replayed(REFRESH_TOKEN, claim, answer="refused")
             await self.revoke(claim.outcome, because="a refresh token was used again")
             raise TokenError("invalid_grant", "The refresh token was used before.")
+        self._replayed(REFRESH_TOKEN, claim, answer="successor")
         successor = OAuthToken.model_validate(claim.outcome["tokens"])
         if successor.expires_in is not None:
             successor.expires_in = max(successor.expires_in - int(claim.age), 1)
@@ -97,9 +108,17 @@ class SingleUse:
     async def revoke(self, outcome: Mapping[str, Any], *, because: str) -> None:
         """Ends the sign-in that a use led to: every access and refresh token of it, on every instance."""
         token_set = outcome.get("token_set")
-        if token_set is not None:
-            await self._store.delete(token_set, collection=UPSTREAM_TOKENS)
-            logger.warning("A sign-in was revoked, because %s.", because)
+        if token_set is not None and await self._store.delete(token_set, collection=UPSTREAM_TOKENS):
+            self._audit.record(Event.REVOCATION, user=outcome.get("user"), because=because)
+
+    def _replayed(self, what: str, use: Use, *, answer: str) -> None:
+        self._audit.record(
+            Event.REPLAY,
+            user=use.outcome.get("user"),
+            what=what,
+            answer=answer,
+            seconds_later=round(use.age) if math.isfinite(use.age) else -1,
+        )
 
     async def _claim(self, kind: str, value: str, expires_in: float) -> Claim | Use:
         return await self._ledger.claim(kind, value, lease=LEASE_SECONDS, expires_in=expires_in)
@@ -116,7 +135,7 @@ class SingleUse:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 with self._store.exchange(new_login=new_login) as running:
                     tokens = await exchange()
-                outcome = {"token_set": running.token_set, **(remember or {})}
+                outcome = {"token_set": running.token_set, "user": self._audit.user(), **(remember or {})}
                 if not new_login:
                     outcome["tokens"] = tokens.model_dump(mode="json")
                 if not await self._ledger.settle(claim, outcome):

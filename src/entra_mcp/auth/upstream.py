@@ -21,10 +21,12 @@ import httpx2
 from fastmcp.server.auth.oauth_proxy.upstream import OAuthError
 
 from entra_mcp.errors import EntraMcpError, UpstreamUnavailableError
+from entra_mcp.storage.cache import UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+    from entra_mcp.audit import Audit
     from entra_mcp.auth.client_credential import ClientCredential
     from entra_mcp.auth.verifier import EntraTokenVerifier
     from entra_mcp.faults import Faults
@@ -61,12 +63,14 @@ class EntraOAuthClient:
         verifier: EntraTokenVerifier,
         http_client: httpx2.AsyncClient,
         faults: Faults,
+        audit: Audit,
     ) -> None:
         self._client_id = client_id
         self._credential = credential
         self._verifier = verifier
         self._http = http_client
         self._faults = faults
+        self._audit = audit
         self._refusals: ContextVar[list[SignInRefusedError] | None] = ContextVar("refusals", default=None)
 
     @contextmanager
@@ -94,6 +98,7 @@ class EntraOAuthClient:
                 tokens = await self._request(url, {"grant_type": grant_type, **params})
             except OAuthError as error:
                 raise self._refused(f"Entra ID refused the authorization code: {error.description}") from error
+            self._audit.about(UPSTREAM_TOKENS, tokens)
             if await self._verifier.verify_token(str(tokens.get("access_token", ""))) is None:
                 raise self._refused("the account is not one that may sign in here")
         return tokens
