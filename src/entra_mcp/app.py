@@ -25,6 +25,8 @@ from entra_mcp.vault import Vault
 from entra_mcp.warmup import warm_up
 from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
+from entra_mcp.web.metadata import metadata_aliases
+from entra_mcp.web.stack import protect
 from entra_mcp.web.startup import alive, startup_failed
 
 if TYPE_CHECKING:
@@ -90,13 +92,14 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
                         {"table_storage": table.check, "key_vault": vault.check, "entra_signing_keys": verifier.check}
                     ).answer,
                 ),
+                *metadata_aliases(auth),
                 Mount("/", mcp_app),
             ]
         )
         await warm_up(server, session_store=store)
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
-        yield app
+        yield protect(app, settings=settings)
 
 
 async def purge_expired() -> None:

@@ -6,9 +6,9 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, override
 from urllib.parse import urlencode
 
-from fastmcp.server.auth.providers.azure import AzureProvider
 from starlette.requests import Request
 
+from entra_mcp.auth.consent import ConsentPageProvider
 from entra_mcp.auth.redirects import redirect_patterns
 from entra_mcp.auth.upstream import EntraOAuthClient
 
@@ -26,7 +26,7 @@ REFUSED = {
 }
 
 
-class EntraProvider(AzureProvider):
+class EntraProvider(ConsentPageProvider):
     """Registers clients, asks people for consent, and lets Entra ID sign them in."""
 
     def __init__(
@@ -53,6 +53,7 @@ class EntraProvider(AzureProvider):
             require_authorization_consent=True,
             enable_cimd=settings.client_metadata_documents,
         )
+        self.server_name = settings.server_name
         self._client_id = settings.client_id
         self._client_secret = client_secret
         self._refused: ContextVar[bool] = ContextVar("refused", default=False)
