@@ -5,8 +5,11 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, override
 
+from fastmcp.server.auth.oauth_proxy.consent import (
+    _consent_state_base_name,  # pyright: ignore[reportPrivateUsage] - the name of the cookie that the page set
+)
 from fastmcp.server.auth.providers.azure import AzureProvider
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from entra_mcp.errors import EntraMcpError
 from entra_mcp.web.pages.consent import ConsentRequest, consent_page
@@ -14,9 +17,9 @@ from entra_mcp.web.pages.layout import POLICY
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.responses import RedirectResponse
 
 OK = 200
+BAD_REQUEST = 400
 
 
 class ConsentPageError(EntraMcpError):
@@ -57,6 +60,27 @@ class ConsentPageProvider(AzureProvider):
             if name == "set-cookie":
                 page.headers.append(name, value)
         return page
+
+    @override
+    async def _submit_consent(self, request: Request) -> RedirectResponse | HTMLResponse:
+        """Lets a person who pressed Allow again, while the first answer was on its way, go where that answer led."""
+        response = await super()._submit_consent(request)
+        if response.status_code != BAD_REQUEST:
+            return response
+        form = await request.form()
+        txn_id, action = str(form.get("txn_id", "")), form.get("action")
+        transaction = await self._transaction_store.get(key=txn_id) if txn_id and action == "approve" else None
+        if transaction is None or not transaction.consent_token:
+            return response
+        # The browser that approved has one of the two: the first answer's cookie, or still the page's own.
+        bound = self._verify_consent_binding_cookie(request, txn_id, transaction.consent_token)
+        name = self._cookie_name(_consent_state_base_name(str(form.get("csrf_token", ""))))
+        shown, _ = self._read_consent_state_cookies(request).get(name, ("", 0.0))
+        if not bound and shown != txn_id:
+            return response
+        again = RedirectResponse(self._build_upstream_authorize_url(txn_id, transaction.model_dump()), status_code=302)
+        self._set_consent_binding_cookie(request, again, txn_id, transaction.consent_token)
+        return again
 
 
 class _HiddenFields(HTMLParser):
