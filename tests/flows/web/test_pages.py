@@ -62,7 +62,7 @@ async def page_for(http: httpx2.AsyncClient, *, name: str | None, redirect_uri: 
 
 async def test_consent_page_loads_and_runs_nothing(http: httpx2.AsyncClient) -> None:
     page = Reader(await page_for(http, name="Contoso Assistant"))
-    assert page.heading == "“Contoso Assistant” wants to use Entra MCP Server as you"
+    assert page.heading == "Contoso Assistant wants to use Entra MCP Server as you"
     assert page.loaded
     assert all(loaded.startswith("data:image/svg+xml;base64,") for loaded in page.loaded)
     assert {"script", "iframe", "object", "embed", "a"}.isdisjoint(page.tags)

@@ -39,7 +39,7 @@ class ConsentRequest:
 def consent_page(request: ConsentRequest) -> str:
     """Returns the page as HTML. Its form posts to the address it was loaded from, with `action` approve or deny."""
     name = plain(request.client_name or "", limit=NAME_CHARACTERS)
-    client = f"“{isolated(name)}”" if name else "An application without a name"
+    client = isolated(name) if name else "An application without a name"
     server = escape(request.server_name)
     where, what = _destination(request.redirect_uri)
     asked = "".join(f"<li><code>{_detail(scope)}</code></li>" for scope in request.scopes)

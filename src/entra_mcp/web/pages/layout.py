@@ -22,7 +22,7 @@ STYLE = """\
 * { box-sizing: border-box; }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.25rem; background: var(--page);
   color: var(--ink); font: 1rem/1.55 system-ui, "Segoe UI", sans-serif; }
-main { width: 100%; max-width: 34rem; padding: 2rem; background: var(--card); border: 1px solid var(--line);
+main { width: 100%; max-width: 34rem; padding: 1.5rem 2rem; background: var(--card); border: 1px solid var(--line);
   border-radius: 1rem; overflow-wrap: anywhere; }
 header { display: flex; gap: .75rem; align-items: center; color: var(--soft); font-weight: 600; }
 header img { width: 2.5rem; height: 2.5rem; flex: none; }
@@ -32,6 +32,8 @@ p { margin: .6rem 0; }
 ul { margin: .4rem 0; padding-inline-start: 1.25rem; }
 .soft { color: var(--soft); font-size: .925rem; }
 .claimed { contain: paint; }
+.claimed bdi { background: var(--well); border: 1px solid var(--line); border-radius: .375rem; padding: 0 .3em;
+  box-decoration-break: clone; -webkit-box-decoration-break: clone; }
 .well { background: var(--well); border: 1px solid var(--line); border-radius: .75rem; padding: .9rem 1.1rem;
   margin: 1rem 0; }
 .well p { margin: .15rem 0; }
