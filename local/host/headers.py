@@ -3,8 +3,8 @@
 Threat: the worker trusts what the host adds. A request from outside must not be able to bring its own invocation id,
 nor the headers with which Azure's front end passes on identities and original addresses.
 
-Kept from the client: names' order, duplicates and values. `Host` is the worker's own, and `X-Forwarded-For`, `-Host` and
-`-Proto` are this host's alone, as the real host's forwarder, YARP with its defaults, has it
+Kept from the client: names' order, duplicates and values. `Host` is the worker's own, and `X-Forwarded-For`, `-Host`
+and `-Proto` are this host's alone, as the real host's forwarder, YARP with its defaults, has it
 (https://learn.microsoft.com/aspnet/core/fundamentals/servers/yarp/transforms#defaults).
 """
 

@@ -20,7 +20,7 @@ STYLE = """\
   --well: light-dark(#f6f7fa, #232732); --accent: light-dark(#1d4ed8, #8fb3ff); --on-accent: light-dark(#fff, #0d1117);
   --mark: light-dark(#8a5200, #f5c26b); --mark-back: light-dark(#fff7e6, #2d2618); }
 * { box-sizing: border-box; }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.25rem; background: var(--page);
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1rem; background: var(--page);
   color: var(--ink); font: 1rem/1.55 system-ui, "Segoe UI", sans-serif; }
 main { width: 100%; max-width: 34rem; padding: 1.5rem 2rem; background: var(--card); border: 1px solid var(--line);
   border-radius: 1rem; overflow-wrap: anywhere; }
