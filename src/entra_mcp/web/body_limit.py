@@ -26,22 +26,32 @@ logger = logging.getLogger(__name__)
 
 
 class BodyLimit:
-    """Answers 413 to bodies over `max_bytes`, or over what `paths` says for a path; 408 after `seconds`."""
+    """Answers 413 to bodies over `max_bytes`, and 408 to those that take longer than `seconds`.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, paths: Mapping[str, int] | None = None, seconds: float) -> None:
+    The application begins when the body is there, so that its own time limits mean its own time. Under the `streamed`
+    paths, each with a limit of its own, it begins at once and reads for itself: what it refuses unread costs no memory.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, max_bytes: int, streamed: Mapping[str, int] | None = None, seconds: float
+    ) -> None:
         self.app = app
         self._max_bytes = max_bytes
-        self._paths = dict(paths or {})
+        self._streamed = dict(streamed or {})
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body = _Body(scope, receive, send, limit=self._paths.get(scope["path"], self._max_bytes), seconds=self._seconds)
+        streamed = scope["path"] in self._streamed
+        limit = self._streamed[scope["path"]] if streamed else self._max_bytes
+        body = _Body(scope, receive, send, limit=limit, seconds=self._seconds)
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared[:20]) > body.limit:
+        if declared.isdecimal() and int(declared[:20]) > limit:
             await body.refuse_size()
+            return
+        if not streamed and not await body.read():
             return
         try:
             await self.app(scope, body.receive, body.send)
@@ -66,10 +76,25 @@ class _Body:
         self._size = 0
         self._complete = False
         self._answering = False
+        self._read: Message | None = None
+
+    async def read(self) -> bool:
+        """Reads all of it, for the application to receive in one piece; False when it was refused or broke off."""
+        pieces = bytearray()
+        while not self._complete:
+            message = await self.receive()
+            if message["type"] != "http.request":
+                return False
+            pieces += message.get("body", b"")
+        self._read = {"type": "http.request", "body": bytes(pieces), "more_body": False}
+        return True
 
     async def receive(self) -> Message:
         if self.refused:
             return DISCONNECT
+        if self._read is not None:
+            read, self._read = self._read, None
+            return read
         if self._complete:
             return await self._receive()
         if self._deadline is None:

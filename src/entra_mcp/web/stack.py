@@ -48,7 +48,7 @@ def protect(app: ASGIApp, *, settings: Settings) -> ASGIApp:
     if settings.auth_mode is AuthMode.PROXY:
         app = RegistrationBounds(app)
     app = BodyLimit(
-        app, max_bytes=settings.oauth_body_limit, paths={MCP: settings.mcp_body_limit}, seconds=BODY_SECONDS
+        app, max_bytes=settings.oauth_body_limit, streamed={MCP: settings.mcp_body_limit}, seconds=BODY_SECONDS
     )
     if settings.auth_mode is AuthMode.PROXY:
         app = RegistrationThrottle(
