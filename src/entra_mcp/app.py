@@ -32,7 +32,9 @@ from entra_mcp.vault import Vault
 from entra_mcp.warmup import warm_up
 from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
+from entra_mcp.web.metadata import metadata_aliases
 from entra_mcp.web.outage import OutageMiddleware
+from entra_mcp.web.stack import protect
 from entra_mcp.web.startup import alive, startup_failed
 
 if TYPE_CHECKING:
@@ -117,6 +119,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
                         {"table_storage": table.check, "key_vault": vault.check, "entra_signing_keys": verifier.check}
                     ).answer,
                 ),
+                *metadata_aliases(auth),
                 Mount("/", mcp_app),
             ]
         )
@@ -124,7 +127,8 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
         await stack.enter_async_context(running(secrets.follow()))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
-        yield OutageMiddleware(app, faults=faults, unbounded=frozenset({MCP_PATH}))
+        guarded = OutageMiddleware(app, faults=faults, unbounded=frozenset({MCP_PATH}))
+        yield protect(guarded, settings=settings)
 
 
 async def purge_expired() -> None:
