@@ -33,8 +33,9 @@ from entra_mcp.vault import Vault
 from entra_mcp.warmup import warm_up
 from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
+from entra_mcp.web.metadata import metadata_aliases
 from entra_mcp.web.outage import OutageMiddleware
-from entra_mcp.web.refusals import RefusalAudit
+from entra_mcp.web.stack import protect
 from entra_mcp.web.startup import alive, startup_failed
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
                         {"table_storage": table.check, "key_vault": vault.check, "entra_signing_keys": verifier.check}
                     ).answer,
                 ),
+                *metadata_aliases(auth),
                 Mount("/", mcp_app),
             ]
         )
@@ -127,8 +129,8 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
         await stack.enter_async_context(running(secrets.follow()))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
-        app = OutageMiddleware(app, faults=faults, unbounded=frozenset({MCP_PATH}))
-        yield RefusalAudit(app, audit=audit)
+        guarded = OutageMiddleware(app, faults=faults, unbounded=frozenset({MCP_PATH}))
+        yield protect(guarded, settings=settings, audit=audit)
 
 
 async def purge_expired() -> None:

@@ -52,7 +52,7 @@ _AFTER: tuple[re.Pattern[str], ...] = (
     ),
     _pattern(r"(\b(?:bearer|basic)\s+)(?:[\w.~+/-]{16,}=*|(?=[\w.~+/-]*\d)[\w.~+/-]{4,}=*)"),
     # What FastMCP says of transactions and codes, whose ids are secrets.
-    _pattern(r"(\btransaction:?\s+|\bcode[\w ]{0,40}(?:not found|expired)[\w ]{0,40}:\s*)[\w-]{16,}"),
+    _pattern(r"(\btransaction(?: id)?:?\s+|\bcode[\w ]{0,40}(?:not found|expired)[\w ]{0,40}:\s*)[\w-]{16,}"),
 )
 """What follows the first group is a secret."""
 

@@ -26,6 +26,8 @@ ASSERTION_AUDIENCES = {
 
 MULTI_TENANT = frozenset({"organizations", "consumers"})
 
+KIB = 1024
+
 Words = Annotated[tuple[str, ...], NoDecode]
 """Several values in one environment variable, separated by white space or commas."""
 
@@ -72,6 +74,31 @@ class Settings(BaseSettings):
 
     base_url: str = Field(default="", validation_alias="MCP_BASE_URL")
     """Address under which clients reach this server, without a path and without a trailing slash."""
+
+    allowed_hosts: Words = Field(default=(), validation_alias="MCP_ALLOWED_HOSTS")
+    """Host names under which requests may come besides the base URL's and `WEBSITE_HOSTNAME`."""
+
+    allowed_origins: Words = Field(default=(), validation_alias="MCP_ALLOWED_ORIGINS")
+    """Origins of the web pages whose scripts may call `/mcp`."""
+
+    client_address_header: str | None = Field(
+        default=None, validation_alias="MCP_CLIENT_ADDRESS_HEADER", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
+    )
+    """The header in which the proxy in front of the platform tells the client's address, when there is one."""
+
+    oauth_body_limit: int = Field(default=64 * KIB, validation_alias="MCP_OAUTH_BODY_LIMIT", ge=4 * KIB, le=1024 * KIB)
+    """Largest request body in bytes, everywhere but at `/mcp`."""
+
+    mcp_body_limit: int = Field(default=4096 * KIB, validation_alias="MCP_BODY_LIMIT", ge=64 * KIB, le=4096 * KIB)
+    """Largest request body at `/mcp` in bytes; the MCP library takes no more than 4 MiB."""
+
+    registrations_per_minute: int = Field(default=60, validation_alias="MCP_REGISTRATIONS_PER_MINUTE", ge=1, le=100_000)
+    """How many clients one address may register at an instance."""
+
+    registrations_per_minute_overall: int = Field(
+        default=300, validation_alias="MCP_REGISTRATIONS_PER_MINUTE_OVERALL", ge=1, le=100_000
+    )
+    """How many clients may register at an instance, from wherever."""
 
     tenant_id: str = Field(default="", validation_alias="ENTRA_TENANT_ID")
     """Directory (tenant) id, or `organizations`, or `consumers`."""
@@ -187,7 +214,15 @@ class Settings(BaseSettings):
             raise ValueError("is still a placeholder")
         return value.strip()
 
-    @field_validator("allowed_tenants", "required_scopes", "additional_scopes", "allowed_redirect_uris", mode="before")
+    @field_validator(
+        "allowed_hosts",
+        "allowed_origins",
+        "allowed_tenants",
+        "required_scopes",
+        "additional_scopes",
+        "allowed_redirect_uris",
+        mode="before",
+    )
     @classmethod
     def _split_words(cls, value: Any) -> Any:  # noqa: ANN401 - the raw value of the field
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
@@ -201,6 +236,18 @@ class Settings(BaseSettings):
         if not value:
             raise ValueError("is not set, and neither is WEBSITE_HOSTNAME")
         return require_origin(value)
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _allowed_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", host, re.IGNORECASE) for host in value):
+            raise ValueError("takes host names such as mcp.contoso.com, without https://, port, path or `*`")
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _allowed_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(require_origin(origin).lower() for origin in value)
 
     @field_validator("tenant_id")
     @classmethod

@@ -72,6 +72,8 @@ async def two_instances(tmp_path: Path, azurite: str, standins: StandIns) -> Asy
             "MCP_BASE_URL": BASE_URL,
             "AzureWebJobsStorage": connection_string,
             "MCP_TABLE_NAME": f"Two{time.time_ns()}",
+            "MCP_REGISTRATIONS_PER_MINUTE": "100000",
+            "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
         }
         hosts = [FunctionsHost(port=port, log=tmp_path / f"{port}.log") for port in free_ports(2)]
         with ThreadPoolExecutor() as pool:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -85,6 +86,20 @@ async def test_sign_in_and_refresh_are_one_line_each_that_names_person_and_clien
     assert (sign_in["event"], sign_in["user"]) == ("sign_in", user)
     assert (refresh["event"], refresh["user"]) == ("refresh", user)
     assert {line["client_id"] for line in (registration, sign_in, refresh)} == {client.client_id}
+
+
+async def test_line_names_the_address_that_the_platform_saw_and_the_answer_s_correlation_id(
+    client: OAuthClient, lines: Lines
+) -> None:
+    client.http.headers |= {"x-ms-invocation-id": "1", "x-forwarded-for": "192.0.2.1, 203.0.113.7:4711"}
+    registration = await client.register()
+    refusal = await client.redeem("x")
+    written = lines.take()
+    assert [line["event"] for line in written] == ["registration", "refusal"]
+    assert [line["address"] for line in written] == ["203.0.113.7"] * 2
+    answers = [answer.headers["x-correlation-id"] for answer in (registration, refusal)]
+    assert [line["correlation_id"] for line in written] == answers
+    assert len(set(answers)) == 2
 
 
 async def test_code_replayed_later_is_a_replay_and_a_revocation(
@@ -246,21 +261,17 @@ async def test_challenge_and_outage_are_no_refusals(client: OAuthClient, lines: 
     assert lines.take() == []
 
 
-async def test_what_a_client_calls_itself_stays_one_short_value(client: OAuthClient, lines: Lines) -> None:
-    name = 'x"}\n{"event": "sign_in", "user": "somebody"}' + "y" * 9000
-    await client.http.post(
-        "/register",
-        json={
-            "client_name": name,
-            "redirect_uris": [client.redirect_uri],
-            "token_endpoint_auth_method": "none",
-        },
-    )
-    (record,) = lines.records
-    assert "\n" not in record.getMessage()
-    (line,) = lines.take()
-    assert line["event"] == "registration"
-    assert line["client_name"] == name[:200]
+async def test_what_a_client_says_stays_one_short_value(client: OAuthClient, lines: Lines) -> None:
+    name = 'x"}\n{"event": "sign_in", "user": "somebody"}'
+    metadata = {"client_name": name, "redirect_uris": [client.redirect_uri], "token_endpoint_auth_method": "none"}
+    client.client_id = (await client.http.post("/register", json=metadata)).json()["client_id"]
+    upstream = await client.consent(await client.consent_page())
+    state = parse_qs(urlsplit(upstream.headers["location"]).query)["state"][0]
+    await client.entra_return({"error": "\n" + "y" * 9000, "state": state})
+    assert not any("\n" in record.getMessage() for record in lines.records)
+    registration, refusal = lines.take()
+    assert registration["client_name"] == name
+    assert refusal["error"] == "\n" + "y" * 199
 
 
 async def test_levels_tell_what_should_alarm(client: OAuthClient, lines: Lines) -> None:

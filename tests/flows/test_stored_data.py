@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def dump(azurite: str, name: str) -> str:
     """Every property of every row, binary ones as text too."""
     with TableServiceClient.from_connection_string(azurite) as service:
-        entities: Any = service.get_table_client(name).list_entities()
-        rows: list[dict[str, Any]] = [dict(entity) for entity in entities]
+        client: Any = service.get_table_client(name)
+        rows: list[dict[str, Any]] = [dict(entity) for entity in client.list_entities()]
     assert rows
     parts: list[str] = []
     for row in rows:

@@ -74,6 +74,9 @@ class Stack:
             **self.standins.environment(),
             "MCP_BASE_URL": self.url,
             "AzureWebJobsStorage": self.azurite.connection_string,
+            # Every test's clients come from one address.
+            "MCP_REGISTRATIONS_PER_MINUTE": "100000",
+            "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
         }
 
     def restart(self) -> None:

@@ -10,25 +10,15 @@ from urllib.parse import parse_qs, quote, urlsplit
 from starlette.datastructures import Headers
 
 from entra_mcp.audit import Event
+from entra_mcp.web.paths import OAUTH
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from entra_mcp.audit import Audit
 
-OAUTH = frozenset({"/authorize", "/consent", "/auth/callback", "/register", "/revoke", "/token"})
-
-NOT_ALLOWED = frozenset(
-    {
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.MISDIRECTED_REQUEST,
-        HTTPStatus.TOO_MANY_REQUESTS,
-    }
-)
-"""Statuses that refuse a request on any path; the paths of OAuth refuse with every status from 400 to 499."""
+NOT_ALLOWED = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.TOO_MANY_REQUESTS})
+"""Statuses that refuse a request on any path; the paths of OAuth refuse with all from 400 to 499."""
 
 HELD_BYTES = 4096
 """How much of an error answer is looked at for its code."""
@@ -40,10 +30,9 @@ class RefusalAudit:
     The 401 that tells a client where to sign in is no refusal: nothing was presented. Nor is an outage.
     """
 
-    def __init__(self, app: ASGIApp, *, audit: Audit, paths: Collection[str] = OAUTH) -> None:
+    def __init__(self, app: ASGIApp, *, audit: Audit) -> None:
         self.app = app
         self._audit = audit
-        self._paths = frozenset(paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,22 +41,13 @@ class RefusalAudit:
         answer = _Answer(send)
         with self._audit.watch() as subject:
             await self.app(scope, receive, answer.send)
-            if not subject.recorded and self._is_refusal(scope, answer):
+            if not subject.recorded and _is_refusal(scope, answer):
                 self._audit.record(
                     Event.REFUSAL,
                     request=f"{scope['method']} {quote(scope['path'])}",
                     status=answer.status,
                     error=answer.error,
                 )
-
-    def _is_refusal(self, scope: Scope, answer: _Answer) -> bool:
-        if answer.status == HTTPStatus.UNAUTHORIZED and scope["path"] not in self._paths:
-            return "authorization" in Headers(scope=scope)
-        if answer.status in NOT_ALLOWED:
-            return True
-        if scope["path"] not in self._paths:
-            return False
-        return 400 <= answer.status < 500 or (300 <= answer.status < 400 and answer.error != "")
 
 
 class _Answer:
@@ -97,3 +77,11 @@ class _Answer:
         except ValueError:
             return ""
         return str(cast("dict[str, Any]", content).get("error", "")) if isinstance(content, dict) else ""
+
+
+def _is_refusal(scope: Scope, answer: _Answer) -> bool:
+    if scope["path"] in OAUTH:
+        return 400 <= answer.status < 500 or (300 <= answer.status < 400 and answer.error != "")
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return "authorization" in Headers(scope=scope)
+    return answer.status in NOT_ALLOWED
