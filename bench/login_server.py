@@ -1,0 +1,109 @@
+"""One of the two servers that `bench.login` compares, as a process of its own, so that its CPU time can be told apart.
+
+`ours` is the whole application with everything switched on; `stock` is FastMCP's AzureProvider as it ships, on
+`MemoryStore`. Both write their log, at INFO, to nowhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import cProfile
+import json
+import logging
+import os
+import signal
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, override
+
+import uvicorn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+    from starlette.types import ASGIApp
+
+    from entra_mcp.settings import Settings
+
+
+class _Server(uvicorn.Server):
+    """Does not send itself the signal that ended it again, which would end the process before the profile is kept."""
+
+    @contextmanager
+    @override
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+@asynccontextmanager
+async def stock_app(settings: Settings) -> AsyncGenerator[ASGIApp]:
+    """Yields FastMCP's server with FastMCP's provider, set up as its guide shows and for the same Entra ID."""
+    from fastmcp import FastMCP
+    from fastmcp.server.auth.providers.azure import AzureProvider
+    from key_value.aio.stores.memory import MemoryStore
+
+    from entra_mcp.tools.add import add
+
+    provider = AzureProvider(
+        client_id=settings.client_id,
+        client_secret=os.environ["BENCH_CLIENT_SECRET"],
+        tenant_id=settings.tenant_id,
+        required_scopes=list(settings.required_scopes),
+        additional_authorize_scopes=list(settings.additional_scopes),
+        base_authority=settings.authority,
+        base_url=settings.base_url,
+        client_storage=MemoryStore(),
+        jwt_signing_key="a key for this benchmark alone",
+    )
+    # Where the stand-in serves its sign-in page without TLS; there is no parameter for it.
+    provider._upstream_authorization_endpoint = settings.authorization_endpoint or ""  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    server = FastMCP("Stock", auth=provider, tools=[add])
+    app = server.http_app(path="/mcp", stateless_http=True)
+    async with app.lifespan(app):
+        yield app
+
+
+async def serve(which: str, *, port: int) -> None:
+    """Serves until the process is told to end, and tells on stdout when it is ready."""
+    from entra_mcp.app import running_app
+    from entra_mcp.settings import Settings
+
+    app = running_app() if which == "ours" else stock_app(Settings.load())
+    async with app as running:
+        fastmcp = logging.getLogger("fastmcp")
+        fastmcp.handlers.clear()
+        fastmcp.propagate = True
+        with open(os.devnull, "w") as nowhere:  # noqa: ASYNC230, PTH123 - opened once, before the first request
+            logging.basicConfig(stream=nowhere, level=logging.INFO, force=True)
+            config = uvicorn.Config(
+                running, host="127.0.0.1", port=port, http="h11", ws="none", lifespan="off", log_config=None,
+                access_log=False,
+            )  # fmt: skip
+            server = _Server(config)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.handle_exit, signal.SIGTERM, None)
+            task = asyncio.create_task(server.serve())
+            while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.01)
+            print(json.dumps({"ready": True}), flush=True)
+            await task
+
+
+def main() -> None:
+    """Reads the arguments and serves."""
+    parser = argparse.ArgumentParser(prog="python -m bench.login_server")
+    parser.add_argument("which", choices=("ours", "stock"))
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--profile", help="file that gets a profile when the server ends")
+    options = parser.parse_args()
+    profile = cProfile.Profile() if options.profile else None
+    if profile is None:
+        asyncio.run(serve(options.which, port=options.port))
+        return
+    try:
+        profile.runcall(asyncio.run, serve(options.which, port=options.port))
+    finally:
+        profile.dump_stats(options.profile)
+
+
+if __name__ == "__main__":
+    main()
