@@ -10,6 +10,7 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from urllib.request import getproxies
 
 from azure.core import MatchConditions
 from azure.core.exceptions import (
@@ -91,7 +92,7 @@ class Table:
         """For Azurite and for accounts with shared keys."""
 
         def connect() -> TableClient:
-            return TableClient.from_connection_string(connection_string, table_name=name, **_PATIENCE)
+            return TableClient.from_connection_string(connection_string, table_name=name, **_options())
 
         try:
             connect()
@@ -102,7 +103,7 @@ class Table:
     @classmethod
     def from_identity(cls, endpoint: str, *, name: str, credential: AsyncTokenCredential) -> Self:
         """For accounts that are reached with an identity that has the role Storage Table Data Contributor."""
-        return cls(lambda: TableClient(endpoint, name, credential=credential, **_PATIENCE), name=name)
+        return cls(lambda: TableClient(endpoint, name, credential=credential, **_options()), name=name)
 
     async def __aenter__(self) -> Self:
         return self
@@ -308,6 +309,14 @@ class _Client(Protocol):
         self, operations: Sequence[Operation], *, retry_total: int, read_timeout: float
     ) -> object: ...
     async def close(self) -> None: ...
+
+
+def _options() -> dict[str, Any]:
+    """Options of a client. Where no proxy is configured, aiohttp need not look for one, and read `.netrc`, each time.
+
+    It does the latter in a thread of its own; together that was a quarter of what a login cost this process.
+    """
+    return {**_PATIENCE, "use_env_settings": bool({"http", "https", "all"} & getproxies().keys())}
 
 
 def _code(error: AzureError) -> str:
