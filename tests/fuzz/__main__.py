@@ -95,9 +95,8 @@ def fuzz(server: Server, *, minutes: float, first: int, endpoints: Sequence[str]
         run.batch(endpoints[number % len(endpoints)], number)
         if time.monotonic() - told_at > 60:
             told_at = time.monotonic()
-            say(
-                f"{(told_at - began) / 60:5.1f} min: {run.cases} cases, {server.requests} requests, {told(server.usage())}"
-            )
+            minute = (told_at - began) / 60
+            say(f"{minute:5.1f} min: {run.cases} cases, {server.requests} requests, {told(server.usage())}")
     after = server.usage()
     say(f"{run.cases} cases, {server.requests} requests, {len(run.findings)} findings")
     say(f"before: {told(before)}\nafter:  {told(after)}")
@@ -112,7 +111,8 @@ def main() -> int:
     parser.add_argument("--endpoint", choices=sorted(ENDPOINTS), action="append", help="only this one; may be repeated")
     options = parser.parse_args()
     warnings.simplefilter("default", ResourceWarning)
-    logging.basicConfig(stream=sys.stderr, level=logging.CRITICAL)
+    logging.disable(logging.WARNING)  # what is refused is written down, which nobody would read here
+    logging.basicConfig(stream=sys.stderr)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bundle = str(ensure_tls(folder / "tls").bundle)

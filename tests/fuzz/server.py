@@ -223,6 +223,10 @@ class _Loop:
     ) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
+        left = asyncio.all_tasks(self.loop)  # sse_starlette has one of its own, for as long as the loop runs
+        for task in left:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.loop.close()
