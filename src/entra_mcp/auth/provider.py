@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from fastmcp.server.auth.providers.azure import AzureProvider
 from starlette.requests import Request
 
+from entra_mcp.auth.consent import consent_answer
 from entra_mcp.auth.redirects import redirect_patterns
 from entra_mcp.auth.upstream import EntraOAuthClient
 
@@ -76,6 +77,8 @@ class EntraProvider(AzureProvider):
     @override
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
         """Brings Entra ID's answer to the client, a refusal of this server included (RFC 6749 section 4.1.2.1)."""
+        if (consent := consent_answer(request)) is not None:
+            return consent
         response = await super()._handle_idp_callback(request)
         if not self._refused.get():
             return response
