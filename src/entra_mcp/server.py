@@ -10,9 +10,9 @@ from mcp.server.request_state import RequestStateSecurity
 from mcp.types import Icon
 
 from entra_mcp import completions, prompts, resources, tools
-from entra_mcp.downstream import downstream_lifespan
 from entra_mcp.icon import ICON
 from entra_mcp.keys import Use
+from entra_mcp.lifespan import open_services
 from entra_mcp.settings import AuthMode
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def create_server(settings: Settings, *, auth: AuthProvider, keys: KeyRing, sess
         icons=[Icon(src=ICON, mime_type="image/svg+xml", sizes=["any"])],
         website_url=settings.base_url,
         auth=auth,
-        lifespan=lambda _: downstream_lifespan(settings, auth=auth),
+        lifespan=lambda _: open_services(settings, auth=auth),
         mask_error_details=True,
         # FastMCP gives the sessions of users no end of their own.
         session_state_store=TTLClampWrapper(

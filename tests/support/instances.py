@@ -27,6 +27,7 @@ PEOPLE = {
     token: {
         "client_id": "client",
         "sub": name,
+        "name": name.title(),
         "oid": f"object-of-{name}",
         "tid": "tenant",
         "iss": "https://issuer.example",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from entra_mcp.downstream.dependencies import Graph, OnBehalfOf
 from entra_mcp.downstream.graph import GraphClient, Page
 from entra_mcp.downstream.refusals import DownstreamError
-from entra_mcp.downstream.services import Downstream, downstream_lifespan
+from entra_mcp.downstream.shared import Downstream, open_downstream
 from entra_mcp.downstream.tokens import DelegatedToken
 
 __all__ = [
@@ -16,5 +16,5 @@ __all__ = [
     "GraphClient",
     "OnBehalfOf",
     "Page",
-    "downstream_lifespan",
+    "open_downstream",
 ]

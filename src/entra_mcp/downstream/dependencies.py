@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, cast, override
 from fastmcp.dependencies import Dependency
 
 from entra_mcp.downstream.graph import API, BUDGET_SECONDS, GraphClient
-from entra_mcp.downstream.services import Downstream
+from entra_mcp.downstream.shared import Downstream
 from entra_mcp.downstream.tokens import DelegatedToken
+from entra_mcp.services import service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +36,9 @@ class _Graph(Dependency[GraphClient]):
 
     @override
     async def __aenter__(self) -> GraphClient:
-        services = Downstream.current()
-        token = services.token(self._scopes, api=API)
-        return GraphClient(http=services.graph, token=token, budget_seconds=self._budget_seconds)
+        downstream = service(Downstream)
+        token = downstream.token(self._scopes, api=API)
+        return GraphClient(http=downstream.graph, token=token, budget_seconds=self._budget_seconds)
 
 
 class _OnBehalfOf(Dependency[DelegatedToken]):
@@ -47,4 +48,4 @@ class _OnBehalfOf(Dependency[DelegatedToken]):
 
     @override
     async def __aenter__(self) -> DelegatedToken:
-        return Downstream.current().token(self._scopes, api=self._api)
+        return service(Downstream).token(self._scopes, api=self._api)

@@ -6,7 +6,6 @@ import os
 import socket
 from datetime import UTC, datetime
 
-from fastmcp.dependencies import Depends
 from fastmcp.server.auth import require_roles
 from fastmcp.tools import tool
 from mcp.types import ToolAnnotations
@@ -14,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from entra_mcp.downstream import Downstream
 from entra_mcp.icon import glyph
+from entra_mcp.services import Service
 
 ADMIN_ROLE = "Admin"
 """The `value` of the app role in the registration
@@ -36,14 +36,14 @@ class Stats(BaseModel):
     icons=[glyph("M4 20V10", "M10 20V4", "M16 20v-8", "M22 20H2")],
     annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
 )
-async def admin_stats(services: Downstream = Depends(Downstream.current)) -> Stats:
+async def admin_stats(downstream: Downstream = Service(Downstream)) -> Stats:
     """Show how the instance that serves you is doing. For administrators."""
-    counts = services.tokens.counts
+    counts = downstream.tokens.counts
     return Stats(
         host=socket.gethostname(),
         process=os.getpid(),
         since=datetime.fromtimestamp(counts.since, UTC),
-        tokens_kept=len(services.tokens),
+        tokens_kept=len(downstream.tokens),
         token_hits=counts.hits,
         token_exchanges=counts.exchanges,
     )

@@ -16,10 +16,10 @@ import httpx2
 import pytest
 from fastmcp.exceptions import ToolError
 
-from entra_mcp.downstream import GraphClient, downstream_lifespan
+from entra_mcp.downstream import GraphClient, open_downstream
 from entra_mcp.downstream.graph import BUDGET_SECONDS
 from entra_mcp.downstream.refusals import DownstreamBusyError, SignInAgainError
-from entra_mcp.downstream.services import TIMEOUT
+from entra_mcp.downstream.shared import TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -339,13 +339,12 @@ async def test_link_to_another_site_is_not_followed() -> None:
 async def test_lifespan_shares_one_connection_pool_with_limits_and_closes_it(
     load_settings: Callable[..., Settings],
 ) -> None:
-    async with downstream_lifespan(load_settings(GRAPH_BASE_URL=BASE_URL), auth=None) as shared:
-        (services,) = shared.values()
-        assert str(services.graph.base_url).rstrip("/") == BASE_URL
-        assert services.graph.timeout == TIMEOUT
+    async with open_downstream(load_settings(GRAPH_BASE_URL=BASE_URL), auth=None) as downstream:
+        assert str(downstream.graph.base_url).rstrip("/") == BASE_URL
+        assert downstream.graph.timeout == TIMEOUT
         # A redirect would take the caller's token to wherever it points.
-        assert services.graph.follow_redirects is False
-    assert services.graph.is_closed
+        assert downstream.graph.follow_redirects is False
+    assert downstream.graph.is_closed
 
 
 def test_no_wait_for_graph_is_without_limit() -> None:

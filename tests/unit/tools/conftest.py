@@ -8,7 +8,7 @@ import pytest
 from fastmcp import FastMCP
 
 from entra_mcp import completions, prompts, resources, tools
-from entra_mcp.downstream import downstream_lifespan
+from entra_mcp.lifespan import open_services
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ def settings(load_settings: Callable[..., Settings]) -> Settings:
 @pytest.fixture
 def server(settings: Settings) -> FastMCP:
     """A server that nobody is signed in to."""
-    server = FastMCP("test", lifespan=lambda _: downstream_lifespan(settings, auth=None), mask_error_details=True)
+    server = FastMCP("test", lifespan=lambda _: open_services(settings, auth=None), mask_error_details=True)
     tools.register(server, on_behalf_of=True)
     resources.register(server)
     prompts.register(server)

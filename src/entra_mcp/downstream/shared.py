@@ -10,7 +10,7 @@ import httpx2
 from fastmcp.exceptions import ToolError
 from fastmcp.server.auth import MultiAuth
 from fastmcp.server.auth.providers.azure import AzureProvider
-from fastmcp.server.dependencies import get_access_token, get_context
+from fastmcp.server.dependencies import get_access_token
 
 from entra_mcp.downstream.cache import TokenCache
 from entra_mcp.downstream.consent import ConsentLink
@@ -26,23 +26,15 @@ if TYPE_CHECKING:
 
 TIMEOUT = httpx2.Timeout(10.0, connect=3.0)
 
-_LIFESPAN_KEY = "downstream"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downstream:
-    """Kept in the server's lifespan, where the dependencies of tools find it."""
+    """Opened once for each process; the dependencies of tools find it with `service`."""
 
     graph: httpx2.AsyncClient
     consent: ConsentLink
     source: CredentialSource | None = None
     tokens: TokenCache = field(default_factory=TokenCache)
-
-    @classmethod
-    def current(cls) -> Downstream:
-        """That of the server whose tool is being called."""
-        found: Downstream = get_context().lifespan_context[_LIFESPAN_KEY]
-        return found
 
     def token(self, scopes: Sequence[str], *, api: str) -> DelegatedToken:
         """The current caller's token for an API.
@@ -61,18 +53,16 @@ class Downstream:
 
 
 @asynccontextmanager
-async def downstream_lifespan(
-    settings: Settings, *, auth: AuthProvider | None
-) -> AsyncGenerator[dict[str, Downstream]]:
-    """Yields the part of the server's lifespan that the dependencies need."""
+async def open_downstream(settings: Settings, *, auth: AuthProvider | None) -> AsyncGenerator[Downstream]:
+    """Yields what reaches the APIs of the settings, and closes it."""
     provider = auth.server if isinstance(auth, MultiAuth) else auth
     async with httpx2.AsyncClient(base_url=settings.graph_base_url, timeout=TIMEOUT) as graph:
-        services = Downstream(
+        downstream = Downstream(
             graph=graph,
             consent=ConsentLink.of(settings),
             source=provider if isinstance(provider, AzureProvider) else None,
         )
         try:
-            yield {_LIFESPAN_KEY: services}
+            yield downstream
         finally:
-            await services.tokens.aclose()
+            await downstream.tokens.aclose()
