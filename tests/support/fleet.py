@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 import httpx2
 import uvicorn
 
+from local.config import REPOSITORY
 from tests.support.azurite import Azurite
 from tests.support.ports import free_ports
 from tests.support.stack import FunctionsHost
@@ -32,14 +33,14 @@ HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
 class Fleet:
     """Azurite, the stand-ins and the workers; all workers take the address of the proxy for theirs."""
 
-    def __init__(self, folder: Path, *, certificates: Path) -> None:
+    def __init__(self, folder: Path, *, certificates: Path, app: Path = REPOSITORY) -> None:
         self.port, *ports = free_ports(1 + WORKERS)
         self.url = f"http://localhost:{self.port}"
         self.azurite = Azurite(folder / "azurite")
         self.standins = StandIns(
             folder=folder / "standins", tls=certificates, redirect_uris=[f"{self.url}/auth/callback"]
         )
-        self.hosts = [FunctionsHost(port=port, log=folder / f"host-{port}.log") for port in ports]
+        self.hosts = [FunctionsHost(port=port, log=folder / f"host-{port}.log", app=app) for port in ports]
 
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[RoundRobin]:
@@ -95,6 +96,8 @@ class RoundRobin:
         self.served: Counter[str] = Counter(dict.fromkeys(targets, 0))
         self.left: Counter[str] = Counter()
         """How often each path was left by its client before the answer was complete."""
+        self.token: str | None = None
+        """Added to requests to /mcp that bring none, for clients that cannot sign in."""
         self._next = itertools.cycle(targets)
         self._http = httpx2.AsyncClient(timeout=60, trust_env=False, limits=httpx2.Limits(max_connections=None))
 
@@ -106,6 +109,8 @@ class RoundRobin:
         self.served[target] += 1
         body = await _read(receive)
         headers = [(name, value) for name, value in scope["headers"] if name not in HOP_BY_HOP]
+        if self.token is not None and scope["path"] == "/mcp" and b"authorization" not in dict(headers):
+            headers.append((b"authorization", f"Bearer {self.token}".encode()))
         query = scope["query_string"].decode()
         request = self._http.build_request(
             scope["method"],
