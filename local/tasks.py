@@ -29,7 +29,8 @@ PIP_COMPILE = (
     *("-m", "piptools", "compile", "--quiet", "--strip-extras", "--no-header", "--no-annotate"),
     *("--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host"),
 )
-MADE = (".venv", "node_modules", ".local", ".pytest_cache", ".ruff_cache", "test-results")
+BUILT = (".venv", "node_modules", "tests/conformance/node_modules", ".local")
+MADE = (*BUILT, ".pytest_cache", ".ruff_cache", "test-results")
 
 
 def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:
@@ -94,7 +95,7 @@ def lock(root: Path, *, upgrade: bool) -> int:
 
 def clean(root: Path, *, everything: bool) -> int:
     """Remove what the tools made: caches always; with `everything` the environments and the local data too."""
-    chosen = MADE if everything else MADE[3:]
+    chosen = MADE if everything else MADE[len(BUILT) :]
     for folder in [*(root / name for name in chosen), *_bytecode(root)]:
         if folder.is_symlink():
             folder.unlink()
