@@ -58,5 +58,5 @@ async def instance(
 
 
 async def call(http: httpx2.AsyncClient, tool: str, *, token: str = ALICE, **arguments: object) -> httpx2.Response:
-    """The answer to a call of a tool by the person with that token."""
+    """The answer to a call of a tool by the person with that token: Alice, unless another is given."""
     return await http.post("/mcp", **tool_call(tool, arguments, token=token))
