@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
@@ -40,6 +43,13 @@ async def test_size_of_the_list_of_tools_is_bounded(server: FastMCP) -> None:
     async with Client(server) as client:
         listed = await client.list_tools()
     assert sum(len(tool.model_dump_json(exclude_none=True)) for tool in listed) < 25_000
+
+
+@pytest.mark.parametrize("folder", ["tools", "resources", "prompts"])
+def test_what_a_fork_replaces_knows_neither_azure_nor_starlette(folder: str) -> None:
+    for module in (Path(tools.__file__).parents[1] / folder).glob("*.py"):
+        imported = re.findall(r"^\s*(?:from|import) (\w+)", module.read_text("utf-8"), re.MULTILINE)
+        assert not {"azure", "starlette"} & set(imported), module
 
 
 async def test_dependencies_are_not_parameters(server: FastMCP) -> None:
