@@ -25,6 +25,7 @@ from starlette.routing import Route
 
 from entra_mcp.auth.consent import ConsentPageProvider
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
+from entra_mcp.auth.permission_page import permission_answer
 from entra_mcp.auth.redirects import is_allowed, redirect_patterns
 from entra_mcp.auth.revocation import RevocationEndpoint
 from entra_mcp.errors import StorageError
@@ -243,6 +244,8 @@ class EntraProvider(ConsentPageProvider):
     @override
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
         """Brings Entra ID's answer to the client, a refusal of this server included (RFC 6749 section 4.1.2.1)."""
+        if (answer := permission_answer(request, server_name=self.server_name)) is not None:
+            return answer
         with self._upstream.refusals() as refusals:
             response = await super()._handle_idp_callback(request)
         if not refusals:
