@@ -74,6 +74,10 @@ class Environment:
         self.require(item)
         return self._values[item.name]
 
+    def with_values(self, values: Mapping[str, str]) -> Environment:
+        """The same with some values changed; empty ones change nothing."""
+        return Environment({**self._values, **{name: value for name, value in values.items() if value}})
+
     def require(self, *items: Input) -> None:
         """Raises MissingInputsError with every one that is missing."""
         missing = [item.name for item in items if item.name not in self._values]

@@ -13,6 +13,7 @@ MODULES = (
     "postprovision",
     "rotate",
     "smoke",
+    "doctor",
     "postdown",
 )
 
