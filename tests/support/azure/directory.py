@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local.entra.errors import EntraError, Trace, error_document
-from tests.support.azure.world import CLIENT_ID, World, stamp
+from tests.support.azure.world import CLIENT_ID, TENANT, World, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,6 +50,7 @@ class GraphStandIn:
             Route(f"{base}/policies/authorizationPolicy", self.authorization_policy),
             Route(f"{base}/policies/defaultAppManagementPolicy", self.management_policy),
             Route(f"{base}/identity/conditionalAccess/policies", self.access_policies),
+            Route(f"{base}/organization", self.organization),
             Route("/{tenant}/oauth2/v2.0/token", self.token, methods=["POST"]),
         ]
 
@@ -145,6 +146,9 @@ class GraphStandIn:
                 403, "AccessDenied", "You cannot perform the requested operation, required scopes are missing."
             )
         return JSONResponse({"value": self._world.access_policies})
+
+    async def organization(self, _: Request) -> Response:
+        return JSONResponse({"value": [{"id": TENANT}]})
 
     async def token(self, request: Request) -> Response:
         async with request.form() as data:

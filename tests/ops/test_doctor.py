@@ -1,0 +1,442 @@
+"""A deployment in order passes; each fault, planted by itself, is found with what mends it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ops.client_secret import KEY_ID
+from ops.vault import PLACEHOLDER
+from tests.support.azure.deployment import ROLES, assignment, deploy
+from tests.support.azure.world import (
+    CLIENT_ID,
+    GROUP,
+    GROUP_ID,
+    HOST,
+    OBJECT_ID,
+    PRINCIPAL_ID,
+    SITE,
+    SITE_ID,
+    STORAGE,
+    TENANT,
+    Fault,
+    stamp,
+)
+from tests.support.smoke_server import SmokeServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.ops.conftest import Ops, Outcome
+    from tests.support.azure.world import World
+
+GRAPH_APPLICATION = f"/v1.0/applications/{OBJECT_ID}"
+SETTING = f"az functionapp config appsettings set --name {SITE} --resource-group {GROUP} --settings"
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[SmokeServer]:
+    with SmokeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(served: SmokeServer) -> SmokeServer:
+    served.fault = ""
+    return served
+
+
+@pytest.fixture
+def deployed(ops: Ops, server: SmokeServer) -> World:
+    ops.world.applications.clear()
+    deploy(ops.world, base_url=server.url)
+    return ops.world
+
+
+@pytest.fixture
+def doctor(ops: Ops, deployed: World) -> Callable[..., Outcome]:
+    def examine(*arguments: str, **changes: str | None) -> Outcome:
+        names = {"AZURE_FUNCTION_APP_NAME": SITE, "AZURE_STORAGE_ACCOUNT_NAME": STORAGE, **changes}
+        return ops("doctor", *arguments, **names)
+
+    return examine
+
+
+def registration(world: World) -> dict[str, Any]:
+    return world.applications[OBJECT_ID]
+
+
+def site(world: World) -> dict[str, Any]:
+    return world.resources[SITE_ID.lower()]
+
+
+def test_deployment_in_order_has_nothing_to_mend(doctor: Callable[..., Outcome], deployed: World) -> None:
+    outcome = doctor()
+    assert outcome.code == 0, outcome.text
+    assert "note" not in outcome.text
+    assert "python 3.13" in outcome.text
+    assert {method for method, _ in deployed.requests} == {"GET", "POST"}
+    posts = {path.rsplit("/", 1)[-1] for method, path in deployed.requests if method == "POST"}
+    assert posts == {"list", "query"}, "nothing is changed"
+
+
+def version_1(world: World) -> None:
+    registration(world)["api"]["requestedAccessTokenVersion"] = None
+
+
+def no_scope(world: World) -> None:
+    registration(world)["api"]["oauth2PermissionScopes"] = []
+
+
+def disabled_scope(world: World) -> None:
+    registration(world)["api"]["oauth2PermissionScopes"][0]["isEnabled"] = False
+
+
+def no_redirect_uri(world: World) -> None:
+    registration(world)["web"]["redirectUris"] = ["https://elsewhere.example/auth/callback"]
+
+
+def redirect_uri_of_a_page(world: World) -> None:
+    registration(world)["spa"]["redirectUris"] = registration(world)["web"]["redirectUris"]
+    registration(world)["web"]["redirectUris"] = []
+
+
+def other_identifier_uri(world: World) -> None:
+    registration(world)["identifierUris"] = ["api://something-else"]
+
+
+def one_tenant_for_all(world: World) -> None:
+    world.app_settings["ENTRA_TENANT_ID"] = "organizations"
+
+
+def group_claims(world: World) -> None:
+    registration(world)["groupMembershipClaims"] = "SecurityGroup"
+
+
+def no_permissions(world: World) -> None:
+    registration(world)["requiredResourceAccess"] = []
+
+
+def deleted(world: World) -> None:
+    world.deleted_applications[OBJECT_ID] = world.applications.pop(OBJECT_ID)
+
+
+def unknown_registration(world: World) -> None:
+    world.applications.clear()
+
+
+def no_principal(world: World) -> None:
+    world.principals.clear()
+
+
+def disabled_principal(world: World) -> None:
+    world.principals[CLIENT_ID]["accountEnabled"] = False
+
+
+def expired_secret(world: World) -> None:
+    world.passwords()[0]["endDateTime"] = stamp(world.now() - timedelta(days=2))
+
+
+def expiring_secret(world: World) -> None:
+    world.passwords()[0]["endDateTime"] = stamp(world.now() + timedelta(days=9))
+
+
+def removed_secret(world: World) -> None:
+    world.passwords().clear()
+
+
+def disabled_secret(world: World) -> None:
+    world.secrets["entra-client-secret"][-1].enabled = False
+
+
+def secret_expired_in_the_vault(world: World) -> None:
+    world.secrets["entra-client-secret"][-1].expires = int((world.now() - timedelta(days=3)).timestamp())
+
+
+def placeholder(world: World) -> None:
+    world.secrets["entra-client-secret"][-1].content_type = PLACEHOLDER
+
+
+def no_signing_key(world: World) -> None:
+    del world.secrets["jwt-signing-key"]
+
+
+def disabled_signing_key(world: World) -> None:
+    world.secrets["jwt-signing-key"][-1].enabled = False
+
+
+def setting_missing(world: World) -> None:
+    del world.app_settings["KEY_VAULT_URL"]
+
+
+def setting_unresolved(world: World) -> None:
+    world.app_settings["MCP_SERVER_NAME"] = "@Microsoft.KeyVault(SecretUri=https://kv/secrets/x)"
+
+
+def other_client_id(world: World) -> None:
+    world.app_settings["ENTRA_CLIENT_ID"] = "99999999-9999-4999-8999-999999999999"
+    document = dict(registration(world), id="another", appId="99999999-9999-4999-8999-999999999999")
+    document["identifierUris"] = ["api://99999999-9999-4999-8999-999999999999"]
+    document["passwordCredentials"] = world.passwords()
+    world.applications["another"] = document
+    world.principals["99999999-9999-4999-8999-999999999999"] = world.principals[CLIENT_ID]
+
+
+def no_table_role(world: World) -> None:
+    world.role_assignments[:] = [assignment(role, scope) for role, scope in ROLES if "tableServices" not in scope]
+
+
+def no_secret_role(world: World) -> None:
+    world.role_assignments[:] = [assignment(role, scope) for role, scope in ROLES if "entra-client-secret" not in scope]
+
+
+def other_identity(world: World) -> None:
+    world.app_settings["AZURE_CLIENT_ID"] = "99999999-9999-4999-8999-999999999999"
+
+
+def stopped(world: World) -> None:
+    site(world)["properties"]["state"] = "Stopped"
+
+
+def other_python(world: World) -> None:
+    site(world)["properties"]["functionAppConfig"]["runtime"]["version"] = "3.11"
+
+
+def not_loaded(world: World) -> None:
+    world.functions.remove("mcp")
+
+
+def plain_http(world: World) -> None:
+    site(world)["properties"]["httpsOnly"] = False
+
+
+def failed_purge(world: World) -> None:
+    world.purge_runs = [(world.now().isoformat(), False)]
+
+
+def late_purge(world: World) -> None:
+    world.purge_runs = [((world.now() - timedelta(hours=7)).isoformat(), True)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "found", "remedy"),
+    [
+        (version_1, "requestedAccessTokenVersion is 1", '{"api": {"requestedAccessTokenVersion": 2}}'),
+        (no_scope, "no scope access_as_user", "Expose an API, Add a scope access_as_user"),
+        (disabled_scope, "scope access_as_user is disabled", '"isEnabled": true'),
+        (no_redirect_uri, "AADSTS50011", '"https://elsewhere.example/auth/callback", "http://127.0.0.1:'),
+        (redirect_uri_of_a_page, "AADSTS9002326", '"spa": {"redirectUris": []}'),
+        (other_identifier_uri, "AADSTS500011", f'{{"identifierUris": ["api://something-else", "api://{CLIENT_ID}"]}}'),
+        (one_tenant_for_all, "AADSTS50194", '{"signInAudience": "AzureADMultipleOrgs"}'),
+        (group_claims, "tokens carry groups", '{"groupMembershipClaims": null}'),
+        (no_permissions, "AADSTS650056", "User.Read"),
+        (deleted, "was deleted", f"/v1.0/directory/deletedItems/{OBJECT_ID}/restore"),
+        (unknown_registration, "AADSTS700016", "azd provision"),
+        (no_principal, "AADSTS7000229", f"az ad sp create --id {CLIENT_ID}"),
+        (disabled_principal, "AADSTS7000112", f"az ad sp update --id {CLIENT_ID} --set accountEnabled=true"),
+        (expired_secret, "AADSTS7000222", "python -m ops postprovision"),
+        (expiring_secret, "expires on", "python -m ops postprovision"),
+        (removed_secret, "AADSTS7000215", "python -m ops postprovision"),
+        (disabled_secret, "is disabled in kv-abc123", "python -m ops postprovision"),
+        (secret_expired_in_the_vault, "AADSTS7000222", "python -m ops postprovision"),
+        (placeholder, "has none yet", "python -m ops postprovision"),
+        (no_signing_key, "has none", "python -m ops postprovision"),
+        (disabled_signing_key, "newest version is disabled", "az keyvault secret set-attributes"),
+        (setting_missing, "KEY_VAULT_URL: is not set", f"{SETTING} KEY_VAULT_URL=<value>"),
+        (setting_unresolved, "MCP_SERVER_NAME: is a Key Vault reference", f"{SETTING} MCP_SERVER_NAME=<value>"),
+        (other_client_id, "is not the registration that azd knows", f"{SETTING} ENTRA_CLIENT_ID={CLIENT_ID}"),
+        (no_table_role, "lacks Storage Table Data Contributor", f"--assignee-object-id {PRINCIPAL_ID}"),
+        (no_secret_role, "Key Vault Secrets User on entra-client-secret", "/secrets/entra-client-secret"),
+        (other_identity, "AZURE_CLIENT_ID is not an identity", "azd provision"),
+        (stopped, "is Stopped", f"az functionapp start --name {SITE} --resource-group {GROUP}"),
+        (other_python, "runs python 3.11", "azd provision, then azd deploy"),
+        (not_loaded, "not listed: mcp", "azd deploy"),
+        (plain_http, "answers plain http", "--set httpsOnly=true"),
+        (failed_purge, "failed, ", "az monitor app-insights query"),
+        (late_purge, "it should be hourly", "az monitor app-insights query"),
+    ],
+)
+def test_fault_is_found_with_its_remedy(
+    doctor: Callable[..., Outcome], deployed: World, fault: Callable[[World], None], found: str, remedy: str
+) -> None:
+    fault(deployed)
+    outcome = doctor()
+    assert outcome.code == 1, outcome.text
+    assert outcome.text.count("FOUND") == 1, outcome.text
+    finding = outcome.text.partition("FOUND")[2]
+    assert found in finding
+    assert remedy in finding.partition("fix:")[2]
+
+
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        ("not deployed", "azd deploy"),
+        ("not ready", "Storage Table Data Contributor"),
+        ("other base url", "set MCP_BASE_URL to"),
+        ("no scopes", ""),
+    ],
+)
+def test_server_is_seen_from_outside(
+    doctor: Callable[..., Outcome], server: SmokeServer, fault: str, found: str
+) -> None:
+    server.fault = fault
+    outcome = doctor()
+    assert outcome.code == (1 if found else 0), outcome.text
+    assert found in outcome.text
+
+
+def test_clock_that_is_wrong_is_found(doctor: Callable[..., Outcome], ops: Ops) -> None:
+    ops.ahead = timedelta(minutes=5)
+    outcome = doctor()
+    assert outcome.code == 1
+    assert "Azure's clock is 300 s behind this machine's" in outcome.text or "299 s behind" in outcome.text
+    assert "timedatectl set-ntp true" in outcome.text
+
+
+def test_address_that_the_app_does_not_have_is_found(doctor: Callable[..., Outcome], deployed: World) -> None:
+    deployed.app_settings["MCP_BASE_URL"] = "https://mcp.invalid"
+    registration(deployed)["web"]["redirectUris"] = ["https://mcp.invalid/auth/callback"]
+    outcome = doctor()
+    assert outcome.code == 1
+    assert f"not a host name of the app ({HOST})" in outcome.text
+    assert "az functionapp config hostname add" in outcome.text
+    assert "mcp.invalid does not answer" in outcome.text
+
+
+def test_what_may_not_be_looked_at_is_said_and_the_rest_still_is(
+    doctor: Callable[..., Outcome], deployed: World
+) -> None:
+    denied = {"error": {"code": "Authorization_RequestDenied", "message": "Insufficient privileges."}}
+    deployed.faults.append(Fault("GET", "/graph/v1.0/applications", 403, denied, times=9))
+    deployed.purge_runs = None
+    expired_secret(deployed)
+    stopped(deployed)
+    outcome = doctor()
+    assert "note  registration" in outcome.text
+    assert "note  last purge" in outcome.text
+    assert "is Stopped" in outcome.text
+
+
+def test_app_that_is_gone_ends_with_what_to_do(doctor: Callable[..., Outcome], deployed: World) -> None:
+    deployed.resources.clear()
+    outcome = doctor()
+    assert outcome.code == 1
+    assert "azd provision" in outcome.text
+
+
+def test_verify_mode_needs_neither_client_secret_nor_redirect_uri(
+    doctor: Callable[..., Outcome], deployed: World
+) -> None:
+    deployed.app_settings["AUTH_MODE"] = "verify"
+    del deployed.secrets["entra-client-secret"]
+    no_redirect_uri(deployed)
+    no_secret_role(deployed)
+    outcome = doctor()
+    assert outcome.code == 0, outcome.text
+
+
+def test_wider_role_will_do(doctor: Callable[..., Outcome], deployed: World) -> None:
+    deployed.role_assignments[:] = [assignment(role, GROUP_ID) for role, _ in ROLES]
+    assert doctor().code == 0
+
+
+def test_role_on_a_resource_with_a_longer_name_will_not(doctor: Callable[..., Outcome], deployed: World) -> None:
+    deployed.role_assignments[:] = [
+        assignment(role, scope.removesuffix("-key") if scope.endswith("jwt-signing-key") else scope)
+        for role, scope in ROLES
+    ]
+    assert "lacks Key Vault Secrets User on jwt-signing-key" in doctor().text
+
+
+def test_missing_inputs_are_named_at_once(ops: Ops) -> None:
+    outcome = ops("doctor", AZURE_RESOURCE_GROUP="", AZURE_KEY_VAULT_ID="", ENTRA_CLIENT_ID="")
+    assert outcome.code == 2
+    for name in ("AZURE_RESOURCE_GROUP", "AZURE_FUNCTION_APP_NAME", "AZURE_KEY_VAULT_ID", "ENTRA_CLIENT_ID"):
+        assert name in outcome.text
+
+
+def test_other_address_is_seen_from_outside_alone(ops: Ops, server: SmokeServer) -> None:
+    address = "https://mcp.invalid"
+    outcome = ops("doctor", address)
+    assert outcome.code == 1
+    assert "is not looked at" in outcome.text
+    assert not ops.world.requests
+
+
+def local_settings(root: Path, **changes: str) -> None:
+    values = {
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+        "MCP_BASE_URL": "http://localhost:7071",
+        "ENTRA_TENANT_ID": TENANT,
+        "ENTRA_CLIENT_ID": CLIENT_ID,
+        "KEY_VAULT_URL": "https://kv.vault.azure.net",
+        **changes,
+    }
+    (root / "local.settings.json").write_text(json.dumps({"Values": values}))
+
+
+def test_local_server_is_examined_with_the_settings_of_the_folder(
+    ops: Ops, server: SmokeServer, deployed: World
+) -> None:
+    local_settings(ops.root, GRAPH_BASE_URL=ops.cloud.environment()["GRAPH_BASE_URL"], KEY_VAULT_URL="")
+    version_1(deployed)
+    outcome = ops("doctor", server.url, AZURE_FUNCTION_APP_NAME=None)
+    assert outcome.code == 1
+    assert "set KEY_VAULT_URL in local.settings.json" in outcome.text
+    assert GRAPH_APPLICATION in outcome.text
+    assert outcome.text.count("FOUND") == 2
+
+
+def test_local_server_with_the_stand_in_has_no_registration_to_look_at(ops: Ops, server: SmokeServer) -> None:
+    local_settings(ops.root, ENTRA_AUTHORITY="127.0.0.1:7443")
+    outcome = ops("doctor", server.url)
+    assert outcome.code == 0, outcome.text
+    assert "local stand-in" in outcome.text
+
+
+def test_local_settings_that_are_no_json_are_wrong_usage(ops: Ops, server: SmokeServer) -> None:
+    (ops.root / "local.settings.json").write_text("{")
+    assert ops("doctor", server.url).code == 2
+
+
+def test_environment_of_the_shell_does_not_mend_a_missing_setting(
+    doctor: Callable[..., Outcome], deployed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY_VAULT_URL", "https://mine.vault.azure.net")
+    setting_missing(deployed)
+    assert "KEY_VAULT_URL: is not set" in doctor().text
+
+
+def test_secret_by_hand_is_a_note(doctor: Callable[..., Outcome], deployed: World) -> None:
+    del deployed.secrets["entra-client-secret"][-1].tags[KEY_ID]
+    outcome = doctor()
+    assert outcome.code == 0
+    assert "by hand" in outcome.text
+
+
+@pytest.mark.parametrize("text", ["AADSTS65001", "aadsts65001", "65001"])
+def test_code_is_explained(ops: Ops, text: str) -> None:
+    outcome = ops("doctor", "--explain", text)
+    assert outcome.code == 0
+    assert "az ad app permission admin-consent" in outcome.text
+
+
+def test_code_of_a_refusal_is_explained(ops: Ops) -> None:
+    outcome = ops("doctor", "--explain", "CredentialTypeNotAllowedAsPerAppPolicy")
+    assert outcome.code == 0
+    assert "AUTH_MODE federated" in outcome.text
+
+
+def test_unknown_code_leads_to_microsofts_page(ops: Ops) -> None:
+    outcome = ops("doctor", "--explain", "AADSTS123456")
+    assert outcome.code == 1
+    assert "error?code=123456" in outcome.text
+
+
+def test_what_is_no_code_is_wrong_usage(ops: Ops) -> None:
+    assert ops("doctor", "--explain", "help").code == 2
