@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.config import REPOSITORY, LocalConfig, Ports
+from local.config import REPOSITORY, LocalConfig, Ports, codespace_name
 from local.processes.signals import TerminatedError, raised_by_signals
 from local.setup.environment import Environment, SetupError
 
@@ -171,7 +171,7 @@ def _file(text: str) -> Path:
 
 def _config(options: argparse.Namespace) -> LocalConfig:
     ports = {field.name: getattr(options, f"{field.name}_port") for field in fields(Ports)}
-    return LocalConfig(ports=Ports(**ports), home=options.home)
+    return LocalConfig(ports=Ports(**ports), home=options.home, forwarded=codespace_name(os.environ))
 
 
 def _refuse_shared_ports(top: argparse.ArgumentParser, ports: Ports) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -39,6 +43,8 @@ class LocalConfig:
 
     ports: Ports = field(default_factory=Ports)
     home: Path = REPOSITORY / ".local"
+    forwarded: str = ""
+    """Where people reach a port, https and with `{port}` in the name, when their browser is on another machine."""
 
     @property
     def tls(self) -> Path:
@@ -60,7 +66,13 @@ class LocalConfig:
 
     @property
     def base_url(self) -> str:
-        return f"http://localhost:{self.ports.functions}"
+        """The server's address, for people and clients."""
+        return self._outside(self.ports.functions)
+
+    @property
+    def local_url(self) -> str:
+        """The server's address on this machine."""
+        return _inside(self.ports.functions)
 
     @property
     def entra_authority(self) -> str:
@@ -70,7 +82,13 @@ class LocalConfig:
     @property
     def authorization_endpoint(self) -> str:
         """The page a browser opens: plain http on loopback, so that no browser warns of a local certificate."""
-        return f"http://localhost:{self.ports.sign_in}/{TENANT_ID}/oauth2/v2.0/authorize"
+        return f"{self._outside(self.ports.sign_in)}/{TENANT_ID}/oauth2/v2.0/authorize"
+
+    @property
+    def shortcuts(self) -> Mapping[str, str]:
+        """For each address that leads around by the outside, the one that does not."""
+        ports = (self.ports.functions, self.ports.sign_in)
+        return {self._outside(port): _inside(port) for port in ports} if self.forwarded else {}
 
     @property
     def vault_url(self) -> str:
@@ -83,3 +101,18 @@ class LocalConfig:
     @property
     def identity_endpoint(self) -> str:
         return f"https://{self.entra_authority}/msi/token"
+
+    def _outside(self, port: int) -> str:
+        return f"https://{self.forwarded.format(port=port)}" if self.forwarded else _inside(port)
+
+
+def _inside(port: int) -> str:
+    return f"http://localhost:{port}"
+
+
+def codespace_name(environment: Mapping[str, str]) -> str:
+    """The host name of a forwarded port in GitHub Codespaces, with `{port}` in it; empty anywhere else."""
+    name = environment.get("CODESPACE_NAME")
+    domain = environment.get("GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN")
+    inside = environment.get("CODESPACES", "").lower() == "true"
+    return f"{name}-{{port}}.{domain}" if inside and name and domain else ""

@@ -201,14 +201,15 @@ class _Run:
         from local.check.run import check_server
 
         kept = self._config.home / "check-client"
-        await check_server(f"{self._config.base_url}/mcp", kept=kept, log=log, report=self._account)
+        url = f"{self._config.base_url}/mcp"
+        await check_server(url, kept=kept, log=log, report=self._account, shortcuts=self._config.shortcuts)
 
     async def _check_tokens(self, log: Path) -> None:
         """Without a sign-in: with a token of the stand-in, or by readiness alone where the server trusts another."""
         from local.check.report import CheckFailedError
         from local.check.run import check_token, why_not_ready
 
-        url, config = f"{self._config.base_url}/mcp", self._config
+        url, config = f"{self._config.local_url}/mcp", self._config
         if trusts_local_entra(self._settings):
             entra, ca = f"https://{config.entra_authority}", config.tls / "ca.pem"
             await check_token(url, entra=entra, ca=ca, log=log, report=self._account)
@@ -227,6 +228,10 @@ class _Run:
         account = self._account
         url = f"{self._config.base_url}/mcp"
         account.heading(f"Connect your own client to {url}")
+        if self._config.forwarded:
+            ports = self._config.ports
+            account.line(f"This is a forwarded port. For a client outside this codespace make {ports.functions} and")
+            account.line(f"{ports.sign_in} public in the Ports view, which lets anybody in who has the address.")
         name = self._settings.values.get("MCP_SERVER_NAME") or Settings.model_fields["server_name"].default
         for guide in connection_guides(url, name):
             account.line()

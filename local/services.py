@@ -63,7 +63,7 @@ def addresses(config: LocalConfig) -> dict[str, str]:
     ports = config.ports
     return {
         "azurite": f"http://127.0.0.1:{ports.blob} (queues {ports.queue}, tables {ports.table})",
-        "entra": f"https://{config.entra_authority}, sign-in http://localhost:{ports.sign_in}",
+        "entra": f"https://{config.entra_authority}, sign-in {config.authorization_endpoint.split(f'/{TENANT_ID}')[0]}",
         "vault": config.vault_url,
         "functions": config.base_url,
     }
@@ -124,7 +124,7 @@ def functions_host(
         watching = ("--watch",) if watch else ()
         options = ("--app", str(REPOSITORY), "--port", port, "--settings", str(settings.file), *watching)
         command = (sys.executable, "-m", "local.host", *options)
-    probed = (f"{config.base_url}/admin/host/status", f"{config.base_url}/healthz")
+    probed = (f"{config.local_url}/admin/host/status", f"{config.local_url}/healthz")
     return Service(
         name="functions",
         command=command,

@@ -27,6 +27,7 @@ class Cloud:
     arm: str
     arm_scope: str
     vault_suffix: str
+    storage_suffix: str
     vault_scope: str
     logs: str
     logs_scope: str
@@ -39,6 +40,7 @@ PUBLIC = Cloud(
     arm="https://management.azure.com",
     arm_scope="https://management.azure.com/.default",
     vault_suffix="vault.azure.net",
+    storage_suffix="core.windows.net",
     vault_scope="https://vault.azure.net/.default",
     logs="https://api.loganalytics.io",
     logs_scope="https://api.loganalytics.io/.default",
@@ -50,6 +52,7 @@ US_GOVERNMENT = Cloud(
     arm="https://management.usgovcloudapi.net",
     arm_scope="https://management.usgovcloudapi.net/.default",
     vault_suffix="vault.usgovcloudapi.net",
+    storage_suffix="core.usgovcloudapi.net",
     vault_scope="https://vault.usgovcloudapi.net/.default",
     logs="https://api.loganalytics.us",
     logs_scope="https://api.loganalytics.us/.default",
@@ -61,6 +64,7 @@ CHINA = Cloud(
     arm="https://management.chinacloudapi.cn",
     arm_scope="https://management.chinacloudapi.cn/.default",
     vault_suffix="vault.azure.cn",
+    storage_suffix="core.chinacloudapi.cn",
     vault_scope="https://vault.azure.cn/.default",
     logs="https://api.loganalytics.azure.cn",
     logs_scope="https://api.loganalytics.azure.cn/.default",

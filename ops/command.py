@@ -84,6 +84,10 @@ class Services:
         chosen = checked_address(VAULT_URL.name, self._environment.get(VAULT_URL, url))
         return self._api("Key Vault", chosen, self.cloud.vault_scope)
 
+    def credential(self) -> Credential:
+        """What gives tokens of the subscription's tenant."""
+        return self._credential(self._environment.get(TENANT))
+
     @property
     def registration_tenant(self) -> str:
         """The GUID of the tenant in which the registration lies; empty when none is known."""

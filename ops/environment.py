@@ -53,6 +53,8 @@ GRAPH_URL = Input("GRAPH_BASE_URL", "Microsoft Graph, without the version")
 ARM_URL = Input("AZURE_RESOURCE_MANAGER_URL", "Azure Resource Manager")
 LOGS_URL = Input("AZURE_LOGS_URL", "query endpoint of Azure Monitor logs")
 VAULT_URL = Input("KEY_VAULT_URL", "address of the Key Vault")
+TABLE_NAME = Input("MCP_TABLE_NAME", "table of the server, McpOAuthState unless set")
+CONNECTION_STRING = Input("AzureWebJobsStorage", "connection string, where there is no account (the emulator)")
 
 ENDPOINTS = (AUTHORITY, GRAPH_URL, ARM_URL)
 """What every command that talks to Azure may be told."""

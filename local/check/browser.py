@@ -9,9 +9,10 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import httpx2
 
 from local.check.pages import Button, Link, Page, read_page
+from local.check.shortcuts import Shortcuts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
 MOST_HOPS = 20
@@ -38,9 +39,15 @@ class Click:
 class Browser:
     """One browser with one cookie jar; an async context manager."""
 
-    def __init__(self, *, on_hop: Callable[[str, int], None] = lambda _url, _status: None) -> None:
+    def __init__(
+        self,
+        *,
+        on_hop: Callable[[str, int], None] = lambda _url, _status: None,
+        shortcuts: Mapping[str, str] | None = None,
+    ) -> None:
         # Cookies are kept by host, as browsers do; the proxy settings of the machine are for other hosts.
-        self._http = httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=30.0)
+        transport = Shortcuts(shortcuts or {})
+        self._http = httpx2.AsyncClient(follow_redirects=False, trust_env=False, transport=transport, timeout=30.0)
         self._on_hop = on_hop
 
     async def __aenter__(self) -> Self:

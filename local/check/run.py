@@ -15,12 +15,13 @@ from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 
 from local.check.report import CheckFailedError
+from local.check.shortcuts import Shortcuts
 from local.check.sign_in import SignIn, Trace
 from local.check.storage import FileStore
 from local.check.tools import call_tools, who_is_signed_in
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
     from local.check.report import Reporter
@@ -29,23 +30,25 @@ CLIENT_NAME = "Check of the local run"
 TIMEOUT = 120.0
 
 
-async def check_server(mcp_url: str, *, kept: Path, log: Path, report: Reporter) -> None:
+async def check_server(
+    mcp_url: str, *, kept: Path, log: Path, report: Reporter, shortcuts: Mapping[str, str] | None = None
+) -> None:
     """Sign in to the server at `mcp_url` and call its tools; CheckFailedError names the step that failed.
 
     The client's registration and tokens are kept in the folder `kept` for the next time; what the client libraries log
-    goes to `log`.
+    goes to `log`. `shortcuts` tells where requests for certain origins go instead.
     """
     storage = FileStore(kept / "sign-in.json")
     with _logged(log):
         if not storage.is_empty:
             try:
-                await _attempt(mcp_url, storage=storage, report=report)
+                await _attempt(mcp_url, storage=storage, report=report, shortcuts=shortcuts or {})
             except _SignInError as fault:
                 report.progress(f"the kept sign-in is no longer good ({fault.step}: {fault.reason}); signing in anew")
                 storage.clear()
             else:
                 return
-        await _attempt(mcp_url, storage=storage, report=report)
+        await _attempt(mcp_url, storage=storage, report=report, shortcuts=shortcuts or {})
 
 
 class _SignInError(CheckFailedError):
@@ -75,20 +78,20 @@ async def check_token(mcp_url: str, *, entra: str, ca: Path, log: Path, report: 
             raise CheckFailedError("token", _innermost(fault)) from fault
 
 
-async def why_not_ready(mcp_url: str) -> str:
+async def why_not_ready(mcp_url: str, *, shortcuts: Mapping[str, str] | None = None) -> str:
     """What the server's readiness probe says, for a message; empty if it is ready."""
     url = urljoin(mcp_url, "/readyz")
     try:
-        async with httpx2.AsyncClient(trust_env=False, timeout=10.0) as http:
+        async with httpx2.AsyncClient(transport=Shortcuts(shortcuts or {}), trust_env=False, timeout=10.0) as http:
             answer = await http.get(url)
     except httpx2.HTTPError as fault:
         return f"{url} does not answer: {fault}"
     return "" if answer.is_success else f"{url} answers {answer.status_code}: {answer.text[:1000]}"
 
 
-async def _attempt(mcp_url: str, *, storage: FileStore, report: Reporter) -> None:
+async def _attempt(mcp_url: str, *, storage: FileStore, report: Reporter, shortcuts: Mapping[str, str]) -> None:
     began = time.monotonic()
-    trace = Trace(report=report.done)
+    trace = Trace(report=report.done, shortcuts=shortcuts)
     auth = SignIn(mcp_url, trace=trace, storage=storage, name=CLIENT_NAME)
     client = Client(StreamableHttpTransport(mcp_url, auth=auth, httpx_client_factory=trace.http_client))
     connected = False
@@ -111,7 +114,7 @@ async def _attempt(mcp_url: str, *, storage: FileStore, report: Reporter) -> Non
 async def _raise_if_unavailable(trace: Trace, mcp_url: str, fault: Exception) -> None:
     """A server that answered 503 says itself what it waits for, which no client's error tells."""
     if trace.unavailable:
-        told = await why_not_ready(mcp_url)
+        told = await why_not_ready(mcp_url, shortcuts=trace.shortcuts)
         raise CheckFailedError("readiness", told or "the server answered 503, and is ready by now") from fault
 
 

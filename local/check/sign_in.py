@@ -12,9 +12,10 @@ import httpx2
 from fastmcp.client.auth.oauth import ClientNotFoundError, OAuth
 
 from local.check.browser import Browser, BrowserError, Click, without_query
+from local.check.shortcuts import Shortcuts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from key_value.aio.protocols import AsyncKeyValue
     from mcp.shared.auth import AuthorizationCodeResult
@@ -35,6 +36,8 @@ class Trace:
     """What a sign-in has done so far; `stage` is what it is at, for the message should it fail."""
 
     report: Callable[[str, str], None]
+    shortcuts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Where requests for certain origins go instead."""
     stage: str = "connection"
     browser_opened: bool = False
     refreshed: bool = False
@@ -61,6 +64,7 @@ class Trace:
             auth=auth,
             follow_redirects=follow_redirects,
             trust_env=False,
+            transport=Shortcuts(self.shortcuts),
             event_hooks={"request": [self._before], "response": [self._after]},
         )
 
@@ -130,7 +134,7 @@ class SignIn(OAuth):
 
     async def _walk(self) -> None:
         await self._callback_listens()
-        async with Browser() as browser:
+        async with Browser(shortcuts=self._trace.shortcuts) as browser:
             page = await browser.open(self._authorization_url)
             self._trace.reached("authorization", f"the browser is at {without_query(page.url)}")
             try:

@@ -12,6 +12,7 @@ MODULES = (
     "preflight",
     "postprovision",
     "rotate",
+    "revoke",
     "smoke",
     "doctor",
     "postdown",

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import httpx2
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
-from entra_mcp.auth import create_verifier, open_auth
+from entra_mcp.auth import Collaborators, create_verifier, open_auth
+from entra_mcp.auth.ownership import owner_of
 from entra_mcp.errors import StorageError
+from entra_mcp.faults import Faults
 from entra_mcp.identity import azure_credential
+from entra_mcp.request_state import RingCodec
+from entra_mcp.rotation import CurrentSecrets
 from entra_mcp.server import create_server
 from entra_mcp.settings import AuthMode, Settings
 from entra_mcp.storage.cache import TOKEN_MAPPINGS, UPSTREAM_TOKENS, CachedStore
 from entra_mcp.storage.encryption import RowCipher
+from entra_mcp.storage.ledger import Ledger
+from entra_mcp.storage.owners import OwnerMarks
 from entra_mcp.storage.purge import purge
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
@@ -25,12 +32,15 @@ from entra_mcp.vault import Vault
 from entra_mcp.warmup import warm_up
 from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
+from entra_mcp.web.outage import OutageMiddleware
 from entra_mcp.web.startup import alive, startup_failed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Coroutine, Mapping
 
     from starlette.types import ASGIApp
+
+    from entra_mcp.vault import Secrets
 
 __all__ = ["EARLY", "purge_expired", "running_app", "startup_failed"]
 
@@ -39,6 +49,8 @@ EARLY: Mapping[str, ASGIApp] = {"/healthz": alive}
 
 PURGE_BUDGET_SECONDS = 240.0
 """How long one purge may run; the timer fires every hour and the next run goes on where this one stopped."""
+
+MCP_PATH = "/mcp"
 
 logger = logging.getLogger(__name__)
 
@@ -53,16 +65,27 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
     """
     configure_logging()
     settings = Settings.load()
+    faults = Faults()
     async with AsyncExitStack() as stack:
         credential = await stack.enter_async_context(azure_credential(settings))
         vault = await stack.enter_async_context(Vault(url=settings.key_vault_url, credential=credential))
         table = await stack.enter_async_context(open_table(settings))
         http = await stack.enter_async_context(httpx2.AsyncClient(timeout=5.0))
 
-        secrets = await vault.read(client_secret=settings.auth_mode is AuthMode.PROXY)
-        store = TableStore(table=table, cipher=RowCipher(secrets.signing_keys), auto_create=settings.create_table)
+        async def read() -> Secrets:
+            return await vault.read(client_secret=settings.auth_mode is AuthMode.PROXY)
+
+        secrets = CurrentSecrets(await read(), read=read)
+        cipher = RowCipher(secrets)
+        store = TableStore(
+            table=table,
+            cipher=cipher,
+            auto_create=settings.create_table,
+            marks=OwnerMarks(secrets),
+            owner_of=owner_of,
+        )
         await store.setup()
-        verifier = create_verifier(settings, http_client=http)
+        verifier = create_verifier(settings, http_client=http, faults=faults)
         cached = CachedStore(
             store,
             seconds={
@@ -70,14 +93,18 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
                 UPSTREAM_TOKENS: settings.upstream_token_cache_seconds,
             },
         )
-        auth = await stack.enter_async_context(open_auth(settings, secrets=secrets, storage=cached, verifier=verifier))
-        server = create_server(
-            settings,
-            auth=auth,
-            keys=secrets.signing_keys,
-            session_store=store,
+        parts = Collaborators(
+            secrets=secrets,
+            store=cached,
+            ledger=Ledger(table=table, cipher=cipher),
+            verifier=verifier,
+            identity=credential,
+            http_client=http,
+            faults=faults,
         )
-        mcp_app = server.http_app(path="/mcp", stateless_http=True)
+        auth = await stack.enter_async_context(open_auth(settings, parts))
+        server = create_server(settings, auth=auth, request_state=RingCodec(secrets), session_store=store)
+        mcp_app = server.http_app(path=MCP_PATH, stateless_http=True)
         # Off, because the redirect to the path without the slash would name http: this side of Azure's front end does
         # not know that the client came over https, and a client that follows would send its code or token in clear.
         mcp_app.router.redirect_slashes = False
@@ -95,8 +122,9 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
         )
         await warm_up(server, session_store=store)
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
+        await stack.enter_async_context(running(secrets.follow()))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
-        yield app
+        yield OutageMiddleware(app, faults=faults, unbounded=frozenset({MCP_PATH}))
 
 
 async def purge_expired() -> None:
@@ -128,3 +156,15 @@ async def open_table(settings: Settings) -> AsyncGenerator[Table]:
                 raise StorageError("no storage account is configured")
             table = Table.from_connection_string(connection.get_secret_value(), name=settings.table_name)
         yield await stack.enter_async_context(table)
+
+
+@asynccontextmanager
+async def running(work: Coroutine[None, None, None]) -> AsyncGenerator[None]:
+    """Runs the work beside the block, and cancels it when the block ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

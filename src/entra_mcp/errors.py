@@ -71,6 +71,17 @@ class SigningKeysError(DependencyError):
         super().__init__("entra_signing_keys", problem)
 
 
+class UpstreamUnavailableError(DependencyError):
+    """Entra ID does not answer, or not in a way that tells anything of the request.
+
+    `retry_after` is how many seconds Entra ID asks to wait, when it does.
+    """
+
+    def __init__(self, problem: str, *, retry_after: int | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__("entra_id", problem)
+
+
 def first_line(error: Exception) -> str:
     """The first line of an error's text; the SDK's errors go on with whole responses."""
     return next(iter(str(error).splitlines()), "")

@@ -1,14 +1,17 @@
 """The ring of root keys, and the one place that derives every other key from them.
 
-A root key is a version of the vault's `jwt-signing-key`. The newest version signs and encrypts; all of them decrypt, so
-that what is stored stays readable after a rotation. Each use gets a key of its own by HKDF-SHA256 (RFC 5869) under its
-own label: whoever learns one derived key learns nothing of the others, nor of the root.
+A root key is a version of the vault's `jwt-signing-key`. The newest one signs and encrypts, but not in its first
+minutes, until every instance has read it; all of them verify and decrypt, so that a rotation signs nobody out. Each use
+gets a key of its own by HKDF-SHA256 (RFC 5869) under its own label: whoever learns one derived key learns nothing of
+the others, nor of the root.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol, Self
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -16,21 +19,27 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 KEY_BYTES = 32
 KEY_ID_BYTES = 8
 
+ACTIVATION_SECONDS = 300.0
+"""How old a key has to be to sign: by then every instance has read it, so none meets a key that it does not know."""
+
 
 class Use(StrEnum):
     """What a derived key is for; the value is its HKDF label, so renaming one makes a different key."""
 
     STORAGE = "entra-mcp/storage/v1"
+    OWNERS = "entra-mcp/owners/v1"
+    CONSENT_COOKIES = "entra-mcp/consent-cookies/v1"
     REQUEST_STATE = "entra-mcp/request-state/v1"
     KEY_ID = "entra-mcp/key-id/v1"
 
 
 @dataclass(frozen=True, slots=True)
 class RootKey:
-    """32 secret bytes and the vault's name for this version of them."""
+    """32 secret bytes, the vault's name for this version of them, and when it was made, in seconds since 1970."""
 
     version: str
     material: bytes
+    created: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.material) != KEY_BYTES:
@@ -61,8 +70,32 @@ class KeyRing:
 
     @property
     def newest(self) -> RootKey:
-        return self.keys[0]
+        """The key that signs now: the newest that is old enough, or the oldest when none is."""
+        return self.newest_at(time.time())
+
+    def newest_at(self, now: float) -> RootKey:
+        """As `newest`, at another time."""
+        return next((key for key in self.keys if key.created <= now - ACTIVATION_SECONDS), self.keys[-1])
 
     def derive(self, use: Use) -> list[bytes]:
-        """Returns the derived key of every root key, newest first."""
-        return [key.derive(use) for key in self.keys]
+        """Returns the derived key of every root key: first the one that signs now, then the others, newest first."""
+        first = self.newest
+        return [key.derive(use) for key in (first, *(key for key in self.keys if key is not first))]
+
+    @property
+    def ring(self) -> Self:
+        return self
+
+    async def reread(self) -> None:
+        """A ring by itself does not change; see `KeySource`."""
+
+
+class KeySource(Protocol):
+    """Where the ring comes from that is valid now."""
+
+    @property
+    def ring(self) -> KeyRing: ...
+
+    async def reread(self) -> None:
+        """Looks for versions that are not in the ring; call it when something names a key that the ring lacks."""
+        ...

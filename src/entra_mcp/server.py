@@ -11,18 +11,18 @@ from mcp.types import Icon
 from entra_mcp import tools
 from entra_mcp.graph import graph_lifespan
 from entra_mcp.icon import ICON
-from entra_mcp.keys import Use
-from entra_mcp.settings import AuthMode
 
 if TYPE_CHECKING:
     from fastmcp.server.auth import AuthProvider
     from key_value.aio.protocols import AsyncKeyValue
+    from mcp.server.request_state import RequestStateCodec
 
-    from entra_mcp.keys import KeyRing
     from entra_mcp.settings import Settings
 
 
-def create_server(settings: Settings, *, auth: AuthProvider, keys: KeyRing, session_store: AsyncKeyValue) -> FastMCP:
+def create_server(
+    settings: Settings, *, auth: AuthProvider, request_state: RequestStateCodec, session_store: AsyncKeyValue
+) -> FastMCP:
     """Returns the server with all its tools.
 
     The request-state keys and the session store are shared by all instances, and the name is fixed: a conversation that
@@ -37,7 +37,7 @@ def create_server(settings: Settings, *, auth: AuthProvider, keys: KeyRing, sess
         lifespan=lambda _: graph_lifespan(settings.graph_base_url),
         mask_error_details=True,
         session_state_store=session_store,
-        request_state_security=RequestStateSecurity(keys=keys.derive(Use.REQUEST_STATE)),
+        request_state_security=RequestStateSecurity(codec=request_state),
     )
-    tools.register(server, on_behalf_of=settings.auth_mode is AuthMode.PROXY)
+    tools.register(server, on_behalf_of=settings.auth_mode.signs_in)
     return server

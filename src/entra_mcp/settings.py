@@ -18,6 +18,12 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from entra_mcp.errors import SettingFault, SettingsError
 from entra_mcp.urls import is_loopback, require_https, require_origin
 
+ASSERTION_AUDIENCES = {
+    "login.microsoftonline.us": "api://AzureADTokenExchangeUSGov",
+    "login.partner.microsoftonline.cn": "api://AzureADTokenExchangeChina",
+}
+"""Audiences of federated credentials in sovereign clouds, by the host of their sign-in service."""
+
 MULTI_TENANT = frozenset({"organizations", "consumers"})
 
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -30,8 +36,16 @@ class AuthMode(StrEnum):
     PROXY = "proxy"
     """Clients register and sign in here; this server is an authorization server in front of Entra ID."""
 
+    FEDERATED = "federated"
+    """As `proxy`, and the server proves who it is with its managed identity instead of a client secret."""
+
     VERIFY = "verify"
     """Clients bring tokens that Entra ID issued for this server; it only verifies them."""
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether people sign in at this server, and tools can act on their behalf."""
+        return self is not AuthMode.VERIFY
 
 
 class Settings(BaseSettings):
@@ -93,6 +107,15 @@ class Settings(BaseSettings):
     client_metadata_documents: bool = Field(default=False, validation_alias="MCP_CLIENT_METADATA_DOCUMENTS")
     """Whether a URL may serve as client id, whose document the server then fetches (CIMD)."""
 
+    refresh_token_days: int = Field(default=90, validation_alias="MCP_REFRESH_TOKEN_DAYS", ge=1, le=365)
+    """How long after its sign-in a client can refresh, however often it does; then its user signs in again."""
+
+    refresh_grace_seconds: float = Field(default=30, validation_alias="MCP_REFRESH_GRACE_SECONDS", ge=0, le=300)
+    """How long a used refresh token still gets the tokens of its first use; later its use ends the sign-in."""
+
+    registration_days: int = Field(default=90, validation_alias="MCP_REGISTRATION_DAYS", ge=2, le=3650)
+    """How long a client's registration is kept after its last use."""
+
     graph_base_url: str = Field(default="https://graph.microsoft.com", validation_alias="GRAPH_BASE_URL")
     """Microsoft Graph, without the version: another host in a sovereign cloud."""
 
@@ -147,6 +170,11 @@ class Settings(BaseSettings):
     def mcp_url(self) -> str:
         """The address to give to a client."""
         return f"{self.base_url}/mcp"
+
+    @property
+    def assertion_audience(self) -> str:
+        """For whom the managed identity's token has to be, to serve as this server's proof at Entra ID."""
+        return ASSERTION_AUDIENCES.get(self.authority, "api://AzureADTokenExchange")
 
     @field_validator("*", mode="before")
     @classmethod

@@ -208,7 +208,10 @@ def _root_key(secret: KeyVaultSecret) -> RootKey | None:
         return None
     if len(material) != KEY_BYTES or len(set(material)) < MIN_DIFFERENT_BYTES:
         return None
-    return RootKey(version=secret.properties.version or "", material=material)
+    created = secret.properties.created_on
+    return RootKey(
+        version=secret.properties.version or "", material=material, created=created.timestamp() if created else 0.0
+    )
 
 
 def _vault_error(name: str, error: AzureError) -> VaultError:

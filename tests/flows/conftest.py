@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import httpx2
@@ -15,7 +16,7 @@ from tests.support.oauth import OAuthClient
 from tests.support.tasks import in_own_task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from starlette.types import ASGIApp
 
@@ -56,10 +57,14 @@ async def app(environment: Callable[..., None]) -> AsyncIterator[ASGIApp]:
     await lifespan.aclose()
 
 
+def over(app: ASGIApp) -> httpx2.AsyncClient:
+    """A client of an application that a test has started itself."""
+    return httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30)
+
+
 @pytest.fixture
 async def http(app: ASGIApp) -> AsyncIterator[httpx2.AsyncClient]:
-    client = httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30)
-    async with in_own_task(client) as http:
+    async with in_own_task(over(app)) as http:
         # A test that ends before the start-up has would break it off, connections and all.
         await http.get("/readyz")
         yield http
@@ -68,3 +73,14 @@ async def http(app: ASGIApp) -> AsyncIterator[httpx2.AsyncClient]:
 @pytest.fixture
 def client(http: httpx2.AsyncClient) -> OAuthClient:
     return OAuthClient(http=http)
+
+
+@pytest.fixture
+async def entra(standins: StandIns) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+    """The control API of the Entra stand-in; faults that are left are cleared."""
+
+    async def control(method: str, path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - any JSON
+        return await asyncio.to_thread(standins.control, method, path, body)
+
+    yield control
+    await control("DELETE", "/faults")

@@ -23,8 +23,8 @@ SESSION = 1
 WARM_UP = 3
 """What is paid at start-up so that the first user need not."""
 
-LOGIN = {"GET": 9, "PUT": 9, "DELETE": 3}
-REFRESH = {"GET": 4, "PUT": 4, "DELETE": 2}
+LOGIN = {"GET": 9, "POST": 1, "PUT": 10, "DELETE": 2}
+REFRESH = {"GET": 4, "POST": 1, "PUT": 5, "DELETE": 2}
 
 
 async def test_cost_of_login_refresh_and_call(environment: Callable[..., None], azurite: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from entra_mcp.keys import KeyRing, RootKey
 from entra_mcp.storage.encryption import RowCipher
-from entra_mcp.storage.ledger import Ledger
+from entra_mcp.storage.ledger import Claim, Ledger
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
 
@@ -27,8 +27,12 @@ SECONDS = 300
 """For one process to be done with all its rounds."""
 
 
+def cipher() -> RowCipher:
+    return RowCipher(KeyRing((RootKey(version="1", material=MATERIAL),)))
+
+
 def open_store(table: Table) -> TableStore:
-    return TableStore(table=table, cipher=RowCipher(KeyRing((RootKey(version="1", material=MATERIAL),))))
+    return TableStore(table=table, cipher=cipher())
 
 
 def contend(operation: str, *, connection_string: str, table: str, rounds: int) -> list[int]:
@@ -58,12 +62,13 @@ def _process(
 async def _rounds(operation: str, connection_string: str, name: str, rounds: int, barrier: Barrier) -> list[int]:
     wins: list[int] = []
     async with Table.from_connection_string(connection_string, name=name) as table:
-        store, ledger = open_store(table), Ledger(table=table)
+        store, ledger = open_store(table), Ledger(table=table, cipher=cipher())
 
         async def call(key: str) -> Any:  # noqa: ANN401 - only whether it is true counts
             match operation:
                 case "claim":
-                    return await ledger.claim("code", key, expires_in=60)
+                    claim = await ledger.claim("code", key, lease=30, expires_in=60)
+                    return isinstance(claim, Claim) and await ledger.settle(claim, {})
                 case "put_if_absent":
                     return await store.put_if_absent(key, {"a": 1}, collection="c", ttl=60)
                 case "get and delete":

@@ -20,6 +20,7 @@ from key_value.aio.stores.memory import MemoryStore
 from mcp.types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
 
 from entra_mcp.keys import KeyRing, RootKey
+from entra_mcp.request_state import RingCodec
 from entra_mcp.server import create_server
 from tests.support.mcp import SESSIONLESS, refusal, result, structured, tool_call
 
@@ -82,7 +83,7 @@ async def instance(
 ) -> AsyncGenerator[httpx2.AsyncClient]:
     """One instance of the server with some more tools, as a process of its own would make it."""
     auth = StaticTokenVerifier(PEOPLE, required_scopes=["access_as_user"])
-    server = create_server(settings, auth=auth, keys=keys, session_store=store or MemoryStore())
+    server = create_server(settings, auth=auth, request_state=RingCodec(keys), session_store=store or MemoryStore())
     for tool in (remember, recall, book, fail, refuse):
         server.tool(tool)
     app = server.http_app(path="/mcp", stateless_http=True)
@@ -230,14 +231,19 @@ async def test_tools_on_behalf_of_the_caller_need_the_proxy(
     load_settings: Callable[..., Settings], mode: str, offered: bool
 ) -> None:
     server = create_server(
-        load_settings(AUTH_MODE=mode), auth=StaticTokenVerifier(PEOPLE), keys=RING, session_store=MemoryStore()
+        load_settings(AUTH_MODE=mode),
+        auth=StaticTokenVerifier(PEOPLE),
+        request_state=RingCodec(RING),
+        session_store=MemoryStore(),
     )
     async with Client(server) as client:
         assert ("graph_me" in {tool.name for tool in await client.list_tools()}) is offered
 
 
 def test_server_introduces_itself(settings: Settings) -> None:
-    server = create_server(settings, auth=StaticTokenVerifier(PEOPLE), keys=RING, session_store=MemoryStore())
+    server = create_server(
+        settings, auth=StaticTokenVerifier(PEOPLE), request_state=RingCodec(RING), session_store=MemoryStore()
+    )
     assert (server.name, server.website_url) == ("Contoso tools", "http://localhost:7071")
     assert server.instructions
     (icon,) = server.icons

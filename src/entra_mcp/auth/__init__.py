@@ -3,27 +3,54 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from entra_mcp.auth.client_credential import AssertionCredential, SecretCredential
+from entra_mcp.auth.consent_cookies import ConsentCookies
+from entra_mcp.auth.exchange import ExchangeStore
+from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials
 from entra_mcp.auth.provider import EntraProvider
+from entra_mcp.auth.registrations import RegistrationStore
+from entra_mcp.auth.single_use import SingleUse
+from entra_mcp.auth.upstream import EntraOAuthClient
 from entra_mcp.auth.verifier import EntraTokenVerifier
-from entra_mcp.errors import VaultError
+from entra_mcp.faults import NotingStore
 from entra_mcp.settings import AuthMode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     import httpx2
+    from azure.core.credentials_async import AsyncTokenCredential
     from fastmcp.server.auth import AuthProvider
-    from key_value.aio.protocols import AsyncKeyValue
 
+    from entra_mcp.auth.client_credential import ClientCredential
+    from entra_mcp.faults import Faults
+    from entra_mcp.rotation import CurrentSecrets
     from entra_mcp.settings import Settings
-    from entra_mcp.vault import Secrets
+    from entra_mcp.storage.ledger import Ledger
+    from entra_mcp.storage.store import ConditionalStore
 
-__all__ = ["EntraTokenVerifier", "create_verifier", "open_auth"]
+__all__ = ["Collaborators", "EntraTokenVerifier", "create_verifier", "open_auth"]
+
+DAY_SECONDS = 24 * 3600
 
 
-def create_verifier(settings: Settings, *, http_client: httpx2.AsyncClient) -> EntraTokenVerifier:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collaborators:
+    """What the auth provider is built on."""
+
+    secrets: CurrentSecrets
+    store: ConditionalStore
+    ledger: Ledger
+    verifier: EntraTokenVerifier
+    identity: AsyncTokenCredential
+    http_client: httpx2.AsyncClient
+    faults: Faults
+
+
+def create_verifier(settings: Settings, *, http_client: httpx2.AsyncClient, faults: Faults) -> EntraTokenVerifier:
     """Returns what verifies the tokens that Entra ID issues for this server."""
     return EntraTokenVerifier(
         client_id=settings.client_id,
@@ -33,35 +60,57 @@ def create_verifier(settings: Settings, *, http_client: httpx2.AsyncClient) -> E
         required_scopes=list(settings.required_scopes),
         allowed_tenants=settings.allowed_tenants,
         http_client=http_client,
+        faults=faults,
     )
 
 
 @asynccontextmanager
-async def open_auth(
-    settings: Settings, *, secrets: Secrets, storage: AsyncKeyValue, verifier: EntraTokenVerifier
-) -> AsyncGenerator[AuthProvider]:
+async def open_auth(settings: Settings, parts: Collaborators) -> AsyncGenerator[AuthProvider]:
     """Yields the auth provider of the mode: the proxy in front of Entra ID, or verification alone."""
-    if settings.auth_mode is AuthMode.VERIFY:
+    if not settings.auth_mode.signs_in:
         from fastmcp.server.auth import RemoteAuthProvider
         from pydantic import AnyHttpUrl
 
         yield RemoteAuthProvider(
-            token_verifier=verifier,
+            token_verifier=parts.verifier,
             authorization_servers=[AnyHttpUrl(f"https://{settings.authority}/{settings.tenant_id}/v2.0")],
             base_url=settings.base_url,
             resource_name=settings.server_name,
         )
         return
-    if secrets.client_secret is None:
-        raise VaultError("the proxy needs the client secret, which was not read")
-    provider = EntraProvider(
-        settings=settings,
-        client_secret=secrets.client_secret,
-        signing_key=secrets.signing_keys.newest.material,
-        storage=storage,
-        verifier=verifier,
+    credential = _client_credential(settings, parts)
+    exchanges = ExchangeStore(parts.store)
+    registrations = RegistrationStore(exchanges, lifetime=settings.registration_days * DAY_SECONDS)
+    on_behalf_of = OnBehalfOfCredentials(
+        tenant_id=settings.tenant_id,
+        client_id=settings.client_id,
+        authority=settings.authority,
+        credential=credential,
+    )
+    upstream = EntraOAuthClient(
+        client_id=settings.client_id,
+        credential=credential,
+        verifier=parts.verifier,
+        http_client=parts.http_client,
+        faults=parts.faults,
     )
     try:
-        yield provider
+        yield EntraProvider(
+            settings=settings,
+            keys=parts.secrets,
+            storage=NotingStore(registrations, faults=parts.faults),
+            single_use=SingleUse(ledger=parts.ledger, store=exchanges, grace_seconds=settings.refresh_grace_seconds),
+            cookies=ConsentCookies(parts.secrets),
+            upstream=upstream,
+            on_behalf_of=on_behalf_of,
+            verifier=parts.verifier,
+            faults=parts.faults,
+        )
     finally:
-        await provider.close_obo_credentials()
+        await on_behalf_of.close()
+
+
+def _client_credential(settings: Settings, parts: Collaborators) -> ClientCredential:
+    if settings.auth_mode is AuthMode.FEDERATED:
+        return AssertionCredential(identity=parts.identity, audience=settings.assertion_audience)
+    return SecretCredential(current=parts.secrets.client_secret, reread=parts.secrets.reread)

@@ -1,29 +1,63 @@
-"""The authorization server in front of Entra ID: FastMCP's `AzureProvider`, configured for this server."""
+"""The authorization server in front of Entra ID: FastMCP's `AzureProvider`, hardened for this server.
+
+Each override closes one gap of the provider; what it needs for that is in a module of its own.
+"""
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, override
-from urllib.parse import urlencode
+import asyncio
+import logging
+import re
+import time
+from typing import TYPE_CHECKING, Any, cast, override
+from urllib.parse import urlencode, urlsplit
 
+from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
+from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from fastmcp.server.auth.providers.azure import AzureProvider
+from joserfc.errors import JoseError
+from mcp.server.auth.handlers.token import TokenHandler
+from mcp.server.auth.middleware.client_auth import ClientAuthenticator
+from mcp.server.auth.provider import AuthorizeError, RegistrationError
+from mcp.server.auth.routes import cors_middleware
+from mcp.server.auth.settings import RevocationOptions
 from starlette.requests import Request
+from starlette.routing import Route
 
-from entra_mcp.auth.redirects import redirect_patterns
-from entra_mcp.auth.upstream import EntraOAuthClient
+from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
+from entra_mcp.auth.redirects import is_allowed, redirect_patterns
+from entra_mcp.auth.revocation import RevocationEndpoint
+from entra_mcp.errors import StorageError
 
 if TYPE_CHECKING:
+    from azure.identity.aio import OnBehalfOfCredential
+    from fastmcp.server.auth import AccessToken
     from key_value.aio.protocols import AsyncKeyValue
-    from pydantic import SecretStr
-    from starlette.responses import HTMLResponse, RedirectResponse
+    from mcp.server.auth.provider import AuthorizationCode, AuthorizationParams, RefreshToken
+    from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
+    from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+    from entra_mcp.auth.consent_cookies import ConsentCookies
+    from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials
+    from entra_mcp.auth.single_use import SingleUse
+    from entra_mcp.auth.upstream import EntraOAuthClient
     from entra_mcp.auth.verifier import EntraTokenVerifier
+    from entra_mcp.faults import Faults
+    from entra_mcp.keys import KeySource
     from entra_mcp.settings import Settings
+
+AUTHENTICATION_SECONDS = 4.5
+"""For one bearer token; after that it is an outage, not a bad token."""
+
+CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+"""A SHA-256 in base64url without padding."""
 
 REFUSED = {
     "error": "access_denied",
     "error_description": "This account may not sign in here. Sign in with another one, or ask the server's owner.",
 }
+
+logger = logging.getLogger(__name__)
 
 
 class EntraProvider(AzureProvider):
@@ -33,14 +67,17 @@ class EntraProvider(AzureProvider):
         self,
         *,
         settings: Settings,
-        client_secret: SecretStr,
-        signing_key: bytes,
+        keys: KeySource,
         storage: AsyncKeyValue,
+        single_use: SingleUse,
+        cookies: ConsentCookies,
+        upstream: EntraOAuthClient,
+        on_behalf_of: OnBehalfOfCredentials,
         verifier: EntraTokenVerifier,
+        faults: Faults,
     ) -> None:
         super().__init__(
             client_id=settings.client_id,
-            client_secret=client_secret.get_secret_value(),
             tenant_id=settings.tenant_id,
             required_scopes=list(settings.required_scopes),
             additional_authorize_scopes=list(settings.additional_scopes),
@@ -49,36 +86,217 @@ class EntraProvider(AzureProvider):
             base_url=settings.base_url,
             allowed_client_redirect_uris=redirect_patterns(settings.allowed_redirect_uris),
             client_storage=storage,
-            jwt_signing_key=signing_key,
+            jwt_signing_key=keys.ring.newest.material,
             require_authorization_consent=True,
             enable_cimd=settings.client_metadata_documents,
+            fallback_refresh_token_expiry_seconds=settings.refresh_token_days * 86400,
         )
-        self._client_id = settings.client_id
-        self._client_secret = client_secret
-        self._refused: ContextVar[bool] = ContextVar("refused", default=False)
+        self._redirect_patterns = redirect_patterns(settings.allowed_redirect_uris)
+        self._keys = keys
+        self._single_use = single_use
+        self._cookies = cookies
+        self._upstream = upstream
+        self._on_behalf_of = on_behalf_of
+        self._faults = faults
         # The provider builds a verifier that pins one issuer, which `organizations` and `consumers` do not have.
-        self._token_validator = self._verifier = verifier
+        self._token_validator = verifier
+        self.revocation_options = RevocationOptions(enabled=True)
         if settings.authorization_endpoint is not None:
             self._upstream_authorization_endpoint = settings.authorization_endpoint
 
+    # What this server signs
+
     @override
-    def _create_upstream_oauth_client(self) -> EntraOAuthClient:
-        return EntraOAuthClient(
-            client_id=self._client_id,
-            client_secret=self._client_secret,
-            verifier=self._verifier,
-            on_refusal=self._refuse,
+    def set_mcp_path(self, mcp_path: str | None) -> None:
+        super().set_mcp_path(mcp_path)
+        self._jwt_issuer = RingIssuer(issuer=str(self.issuer_url), audience=str(self._resource_url), source=self._keys)
+
+    @override
+    def _sign_cookie(self, payload: str) -> str:
+        return self._cookies.sign(payload)
+
+    @override
+    def _verify_cookie(self, signed_value: str) -> str | None:
+        return self._cookies.verify(signed_value)
+
+    # Clients
+
+    @override
+    def _validate_client_redirect_uri(self, redirect_uri: str) -> bool:
+        return is_allowed(redirect_uri, self._redirect_patterns)
+
+    @override
+    async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
+        """Returns a registered client, which may use the redirect URIs that it registered (OAuth 2.1 section 2.3.1).
+
+        The provider would admit the Entra application's own id as a client that nobody registered, and let a client
+        that registered one redirect URI use any other on the allow-list.
+        """
+        if client_id == self._upstream_client_id:
+            return None
+        client = await super().get_client(client_id)
+        if isinstance(client, ProxyDCRClient) and client.cimd_document is None:
+            allowed = [uri for uri in client.redirect_uris or [] if self._validate_client_redirect_uri(str(uri))]
+            if not allowed:
+                return None
+            client.redirect_uris, client.allowed_redirect_uri_patterns = allowed, None
+        return client
+
+    @override
+    async def register_client(self, client_info: OAuthClientInformationFull) -> None:
+        if not client_info.redirect_uris:
+            raise RegistrationError("invalid_redirect_uri", "At least one redirect URI is needed.")
+        if not all(self._validate_client_redirect_uri(str(uri)) for uri in client_info.redirect_uris):
+            raise RegistrationError("invalid_redirect_uri", "A redirect URI is not one that this server admits.")
+        await super().register_client(client_info)
+
+    @override
+    async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
+        """Refuses what the provider takes without a look: a challenge that is none, and a foreign resource.
+
+        Source: RFC 7636 section 4.2, RFC 8707 section 2.
+        """
+        if not CHALLENGE.fullmatch(params.code_challenge):
+            raise AuthorizeError("invalid_request", "The code challenge is not one of the method S256.")
+        if params.resource and self._resource_url and not _same_resource(params.resource, str(self._resource_url)):
+            raise AuthorizeError("invalid_target", "This server issues tokens for itself alone.")  # pyright: ignore[reportArgumentType] - an error code of RFC 8707, which the SDK's list lacks
+        return await super().authorize(client, params)
+
+    # Codes and tokens
+
+    @override
+    async def exchange_authorization_code(
+        self, client: OAuthClientInformationFull, authorization_code: AuthorizationCode
+    ) -> OAuthToken:
+        exchange = super().exchange_authorization_code
+        return await self._single_use.redeem(authorization_code.code, lambda: exchange(client, authorization_code))
+
+    @override
+    async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:
+        if not await self._is_genuine(refresh_token, use=REFRESH):
+            return None
+        found = await super().load_refresh_token(client, refresh_token)
+        if found is None:
+            used = await self._single_use.used_refresh_token(refresh_token)
+            found = used if used is not None and used.client_id == client.client_id else None
+        return found
+
+    @override
+    async def exchange_refresh_token(
+        self, client: OAuthClientInformationFull, refresh_token: RefreshToken, scopes: list[str]
+    ) -> OAuthToken:
+        exchange = super().exchange_refresh_token
+        expires_in = (refresh_token.expires_at or 0) - time.time()
+        return await self._single_use.rotate(
+            refresh_token, lambda: exchange(client, refresh_token, scopes), expires_in=expires_in
         )
 
-    def _refuse(self) -> None:
-        self._refused.set(True)
+    @override
+    async def load_access_token(self, token: str) -> AccessToken | None:
+        """Returns what an access token stands for, or None when it is not good.
+
+        The provider returns None for every error, an outage included; the fault that was noted tells the two apart.
+        """
+        if not await self._is_genuine(token, use=ACCESS):
+            return None
+        try:
+            async with asyncio.timeout(AUTHENTICATION_SECONDS):
+                return cast("AccessToken | None", await super().load_access_token(token))
+        except TimeoutError:
+            self._faults.note(StorageError(f"no authentication within {AUTHENTICATION_SECONDS} s"))
+            return None
+
+    async def revoke_sign_in(self, token: str, client_id: str) -> None:
+        """Ends the sign-in of an access or refresh token, if it is the client's own."""
+        for use in (REFRESH, ACCESS):
+            if not await self._is_genuine(token, use=use):
+                continue
+            claims = self.jwt_issuer.verify_token(token, expected_token_use=use)
+            mapping = await self._jti_mapping_store.get(key=claims["jti"])
+            if mapping is not None and claims["client_id"] == client_id:
+                await self._single_use.revoke({"token_set": mapping.upstream_token_id}, because="its client signed out")
+
+    async def _is_genuine(self, token: str, *, use: str) -> bool:
+        """Whether this server issued the token; one under an unknown key makes it look for newer keys first."""
+        for reread in (True, False):
+            try:
+                self.jwt_issuer.verify_token(token, expected_token_use=use)
+            except UnknownKeyError:
+                if reread:
+                    await self._keys.reread()
+            except (JoseError, ValueError):
+                return False
+            else:
+                return True
+        return False
+
+    # Entra ID
+
+    @override
+    def _create_upstream_oauth_client(self) -> EntraOAuthClient:  # pyright: ignore[reportIncompatibleMethodOverride] - any object with these methods will do
+        return self._upstream
+
+    @override
+    async def get_obo_credential(self, user_assertion: str) -> OnBehalfOfCredential:
+        return await self._on_behalf_of.get(user_assertion)
+
+    @override
+    async def close_obo_credentials(self) -> None:
+        await self._on_behalf_of.close()
 
     @override
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
         """Brings Entra ID's answer to the client, a refusal of this server included (RFC 6749 section 4.1.2.1)."""
-        response = await super()._handle_idp_callback(request)
-        if not self._refused.get():
+        with self._upstream.refusals() as refusals:
+            response = await super()._handle_idp_callback(request)
+        if not refusals:
             return response
         # What the provider does with an error of Entra ID is what this refusal needs too.
         query = urlencode(REFUSED | {"state": request.query_params.get("state", "")}).encode()
         return await super()._handle_idp_callback(Request({**request.scope, "query_string": query}))
+
+    # Routes
+
+    @override
+    def get_routes(self, mcp_path: str | None = None) -> list[Route]:
+        authenticator = (
+            ClientAuthenticator(self)
+            if self._cimd_manager is None
+            else PrivateKeyJWTClientAuthenticator(
+                provider=self, cimd_manager=self._cimd_manager, token_endpoint_url=self.token_endpoint_url
+            )
+        )
+        # FastMCP's own answers 401 to a bad code or refresh token, where RFC 6749 section 5.2 says 400.
+        token = TokenHandler(provider=self, client_authenticator=authenticator)
+        revocation = RevocationEndpoint(authenticator=authenticator, revoke=self.revoke_sign_in)
+        replaced = {
+            "/token": Route("/token", cors_middleware(token.handle, ["POST", "OPTIONS"]), methods=["POST", "OPTIONS"]),
+            "/revoke": Route(
+                "/revoke", cors_middleware(revocation.handle, ["POST", "OPTIONS"]), methods=["POST", "OPTIONS"]
+            ),
+        }
+        routes = [replaced.get(route.path, route) for route in super().get_routes(mcp_path)]
+        return [_without_assumptions(route) if route.path == "/authorize" else route for route in routes]
+
+
+def _same_resource(requested: str, own: str) -> bool:
+    """Whether a client means this server; some add a query, a fragment or a trailing slash to its address."""
+    parts, others = urlsplit(requested), urlsplit(own)
+    return (parts.scheme.lower(), parts.netloc.lower(), parts.path.rstrip("/")) == (
+        others.scheme.lower(),
+        others.netloc.lower(),
+        others.path.rstrip("/"),
+    )
+
+
+def _without_assumptions(route: Route) -> Route:
+    """Assumes nothing: who leaves out the PKCE method means `plain` (RFC 7636 section 4.3), and is refused."""
+    handle: Any = route.endpoint
+
+    async def authorize(request: Request) -> Response:
+        if "code_challenge_method" not in request.query_params:
+            query = request.scope["query_string"] + b"&code_challenge_method=plain"
+            request = Request({**request.scope, "query_string": query}, request.receive)
+        return await handle(request)
+
+    return Route("/authorize", authorize, methods=["GET"])

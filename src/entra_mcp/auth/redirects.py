@@ -6,7 +6,9 @@ like yours and sends the authorization code to a site of theirs (RFC 9700 sectio
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,3 +41,40 @@ def redirect_patterns(setting: Iterable[str]) -> list[str]:
     for entry in setting:
         patterns.extend(KNOWN_CLIENTS if entry == "defaults" else (entry,))
     return patterns
+
+
+def is_allowed(uri: str, patterns: Iterable[str]) -> bool:
+    """Whether a pattern admits the URI.
+
+    `*` in a pattern stands for a port, or for part of one segment of the path; all else has to be the same, the query
+    included. A pattern without a path, which only loopback may have, admits any path. What browsers and servers might
+    read in another way (a fragment, a user name, dot segments, backslashes, control characters) is never admitted.
+    """
+    if (
+        not uri.isascii()
+        or not uri.isprintable()
+        or re.search(r"[\\\s]|#|/\.{1,2}(/|$)|%2e|%2f|%5c", uri, re.IGNORECASE)
+    ):
+        return False
+    parts = _split(uri)
+    return parts is not None and "@" not in parts.netloc and any(_matches(parts, pattern) for pattern in patterns)
+
+
+def _matches(uri: SplitResult, pattern: str) -> bool:
+    wanted = urlsplit(pattern.replace(":*", ":0", 1))
+    if (uri.scheme, uri.hostname, uri.query) != (wanted.scheme, wanted.hostname, wanted.query):
+        return False
+    if ":*" not in pattern and uri.port != wanted.port:
+        return False
+    if not wanted.path:
+        return True
+    return re.fullmatch(re.escape(wanted.path).replace(r"\*", "[^/]+"), uri.path) is not None
+
+
+def _split(uri: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError:
+        return None
+    return parts if parts.scheme and port != 0 else None

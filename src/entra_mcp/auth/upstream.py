@@ -1,57 +1,167 @@
-"""The client of Entra ID's token endpoint, which lets only tokens of admitted accounts in.
+"""The client of Entra ID's token endpoint: it knows who may sign in, and tells a refusal from an outage.
 
 Entra ID signs in whoever the registration admits, which with `organizations` is anybody's employee. What this server
 does not admit ends at the sign-in: nothing of it is stored, and the client hears why.
+
+Entra ID says `invalid_grant`, `interaction_required` and the like when only the person can go on: the client has to
+sign in again. A wrong secret, throttling or a server error are nothing that the person could mend: those are an outage
+(https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, override
+import logging
+import re
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, cast
 
-from fastmcp.server.auth.oauth_proxy.upstream import AsyncOAuth2Client
+import httpx2
+from fastmcp.server.auth.oauth_proxy.upstream import OAuthError
 
-from entra_mcp.errors import EntraMcpError
+from entra_mcp.errors import EntraMcpError, UpstreamUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Generator, Mapping
 
-    from pydantic import SecretStr
-
+    from entra_mcp.auth.client_credential import ClientCredential
     from entra_mcp.auth.verifier import EntraTokenVerifier
+    from entra_mcp.faults import Faults
 
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 3.0
+
+SIGN_IN_AGAIN = frozenset(
+    {"invalid_grant", "interaction_required", "login_required", "consent_required", "access_denied"}
+)
+"""Errors that a person ends by signing in again."""
+
+WRONG_CREDENTIAL = frozenset({"invalid_client", "unauthorized_client"})
+
+MAX_RETRY_AFTER_SECONDS = 300
+
+logger = logging.getLogger(__name__)
 
 
 class SignInRefusedError(EntraMcpError):
-    """Entra ID signed a person in whom this server does not admit."""
+    """The sign-in came to nothing that trying again would mend; the message is for the log."""
 
 
-class EntraOAuthClient(AsyncOAuth2Client):
-    """Redeems authorization codes and refresh tokens at Entra ID."""
+class EntraOAuthClient:
+    """Redeems authorization codes and refresh tokens at Entra ID; what FastMCP's proxy wants for its upstream."""
+
+    client_secret = None
+    """Read by the proxy for a revocation endpoint, which Entra ID does not have."""
 
     def __init__(
         self,
         *,
         client_id: str,
-        client_secret: SecretStr,
+        credential: ClientCredential,
         verifier: EntraTokenVerifier,
-        on_refusal: Callable[[], None],
+        http_client: httpx2.AsyncClient,
+        faults: Faults,
     ) -> None:
-        super().__init__(client_id=client_id, client_secret=client_secret.get_secret_value(), timeout=TIMEOUT_SECONDS)
+        self._client_id = client_id
+        self._credential = credential
         self._verifier = verifier
-        self._on_refusal = on_refusal
+        self._http = http_client
+        self._faults = faults
+        self._refusals: ContextVar[list[SignInRefusedError] | None] = ContextVar("refusals", default=None)
 
-    @override
-    async def fetch_token(self, url: str, *, grant_type: str = "authorization_code", **params: Any) -> dict[str, Any]:
+    @contextmanager
+    def refusals(self) -> Generator[list[SignInRefusedError]]:
+        """Yields the sign-ins that were refused while the block ran; the proxy takes every error for a server's."""
+        refused: list[SignInRefusedError] = []
+        token = self._refusals.set(refused)
+        try:
+            yield refused
+        finally:
+            self._refusals.reset(token)
+
+    async def fetch_token(
+        self, url: str, *, grant_type: str = "authorization_code", **params: str | None
+    ) -> dict[str, Any]:
         """Redeems an authorization code and verifies the access token that comes for it.
 
         Raises:
-            SignInRefusedError: the token is not one that this server accepts.
-            SigningKeysError: it cannot be verified now.
+            SignInRefusedError: Entra ID refused, or the token is not one that this server accepts.
+            UpstreamUnavailableError: Entra ID does not answer, or does not know this server.
+            SigningKeysError: the token cannot be verified now.
         """
-        tokens = await super().fetch_token(url, grant_type=grant_type, **params)
-        if await self._verifier.verify_token(tokens.get("access_token", "")) is None:
-            await self._verifier.check()
-            self._on_refusal()
-            raise SignInRefusedError("the account is not one that may sign in here")
+        with self._faults.noted():
+            try:
+                tokens = await self._request(url, {"grant_type": grant_type, **params})
+            except OAuthError as error:
+                raise self._refused(f"Entra ID refused the authorization code: {error.description}") from error
+            if await self._verifier.verify_token(str(tokens.get("access_token", ""))) is None:
+                raise self._refused("the account is not one that may sign in here")
         return tokens
+
+    def _refused(self, reason: str) -> SignInRefusedError:
+        error = SignInRefusedError(reason)
+        refused = self._refusals.get()
+        if refused is not None:
+            refused.append(error)
+        return error
+
+    async def refresh_token(
+        self, url: str, *, refresh_token: str | None = None, **params: str | None
+    ) -> dict[str, Any]:
+        """Redeems a refresh token.
+
+        Raises:
+            OAuthError: `invalid_grant`: the person has to sign in again.
+            UpstreamUnavailableError: Entra ID does not answer, or does not know this server.
+        """
+        with self._faults.noted():
+            tokens = await self._request(url, {"grant_type": "refresh_token", "refresh_token": refresh_token, **params})
+        return {"refresh_token": refresh_token, **tokens}
+
+    async def aclose(self) -> None:
+        """Closes nothing: the connections are shared by all exchanges, and closed by who opened them."""
+
+    async def _request(self, url: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        answer = await self._post(url, data)
+        if answer.get("error") in WRONG_CREDENTIAL and await self._credential.renew():
+            answer = await self._post(url, data)
+        error, code = answer.get("error"), _code(answer)
+        if error is None:
+            return answer
+        if error in SIGN_IN_AGAIN:
+            logger.warning("Entra ID refused a %s with %s (%s).", data["grant_type"], error, code)
+            raise OAuthError(error="invalid_grant", description=code)
+        logger.error("Entra ID refuses this server with %s (%s): see docs/troubleshooting.md.", error, code)
+        raise UpstreamUnavailableError(f"refuses this server with {error} ({code})")
+
+    async def _post(self, url: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        form = {name: value for name, value in data.items() if value}
+        form |= {"client_id": self._client_id, **await self._credential.parameters()}
+        try:
+            response = await self._http.post(
+                url, data=form, headers={"Accept": "application/json"}, timeout=TIMEOUT_SECONDS
+            )
+            answer: Any = response.json()
+        except httpx2.HTTPError as error:
+            raise UpstreamUnavailableError(type(error).__name__) from error
+        except ValueError as error:
+            raise UpstreamUnavailableError("an answer that is not JSON", retry_after=None) from error
+        if response.status_code == 429 or response.status_code >= 500:
+            raise UpstreamUnavailableError(f"status {response.status_code}", retry_after=_retry_after(response))
+        if not isinstance(answer, dict) or not ("access_token" in answer or "error" in answer):
+            raise UpstreamUnavailableError(f"status {response.status_code} without a token or an error")
+        found = cast("dict[str, Any]", answer)
+        if "expires_in" in found:
+            found.setdefault("expires_at", int(time.time()) + int(found["expires_in"]))
+        return found
+
+
+def _code(answer: Mapping[str, Any]) -> str:
+    """Entra ID's own number for an error; the text around it may hold names and is not for anybody else."""
+    found = re.search(r"AADSTS\d{4,8}", str(answer.get("error_description", "")))
+    return found[0] if found else "without a code"
+
+
+def _retry_after(response: httpx2.Response) -> int | None:
+    value = response.headers.get("retry-after", "")
+    return min(int(value), MAX_RETRY_AFTER_SECONDS) if value.isdecimal() else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, override
 
 from fastmcp.server.auth.providers.azure import AzureJWTVerifier
 
+from entra_mcp.auth.public_keys import PublicKeys
 from entra_mcp.errors import SigningKeysError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     import httpx2
     from fastmcp.server.auth import AccessToken
+
+    from entra_mcp.faults import Faults
 
 PERSONAL_ACCOUNTS_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 """The tenant in every token of a personal Microsoft account."""
@@ -42,7 +45,8 @@ class EntraTokenVerifier(AzureJWTVerifier):
         identifier_uri: str,
         required_scopes: list[str],
         allowed_tenants: Collection[str] = (),
-        http_client: httpx2.AsyncClient | None = None,
+        http_client: httpx2.AsyncClient,
+        faults: Faults,
     ) -> None:
         super().__init__(
             client_id=client_id,
@@ -53,6 +57,8 @@ class EntraTokenVerifier(AzureJWTVerifier):
         )
         self._authority = authority
         self._http_client = http_client
+        self._faults = faults
+        self._public_keys = PublicKeys(fetch=self._fetch_key_set)
         match tenant_id:
             case "organizations":
                 self._tenants: frozenset[str] | None = frozenset(allowed_tenants) or None
@@ -64,14 +70,22 @@ class EntraTokenVerifier(AzureJWTVerifier):
 
     @override
     async def load_access_token(self, token: str) -> AccessToken | None:
-        """Returns the verified token, or None when it is not one that this server accepts."""
-        verified = await super().load_access_token(token)
+        """Returns the verified token, or None when it is not one that this server accepts.
+
+        Raises:
+            SigningKeysError: it cannot be verified now.
+        """
+        with self._faults.noted():
+            verified = await super().load_access_token(token)
         if verified is None:
             return None
         claims = verified.claims
         tenant, issuer = claims.get("tid"), claims.get("iss")
         if not _is_current(claims):
             logger.warning("Token refused: it has no expiry, or is not valid yet.")
+            return None
+        if claims.get("idtyp") == "app":
+            logger.warning("Token refused: it was issued to an application, not to a person.")
             return None
         if not isinstance(claims.get("oid"), str):
             logger.warning("Token refused: it names no user object.")
@@ -90,14 +104,26 @@ class EntraTokenVerifier(AzureJWTVerifier):
         Raises:
             SigningKeysError: they cannot be fetched, or there are none.
         """
+        if not (await self._fetch_key_set()).get("keys"):
+            raise SigningKeysError(f"{self.jwks_uri}: no keys")
+
+    @override
+    async def _get_jwks_key(self, kid: str | None) -> str:
+        key = None if kid is None else await self._public_keys.get(kid)
+        if key is None:
+            raise ValueError("the token names a key that Entra ID does not have")
+        return key
+
+    async def _fetch_key_set(self) -> Mapping[str, Any]:
         import httpx2
 
         try:
-            keys = (await self._fetch_jwks()).get("keys")
+            key_set = await self._fetch_jwks()
         except (httpx2.HTTPError, ValueError) as error:
             raise SigningKeysError(f"{self.jwks_uri}: {type(error).__name__}") from error
-        if not keys:
-            raise SigningKeysError(f"{self.jwks_uri}: no keys")
+        if not isinstance(key_set, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - it is whatever JSON came
+            raise SigningKeysError(f"{self.jwks_uri}: not a key set")
+        return key_set
 
 
 def _is_current(claims: Mapping[str, Any]) -> bool:

@@ -21,7 +21,7 @@ from key_value.aio.wrappers.base import BaseWrapper
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
-    from key_value.aio.protocols import AsyncKeyValue
+    from entra_mcp.storage.store import ConditionalStore
 
 TOKEN_MAPPINGS = "mcp-jti-mappings"  # noqa: S105 - the name of a collection
 UPSTREAM_TOKENS = "mcp-upstream-tokens"
@@ -54,7 +54,7 @@ class CachedStore(BaseWrapper):
 
     def __init__(
         self,
-        store: AsyncKeyValue,
+        store: ConditionalStore,
         *,
         seconds: Mapping[str, float],
         max_entries: int = MAX_ENTRIES,
@@ -64,7 +64,7 @@ class CachedStore(BaseWrapper):
         """Takes how many seconds the values of each collection may be old; 0 is not cached."""
         if forbidden := set(seconds) - CACHEABLE:
             raise ValueError(f"these collections must never be cached: {', '.join(sorted(forbidden))}")
-        self.key_value = store
+        self.key_value = self._store = store
         self._seconds = {collection: limit for collection, limit in seconds.items() if limit > 0}
         self._max_entries = max_entries
         self._max_bytes = max_bytes
@@ -96,6 +96,13 @@ class CachedStore(BaseWrapper):
     ) -> None:
         with self._writing(collection, [key]):
             await self.key_value.put(key, value, collection=collection, ttl=ttl)
+
+    async def put_if_present(
+        self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
+    ) -> bool:
+        """As the store's: puts the value if the key has one."""
+        with self._writing(collection, [key]):
+            return await self._store.put_if_present(key, value, collection=collection, ttl=ttl)
 
     @override
     async def put_many(

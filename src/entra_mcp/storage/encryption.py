@@ -19,10 +19,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from key_value.aio.errors import CorruptedDataError, DecryptionError, ValueTooLargeError
 
-from entra_mcp.keys import KEY_BYTES, KEY_ID_BYTES, KeyRing, Use
+from entra_mcp.keys import KEY_BYTES, KEY_ID_BYTES, Use
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from entra_mcp.keys import KeyRing, KeySource, RootKey
 
 PLAIN = b"\x01"
 DEFLATED = b"\x02"
@@ -41,9 +43,11 @@ LEVEL = 6
 class RowCipher:
     """Seals values under the newest key of the ring; opens what any key of the ring sealed."""
 
-    def __init__(self, ring: KeyRing) -> None:
-        self._keys: Mapping[bytes, bytes] = {key.key_id: key.derive(Use.STORAGE) for key in ring.keys}
-        self._newest = ring.newest.key_id
+    def __init__(self, source: KeySource) -> None:
+        self._source = source
+        self._ring: KeyRing | None = None
+        self._keys: Mapping[bytes, bytes] = {}
+        self._ids: Mapping[RootKey, bytes] = {}
 
     def seal(self, plain: bytes, *, collection: str, key: str, expires: int | None) -> bytes:
         """Returns format, key id, nonce and ciphertext of the value, compressed if that makes it smaller.
@@ -55,8 +59,9 @@ class RowCipher:
             raise ValueTooLargeError(size=len(plain), max_size=MAX_PLAIN_BYTES, collection=collection)
         packed = zlib.compress(plain, LEVEL, -zlib.MAX_WBITS)
         form, content = (DEFLATED, packed) if len(packed) < len(plain) else (PLAIN, plain)
-        header = form + self._newest + os.urandom(NONCE_BYTES)
-        cipher = _cipher(self._keys[self._newest], collection, key)
+        newest = self._newest()
+        header = form + newest + os.urandom(NONCE_BYTES)
+        cipher = _cipher(self._keys[newest], collection, key)
         return header + cipher.encrypt(header[-NONCE_BYTES:], content, _bound(header, expires))
 
     def open(self, sealed: bytes, *, collection: str, key: str, expires: int | None) -> bytes:
@@ -64,8 +69,9 @@ class RowCipher:
 
         Raises:
             CorruptedDataError: it is not a sealed value, or not this entry's, or was altered.
-            DecryptionError: it was sealed under a key that is no longer in the ring.
+            DecryptionError: it was sealed under a key that is not in the ring.
         """
+        self._follow()
         form = sealed[:FORMAT_BYTES]
         if len(sealed) < HEADER_BYTES + TAG_BYTES or form not in {PLAIN, DEFLATED}:
             raise CorruptedDataError("the value is not encrypted")
@@ -79,9 +85,28 @@ class RowCipher:
             raise CorruptedDataError("the value was altered, or belongs to another entry") from None
         return _inflate(content) if form == DEFLATED else content
 
+    async def unseal(self, sealed: bytes, *, collection: str, key: str, expires: int | None) -> bytes:
+        """As `open`, but an unknown key is looked for in the vault first: another instance may have got it already."""
+        try:
+            return self.open(sealed, collection=collection, key=key, expires=expires)
+        except DecryptionError:
+            await self._source.reread()
+        return self.open(sealed, collection=collection, key=key, expires=expires)
+
     def is_newest(self, sealed: bytes) -> bool:
-        """Whether the value was sealed under the newest key of the ring."""
-        return _key_id(sealed) == self._newest
+        """Whether the value was sealed under the key that seals now."""
+        return _key_id(sealed) == self._newest()
+
+    def _newest(self) -> bytes:
+        self._follow()
+        return self._ids[self._source.ring.newest]
+
+    def _follow(self) -> None:
+        ring = self._source.ring
+        if ring is not self._ring:
+            self._ids = {key: key.key_id for key in ring.keys}
+            self._keys = {self._ids[key]: key.derive(Use.STORAGE) for key in ring.keys}
+            self._ring = ring
 
 
 def _key_id(sealed: bytes) -> bytes:

@@ -29,14 +29,14 @@ async def insert_exclusively(table: Table, entity: Mapping[str, Any], *, same: S
     response was lost is told from another's.
     """
     for _ in range(ROUNDS):
-        if await table.insert(entity):
+        if await table.insert(entity) is not None:
             return True
         found = await table.read(entity["PartitionKey"], entity["RowKey"])
         if found is None:
             continue
         if not _expired(found):
             return all(found.get(name) == entity[name] for name in same)
-        if await table.replace_unchanged(entity, etag=found.metadata["etag"]):
+        if await table.replace_unchanged(entity, etag=found.metadata["etag"]) is not None:
             return True
     return False
 

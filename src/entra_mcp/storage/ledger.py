@@ -1,59 +1,157 @@
-"""One-time claims: whoever is first to claim a code, a token or a message may use it, and nobody else ever.
+"""What may be used once, and what came of it.
 
 Deleting what is used once does not decide who used it: a delete answers the same to everybody, and a response can be
-lost. A claim is the insert of a row, which the service refuses when the row exists: one of many claims wins, whatever
-instance it comes from (RFC 6749, 4.1.2; OAuth 2.1, 4.3.1).
+lost. A claim is the insert of a row, which the service refuses when the row exists: one of many claimants wins,
+whatever instance it runs on (RFC 6749 section 4.1.2; OAuth 2.1 section 4.3.1).
+
+A claimant that dies must not take the right to use with it. So a claim is a lease, which the claimant settles with what
+came of the use, on the condition that nobody has taken the lease over; after that the use is history.
 
     PartitionKey, RowKey   as in rows.py, of the kind and the value, in a layout of their own: only hashes are stored
-    O  Binary              hash of the owner's token
-    X  Int64               expires, milliseconds since 1970; the purge then deletes the row
+    V0, C, X               as in rows.py; the value is sealed, so that only who knows what was claimed can read it
 """
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import json
 import math
 import secrets
 import time
-from hashlib import sha256
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from azure.data.tables import EdmType, EntityProperty
+from key_value.aio.errors import CorruptedDataError, DecryptionError
 
-from entra_mcp.storage.exclusive import insert_exclusively
-from entra_mcp.storage.rows import Address
+from entra_mcp.storage.rows import Address, Row, pack, unpack
 
 if TYPE_CHECKING:
-    from entra_mcp.storage.table import Table
+    from collections.abc import Callable, Mapping
 
-LAYOUT = b"claim-1"
+    from entra_mcp.storage.encryption import RowCipher
+    from entra_mcp.storage.table import Entity, Table
+
+LAYOUT = b"claim-2"
+
+PAUSES = (0.05, 0.1, 0.25)
+"""Seconds between two looks at a claim that somebody else holds; the last one repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to use something now; settle it, or release it."""
+
+    kind: str
+    value: str
+    expires: int
+    etag: str
+
+    @property
+    def address(self) -> Address:
+        return _address(self.kind, self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A use that was settled: what came of it, and how many seconds ago."""
+
+    outcome: Mapping[str, Any]
+    age: float
 
 
 class Ledger:
     """Claims of any kind, on the table that also holds the key-value store."""
 
-    def __init__(self, *, table: Table) -> None:
+    def __init__(self, *, table: Table, cipher: RowCipher, clock: Callable[[], float] = time.time) -> None:
         self._table = table
+        self._cipher = cipher
+        self._clock = clock
 
-    async def claim(self, kind: str, value: str, *, expires_in: float, owner: str | None = None) -> bool:
-        """Returns True to the first claim of a value and False to every other, for `expires_in` seconds.
+    async def claim(self, kind: str, value: str, *, lease: float, expires_in: float) -> Claim | Use:
+        """Returns a claim to the first who wants to use the value, and the use to all who come after it was settled.
 
-        Let a claim outlive what is claimed: afterwards the value can be claimed again.
-
-        `owner` is a secret of the claimant. A claim by the same owner is the same claim and returns True again: after
-        an error nobody knows whether the row was written, and the claimant may only find out by trying again. Without
-        it each call is a claimant of its own; a lost response within one call is taken care of.
+        While somebody else holds the claim this waits, until it is settled, released, or its lease (in seconds) is
+        over; then one of those who wait gets it. Put a deadline around it. Let the row, which lives for `expires_in`
+        seconds, outlive what is claimed: afterwards the value can be claimed again.
 
         Raises:
-            StorageError: whether the claim holds is unknown; claim again with the same owner.
-            ValueError: the claim would expire at once, which would let everybody have it.
+            StorageError: nothing is known; try again.
+            ValueError: the row would expire at once, which would let everybody have the claim.
         """
         if not 0 < expires_in < math.inf:
             raise ValueError("a claim needs a finite time to live")
-        address = Address.of(kind, value, layout=LAYOUT)
-        entity: dict[str, Any] = {
-            "PartitionKey": address.partition,
-            "RowKey": address.row,
-            "O": sha256((owner or secrets.token_urlsafe()).encode("utf-8", "surrogatepass")).digest(),
-            "X": EntityProperty(math.ceil((time.time() + expires_in) * 1000), EdmType.INT64),
-        }
-        return await insert_exclusively(self._table, entity, same=("O",))
+        expires = math.ceil((self._clock() + expires_in) * 1000)
+        for pause in itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])):
+            state = {"nonce": secrets.token_urlsafe(), "until": self._clock() + lease}
+            entity = self._entity(kind, value, state, expires=expires)
+            etag = await self._table.insert(entity)
+            if etag is not None:
+                return Claim(kind, value, expires, etag)
+            found = await self._table.read(entity["PartitionKey"], entity["RowKey"])
+            if found is None:
+                continue
+            if found.get("V0") == entity["V0"]:
+                return Claim(kind, value, expires, found.metadata["etag"])
+            held = await self._held(found, kind, value)
+            if isinstance(held, Use):
+                return held
+            if held <= self._clock():
+                etag = await self._table.replace_unchanged(entity, etag=found.metadata["etag"])
+                if etag is not None:
+                    return Claim(kind, value, expires, etag)
+            await asyncio.sleep(pause)
+        raise AssertionError("the pauses do not end")
+
+    async def settle(self, claim: Claim, outcome: Mapping[str, Any]) -> bool:
+        """Writes down what came of the use; returns False when the lease had run out and somebody else has the claim.
+
+        Raises:
+            StorageError: whether it was written down is not known.
+        """
+        state = {"nonce": secrets.token_urlsafe(), "at": self._clock(), "outcome": dict(outcome)}
+        entity = self._entity(claim.kind, claim.value, state, expires=claim.expires)
+        if await self._table.replace_unchanged(entity, etag=claim.etag) is not None:
+            return True
+        found = await self._table.read(claim.address.partition, claim.address.row)
+        return found is not None and found.get("V0") == entity["V0"]
+
+    async def release(self, claim: Claim) -> None:
+        """Gives the claim back unused."""
+        await self._table.delete(claim.address.partition, claim.address.row, etag=claim.etag)
+
+    async def look_up(self, kind: str, value: str) -> Use | None:
+        """Returns the use of a value; None when there was none, or it has not been settled."""
+        address = _address(kind, value)
+        found = await self._table.read(address.partition, address.row)
+        held = None if found is None else await self._held(found, kind, value)
+        return held if isinstance(held, Use) else None
+
+    async def _held(self, entity: Entity, kind: str, value: str) -> Use | float:
+        """The use that the row tells of, or until when somebody has the claim, in seconds since 1970."""
+        try:
+            row = unpack(entity)
+            if row.expires is not None and row.expires <= self._clock() * 1000:
+                return 0.0
+            plain = await self._cipher.unseal(row.sealed, collection=_name(kind), key=value, expires=row.expires)
+        except (CorruptedDataError, DecryptionError):
+            # Nobody may use what may have been used: its owner starts anew.
+            return Use({}, math.inf)
+        state = json.loads(plain)
+        if "outcome" in state:
+            return Use(state["outcome"], self._clock() - state["at"])
+        return float(state["until"])
+
+    def _entity(self, kind: str, value: str, state: Mapping[str, Any], *, expires: int) -> dict[str, Any]:
+        plain = json.dumps(state, separators=(",", ":")).encode()
+        sealed = self._cipher.seal(plain, collection=_name(kind), key=value, expires=expires)
+        return pack(_address(kind, value), Row(sealed=sealed, created=int(self._clock() * 1000), expires=expires))
+
+
+def _address(kind: str, value: str) -> Address:
+    return Address.of(kind, value, layout=LAYOUT)
+
+
+def _name(kind: str) -> str:
+    """What the sealed value is bound to, different from every collection of the store."""
+    return f"ledger/{kind}"

@@ -5,6 +5,7 @@
     V0 .. V10     Binary, 64,000 bytes each   the sealed value
     C  Int64      created, milliseconds since 1970
     X  Int64      expires, milliseconds since 1970, rounded up; absent when the entry does not expire
+    U  Binary     whose row it is, for who may know (owners.py); absent when it is nobody's
 
 Keys are hashed because authorization codes are keys: a dump of the table must not hold one. Hashing also admits any
 string, of any length, where Table Storage would refuse `/`, `#`, `?` and control characters.
@@ -41,7 +42,7 @@ class Address:
     def of(cls, collection: str, key: str, *, layout: bytes = b"row-1") -> Address:
         """Returns the address; equal names in another layout have another one."""
         row = sha256(b"\0".join((layout, _digest(collection), _digest(key)))).hexdigest()
-        return cls(partition=f"{_digest(collection).hex()[:16]}.{row[0]}", row=row)
+        return cls(partition=f"{_prefix(collection)}.{row[0]}", row=row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,12 @@ class Row:
     sealed: bytes
     created: int
     expires: int | None
+    owner: bytes | None = None
+
+
+def collection_range(collection: str) -> str:
+    """Returns the filter that finds all rows of a collection; "/" follows "." in ASCII."""
+    return f"PartitionKey ge '{_prefix(collection)}.' and PartitionKey lt '{_prefix(collection)}/'"
 
 
 def milliseconds(moment: datetime) -> int:
@@ -76,6 +83,8 @@ def pack(address: Address, row: Row) -> dict[str, Any]:
     }
     if row.expires is not None:
         entity["X"] = EntityProperty(row.expires, EdmType.INT64)
+    if row.owner is not None:
+        entity["U"] = row.owner
     return entity
 
 
@@ -90,7 +99,7 @@ def unpack(entity: Mapping[str, Any]) -> Row:
         while (chunk := entity.get(f"V{len(chunks)}")) is not None:
             chunks.append(chunk)
         # Whether a chunk is missing or altered shows when the value is opened.
-        return Row(sealed=b"".join(chunks), created=entity["C"].value, expires=expiry(entity))
+        return Row(sealed=b"".join(chunks), created=entity["C"].value, expires=expiry(entity), owner=entity.get("U"))
     except (AttributeError, KeyError, TypeError) as error:
         raise CorruptedDataError("the row lacks a property or has one of another type") from error
 
@@ -107,6 +116,10 @@ def expiry(entity: Mapping[str, Any]) -> int | None:
     if not isinstance(expires, EntityProperty) or not isinstance(expires.value, int):
         raise CorruptedDataError("the row's expiry has another type")
     return expires.value
+
+
+def _prefix(collection: str) -> str:
+    return _digest(collection).hex()[:16]
 
 
 def _digest(text: str) -> bytes:

@@ -7,7 +7,7 @@ import json
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, SupportsFloat, override
+from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat, override
 
 from key_value.aio.errors import (
     CorruptedDataError,
@@ -15,6 +15,7 @@ from key_value.aio.errors import (
     InvalidTTLError,
     SerializationError,
 )
+from key_value.aio.protocols import AsyncKeyValue
 from key_value.aio.stores.base import (
     BaseStore,
     ManagedEntry,  # pyright: ignore[reportPrivateImportUsage] - what the hooks of BaseStore pass and return
@@ -26,15 +27,26 @@ from entra_mcp.storage.exclusive import ROUNDS, insert_exclusively
 from entra_mcp.storage.rows import Address, Row, milliseconds, pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from entra_mcp.storage.encryption import RowCipher
+    from entra_mcp.storage.owners import OwnerMarks
     from entra_mcp.storage.table import Entity, Table
 
 RENEW_SECONDS = 1.0
 """How long a read may take longer because it finds a row under an older key."""
 
 logger = logging.getLogger(__name__)
+
+
+class ConditionalStore(AsyncKeyValue, Protocol):
+    """A key-value store that can leave alone what is not there."""
+
+    async def put_if_present(
+        self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
+    ) -> bool:
+        """Puts the value if the key has one, in one step; returns whether it had."""
+        ...
 
 
 class TableStore(BaseStore):
@@ -45,12 +57,24 @@ class TableStore(BaseStore):
 
     A row that is read and was sealed under an older key of the ring is written again under the newest.
 
+    `owner_of` tells whose a value of a collection is, if it is somebody's; such rows get a mark (owners.py).
+
     `auto_create` makes the table at set-up, that is before the first operation or when `setup` is called. Without it
     set-up costs no request.
     """
 
-    def __init__(self, *, table: Table, cipher: RowCipher, auto_create: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        table: Table,
+        cipher: RowCipher,
+        auto_create: bool = False,
+        marks: OwnerMarks | None = None,
+        owner_of: Callable[[str, Mapping[str, Any]], str | None] | None = None,
+    ) -> None:
         super().__init__(stable_api=True)
+        self._marks = marks
+        self._owner_of = owner_of
         self._table = table
         self._cipher = cipher
         self._auto_create = auto_create
@@ -77,6 +101,14 @@ class TableStore(BaseStore):
         # The first part of a sealed value holds its nonce.
         return await insert_exclusively(self._table, entity, same=("V0",))
 
+    async def put_if_present(
+        self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
+    ) -> bool:
+        """Puts the value if the key has one, in one request; what was deleted stays deleted."""
+        collection = collection or self.default_collection
+        await self.setup()
+        return await self._table.replace_present(self._entity(collection, key, _new_entry(value, ttl)))
+
     async def take(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
         """Returns the value and deletes it; of any number of callers at once, exactly one gets it.
 
@@ -90,7 +122,7 @@ class TableStore(BaseStore):
             entity = await self._table.read(address.partition, address.row)
             if entity is None:
                 return None
-            opened = self._open(entity, collection=collection, key=key)
+            opened = await self._open(entity, collection=collection, key=key)
             entry = opened and _entry(*opened)
             if entry is None or entry.is_expired:
                 return None
@@ -102,7 +134,7 @@ class TableStore(BaseStore):
     async def _get_managed_entry(self, *, collection: str, key: str) -> ManagedEntry | None:
         address = Address.of(collection, key)
         entity = await self._table.read(address.partition, address.row)
-        opened = None if entity is None else self._open(entity, collection=collection, key=key)
+        opened = None if entity is None else await self._open(entity, collection=collection, key=key)
         if entity is None or opened is None:
             return None
         row, plain = opened
@@ -158,13 +190,20 @@ class TableStore(BaseStore):
             sealed=self._cipher.seal(plain, collection=collection, key=key, expires=expires),
             created=milliseconds(entry.created_at or datetime.now(UTC)),
             expires=expires,
+            owner=self._mark(collection, entry.value),
         )
         return pack(Address.of(collection, key), row)
 
-    def _open(self, entity: Entity, *, collection: str, key: str) -> tuple[Row, bytes] | None:
+    def _mark(self, collection: str, value: Mapping[str, Any]) -> bytes | None:
+        if self._marks is None or self._owner_of is None:
+            return None
+        owner = self._owner_of(collection, value)
+        return None if owner is None else self._marks.mark(owner)
+
+    async def _open(self, entity: Entity, *, collection: str, key: str) -> tuple[Row, bytes] | None:
         try:
             row = unpack(entity)
-            return row, self._cipher.open(row.sealed, collection=collection, key=key, expires=row.expires)
+            return row, await self._cipher.unseal(row.sealed, collection=collection, key=key, expires=row.expires)
         except (CorruptedDataError, DecryptionError) as error:
             logger.warning("Row %s of collection %s is unreadable: %s", entity["RowKey"], collection, error)
             return None

@@ -137,31 +137,42 @@ class Table:
                     raise
                 return None
 
-    async def insert(self, entity: Mapping[str, Any]) -> bool:
-        """Writes a new row; returns False, and changes nothing, when there is one already.
+    async def insert(self, entity: Mapping[str, Any]) -> str | None:
+        """Writes a new row and returns its etag; returns None, and changes nothing, when there is one already.
 
         After a lost response the row that is there may be this very one; compare what only the writer can know.
         """
         async with self._request(WRITE_SECONDS) as client:
-            return await _post(lambda: client.create_entity(entity, **_ONCE), unless=409)
+            written = await _post(lambda: client.create_entity(entity, **_ONCE), unless=409)
+        return None if written is None else str(written["etag"])
 
     async def replace(self, entity: Mapping[str, Any]) -> None:
         """Writes the row whole, whether or not it was there; properties that it no longer has are gone."""
         async with self._request(WRITE_SECONDS) as client:
             await client.upsert_entity(entity, UpdateMode.REPLACE)
 
-    async def replace_unchanged(self, entity: Mapping[str, Any], *, etag: str) -> bool:
-        """Writes the row whole if it is still the one with this etag; returns False when it is not."""
+    async def replace_unchanged(self, entity: Mapping[str, Any], *, etag: str) -> str | None:
+        """Writes the row whole if it is still the one with this etag; returns its new etag, or None when it is not.
+
+        After a lost response the answer may be None although this call wrote the row.
+        """
+        return await self._update(entity, etag=etag)
+
+    async def replace_present(self, entity: Mapping[str, Any]) -> bool:
+        """Writes the row whole if there is one; returns whether there was."""
+        return await self._update(entity, etag=None) is not None
+
+    async def _update(self, entity: Mapping[str, Any], *, etag: str | None) -> str | None:
+        # An update without a condition still wants the row to be there; only the SDK's upsert does not.
+        condition = MatchConditions.Unconditionally if etag is None else MatchConditions.IfNotModified
         async with self._request(WRITE_SECONDS) as client:
             try:
-                await client.update_entity(
-                    entity, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
-                )
+                written = await client.update_entity(entity, UpdateMode.REPLACE, etag=etag, match_condition=condition)
             except HttpResponseError as error:
                 if error.status_code not in {404, 412} or _code(error) == MISSING_TABLE:
                     raise
-                return False
-        return True
+                return None
+        return str(written["etag"])
 
     async def delete(self, partition: str, row: str, *, etag: str | None = None) -> bool:
         """Deletes the row, with an etag only if it is still that one; returns whether this call deleted it.
@@ -192,11 +203,12 @@ class Table:
         """Does up to 100 operations on one partition, all or none; returns False when the service refuses them."""
         async with self._request(WRITE_SECONDS) as client:
             try:
-                return await _post(lambda: client.submit_transaction(operations, **_ONCE))
+                await _post(lambda: client.submit_transaction(operations, **_ONCE))
             except HttpResponseError as error:
                 if error.status_code not in REFUSED or _code(error) == MISSING_TABLE:
                     raise
                 return False
+        return True
 
     async def query(self, filter_: str, *, select: Sequence[str]) -> AsyncIterator[list[Entity]]:
         """Yields pages of the rows that match; each page has a deadline of its own."""
@@ -245,11 +257,11 @@ class Table:
                 return f"{type(error).__name__}: {code or first_line(error)[:200]}"
 
 
-async def _post(send: Callable[[], Awaitable[object]], *, unless: int | None = None) -> bool:
-    """Sends an insert or a transaction, again if need be; returns False when the answer has the status `unless`."""
+async def _post[T](send: Callable[[], Awaitable[T]], *, unless: int | None = None) -> T | None:
+    """Sends an insert or a transaction, again if need be; returns None when the answer has the status `unless`."""
     for pause in (*POST_PAUSES, None):
         try:
-            await send()
+            return await send()
         except (AzureError, AttributeError) as error:
             # The SDK's handling of errors itself fails on an insert whose response broke off.
             fault = error if isinstance(error, AzureError) else error.__context__
@@ -257,13 +269,11 @@ async def _post(send: Callable[[], Awaitable[object]], *, unless: int | None = N
                 raise
             status = fault.status_code if isinstance(fault, HttpResponseError) else None
             if unless is not None and status == unless:
-                return False
+                return None
             if pause is None or not (status in PASSING or isinstance(fault, BROKEN)):
                 raise fault from fault.__cause__
             await asyncio.sleep(pause)
-        else:
-            break
-    return True
+    return None
 
 
 class _PipelineResponse(Protocol):
@@ -277,11 +287,13 @@ class _Client(Protocol):
 
     async def create_table(self) -> object: ...
     async def get_entity(self, partition_key: str, row_key: str) -> Entity: ...
-    async def create_entity(self, entity: Mapping[str, Any], *, retry_total: int, read_timeout: float) -> object: ...
+    async def create_entity(
+        self, entity: Mapping[str, Any], *, retry_total: int, read_timeout: float
+    ) -> Mapping[str, Any]: ...
     async def upsert_entity(self, entity: Mapping[str, Any], mode: UpdateMode) -> object: ...
     async def update_entity(
-        self, entity: Mapping[str, Any], mode: UpdateMode, *, etag: str, match_condition: MatchConditions
-    ) -> object: ...
+        self, entity: Mapping[str, Any], mode: UpdateMode, *, etag: str | None, match_condition: MatchConditions
+    ) -> Mapping[str, Any]: ...
     async def delete_entity(
         self,
         partition_key: str,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse
 
 from entra_mcp.icon import ICON
-from entra_mcp.settings import AuthMode
 from entra_mcp.web.connect import connection_guides
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class HomePage:
 def _render(settings: Settings) -> str:
     name = escape(settings.server_name)
     sections = [("MCP address", "Any client that speaks streamable HTTP can use it.", settings.mcp_url)]
-    if settings.auth_mode is AuthMode.PROXY:
+    if settings.auth_mode.signs_in:
         sign_in = "You sign in with your Microsoft account when your assistant connects for the first time."
         guides = connection_guides(settings.mcp_url, settings.server_name)
         sections += [(guide.client, guide.where, guide.text) for guide in guides]

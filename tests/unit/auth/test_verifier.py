@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from entra_mcp.auth.verifier import PERSONAL_ACCOUNTS_TENANT, EntraTokenVerifier
 from entra_mcp.errors import SigningKeysError
+from entra_mcp.faults import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +82,7 @@ def verifier(keys: EntraKeys, tenant: str = HOME, *allowed: str) -> EntraTokenVe
         required_scopes=["access_as_user"],
         allowed_tenants=allowed,
         http_client=keys.http_client(),
+        faults=Faults(),
     )
 
 
@@ -158,9 +160,15 @@ async def test_token_that_is_none_is_refused(keys: EntraKeys, token: str) -> Non
 
 
 @pytest.mark.parametrize("authority", ["login.microsoftonline.us", "login.partner.microsoftonline.cn"])
-def test_sovereign_authority_is_asked_for_keys(authority: str) -> None:
+def test_sovereign_authority_is_asked_for_keys(keys: EntraKeys, authority: str) -> None:
     sovereign = EntraTokenVerifier(
-        client_id=CLIENT, tenant_id=HOME, authority=authority, identifier_uri="api://x", required_scopes=["a"]
+        client_id=CLIENT,
+        tenant_id=HOME,
+        authority=authority,
+        identifier_uri="api://x",
+        required_scopes=["a"],
+        http_client=keys.http_client(),
+        faults=Faults(),
     )
     assert sovereign.jwks_uri == f"https://{authority}/{HOME}/discovery/v2.0/keys"
     assert sovereign.issuer == f"https://{authority}/{HOME}/v2.0"

@@ -50,6 +50,14 @@ class SlowStore(BaseWrapper):
         await self.key_value.put(key, value, collection=collection, ttl=ttl)
         await self.finish_writes.wait()
 
+    async def put_if_present(
+        self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
+    ) -> bool:
+        if await self.key_value.get(key, collection=collection) is None:
+            return False
+        await self.put(key, value, collection=collection, ttl=ttl)
+        return True
+
 
 class Clock:
     def __init__(self) -> None:

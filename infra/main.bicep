@@ -1,0 +1,437 @@
+// Everything that the server needs in Azure. The order of the modules is what breaks the cycle between the app and its
+// registration: identity, then the function app without settings, then the application with the app's real host name,
+// then the settings with the application's id.
+
+targetScope = 'subscription'
+
+@description('Name of the environment; every name and tag derives from it.')
+@minLength(1)
+@maxLength(64)
+param environmentName string
+
+@description('Azure region; it has to offer Flex Consumption.')
+@metadata({
+  azd: {
+    type: 'location'
+  }
+})
+param location string
+
+@description('Resource group; made unless it exists. Empty: rg-<environment>.')
+param resourceGroupName string = ''
+
+@description('What the sizes below are when they are not given. Choose before the first deployment.')
+@allowed([
+  'dev'
+  'prod'
+])
+param preset string = 'dev'
+
+@description('proxy: sign-in at this server, with a client secret. federated: without one. verify: no sign-in here.')
+@allowed([
+  'proxy'
+  'federated'
+  'verify'
+])
+param authMode string = 'proxy'
+
+@description('Shown to people on the consent page and to clients.')
+@minLength(1)
+@maxLength(64)
+param serverName string = 'Entra MCP Server'
+
+@description('https:// and the custom domain of the function app; empty for the host name that Azure gives it.')
+param customBaseUrl string = ''
+
+@description('Redirect URIs that clients may register.')
+param allowedRedirectUris string = 'defaults'
+
+@description('Further app settings: NAME=value;NAME=value.')
+param extraAppSettings string = ''
+
+@description('Whose accounts may sign in: empty for this directory, or organizations, or consumers.')
+@allowed([
+  ''
+  'organizations'
+  'consumers'
+])
+param signInTenant string = ''
+
+@description('With organizations: ids of the directories whose people may sign in; empty for all.')
+param allowedTenants string = ''
+
+@description('Scopes of the application that every call needs.')
+param requiredScopes string = 'access_as_user'
+
+@description('What else people are asked for at the sign-in, such as Microsoft Graph permissions.')
+param additionalScopes string = 'openid profile offline_access User.Read'
+
+@description('Roles that people can be given in the application, separated by spaces.')
+param appRoles string = ''
+
+@description('Client id of an application that somebody else made; empty to make one.')
+param existingClientId string = ''
+
+@description('Application ID URI of that application; empty for api://<client id>.')
+param existingIdentifierUri string = ''
+
+@description('Consent for everybody in the directory; needs an administrator to deploy.')
+param adminConsent bool = false
+
+@description('Whether only people and groups that are assigned to the application may sign in.')
+param assignmentRequired bool = false
+
+@description('Object ids of further owners of the application, such as the pipeline, separated by spaces.')
+param ownerIds string = ''
+
+@description('Client ids that need no consent, for authMode verify, separated by spaces.')
+param preauthorizedClientIds string = ''
+
+@description('Reference to the service that the application belongs to, where the directory wants one.')
+param serviceManagementReference string = ''
+
+@allowed([
+  512
+  2048
+  4096
+])
+param instanceMemoryMB int = 2048
+
+@description('Most instances, 40 to 1000; -1 for what the preset says.')
+@minValue(-1)
+@maxValue(1000)
+param maximumInstanceCount int = -1
+
+@description('Instances that are always running, which is paid for; -1 for what the preset says.')
+@minValue(-1)
+@maxValue(1000)
+param alwaysReadyInstances int = -1
+
+@description('Requests that one instance serves at once.')
+@minValue(1)
+@maxValue(1000)
+param httpConcurrency int = 32
+
+@description('Kind of storage account, such as Standard_ZRS; empty for what the preset says.')
+param storageSku string = ''
+
+@description('Whether storage and vault are reached through private endpoints alone.')
+param privateNetwork bool = false
+
+@description('Addresses of the virtual network in private mode, a /25 or larger.')
+param networkAddressPrefix string = '10.42.0.0/24'
+
+@description('Who is told by alerts and the budget; empty for neither.')
+param alertEmail string = ''
+
+@description('Budget of the resource group, a month, in the currency of the subscription; 0 for none.')
+@minValue(0)
+param budgetAmount int = 0
+
+@description('First day of the month in which the budget is made, such as 2026-03-01; leave it as it is afterwards.')
+param budgetStartDate string = ''
+
+var presets = {
+  dev: {
+    maximumInstanceCount: 40
+    alwaysReadyInstances: 0
+    storageSku: 'Standard_LRS'
+    logRetentionDays: 30
+    logDailyCapGb: 1
+    purgeProtection: false
+    softDeleteDays: 7
+  }
+  prod: {
+    maximumInstanceCount: 100
+    alwaysReadyInstances: 1
+    storageSku: 'Standard_ZRS'
+    logRetentionDays: 90
+    logDailyCapGb: -1
+    purgeProtection: true
+    softDeleteDays: 90
+  }
+}
+var sizes = presets[preset]
+
+// Sovereign clouds call Entra ID, Microsoft Graph and the audience of federated credentials by other names.
+var clouds = loadJsonContent('clouds.json')
+var cloud = clouds[environment().name]
+
+var token = toLower(uniqueString(subscription().id, environmentName, location))
+var names = {
+  resourceGroup: empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
+  identity: 'id-${token}'
+  workspace: 'log-${token}'
+  applicationInsights: 'appi-${token}'
+  storage: 'st${token}'
+  vault: 'kv-${token}'
+  network: 'vnet-${token}'
+  plan: 'plan-${token}'
+  functionApp: 'func-${token}'
+  application: 'mcp-${token}'
+}
+var tags = {
+  'azd-env-name': environmentName
+}
+
+var tableName = 'McpOAuthState'
+var directory = tenant().tenantId
+var signInAudience = signInTenant == 'organizations'
+  ? 'AzureADMultipleOrgs'
+  : (signInTenant == 'consumers' ? 'PersonalMicrosoftAccount' : 'AzureADMyOrg')
+var ownApplication = empty(existingClientId)
+var applicationDisplayName = take('${serverName} (${environmentName})', 120)
+
+var scopeWords = filter(split(replace(requiredScopes, ',', ' '), ' '), word => !empty(word))
+var permissionWords = filter(split(replace(additionalScopes, ',', ' '), ' '), word => !empty(word))
+var roleWords = filter(split(replace(appRoles, ',', ' '), ' '), word => !empty(word))
+var ownerWords = filter(split(replace(ownerIds, ',', ' '), ' '), word => !empty(word))
+var preauthorizedWords = filter(split(replace(preauthorizedClientIds, ',', ' '), ' '), word => !empty(word))
+
+var extraPairs = filter(split(extraAppSettings, ';'), pair => contains(pair, '='))
+var extraSettings = toObject(
+  extraPairs,
+  pair => trim(split(pair, '=')[0]),
+  pair => trim(join(skip(split(pair, '='), 1), '='))
+)
+
+resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
+  name: names.resourceGroup
+  location: location
+  tags: tags
+}
+
+module identity 'modules/identity.bicep' = {
+  scope: group
+  name: 'identity'
+  params: {
+    name: names.identity
+    location: location
+    tags: tags
+  }
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  scope: group
+  name: 'monitoring'
+  params: {
+    workspaceName: names.workspace
+    applicationInsightsName: names.applicationInsights
+    location: location
+    tags: tags
+    retentionDays: sizes.logRetentionDays
+    dailyCapGb: sizes.logDailyCapGb
+    principalId: identity.outputs.principalId
+  }
+}
+
+module storage 'modules/storage.bicep' = {
+  scope: group
+  name: 'storage'
+  params: {
+    name: names.storage
+    location: location
+    tags: tags
+    skuName: empty(storageSku) ? sizes.storageSku : storageSku
+    tableName: tableName
+    publicAccess: !privateNetwork
+    principalId: identity.outputs.principalId
+  }
+}
+
+module vault 'modules/vault.bicep' = {
+  scope: group
+  name: 'vault'
+  params: {
+    name: names.vault
+    location: location
+    tags: tags
+    publicAccess: !privateNetwork
+    purgeProtection: sizes.purgeProtection
+    softDeleteDays: sizes.softDeleteDays
+    clientSecret: authMode == 'proxy'
+    principalId: identity.outputs.principalId
+  }
+}
+
+module network 'modules/network.bicep' = if (privateNetwork) {
+  scope: group
+  name: 'network'
+  params: {
+    name: names.network
+    location: location
+    tags: tags
+    addressPrefix: networkAddressPrefix
+    storageId: storage.outputs.id
+    vaultId: vault.outputs.id
+  }
+}
+
+module functionApp 'modules/function-app.bicep' = {
+  scope: group
+  name: 'function-app'
+  params: {
+    planName: names.plan
+    name: names.functionApp
+    location: location
+    tags: tags
+    identityId: identity.outputs.id
+    deploymentContainerUrl: storage.outputs.deploymentContainerUrl
+    instanceMemoryMB: instanceMemoryMB
+    maximumInstanceCount: maximumInstanceCount == -1 ? sizes.maximumInstanceCount : maximumInstanceCount
+    alwaysReadyInstances: alwaysReadyInstances == -1 ? sizes.alwaysReadyInstances : alwaysReadyInstances
+    httpConcurrency: httpConcurrency
+    subnetId: network.?outputs.functionsSubnetId ?? ''
+  }
+}
+
+var generatedBaseUrl = 'https://${functionApp.outputs.hostName}'
+var baseUrl = empty(customBaseUrl) ? generatedBaseUrl : customBaseUrl
+// The generated name stays registered beside a custom one, so that moving to the custom one breaks nobody's sign-in.
+var redirectUris = map(union([generatedBaseUrl], [baseUrl]), origin => '${origin}/auth/callback')
+
+module registration 'modules/entra-registration.bicep' = if (ownApplication) {
+  scope: group
+  name: 'entra-registration'
+  params: {
+    uniqueName: environment().name == 'AzureCloud'
+      ? names.application
+      : fail('Applications can be made in the public cloud only: set ENTRA_EXISTING_CLIENT_ID (docs/deploy.md).')
+    displayName: applicationDisplayName
+    signInAudience: signInAudience
+  }
+}
+
+var clientId = ownApplication ? registration.?outputs.clientId ?? '' : existingClientId
+var identifierUri = ownApplication || empty(existingIdentifierUri) ? 'api://${clientId}' : existingIdentifierUri
+var issuer = 'https://${cloud.authority}/${directory}/v2.0'
+
+module application 'modules/entra-application.bicep' = if (ownApplication) {
+  scope: group
+  name: 'entra-application'
+  params: {
+    uniqueName: names.application
+    displayName: applicationDisplayName
+    signInAudience: signInAudience
+    identifierUri: identifierUri
+    redirectUris: authMode == 'verify' ? [] : redirectUris
+    homePageUrl: baseUrl
+    scopes: scopeWords
+    appRoles: roleWords
+    graphPermissions: permissionWords
+    preauthorizedClientIds: preauthorizedWords
+    ownerIds: ownerWords
+    assignmentRequired: assignmentRequired
+    serviceManagementReference: serviceManagementReference
+    federatedPrincipalId: authMode == 'federated' ? identity.outputs.principalId : ''
+    federatedIssuer: issuer
+    federatedAudience: cloud.tokenExchange
+  }
+}
+
+module consent 'modules/entra-consent.bicep' = if (ownApplication && adminConsent) {
+  scope: group
+  name: 'entra-consent'
+  params: {
+    servicePrincipalId: application.?outputs.servicePrincipalId ?? ''
+    graphPermissions: permissionWords
+    scopes: scopeWords
+  }
+}
+
+module appSettings 'modules/app-settings.bicep' = {
+  scope: group
+  name: 'app-settings'
+  params: {
+    functionAppName: functionApp.outputs.name
+    identityClientId: identity.outputs.clientId
+    applicationInsightsConnectionString: monitoring.outputs.connectionString
+    blobEndpoint: storage.outputs.blobEndpoint
+    queueEndpoint: storage.outputs.queueEndpoint
+    tableEndpoint: storage.outputs.tableEndpoint
+    tableName: tableName
+    vaultUrl: vault.outputs.url
+    authMode: authMode
+    baseUrl: baseUrl
+    serverName: serverName
+    allowedRedirectUris: allowedRedirectUris
+    tenantId: empty(signInTenant) ? directory : signInTenant
+    clientId: clientId
+    identifierUri: identifierUri
+    allowedTenants: allowedTenants
+    requiredScopes: requiredScopes
+    additionalScopes: additionalScopes
+    authorityHost: cloud.authority
+    graphUrl: cloud.graph
+    extra: extraSettings
+  }
+}
+
+module workbook 'modules/workbook.bicep' = {
+  scope: group
+  name: 'workbook'
+  params: {
+    location: location
+    tags: tags
+    applicationInsightsId: monitoring.outputs.applicationInsightsId
+  }
+}
+
+module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
+  scope: group
+  name: 'alerts'
+  params: {
+    location: location
+    tags: tags
+    email: alertEmail
+    applicationInsightsId: monitoring.outputs.applicationInsightsId
+    vaultId: vault.outputs.id
+  }
+}
+
+module budget 'modules/budget.bicep' = if (budgetAmount > 0) {
+  scope: group
+  name: 'budget'
+  params: {
+    amount: budgetAmount
+    email: empty(alertEmail) ? fail('A budget needs ALERT_EMAIL: who is to be told.') : alertEmail
+    startDate: empty(budgetStartDate)
+      ? fail('A budget needs BUDGET_START_DATE: the first day of the current month.')
+      : budgetStartDate
+  }
+}
+
+// What the administrator of an application that somebody else made has to set, as one text.
+var redirectLines = join(map(redirectUris, uri => '  - ${uri}'), '\n')
+var scopeLines = join(map(scopeWords, scope => '  - ${scope}'), '\n')
+var federatedLines = authMode == 'federated'
+  ? '\n5. Federated credential (other issuer): issuer ${issuer}, subject ${identity.outputs.principalId}, audience ${cloud.tokenExchange}'
+  : ''
+var handOff = '''
+Application for {0}, client id {1}
+1. Redirect URIs, platform Web:
+{2}
+2. Application ID URI {3}, with these enabled delegated scopes:
+{4}
+3. Manifest: api.requestedAccessTokenVersion = 2
+4. Delegated permissions of Microsoft Graph: {5}{6}'''
+
+output AZURE_LOCATION string = location
+output AZURE_TENANT_ID string = directory
+output AZURE_SUBSCRIPTION_ID string = subscription().subscriptionId
+output AZURE_RESOURCE_GROUP string = group.name
+output AZURE_IDENTITY_CLIENT_ID string = identity.outputs.clientId
+output AZURE_FUNCTION_APP_NAME string = functionApp.outputs.name
+output AZURE_KEY_VAULT_ID string = vault.outputs.id
+output AZURE_KEY_VAULT_NAME string = vault.outputs.name
+output AZURE_STORAGE_ACCOUNT_NAME string = storage.outputs.name
+output AUTH_MODE string = authMode
+output ENTRA_CLIENT_ID string = clientId
+output ENTRA_TENANT_ID string = empty(signInTenant) ? directory : signInTenant
+output ENTRA_APP_OBJECT_ID string = application.?outputs.objectId ?? ''
+output ENTRA_APP_UNIQUE_NAME string = application.?outputs.uniqueName ?? ''
+output ENTRA_HAND_OFF string = ownApplication
+  ? ''
+  : format(handOff, serverName, clientId, redirectLines, identifierUri, scopeLines, additionalScopes, federatedLines)
+output MCP_BASE_URL string = baseUrl
+output MCP_URL string = '${baseUrl}/mcp'

@@ -1,0 +1,135 @@
+// Who is told what, by e-mail. Each rule looks at fifteen minutes; docs/operate.md says what to do about each.
+
+param location string
+param tags object
+param email string
+param applicationInsightsId string
+param vaultId string
+
+var rules = [
+  {
+    name: 'server-errors'
+    title: 'The server fails'
+    severity: 1
+    query: 'requests | where toint(resultCode) >= 500 and toint(resultCode) != 503'
+    threshold: 5
+  }
+  {
+    name: 'unavailable'
+    title: 'The server is unavailable'
+    severity: 1
+    query: 'requests | where resultCode == "503"'
+    threshold: 5
+  }
+  {
+    name: 'entra-errors'
+    title: 'Entra ID refuses more sign-ins than usual'
+    severity: 2
+    query: 'traces | where severityLevel >= 2 and message has "AADSTS" | project timestamp, message'
+    threshold: 10
+  }
+  {
+    name: 'registration-flood'
+    title: 'Many clients register'
+    severity: 2
+    query: 'requests | where tostring(parse_url(url).Path) == "/register"'
+    threshold: 200
+  }
+  {
+    name: 'purge-failed'
+    title: 'The purge of expired rows fails'
+    severity: 3
+    query: 'requests | where name == "purge" and success == false'
+    threshold: 0
+  }
+]
+
+resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: 'mcp-operators'
+  location: 'global'
+  tags: tags
+  properties: {
+    groupShortName: 'mcp-ops'
+    enabled: true
+    emailReceivers: [
+      {
+        name: 'operators'
+        emailAddress: email
+        useCommonAlertSchema: true
+      }
+    ]
+  }
+}
+
+resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for rule in rules: {
+    name: rule.name
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: rule.title
+      severity: rule.severity
+      enabled: true
+      scopes: [
+        applicationInsightsId
+      ]
+      evaluationFrequency: 'PT15M'
+      windowSize: 'PT15M'
+      criteria: {
+        allOf: [
+          {
+            query: rule.query
+            timeAggregation: 'Count'
+            operator: 'GreaterThan'
+            threshold: rule.threshold
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
+            }
+          }
+        ]
+      }
+      autoMitigate: true
+      actions: {
+        actionGroups: [
+          people.id
+        ]
+      }
+    }
+  }
+]
+
+// The vault itself tells when a secret is near its end.
+resource vaultEvents 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
+  name: 'vault-events'
+  location: location
+  tags: tags
+  properties: {
+    source: vaultId
+    topicType: 'Microsoft.KeyVault.vaults'
+  }
+
+  resource secretExpiry 'eventSubscriptions' = {
+    name: 'secret-expiry'
+    properties: {
+      eventDeliverySchema: 'CloudEventSchemaV1_0'
+      filter: {
+        includedEventTypes: [
+          'Microsoft.KeyVault.SecretNearExpiry'
+          'Microsoft.KeyVault.SecretExpired'
+        ]
+      }
+      destination: {
+        endpointType: 'MonitorAlert'
+        properties: {
+          severity: 'Sev2'
+          description: 'A secret of the vault expires within 30 days. Rotate it.'
+          actionGroups: [
+            people.id
+          ]
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,64 @@
+// The settings of the server, all of them in one place. What each means: docs/settings.md.
+
+param functionAppName string
+param identityClientId string
+param applicationInsightsConnectionString string
+param blobEndpoint string
+param queueEndpoint string
+param tableEndpoint string
+param tableName string
+param vaultUrl string
+param authMode string
+param baseUrl string
+param serverName string
+param allowedRedirectUris string
+param tenantId string
+param clientId string
+param identifierUri string
+param allowedTenants string
+param requiredScopes string
+param additionalScopes string
+param authorityHost string
+param graphUrl string
+
+@description('Further settings, which win over those here.')
+param extra object
+
+resource app 'Microsoft.Web/sites@2024-11-01' existing = {
+  name: functionAppName
+}
+
+var host = {
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+  APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
+  AzureWebJobsDisableHomepage: 'true'
+  AzureWebJobsStorage__blobServiceUri: blobEndpoint
+  AzureWebJobsStorage__clientId: identityClientId
+  AzureWebJobsStorage__credential: 'managedidentity'
+  AzureWebJobsStorage__queueServiceUri: queueEndpoint
+  AzureWebJobsStorage__tableServiceUri: tableEndpoint
+}
+
+var server = {
+  AUTH_MODE: authMode
+  AZURE_CLIENT_ID: identityClientId
+  ENTRA_ADDITIONAL_SCOPES: additionalScopes
+  ENTRA_ALLOWED_TENANTS: allowedTenants
+  ENTRA_AUTHORITY: authorityHost
+  ENTRA_CLIENT_ID: clientId
+  ENTRA_IDENTIFIER_URI: identifierUri
+  ENTRA_REQUIRED_SCOPES: requiredScopes
+  ENTRA_TENANT_ID: tenantId
+  GRAPH_BASE_URL: graphUrl
+  KEY_VAULT_URL: vaultUrl
+  MCP_ALLOWED_REDIRECT_URIS: allowedRedirectUris
+  MCP_BASE_URL: baseUrl
+  MCP_SERVER_NAME: serverName
+  MCP_TABLE_NAME: tableName
+}
+
+resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
+  parent: app
+  name: 'appsettings'
+  properties: union(host, server, extra)
+}

@@ -1,0 +1,116 @@
+// The application in Entra ID: what clients may ask for, where people return to after the sign-in, who may sign in.
+
+extension microsoftGraphV1
+
+param uniqueName string
+param displayName string
+param signInAudience string
+param identifierUri string
+param redirectUris array
+param homePageUrl string
+param scopes array
+param appRoles array
+param graphPermissions array
+param preauthorizedClientIds array
+param ownerIds array
+param assignmentRequired bool
+param serviceManagementReference string
+
+@description('Principal id of the managed identity whose tokens stand in for a client secret; empty for none.')
+param federatedPrincipalId string
+
+param federatedIssuer string
+param federatedAudience string
+
+// Microsoft Graph
+var graphAppId = '00000003-0000-0000-c000-000000000000'
+var graphPermissionIds = loadJsonContent('../graph-permissions.json')
+
+resource application 'Microsoft.Graph/applications@v1.0' = {
+  uniqueName: uniqueName
+  displayName: displayName
+  signInAudience: signInAudience
+  serviceManagementReference: empty(serviceManagementReference) ? null : serviceManagementReference
+  identifierUris: [
+    identifierUri
+  ]
+  api: {
+    requestedAccessTokenVersion: 2
+    oauth2PermissionScopes: [
+      for scope in scopes: {
+        id: guid(uniqueName, 'scope', scope)
+        value: scope
+        type: 'User'
+        isEnabled: true
+        adminConsentDisplayName: 'Use ${displayName}'
+        adminConsentDescription: 'Allows an assistant to use ${displayName} as the person who is signed in (${scope}).'
+        userConsentDisplayName: 'Use ${displayName}'
+        userConsentDescription: 'Allows an assistant to use ${displayName} as you (${scope}).'
+      }
+    ]
+    preAuthorizedApplications: [
+      for preauthorizedClientId in preauthorizedClientIds: {
+        appId: preauthorizedClientId
+        delegatedPermissionIds: map(scopes, scope => guid(uniqueName, 'scope', scope))
+      }
+    ]
+  }
+  appRoles: [
+    for role in appRoles: {
+      id: guid(uniqueName, 'role', role)
+      value: role
+      displayName: role
+      description: 'The role ${role} in ${displayName}.'
+      allowedMemberTypes: [
+        'User'
+      ]
+      isEnabled: true
+    }
+  ]
+  web: {
+    homePageUrl: homePageUrl
+    redirectUris: redirectUris
+    implicitGrantSettings: {
+      enableAccessTokenIssuance: false
+      enableIdTokenIssuance: false
+    }
+  }
+  requiredResourceAccess: [
+    {
+      resourceAppId: graphAppId
+      resourceAccess: [
+        for permission in filter(graphPermissions, name => contains(graphPermissionIds, name)): {
+          id: graphPermissionIds[permission]
+          type: 'Scope'
+        }
+      ]
+    }
+  ]
+  owners: {
+    relationshipSemantics: 'append'
+    relationships: ownerIds
+  }
+}
+
+resource servicePrincipal 'Microsoft.Graph/servicePrincipals@v1.0' = {
+  appId: application.appId
+  appRoleAssignmentRequired: assignmentRequired
+  owners: {
+    relationshipSemantics: 'append'
+    relationships: ownerIds
+  }
+}
+
+resource federatedCredential 'Microsoft.Graph/applications/federatedIdentityCredentials@v1.0' = if (!empty(federatedPrincipalId)) {
+  name: '${application.uniqueName}/managed-identity'
+  description: 'The managed identity of the function app, instead of a client secret.'
+  issuer: federatedIssuer
+  subject: federatedPrincipalId
+  audiences: [
+    federatedAudience
+  ]
+}
+
+output objectId string = application.id
+output uniqueName string = application.uniqueName
+output servicePrincipalId string = servicePrincipal.id

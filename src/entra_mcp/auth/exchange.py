@@ -1,0 +1,114 @@
+"""Storage as FastMCP's token endpoint should use it: nothing is lost to a failure half way.
+
+FastMCP deletes the code or token that is being exchanged before it has written all that replaces it, so one failed
+write strands the client. Here deletions wait until the exchange has succeeded. What deletes for tidiness may fail:
+every such row expires by itself, and single use is not decided by deletions (single_use.py). And a token set is written
+by the login that made it; from then on it is only changed, so that one which was revoked meanwhile stays revoked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Self, SupportsFloat, override
+
+from key_value.aio.wrappers.base import BaseWrapper
+from mcp.server.auth.provider import TokenError
+
+from entra_mcp.errors import StorageError
+from entra_mcp.storage.cache import UPSTREAM_TOKENS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextvars import Token
+    from types import TracebackType
+
+    from entra_mcp.storage.store import ConditionalStore
+
+AUTHORIZATION_CODES = "mcp-authorization-codes"
+
+FINISH_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Exchange:
+    """What one exchange wrote, and what it wants to delete at its end; runs as a context manager.
+
+    Written out, since one that `contextlib` makes from a generator breaks the SDK's errors, which are frozen.
+    """
+
+    def __init__(self, running: ContextVar[Exchange | None], *, new_login: bool) -> None:
+        self.new_login = new_login
+        self.written: defaultdict[str | None, list[str]] = defaultdict(list)
+        self.deletions: list[tuple[str | None, str]] = []
+        self._running = running
+        self._token: Token[Exchange | None] | None = None
+
+    def __enter__(self) -> Self:
+        self._token = self._running.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            self._running.reset(self._token)
+
+    @property
+    def token_set(self) -> str:
+        """The id of the token set that the exchange made or changed."""
+        return self.written[UPSTREAM_TOKENS][-1]
+
+
+class ExchangeStore(BaseWrapper):
+    """Wraps the store that FastMCP's OAuth proxy uses."""
+
+    def __init__(self, store: ConditionalStore) -> None:
+        self.key_value = self._store = store
+        self._running: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+
+    def exchange(self, *, new_login: bool) -> Exchange:
+        """Returns a new exchange; what it wants to delete stays until `finish`."""
+        return Exchange(self._running, new_login=new_login)
+
+    async def finish(self, exchange: Exchange) -> None:
+        """Deletes what an exchange that has succeeded replaced; for at most a second, since it would expire anyway."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_SECONDS):
+                await asyncio.gather(*(self._tidy(collection, key) for collection, key in exchange.deletions))
+
+    @override
+    async def put(
+        self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
+    ) -> None:
+        exchange = self._running.get()
+        if collection == UPSTREAM_TOKENS and not (exchange and exchange.new_login):
+            if not await self._store.put_if_present(key, value, collection=collection, ttl=ttl):
+                raise TokenError("invalid_grant", "The sign-in was revoked.")
+        else:
+            await self.key_value.put(key, value, collection=collection, ttl=ttl)
+        if exchange is not None:
+            exchange.written[collection].append(key)
+
+    @override
+    async def delete(self, key: str, *, collection: str | None = None) -> bool:
+        if collection == UPSTREAM_TOKENS:
+            return await self.key_value.delete(key, collection=collection)
+        # A code stays until it expires: who presents it again must be told from who never had it.
+        if collection != AUTHORIZATION_CODES:
+            exchange = self._running.get()
+            if exchange is None:
+                return await self._tidy(collection, key)
+            exchange.deletions.append((collection, key))
+        return True
+
+    async def _tidy(self, collection: str | None, key: str) -> bool:
+        try:
+            return await self.key_value.delete(key, collection=collection)
+        except StorageError as error:
+            logger.warning("A row of %s is left to expire: %s", collection, error)
+            return False

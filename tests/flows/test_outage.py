@@ -1,0 +1,250 @@
+"""A dependency that is away makes 503 with Retry-After, within five seconds, and signs nobody out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from entra_mcp.app import running_app
+from tests.flows.conftest import over
+from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
+from tests.support.mcp import structured
+from tests.support.oauth import OAuthClient
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    import httpx2
+
+    from tests.support.standins import StandIns
+
+    Environment = Callable[..., None]
+
+WITHIN_SECONDS = 5.0
+ALWAYS = 1_000_000
+
+
+async def adds(client: OAuthClient, token: str) -> bool:
+    return structured(await client.call(token, "add", {"a": 1, "b": 1})) == {"result": 2}
+
+
+async def unavailable(request: Awaitable[httpx2.Response]) -> httpx2.Response:
+    """The answer to the request, which has to be a 503 in time."""
+    started = time.monotonic()
+    response = await request
+    assert response.status_code == 503, response.text
+    assert int(response.headers["retry-after"]) > 0
+    assert response.headers["cache-control"] == "no-store"
+    assert "www-authenticate" not in response.headers
+    assert time.monotonic() - started < WITHIN_SECONDS + 1, "one second for a machine that does other things too"
+    return response
+
+
+@asynccontextmanager
+async def app_behind_a_proxy(
+    environment: Environment, azurite: str, **settings: str
+) -> AsyncGenerator[tuple[FaultProxy, OAuthClient]]:
+    async with fault_proxy(azurite) as (proxy, connection_string):
+        environment(AzureWebJobsStorage=connection_string, **settings)
+        async with running_app() as app, over(app) as http:
+            yield proxy, OAuthClient(http=http)
+
+
+@pytest.mark.parametrize("fault", [503, 429, Fault.RESET, Fault.HANG], ids=str)
+async def test_storage_that_is_away_signs_nobody_out(
+    environment: Environment, azurite: str, fault: Fault | int
+) -> None:
+    async with app_behind_a_proxy(environment, azurite) as (proxy, client):
+        tokens = await client.sign_in()
+        proxy.break_next(fault, times=ALWAYS)
+        await asyncio.gather(
+            unavailable(client.call(tokens["access_token"], "add", {"a": 1, "b": 1})),
+            unavailable(client.refresh(tokens["refresh_token"])),
+            unavailable(client.redeem("some code")),
+            unavailable(client.authorize()),
+            unavailable(OAuthClient(http=client.http).register()),
+            unavailable(client.http.post("/revoke", data={"client_id": client.client_id, "token": "x"})),
+        )
+        for path in ("/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource/mcp", "/"):
+            assert (await client.http.get(path)).status_code == 200
+        assert (await client.call("not.a.token", "add")).status_code == 401
+        proxy.fault = None
+        assert await adds(client, tokens["access_token"])
+        assert (await client.refresh(tokens["refresh_token"])).status_code == 200
+
+
+async def test_consent_and_callback_during_an_outage_are_503_and_go_on_afterwards(
+    environment: Environment, azurite: str
+) -> None:
+    async with app_behind_a_proxy(environment, azurite) as (proxy, client):
+        await client.register()
+        page = await client.consent_page()
+        proxy.break_next(503, times=ALWAYS)
+        await unavailable(client.http.get(str(page.url)))
+        await unavailable(client.consent(page))
+        proxy.fault = None
+        upstream = (await client.consent(page)).headers["location"]
+        parameters = await client.entra_choice(upstream, await client.entra_page(upstream))
+        proxy.break_next(503, times=ALWAYS)
+        await unavailable(client.entra_return(parameters))
+        proxy.fault = None
+        answer = client.answer(await client.entra_return(parameters))
+        assert (await client.redeem(answer["code"])).status_code == 200
+
+
+async def test_one_unreadable_row_ends_one_sign_in_and_nobody_elses(client: OAuthClient) -> None:
+    one, other = OAuthClient(http=client.http), OAuthClient(http=client.http)
+    tokens = [await one.sign_in(), await other.sign_in()]
+    assert await adds(one, tokens[0]["access_token"])
+    await one.http.post("/revoke", data={"client_id": one.client_id, "token": tokens[0]["refresh_token"]})
+    assert (await one.call(tokens[0]["access_token"], "add", {"a": 1, "b": 1})).status_code == 401
+    assert await adds(other, tokens[1]["access_token"])
+
+
+async def test_entra_that_is_away_keeps_those_in_who_are_signed_in(
+    environment: Environment, own_standins: StandIns
+) -> None:
+    environment(**own_standins.environment())
+    async with running_app() as app, over(app) as http:
+        client = OAuthClient(http=http)
+        tokens = await client.sign_in()
+        await asyncio.to_thread(own_standins.entra.kill)
+        assert await adds(client, tokens["access_token"])
+        await unavailable(client.refresh(tokens["refresh_token"]))
+        await asyncio.to_thread(own_standins.entra.start)
+        renewed = await client.refresh(tokens["refresh_token"])
+        assert renewed.status_code == 200, renewed.text
+        assert await adds(client, renewed.json()["access_token"])
+
+
+async def test_keys_of_entra_that_a_cold_instance_cannot_get_are_503_until_it_can(
+    environment: Environment, own_standins: StandIns
+) -> None:
+    environment(**own_standins.environment())
+    async with running_app() as app, over(app) as http:
+        tokens = await OAuthClient(http=http).sign_in()
+    async with running_app() as app, over(app) as http:
+        cold = OAuthClient(http=http)
+        await asyncio.to_thread(own_standins.entra.kill)
+        for _ in range(2):
+            await unavailable(cold.call(tokens["access_token"], "add", {"a": 1, "b": 1}))
+        await asyncio.to_thread(own_standins.entra.start)
+        assert await adds(cold, tokens["access_token"])
+
+
+async def test_vault_that_is_away_changes_nothing_for_a_running_instance(
+    environment: Environment, own_standins: StandIns
+) -> None:
+    environment(**own_standins.environment())
+    async with running_app() as app, over(app) as http:
+        client = OAuthClient(http=http)
+        tokens = await client.sign_in()
+        await asyncio.to_thread(own_standins.vault.kill)
+        assert await adds(client, tokens["access_token"])
+        tokens = (await client.refresh(tokens["refresh_token"])).json()
+        assert await adds(client, tokens["access_token"])
+
+
+STEADY_SECONDS = 4.0
+
+
+@pytest.mark.parametrize("dependency", ["storage", "entra", "vault"])
+async def test_outage_in_the_middle_of_steady_calls_gives_503_alone_and_ends(
+    environment: Environment, azurite: str, own_standins: StandIns, dependency: str
+) -> None:
+    async with app_behind_a_proxy(environment, azurite, **own_standins.environment()) as (proxy, client):
+        tokens = await client.sign_in()
+        seen: list[int] = []
+
+        async def call() -> None:
+            while True:
+                response = await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})
+                seen.append(response.status_code)
+                await asyncio.sleep(0.05)
+
+        calling = asyncio.create_task(call())
+        await asyncio.sleep(0.5)
+        assert set(seen) == {200}
+        await break_off(dependency, proxy, own_standins)
+        await asyncio.sleep(STEADY_SECONDS)
+        await mend(dependency, proxy, own_standins)
+        during = set(seen)
+        await asyncio.sleep(0.5)
+        seen.clear()
+        await asyncio.sleep(0.5)
+        calling.cancel()
+        await asyncio.gather(calling, return_exceptions=True)
+        assert during == ({200, 503} if dependency == "storage" else {200})
+        assert set(seen) == {200}
+        assert (await client.refresh(tokens["refresh_token"])).status_code == 200
+
+
+async def break_off(dependency: str, proxy: FaultProxy, standins: StandIns) -> None:
+    match dependency:
+        case "storage":
+            proxy.break_next(503, times=ALWAYS)
+        case "entra":
+            await asyncio.to_thread(standins.entra.kill)
+        case _:
+            await asyncio.to_thread(standins.vault.kill)
+
+
+async def mend(dependency: str, proxy: FaultProxy, standins: StandIns) -> None:
+    match dependency:
+        case "storage":
+            proxy.fault = None
+        case "entra":
+            await asyncio.to_thread(standins.entra.start)
+        case _:
+            await asyncio.to_thread(standins.vault.start)
+
+
+REFRESH = "refresh_token"
+SIGN_IN_AGAIN = [50076, 50079, 53003, 65001, 700082, 70008, 50173]
+"""A second factor, its set-up, conditional access, consent, a token that is inactive, expired, revoked."""
+
+
+@pytest.mark.parametrize("code", SIGN_IN_AGAIN)
+async def test_refresh_that_only_the_person_can_mend_is_invalid_grant(
+    client: OAuthClient, entra: Callable[..., Awaitable[Any]], code: int
+) -> None:
+    tokens = await client.sign_in()
+    await entra("POST", "/faults", {"code": code, "grant_type": REFRESH})
+    refused = await client.refresh(tokens["refresh_token"])
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    assert "AADSTS" not in refused.text
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [
+        ({"code": 90033, "status": 503, "error": "temporarily_unavailable"}, 5),
+        ({"code": 90099, "status": 500, "error": "server_error"}, 5),
+        ({"code": 90055, "status": 429, "error": "temporarily_unavailable", "retry_after": 42}, 42),
+        ({"code": 7000215}, 5),
+        ({"code": 7000222}, 5),
+        ({"code": 700016}, 5),
+        ({"code": 500011}, 5),
+    ],
+    ids=["90033", "90099", "90055", "7000215", "7000222", "700016", "500011"],
+)
+async def test_refresh_that_the_person_cannot_mend_is_503_and_works_later(
+    client: OAuthClient,
+    entra: Callable[..., Awaitable[Any]],
+    caplog: pytest.LogCaptureFixture,
+    fault: dict[str, Any],
+    seconds: int,
+) -> None:
+    tokens = await client.sign_in()
+    await entra("POST", "/faults", {**fault, "grant_type": REFRESH, "times": 2})
+    response = await unavailable(client.refresh(tokens["refresh_token"]))
+    assert response.headers["retry-after"] == str(seconds)
+    assert "AADSTS" not in response.text
+    if "status" not in fault:
+        assert f"AADSTS{fault['code']}" in caplog.text
+    await entra("DELETE", "/faults")
+    assert (await client.refresh(tokens["refresh_token"])).status_code == 200

@@ -1,0 +1,58 @@
+"""A client that signs out ends its sign-in, and nobody else's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.mcp import structured
+from tests.support.oauth import OAuthClient
+
+if TYPE_CHECKING:
+    import httpx2
+
+
+async def revoke(client: OAuthClient, token: str, **changes: str) -> httpx2.Response:
+    return await client.http.post("/revoke", data={"client_id": client.client_id, "token": token, **changes})
+
+
+async def test_revocation_is_advertised(http: httpx2.AsyncClient) -> None:
+    metadata = (await http.get("/.well-known/oauth-authorization-server")).json()
+    assert metadata["revocation_endpoint"] == "http://localhost:7071/revoke"
+
+
+@pytest.mark.parametrize("which", ["access_token", "refresh_token"])
+@pytest.mark.parametrize("hint", [{}, {"token_type_hint": "access_token"}, {"token_type_hint": "something"}], ids=str)
+async def test_revoked_token_ends_the_whole_sign_in(client: OAuthClient, which: str, hint: dict[str, str]) -> None:
+    tokens = await client.sign_in()
+    assert structured(await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
+    response = await revoke(client, tokens[which], **hint)
+    assert response.status_code == 200
+    assert response.headers["cache-control"] == "no-store"
+    assert (await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})).status_code == 401
+    assert (await client.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+    assert (await revoke(client, tokens[which])).status_code == 200
+
+
+async def test_token_of_another_client_is_not_revoked(client: OAuthClient) -> None:
+    tokens = await client.sign_in()
+    thief = OAuthClient(http=client.http)
+    await thief.register()
+    for token in (tokens["access_token"], tokens["refresh_token"]):
+        assert (await revoke(thief, token)).status_code == 200
+    assert structured(await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
+
+
+@pytest.mark.parametrize("token", ["x", "a.b.c", "é", "x" * 5000])
+async def test_what_is_no_token_is_revoked_without_a_word(client: OAuthClient, token: str) -> None:
+    await client.register()
+    assert (await revoke(client, token)).status_code == 200
+
+
+async def test_revocation_without_a_token_or_a_client_is_refused(client: OAuthClient) -> None:
+    await client.register()
+    missing = await client.http.post("/revoke", data={"client_id": client.client_id})
+    assert (missing.status_code, missing.json()["error"]) == (400, "invalid_request")
+    unknown = await client.http.post("/revoke", data={"client_id": "nobody", "token": "x"})
+    assert (unknown.status_code, unknown.json()["error"]) == (401, "invalid_client")

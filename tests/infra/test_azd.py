@@ -1,0 +1,168 @@
+"""azure.yaml, its hooks, host.json, and the workflows: what azd, the host and GitHub would refuse or do wrongly."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from local.config import REPOSITORY
+from tests.infra.template import main
+from tests.infra.test_parameters import variables
+
+AZURE: dict[str, Any] = yaml.safe_load((REPOSITORY / "azure.yaml").read_text("utf-8"))
+HOOKS = {
+    "preprovision": "preflight",
+    "postprovision": "postprovision",
+    "postdown": "postdown",
+}
+WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
+
+
+def steps(workflow: dict[str, Any]) -> list[dict[str, Any]]:
+    return [step for job in workflow["jobs"].values() for step in job["steps"]]
+
+
+def test_azure_yaml_names_its_schema_its_template_and_the_oldest_azd() -> None:
+    first = (REPOSITORY / "azure.yaml").read_text("utf-8").splitlines()[0]
+    assert re.fullmatch(r"# yaml-language-server: \$schema=https://\S+/azure\.yaml\.json", first)
+    assert AZURE["metadata"]["template"].startswith(f"{AZURE['name']}@")
+    # Python hooks came with 1.23.15.
+    oldest = tuple(int(part) for part in re.findall(r"\d+", AZURE["requiredVersions"]["azd"]))
+    assert AZURE["requiredVersions"]["azd"].startswith(">= ")
+    assert oldest >= (1, 23, 15)
+
+
+def test_azure_yaml_describes_one_python_function_and_the_templates() -> None:
+    assert AZURE["services"] == {"server": {"project": ".", "host": "function", "language": "python"}}
+    infra = AZURE["infra"]
+    assert (REPOSITORY / infra["path"] / f"{infra['module']}.bicep").is_file()
+    assert infra["provider"] == "bicep"
+    known = {"name", "metadata", "requiredVersions", "infra", "services", "hooks", "pipeline"}
+    assert set(AZURE) == known
+
+
+def test_version_of_the_template_is_that_of_the_project() -> None:
+    project = (REPOSITORY / "pyproject.toml").read_text("utf-8")
+    version = re.search(r'^version = "(.*)"$', project, re.MULTILINE)
+    assert version is not None
+    assert AZURE["metadata"]["template"].endswith(f"@{version[1]}")
+
+
+def test_hooks_are_those_that_the_tools_have() -> None:
+    assert set(AZURE["hooks"]) == set(HOOKS)
+
+
+@pytest.mark.parametrize("event", HOOKS)
+def test_hook_is_a_python_file_that_calls_its_command(event: str) -> None:
+    hook = AZURE["hooks"][event]
+    assert hook["kind"] == "python"
+    source = (REPOSITORY / hook["run"]).read_text("utf-8")
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    arguments = [ast.literal_eval(call.args[0]) for call in calls if ast.unparse(call.func) == "main"]
+    assert arguments == [[HOOKS[event]]]
+
+
+def test_environment_of_the_hooks_has_the_locked_packages() -> None:
+    """azd installs what the nearest file names; without one beside the hooks that is pyproject.toml, unlocked."""
+    folders = {(REPOSITORY / hook["run"]).parent for hook in AZURE["hooks"].values()}
+    assert len(folders) == 1
+    requirements = folders.pop() / "requirements.txt"
+    lines = [line for line in requirements.read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    assert lines == ["-r ../../requirements.txt"]
+    assert (requirements.parent / lines[0].split()[1]).resolve() == REPOSITORY / "requirements.txt"
+    assert not (requirements.parent / "pyproject.toml").exists()
+
+
+def test_host_json_suits_flex_consumption() -> None:
+    host = json.loads((REPOSITORY / "host.json").read_text("utf-8"))
+    assert host["version"] == "2.0"
+    assert "extensionBundle" not in host
+    assert host["extensions"]["http"] == {"routePrefix": ""}
+    assert re.fullmatch(r"00:0[1-9]:00", host["functionTimeout"])
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_actions_are_pinned_and_say_which_version_they_are(file: Any) -> None:  # noqa: ANN401 - a parametrized path
+    text = file.read_text("utf-8")
+    uses = re.findall(r"uses: *(\S+)(.*)", text)
+    assert uses
+    for action, comment in uses:
+        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", action), action
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), action
+    versions = {action.split("@")[0]: set[str]() for action, _ in uses}
+    for action, comment in uses:
+        versions[action.split("@")[0]].add(action.split("@")[1] + comment)
+    assert all(len(found) == 1 for found in versions.values())
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_workflow_has_least_permissions_and_no_secret(file: Any) -> None:  # noqa: ANN401 - a parametrized path
+    text = file.read_text("utf-8")
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"]["contents"] == "read"
+    assert set(workflow["permissions"]) <= {"contents", "id-token"}
+    assert "secrets." not in text
+    assert "pull_request_target" not in text
+    for step in steps(workflow):
+        # What anybody may write into a title or a branch name is never part of a command.
+        assert "${{" not in step.get("run", "")
+        if "checkout" in step.get("uses", ""):
+            assert step["with"]["persist-credentials"] is False
+
+
+def test_pull_requests_run_what_a_developer_runs() -> None:
+    workflow = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
+    assert "pull_request" in workflow[True]  # YAML 1.1 reads the key `on` as a boolean
+    commands = "\n".join(step.get("run", "") for step in steps(workflow))
+    for command in ("make test", "make check", "make run CHECK=1", "az bicep install", "pip-audit"):
+        assert command in commands
+    assert any("codeql-action/analyze" in step.get("uses", "") for step in steps(workflow))
+
+
+def test_deployment_signs_in_without_a_secret_and_uses_outputs_that_exist() -> None:
+    workflow = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "azure-dev.yml").read_text("utf-8"))
+    assert workflow["permissions"]["id-token"] == "write"
+    assert set(workflow[True]) == {"workflow_dispatch", "push"}
+    commands = "\n".join(step.get("run", "") for step in steps(workflow))
+    order = ["azd auth login", "azd provision", "azd deploy", "-m ops smoke"]
+    assert [commands.index(command) for command in order] == sorted(commands.index(command) for command in order)
+    outputs = set(main().of("output"))
+    assert set(re.findall(r"azd env get-value (\w+)", commands)) <= outputs
+    assert workflow["concurrency"]["cancel-in-progress"] is False
+    inputs = {variable for variable, _ in variables().values()}
+    assert set(workflow["env"]) == inputs | {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID"}
+
+
+def test_docs_use_outputs_that_exist() -> None:
+    outputs = set(main().of("output"))
+    for file in [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md"), REPOSITORY / ".vscode" / "mcp.json"]:
+        assert set(re.findall(r"azd env get-value (\w+)", file.read_text("utf-8"))) <= outputs, file.name
+
+
+def test_editors_and_codespaces_files_are_json_that_names_what_exists() -> None:
+    for file in [*(REPOSITORY / ".vscode").glob("*.json"), *(REPOSITORY / ".devcontainer").glob("*.json")]:
+        json.loads(file.read_text("utf-8"))
+    tasks = json.loads((REPOSITORY / ".vscode" / "tasks.json").read_text("utf-8"))["tasks"]
+    labels = {task["label"] for task in tasks}
+    launches = json.loads((REPOSITORY / ".vscode" / "launch.json").read_text("utf-8"))["configurations"]
+    assert {launch["preLaunchTask"] for launch in launches if "preLaunchTask" in launch} <= labels
+    assert {task["dependsOn"] for task in tasks if "dependsOn" in task} <= labels
+    container = json.loads((REPOSITORY / ".devcontainer" / "devcontainer.json").read_text("utf-8"))
+    assert (REPOSITORY / ".python-version").read_text().strip() in container["image"]
+
+
+def test_workbook_and_alerts_look_for_what_the_server_logs() -> None:
+    """A message that is reworded would leave a chart empty and an alert silent."""
+    sources = "\n".join(file.read_text("utf-8") for file in (REPOSITORY / "src").rglob("*.py"))
+    workbook = json.loads((REPOSITORY / "infra" / "workbook.json").read_text("utf-8"))
+    queries = "\n".join(item["content"]["query"] for item in workbook["items"] if item["type"] == 3)
+    for phrase in re.findall(r"message (?:startswith|has) '([^']+)'", queries):
+        if phrase != "AADSTS":
+            assert phrase.strip() in sources, phrase
+    for path in re.findall(r"path == '([^']+)'|Path\) == '([^']+)'", queries):
+        assert "".join(path) in {"/auth/callback", "/token", "/register", "/mcp"}

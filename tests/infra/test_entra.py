@@ -1,0 +1,94 @@
+"""The application in Entra ID, as the templates describe it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from entra_mcp.settings import Settings
+from tests.infra.template import INFRA, Template, main, properties, templates
+
+REGISTRATION = Template(INFRA / "modules" / "entra-registration.bicep")
+APPLICATION = Template(INFRA / "modules" / "entra-application.bicep")
+
+
+def test_extension_is_the_released_one_and_no_experiment() -> None:
+    config = json.loads((INFRA / "bicepconfig.json").read_text("utf-8"))
+    assert "experimentalFeaturesEnabled" not in config
+    source = config["extensions"]["microsoftGraphV1"]
+    assert re.fullmatch(r"br:mcr\.microsoft\.com/bicep/extensions/microsoftgraph/v1\.0:\d+\.\d+\.\d+", source)
+    users = [template for template in templates() if "'Microsoft.Graph/" in template.source]
+    assert users
+    assert all("\nextension microsoftGraphV1\n" in template.source for template in users)
+
+
+@pytest.mark.parametrize("template", [REGISTRATION, APPLICATION], ids=lambda template: template.path.stem)
+def test_both_steps_make_tokens_of_version_2(template: Template) -> None:
+    assert "requestedAccessTokenVersion: 2" in template.source
+
+
+def test_both_steps_name_the_same_application() -> None:
+    for name in ("displayName", "signInAudience"):
+        values = {
+            properties(properties(found.text[found.text.index("{\n") :].strip())["params"])[name]
+            for key, found in main().of("module").items()
+            if key in {"registration", "application"}
+        }
+        assert len(values) == 1
+    assert len(re.findall(r"\bnames\.application\b", main().source)) == 2
+
+
+def test_names_of_scopes_and_roles_decide_their_ids() -> None:
+    assert APPLICATION.source.count("guid(uniqueName, 'scope', scope)") == 2
+    assert APPLICATION.source.count("guid(uniqueName, 'role', role)") == 1
+
+
+def test_redirect_uri_has_the_app_s_real_host_name() -> None:
+    assert main().value("var", "generatedBaseUrl") == "'https://${functionApp.outputs.hostName}'"
+    app = Template(INFRA / "modules" / "function-app.bicep")
+    assert app.value("output", "hostName") == "app.properties.defaultHostName"
+    assert "azurewebsites" not in "".join(template.source for template in templates())
+
+
+def test_application_has_no_groups_claim_no_implicit_tokens_and_no_password() -> None:
+    for word in ("groupMembershipClaims", "passwordCredentials", "optionalClaims"):
+        assert word not in APPLICATION.source
+    assert "enableAccessTokenIssuance: false" in APPLICATION.source
+    assert "enableIdTokenIssuance: false" in APPLICATION.source
+
+
+def test_consent_for_everybody_is_off_unless_asked_for() -> None:
+    assert main().value("param", "adminConsent") == "false"
+    assert main().of("module")["consent"].head.endswith("if (ownApplication && adminConsent) {")
+
+
+def test_federated_credential_trusts_the_managed_identity_alone() -> None:
+    credential = APPLICATION.of("resource")["federatedCredential"]
+    assert credential.head.endswith("if (!empty(federatedPrincipalId)) {")
+    body = properties(credential.text[credential.text.index("{\n") :].strip())
+    assert body["name"] == "'${application.uniqueName}/managed-identity'"
+    assert "parent" not in body
+    assert main().value("var", "issuer") == "'https://${cloud.authority}/${directory}/v2.0'"
+    assert "authMode == 'federated' ? identity.outputs.principalId : ''" in main().source
+
+
+def test_secretless_mode_makes_no_client_secret() -> None:
+    assert "clientSecret: authMode == 'proxy'" in main().of("module")["vault"].text
+
+
+def test_additional_scopes_of_the_default_are_listed_with_their_ids() -> None:
+    known = json.loads((INFRA / "graph-permissions.json").read_text("utf-8"))
+    assert set(Settings.model_fields["additional_scopes"].default) <= set(known)
+    assert len(set(known.values())) == len(known)
+    assert all(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", found) for found in known.values())
+
+
+def test_every_cloud_has_every_name() -> None:
+    clouds = json.loads((INFRA / "clouds.json").read_text("utf-8"))
+    assert set(clouds) == {"AzureCloud", "AzureUSGovernment", "AzureChinaCloud"}
+    used = set(re.findall(r"\bcloud\.(\w+)", main().source))
+    assert all(set(names) == used for names in clouds.values())
+    documented = {Settings.model_fields["authority"].default, Settings.model_fields["graph_base_url"].default}
+    assert {clouds["AzureCloud"]["authority"], clouds["AzureCloud"]["graph"]} == documented

@@ -1,0 +1,100 @@
+"""Parameters: the template, the file that azd fills in, the pipeline and the documentation name the same ones."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from local.config import REPOSITORY
+from tests.infra.template import INFRA, main
+
+FED_BACK = {"AZURE_LOCATION": "location", "AZURE_RESOURCE_GROUP": "group.name", "AUTH_MODE": "authMode"}
+"""Variables that are inputs and outputs: azd writes outputs into the environment that the next run takes inputs from,
+so the output has to be what the input was, or would have been."""
+
+AZD = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_RESOURCE_GROUP"}
+
+
+def parameter_file() -> dict[str, str]:
+    content: dict[str, Any] = json.loads((INFRA / "main.parameters.json").read_text("utf-8"))
+    return {name: given["value"] for name, given in content["parameters"].items()}
+
+
+def variables() -> dict[str, tuple[str, str | None]]:
+    """For each parameter the variable it comes from, and the default."""
+    found: dict[str, tuple[str, str | None]] = {}
+    for name, value in parameter_file().items():
+        match = re.fullmatch(r"\$\{([A-Z][A-Z0-9_]*)(?:=([^{}]*))?\}", value)
+        assert match is not None, name
+        found[name] = (match[1], match[2])
+    return found
+
+
+def test_template_and_file_have_the_same_parameters() -> None:
+    assert set(parameter_file()) == set(main().of("param"))
+
+
+def test_every_parameter_has_a_default_which_is_that_of_the_template() -> None:
+    template = main()
+    for name, (_, default) in variables().items():
+        declared = template.value("param", name)
+        if name in {"environmentName", "location"}:
+            assert (declared, default) == (None, None)
+        else:
+            assert declared is not None
+            assert declared.strip("'") == default, name
+
+
+def test_every_parameter_comes_from_a_variable_of_its_own() -> None:
+    names = [variable for variable, _ in variables().values()]
+    assert len(names) == len(set(names))
+
+
+def test_an_output_that_is_also_an_input_gives_back_what_it_got() -> None:
+    template = main()
+    both = {variable for variable, _ in variables().values()} & set(template.of("output"))
+    assert both == set(FED_BACK)
+    for variable, expression in FED_BACK.items():
+        assert template.value("output", variable) == expression
+
+
+def test_every_allowed_and_bounded_parameter_admits_its_default() -> None:
+    for name, declared in main().of("param").items():
+        default = (main().value("param", name) or "''").strip("'")
+        if allowed := re.search(r"@allowed\(\[(.*?)\]\)", declared.decorators, re.DOTALL):
+            assert default in re.findall(r"[\w]+|(?<=')(?=')", allowed[1]), name
+        for bound, holds in (("minValue", int.__ge__), ("maxValue", int.__le__)):
+            if limit := re.search(rf"@{bound}\((-?\d+)\)", declared.decorators):
+                assert holds(int(default), int(limit[1])), name
+
+
+def test_pipeline_hands_on_every_parameter() -> None:
+    wanted = {variable for variable, _ in variables().values()} - AZD
+    azure = yaml.safe_load((REPOSITORY / "azure.yaml").read_text("utf-8"))
+    assert set(azure["pipeline"]["variables"]) == wanted
+    workflow = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "azure-dev.yml").read_text("utf-8"))
+    given = {name: value for name, value in workflow["env"].items() if name in wanted}
+    assert given == {name: f"${{{{ vars.{name} }}}}" for name in wanted}
+
+
+@pytest.mark.parametrize("parameter", sorted(variables()))
+def test_parameter_is_documented_with_its_default(parameter: str) -> None:
+    variable, default = variables()[parameter]
+    documented = (REPOSITORY / "docs" / "deploy.md").read_text("utf-8")
+    row = re.search(rf"^\| `{variable}` \|([^|]*)\|", documented, re.MULTILINE)
+    assert row is not None
+    if default:
+        assert f"`{default}`" in row[1] or (default == "-1" and "preset" in row[1])
+
+
+@pytest.mark.parametrize("preset", ["dev", "prod"])
+def test_preset_has_every_size(preset: str) -> None:
+    presets = main().value("var", "presets") or ""
+    block = re.search(rf"^  {preset}: \{{(.*?)^  \}}", presets, re.DOTALL | re.MULTILINE)
+    assert block is not None
+    names = set(re.findall(r"^    (\w+):", block[1], re.MULTILINE))
+    assert names == set(re.findall(r"\bsizes\.(\w+)", main().source))

@@ -1,0 +1,42 @@
+"""The signing key that the template makes is one that the server takes, and the placeholder beside it is not."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from uuid import uuid4
+
+from entra_mcp.keys import KEY_BYTES
+from entra_mcp.vault import CLIENT_SECRET, MIN_DIFFERENT_BYTES, MIN_SECRET_CHARACTERS, SIGNING_KEY
+from tests.infra.template import INFRA, Template
+
+VAULT = Template(INFRA / "modules" / "vault.bicep")
+
+
+def made_key() -> str:
+    """Does what the template's expression does."""
+    expression = VAULT.value("var", "signingKey") or ""
+    match = re.fullmatch(
+        r"'\$\{take\(replace\('\$\{firstRandom\}\$\{secondRandom\}', '-', ''\), (\d+)\)\}([^']*)'", expression
+    )
+    assert match is not None
+    return f"{uuid4()}{uuid4()}".replace("-", "")[: int(match[1])] + match[2]
+
+
+def test_key_is_what_the_server_takes() -> None:
+    for _ in range(1000):
+        material = b64decode(made_key(), validate=True)
+        assert len(material) == KEY_BYTES
+        assert len(set(material)) >= MIN_DIFFERENT_BYTES
+
+
+def test_secrets_have_the_names_that_the_server_reads() -> None:
+    source = VAULT.source
+    assert re.findall(r"^  name: '(\S+)'$", source, re.MULTILINE) == [SIGNING_KEY, CLIENT_SECRET]
+
+
+def test_placeholder_of_the_client_secret_is_refused_by_the_server() -> None:
+    placeholder = re.search(r"value: '([^']*)'", VAULT.of("resource")["clientSecretSecret"].text)
+    assert placeholder is not None
+    assert " " in placeholder[1]
+    assert len(placeholder[1]) < MIN_SECRET_CHARACTERS

@@ -1,0 +1,116 @@
+"""A dependency that failed makes an error answer 503, and nothing else does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from entra_mcp.errors import StorageError, UpstreamUnavailableError
+from entra_mcp.faults import Faults
+from entra_mcp.web.outage import OutageMiddleware
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+FAULTS = Faults()
+
+
+async def ask(
+    endpoint: Callable[[Request], Awaitable[Response]], *, page: Callable[..., Response] | None = None, accept: str = ""
+) -> httpx2.Response:
+    app = OutageMiddleware(Starlette(routes=[Route("/", endpoint)]), faults=FAULTS, page=page)
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+        return await http.get("/", headers={"Accept": accept})
+
+
+def answering(
+    response: Response, *faults: StorageError | UpstreamUnavailableError
+) -> Callable[..., Awaitable[Response]]:
+    async def endpoint(_: Request) -> Response:
+        for fault in faults:
+            FAULTS.note(fault)
+        return response
+
+    return endpoint
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        JSONResponse({}, 401),
+        JSONResponse({}, 400),
+        JSONResponse({}, 500),
+        RedirectResponse("https://client.example/?error=server_error&state=x"),
+    ],
+    ids=["401", "400", "500", "redirect"],
+)
+async def test_error_after_a_fault_becomes_503(response: Response) -> None:
+    answer = await ask(answering(response, StorageError("down")))
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json()["error"] == "temporarily_unavailable"
+    assert "www-authenticate" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        JSONResponse({}, 200),
+        RedirectResponse("https://client.example/?code=x"),
+        RedirectResponse("https://client.example/?error=access_denied"),
+    ],
+    ids=["200", "code", "refusal"],
+)
+async def test_answer_that_is_no_failure_passes_in_spite_of_a_fault(response: Response) -> None:
+    assert (await ask(answering(response, StorageError("down")))).status_code == response.status_code
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 500])
+async def test_error_without_a_fault_passes(status: int) -> None:
+    assert (await ask(answering(JSONResponse({"error": "own"}, status)))).json() == {"error": "own"}
+
+
+async def test_dependency_error_that_nobody_caught_becomes_503() -> None:
+    async def endpoint(_: Request) -> Response:
+        raise StorageError("down")
+
+    assert (await ask(endpoint)).status_code == 503
+
+
+async def test_other_error_that_nobody_caught_stays_500() -> None:
+    async def endpoint(_: Request) -> Response:
+        raise ZeroDivisionError
+
+    assert (await ask(endpoint)).status_code == 500
+
+
+async def test_wait_that_entra_asks_for_is_passed_on() -> None:
+    answer = await ask(answering(JSONResponse({}, 400), UpstreamUnavailableError("429", retry_after=17)))
+    assert answer.headers["retry-after"] == "17"
+
+
+@pytest.mark.parametrize(("accept", "expected"), [("text/html,*/*", "a page"), ("application/json", None), ("", None)])
+async def test_browser_gets_a_page(accept: str, expected: str | None) -> None:
+    def page(*_: object) -> Response:
+        return Response("a page", 503)
+
+    answer = await ask(answering(JSONResponse({}, 500), StorageError("down")), page=page, accept=accept)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    assert (answer.text == "a page") is (expected is not None)
+
+
+async def test_fault_of_one_request_is_not_another_requests() -> None:
+    await ask(answering(JSONResponse({}, 401), StorageError("down")))
+    assert (await ask(answering(JSONResponse({}, 401)))).status_code == 401
+    FAULTS.note(StorageError("outside of any request"))
+    assert (await ask(answering(JSONResponse({}, 401)))).status_code == 401
