@@ -27,7 +27,7 @@ TOKEN_LIFETIME_DAYS = 90
 """The longest-lived token that a key signs is a refresh token."""
 
 MARGIN_DAYS = 7
-"""Servers go on signing with the old key until they have read the new one; and nobody is in a hurry."""
+"""Servers go on signing with the old key for minutes; and nobody is in a hurry."""
 
 MOST_VERSIONS = 8
 """Enabled versions that the server reads; one more would put the oldest out of use before its day."""

@@ -72,6 +72,12 @@ class Facts:
         return [value for value in part(self.site, "identity", "userAssignedIdentities").values() if value]
 
     @property
+    def identity(self) -> dict[str, Any] | None:
+        """The one that the settings name."""
+        client_id = self.settings.get("AZURE_CLIENT_ID", "")
+        return next((one for one in self.identities if one.get("clientId") == client_id), None)
+
+    @property
     def signs_in_at_a_stand_in(self) -> bool:
         """Whether Entra ID is this machine, as in the local run."""
         host = urlsplit(f"//{self.settings.get('ENTRA_AUTHORITY', '')}").hostname or ""
@@ -97,13 +103,19 @@ def deployed_facts(context: Context) -> Facts:
         ApiError: there is no such app, or it may not be looked at.
     """
     context.environment.require(SUBSCRIPTION, RESOURCE_GROUP, FUNCTION_APP, VAULT_ID, CLIENT_ID)
-    arm, path = context.services.arm, site_path(context)
-    site = arm.get(path, **{"api-version": SITE_VERSION})
-    answer = arm.request("POST", f"{path}/config/appsettings/list", parameters={"api-version": SITE_VERSION})
-    settings = {name: str(value) for name, value in part(answer.document, "properties").items()}
+    site = context.services.arm.get(site_path(context), **{"api-version": SITE_VERSION})
+    settings = deployed_settings(context)
     host = str(part(site, "properties").get("defaultHostName") or "")
     base_url = settings.get("MCP_BASE_URL") or context.environment.get(BASE_URL) or f"https://{host}"
     return Facts(base_url=base_url.rstrip("/"), settings=settings, site=site)
+
+
+def deployed_settings(context: Context) -> dict[str, str]:
+    """The app settings as Azure has them."""
+    context.environment.require(SUBSCRIPTION, RESOURCE_GROUP, FUNCTION_APP)
+    path = f"{site_path(context)}/config/appsettings/list"
+    answer = context.services.arm.request("POST", path, parameters={"api-version": SITE_VERSION})
+    return {name: str(value) for name, value in part(answer.document, "properties").items()}
 
 
 def resources_of_type(context: Context, kind: str) -> list[str]:

@@ -23,6 +23,9 @@ AUDIENCES = {
 }
 """What `signInAudience` has to be for the tenants that are not one tenant."""
 
+CREDENTIAL = ("issuer", "subject", "audiences")
+FEDERATED = ("issuer (AADSTS700211)", "subject (AADSTS700213)", "audience (AADSTS700212)")
+
 OPENID = frozenset({"openid", "profile", "email", "offline_access"})
 
 
@@ -45,6 +48,8 @@ def examine(context: Context, facts: Facts) -> None:
     _groups(context, application)
     _permissions(context, facts, application)
     _principal(context, application)
+    if facts.auth_mode == "federated":
+        _federated_credential(context, facts, application)
 
 
 def _missing(context: Context, directory: Directory, facts: Facts) -> None:
@@ -207,6 +212,32 @@ def _principal(context: Context, application: Application) -> None:
         context.report.note("enterprise application", "only people who are assigned to it may sign in (AADSTS50105)")
     else:
         context.report.ok("enterprise application", "enabled, for everybody of the tenant")
+
+
+def _federated_credential(context: Context, facts: Facts, application: Application) -> None:
+    """What the managed identity's token is compared with: issuer, subject, audience."""
+    identity = facts.identity
+    if identity is None:
+        return  # the examination of the roles says so
+    path = f"/v1.0/applications/{application.object_id}/federatedIdentityCredentials"
+    cloud, tenant = context.services.cloud, context.services.registration_tenant
+    wanted = (f"https://{cloud.authority}/{tenant}/v2.0", str(identity.get("principalId")), cloud.exchange_audience)
+    problems: list[str] = []
+    for found in context.services.graph.pages(path):
+        held = (str(found.get("issuer")), str(found.get("subject")), (words(found, "audiences") or [""])[0])
+        if held == wanted:
+            context.report.ok("federated credential", "trusts the app's managed identity")
+            return
+        differing = [name for name, a, b in zip(FEDERATED, held, wanted, strict=True) if a != b]
+        problems.append(f"one differs in {', '.join(differing)}")
+    context.report.finding(
+        "federated credential",
+        f"none trusts the app's managed identity ({'; '.join(problems) or 'there is none'})",
+        remedy=f"azd provision; or: az ad app federated-credential create --id {application.client_id} --parameters "
+        + json.dumps(
+            json.dumps(dict(zip(("name", *CREDENTIAL), ("managed-identity", *wanted[:2], [wanted[2]]), strict=True)))
+        ),
+    )
 
 
 def patch(context: Context, application: Application, change: dict[str, Any]) -> str:

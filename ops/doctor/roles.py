@@ -37,8 +37,7 @@ class Need:
 def examine(context: Context, facts: Facts) -> None:
     """Each need against the assignments, those further up and further down included."""
     context.environment.require(STORAGE_ACCOUNT)
-    client_id = facts.settings.get("AZURE_CLIENT_ID", "")
-    identity = next((one for one in facts.identities if one.get("clientId") == client_id), None)
+    identity = facts.identity
     if identity is None:
         known = [str(one.get("clientId")) for one in facts.identities]
         context.report.finding(

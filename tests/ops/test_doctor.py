@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from local.config import REPOSITORY
 from ops.client_secret import KEY_ID
+from ops.doctor.app import FUNCTIONS
 from ops.vault import PLACEHOLDER
 from tests.support.azure.deployment import ROLES, assignment, deploy
 from tests.support.azure.world import (
@@ -340,6 +343,50 @@ def test_verify_mode_needs_neither_client_secret_nor_redirect_uri(
     assert outcome.code == 0, outcome.text
 
 
+def federated(world: World, ops: Ops) -> dict[str, Any]:
+    """The deployment in secretless mode."""
+    world.app_settings["AUTH_MODE"] = "federated"
+    del world.secrets["entra-client-secret"]
+    credential = {
+        "issuer": f"https://{ops.cloud.authority}/{TENANT}/v2.0",
+        "subject": PRINCIPAL_ID,
+        "audiences": ["api://AzureADTokenExchange"],
+    }
+    world.federated_credentials[:] = [credential]
+    return credential
+
+
+def test_secretless_mode_needs_a_federated_credential(
+    doctor: Callable[..., Outcome], deployed: World, ops: Ops
+) -> None:
+    federated(deployed, ops)
+    outcome = doctor()
+    assert outcome.code == 0, outcome.text
+    deployed.federated_credentials.clear()
+    outcome = doctor()
+    assert outcome.code == 1
+    assert f"az ad app federated-credential create --id {CLIENT_ID}" in outcome.text
+    assert PRINCIPAL_ID in outcome.text.partition("fix:")[2]
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "code"),
+    [
+        ("issuer", "https://sts.windows.net/x/", "AADSTS700211"),
+        ("subject", "somebody else", "AADSTS700213"),
+        ("audiences", ["api://something"], "AADSTS700212"),
+    ],
+)
+def test_federated_credential_that_differs_is_found(
+    doctor: Callable[..., Outcome], deployed: World, ops: Ops, member: str, value: object, code: str
+) -> None:
+    federated(deployed, ops)[member] = value
+    outcome = doctor()
+    assert outcome.code == 1
+    assert f"({code})" in outcome.text
+    assert outcome.text.count("FOUND") == 1
+
+
 def test_wider_role_will_do(doctor: Callable[..., Outcome], deployed: World) -> None:
     deployed.role_assignments[:] = [assignment(role, GROUP_ID) for role, _ in ROLES]
     assert doctor().code == 0
@@ -351,6 +398,11 @@ def test_role_on_a_resource_with_a_longer_name_will_not(doctor: Callable[..., Ou
         for role, scope in ROLES
     ]
     assert "lacks Key Vault Secrets User on jwt-signing-key" in doctor().text
+
+
+def test_functions_that_are_looked_for_are_those_of_the_app() -> None:
+    tree = ast.parse((REPOSITORY / "function_app.py").read_text("utf-8"))
+    assert {node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)} == FUNCTIONS
 
 
 def test_missing_inputs_are_named_at_once(ops: Ops) -> None:

@@ -246,6 +246,14 @@ def test_placeholder_of_the_infrastructure_counts_for_no_secret(ops: Ops, world:
     assert_well(world, generations=1)
 
 
+def test_registration_that_is_still_to_be_made_is_no_failure(ops: Ops, world: World) -> None:
+    nobody = "00000000-0000-0000-0000-000000000000"
+    outcome = ops("postprovision", ENTRA_CLIENT_ID=nobody, ENTRA_APP_OBJECT_ID="")
+    assert outcome.code == 0
+    assert "azd env get-value ENTRA_HAND_OFF" in outcome.text
+    assert list(world.secrets) == ["jwt-signing-key"]
+
+
 def test_registration_of_somebody_else_is_used_when_it_may_be_changed(ops: Ops, world: World) -> None:
     assert ops("postprovision", ENTRA_APP_OBJECT_ID="").code == 0
     assert_well(world, generations=1)

@@ -43,6 +43,7 @@ class GraphStandIn:
             Route(f"{base}/applications({{key}}='{{value}}')", self.application_by_key),
             Route(f"{base}/applications/{{id}}/addPassword", self.add_password, methods=["POST"]),
             Route(f"{base}/applications/{{id}}/removePassword", self.remove_password, methods=["POST"]),
+            Route(f"{base}/applications/{{id}}/federatedIdentityCredentials", self.federated_credentials),
             Route(f"{base}/directory/deletedItems/microsoft.graph.application", self.deleted),
             Route(f"{base}/directory/deletedItems/{{id}}", self.purge, methods=["DELETE"]),
             Route(f"{base}/servicePrincipals(appId='{{value}}')", self.principal),
@@ -146,6 +147,10 @@ class GraphStandIn:
                 403, "AccessDenied", "You cannot perform the requested operation, required scopes are missing."
             )
         return JSONResponse({"value": self._world.access_policies})
+
+    async def federated_credentials(self, request: Request) -> Response:
+        self._known(request.path_params["id"])
+        return JSONResponse({"value": self._world.federated_credentials})
 
     async def organization(self, _: Request) -> Response:
         return JSONResponse({"value": [{"id": TENANT}]})
