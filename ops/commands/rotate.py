@@ -127,12 +127,7 @@ def _old_keys(context: Context, newest: Version, kept_for: timedelta) -> list[Ol
 
 
 def _keys_of(itself: VaultItself, newest: Version, kept_for: timedelta) -> list[OldKey]:
-    versions = itself.versions(SIGNING_KEY)
-    enabled = [version for version in versions if version.enabled]
-    # When the newest is disabled, servers sign with the newest that is not.
-    known = {version.id for version in enabled}
-    newest_id = newest.id if newest.id in known else max(enabled, key=lambda one: one.created, default=newest).id
-    return old_keys(versions, newest_id=newest_id, keep=kept_for)
+    return old_keys(itself.versions(SIGNING_KEY), newest_id=newest.id, keep=kept_for)
 
 
 def _kept_for(context: Context) -> timedelta:
