@@ -69,8 +69,8 @@ def old_keys(versions: Sequence[Version], *, newest_id: str, keep: timedelta) ->
     """The enabled versions that do not sign any more, the oldest first.
 
     The newest is the one that the vault gives out. When that is disabled, the newest that is not signs, and no enabled
-    one is later than it. A version ceased to sign when a later one could: at the latest when a later one that is enabled was last changed,
-    for since then it has been enabled all the time.
+    one is later than it. A version ceased to sign when a later one could: at the latest when a later one that is
+    enabled was last changed, for since then it has been enabled all the time.
     """
     enabled = sorted((version for version in versions if version.enabled), key=lambda version: version.created)
     found: list[OldKey] = []
