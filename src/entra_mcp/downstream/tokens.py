@@ -15,6 +15,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from entra_mcp.downstream.cache import Token, TokenKey
 from entra_mcp.downstream.refusals import DownstreamBusyError, refusal_of
+from entra_mcp.errors import DependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +96,7 @@ class DelegatedToken:
         except ClientAuthenticationError as error:
             logger.warning("The on-behalf-of exchange for %s failed: %s", what, error.message)
             raise refusal_of(error, api=self._api, scopes=self._scopes, consent=self._consent) from error
-        except (AzureError, TimeoutError) as error:
+        except (AzureError, DependencyError, TimeoutError) as error:
             logger.warning("Entra ID did not answer the on-behalf-of exchange for %s: %s", what, type(error).__name__)
             raise DownstreamBusyError(api="Microsoft Entra ID") from error
         return Token(found.token, found.expires_on)
