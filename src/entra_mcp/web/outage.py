@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -133,12 +133,15 @@ def _is_json(start: Message) -> bool:
 
 
 def _tells_of_an_error(answer: Sequence[Message]) -> bool:
-    body = b"".join(message.get("body", b"") for message in answer)
+    """Whether the answer is an error of JSON-RPC, or the result of a tool that failed."""
     try:
-        content: object = json.loads(body)
+        content: Any = json.loads(b"".join(message.get("body", b"") for message in answer))
     except ValueError:
         return False
-    return isinstance(content, dict) and "error" in content
+    if not isinstance(content, dict):
+        return False
+    result: Any = cast("dict[str, Any]", content).get("result")
+    return "error" in content or (isinstance(result, dict) and bool(cast("dict[str, Any]", result).get("isError")))
 
 
 def _is_failure(message: Message) -> bool:
