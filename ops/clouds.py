@@ -24,6 +24,8 @@ class Cloud:
     authority: str
     graph: str
     graph_scope: str
+    exchange_audience: str
+    """Audience of the managed identity's tokens that Entra ID takes in place of a client secret."""
     arm: str
     arm_scope: str
     vault_suffix: str
@@ -37,6 +39,7 @@ PUBLIC = Cloud(
     authority="login.microsoftonline.com",
     graph="https://graph.microsoft.com",
     graph_scope="https://graph.microsoft.com/.default",
+    exchange_audience="api://AzureADTokenExchange",
     arm="https://management.azure.com",
     arm_scope="https://management.azure.com/.default",
     vault_suffix="vault.azure.net",
@@ -49,6 +52,7 @@ US_GOVERNMENT = Cloud(
     authority="login.microsoftonline.us",
     graph="https://graph.microsoft.us",
     graph_scope="https://graph.microsoft.us/.default",
+    exchange_audience="api://AzureADTokenExchangeUSGov",
     arm="https://management.usgovcloudapi.net",
     arm_scope="https://management.usgovcloudapi.net/.default",
     vault_suffix="vault.usgovcloudapi.net",
@@ -61,6 +65,7 @@ CHINA = Cloud(
     authority="login.partner.microsoftonline.cn",
     graph="https://microsoftgraph.chinacloudapi.cn",
     graph_scope="https://microsoftgraph.chinacloudapi.cn/.default",
+    exchange_audience="api://AzureADTokenExchangeChina",
     arm="https://management.chinacloudapi.cn",
     arm_scope="https://management.chinacloudapi.cn/.default",
     vault_suffix="vault.azure.cn",

@@ -94,6 +94,10 @@ class Services:
         tenant = self._environment.get(ENTRA_TENANT)
         return tenant if tenant and tenant not in MULTI_TENANT else self._environment.get(TENANT)
 
+    def of(self, environment: Environment) -> Services:
+        """The same for other inputs; to be closed as well."""
+        return Services(environment, credential=self._credential, patience=self.patience)
+
     def close(self) -> None:
         if "http" in self.__dict__:
             self.http.close()

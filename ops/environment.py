@@ -45,6 +45,9 @@ CLIENT_ID = Input("ENTRA_CLIENT_ID", "application (client) id of the registratio
 ENTRA_TENANT = Input("ENTRA_TENANT_ID", "tenant of the registration, or organizations or consumers")
 APP_OBJECT_ID = Input("ENTRA_APP_OBJECT_ID", "object id of the registration")
 APP_UNIQUE_NAME = Input("ENTRA_APP_UNIQUE_NAME", "unique name of the registration that the infrastructure made")
+EXISTING_CLIENT_ID = Input("ENTRA_EXISTING_CLIENT_ID", "client id of a registration that somebody else made")
+PRIVATE_NETWORK = Input("PRIVATE_NETWORK", "whether storage and vault are in a private network: true or false")
+ALERT_EMAIL = Input("ALERT_EMAIL", "who gets alerts")
 AUTH_MODE = Input("AUTH_MODE", "how people sign in: proxy, federated or verify")
 BASE_URL = Input("MCP_BASE_URL", "address of the server, without a path")
 MCP_URL = Input("MCP_URL", "address that clients are given, with /mcp")
@@ -75,6 +78,10 @@ class Environment:
     def __getitem__(self, item: Input) -> str:
         self.require(item)
         return self._values[item.name]
+
+    def with_values(self, values: Mapping[str, str]) -> Environment:
+        """The same with some values changed; empty ones change nothing."""
+        return Environment({**self._values, **{name: value for name, value in values.items() if value}})
 
     def require(self, *items: Input) -> None:
         """Raises MissingInputsError with every one that is missing."""

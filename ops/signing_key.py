@@ -27,7 +27,7 @@ TOKEN_LIFETIME_DAYS = 90
 """The longest-lived token that a key signs is a refresh token."""
 
 MARGIN_DAYS = 7
-"""Servers go on signing with the old key until they have read the new one; and nobody is in a hurry."""
+"""Servers go on signing with the old key for minutes; and nobody is in a hurry."""
 
 MOST_VERSIONS = 8
 """Enabled versions that the server reads; one more would put the oldest out of use before its day."""
@@ -66,10 +66,11 @@ def add_version(vault: VaultResource) -> Version:
 
 
 def old_keys(versions: Sequence[Version], *, newest_id: str, keep: timedelta) -> list[OldKey]:
-    """The enabled versions but the newest, the oldest first.
+    """The enabled versions that do not sign any more, the oldest first.
 
-    A version ceased to sign when a later one could: at the latest when a later one that is enabled was last changed,
-    for since then it has been enabled all the time.
+    The newest is the one that the vault gives out. When that is disabled, the newest that is not signs, and no enabled
+    one is later than it. A version ceased to sign when a later one could: at the latest when a later one that is
+    enabled was last changed, for since then it has been enabled all the time.
     """
     enabled = sorted((version for version in versions if version.enabled), key=lambda version: version.created)
     found: list[OldKey] = []

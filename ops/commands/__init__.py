@@ -14,6 +14,7 @@ MODULES = (
     "rotate",
     "revoke",
     "smoke",
+    "doctor",
     "postdown",
 )
 

@@ -10,10 +10,13 @@ from ops.environment import APP_OBJECT_ID, AUTH_MODE, CLIENT_ID, ENDPOINTS, ENTR
 from ops.graph import Directory
 from ops.signing_key import add_version
 from ops.token_endpoint import TokenEndpoint
-from ops.vault import SIGNING_KEY, VaultResource
+from ops.vault import CLIENT_SECRET, SIGNING_KEY, VaultResource
 
 if TYPE_CHECKING:
     from ops.command import Context
+
+NO_REGISTRATION = "00000000-0000-0000-0000-000000000000"
+"""Stands for a registration that is still to be made by somebody else (docs/deploy.md)."""
 
 USES_CLIENT_SECRET = "proxy"  # noqa: S105 - a value of AUTH_MODE
 
@@ -25,7 +28,7 @@ def run(context: Context) -> int:
     ensure_signing_key(context, vault)
     mode = context.environment.get(AUTH_MODE, USES_CLIENT_SECRET)
     if mode != USES_CLIENT_SECRET:
-        context.report.ok("entra-client-secret", f"not needed: AUTH_MODE is {mode}")
+        context.report.ok(CLIENT_SECRET, f"not needed: AUTH_MODE is {mode}")
         return 0
     ensure_client_secret(context, vault)
     return 0
@@ -38,7 +41,13 @@ def vault_resource(context: Context) -> VaultResource:
 
 def ensure_client_secret(context: Context, vault: VaultResource, *, force: bool = False) -> None:
     """Puts together what sees to the client secret, and lets it."""
-    context.environment.require(CLIENT_ID)
+    if context.environment[CLIENT_ID] == NO_REGISTRATION:
+        context.report.note(
+            CLIENT_SECRET,
+            "there is no registration yet: whoever makes it needs to know what this prints:\n"
+            "azd env get-value ENTRA_HAND_OFF",
+        )
+        return
     services = context.services
     secret = ClientSecret(
         directory=Directory(services.graph, now=context.now),

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 from ops.command import Command
 from ops.environment import (
+    ALERT_EMAIL,
     APP_UNIQUE_NAME,
     AUTH_MODE,
     CLIENT_ID,
     ENDPOINTS,
     ENTRA_TENANT,
     ENVIRONMENT_NAME,
+    EXISTING_CLIENT_ID,
     LOCATION,
+    PRIVATE_NETWORK,
     SUBSCRIPTION,
     TENANT,
     VAULT_NAME,
@@ -61,6 +64,9 @@ COMMAND = Command(
         VAULT_NAME,
         CLIENT_ID,
         APP_UNIQUE_NAME,
+        EXISTING_CLIENT_ID,
+        PRIVATE_NETWORK,
+        ALERT_EMAIL,
         AUTH_MODE,
         ENTRA_TENANT,
         *ENDPOINTS,

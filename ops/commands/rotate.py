@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING
 
 from ops.command import Command
 from ops.commands.postprovision import ensure_client_secret, vault_resource
-from ops.environment import APP_OBJECT_ID, AUTH_MODE, CLIENT_ID, ENDPOINTS, ENTRA_TENANT, TENANT, VAULT_ID, VAULT_URL
+from ops.doctor.facts import deployed_settings
+from ops.environment import (
+    APP_OBJECT_ID,
+    AUTH_MODE,
+    CLIENT_ID,
+    ENDPOINTS,
+    ENTRA_TENANT,
+    FUNCTION_APP,
+    RESOURCE_GROUP,
+    SUBSCRIPTION,
+    TENANT,
+    VAULT_ID,
+    VAULT_URL,
+)
 from ops.errors import ApiError, UnreachableError, UsageError
 from ops.signing_key import (
     MARGIN_DAYS,
@@ -24,6 +37,9 @@ if TYPE_CHECKING:
     from ops.command import Context
     from ops.signing_key import OldKey
     from ops.vault import VaultResource, Version
+
+LIFETIME_SETTINGS = ("MCP_REFRESH_TOKEN_DAYS", "MCP_REGISTRATION_DAYS")
+"""Settings of the app that say how long what a key signed or sealed is of use."""
 
 SECRET = "client-secret"  # noqa: S105 - what is rotated
 KEY = "signing-key"
@@ -57,16 +73,17 @@ def _rotate_client_secret(context: Context) -> int:
 
 
 def _rotate_signing_key(context: Context, vault: VaultResource) -> int:
+    kept_for = _kept_for(context)
     before = vault.find(SIGNING_KEY)
     if before is not None:
-        _refuse_too_many(context, before)
+        _refuse_too_many(context, before, kept_for)
     added = add_version(vault)
-    context.report.ok("added", f"version {added.id}; servers sign with it within five minutes")
+    context.report.ok("added", f"version {added.id}; servers know it within four minutes, and sign with it after five")
     if before is None:
         return 0
-    keys = _old_keys(context, added)
+    keys = _old_keys(context, added, kept_for)
     if keys is None:
-        day = added.created + _kept_for(context)
+        day = added.created + kept_for
         context.report.note("older version", f"{before.id} may be disabled from {day:%Y-%m-%d}")
         return 0
     _list(context, keys)
@@ -80,7 +97,7 @@ def _disable_old(context: Context, vault: VaultResource) -> int:
         context.report.ok("nothing to do", "the vault has no signing key")
         return 0
     itself = VaultItself(context.services.vault(vault_url_of(newest)))
-    keys = _keys_of(context, itself, newest)
+    keys = _keys_of(itself, newest, _kept_for(context))
     now = itself.now(SIGNING_KEY)
     due = [key for key in keys if key.disable_from <= now]
     for key in due:
@@ -93,33 +110,38 @@ def _disable_old(context: Context, vault: VaultResource) -> int:
     return 0
 
 
-def _refuse_too_many(context: Context, before: Version) -> None:
-    keys = _old_keys(context, before)
+def _refuse_too_many(context: Context, before: Version, kept_for: timedelta) -> None:
+    keys = _old_keys(context, before, kept_for)
     if keys is not None and len(keys) + 1 >= MOST_VERSIONS:
         raise TooManyKeysError(min(key.disable_from for key in keys))
 
 
-def _old_keys(context: Context, newest: Version) -> list[OldKey] | None:
+def _old_keys(context: Context, newest: Version, kept_for: timedelta) -> list[OldKey] | None:
     """The older enabled versions, or None when this account may not list them."""
     itself = VaultItself(context.services.vault(vault_url_of(newest)))
     try:
-        return _keys_of(context, itself, newest)
+        return _keys_of(itself, newest, kept_for)
     except (ApiError, UnreachableError) as error:
         context.report.note("older versions", f"cannot be listed. {error}")
         return None
 
 
-def _keys_of(context: Context, itself: VaultItself, newest: Version) -> list[OldKey]:
-    versions = itself.versions(SIGNING_KEY)
-    enabled = [version for version in versions if version.enabled]
-    # When the newest is disabled, servers sign with the newest that is not.
-    known = {version.id for version in enabled}
-    newest_id = newest.id if newest.id in known else max(enabled, key=lambda one: one.created, default=newest).id
-    return old_keys(versions, newest_id=newest_id, keep=_kept_for(context))
+def _keys_of(itself: VaultItself, newest: Version, kept_for: timedelta) -> list[OldKey]:
+    return old_keys(itself.versions(SIGNING_KEY), newest_id=newest.id, keep=kept_for)
 
 
 def _kept_for(context: Context) -> timedelta:
-    return timedelta(days=context.options.token_lifetime_days + MARGIN_DAYS)
+    """How long a key is needed after it ceased to sign: the longest that the app or the option says."""
+    days = [context.options.token_lifetime_days]
+    if context.environment.has(FUNCTION_APP):
+        settings = deployed_settings(context)
+        days += [int(value) for name in LIFETIME_SETTINGS if (value := settings.get(name, "")).isdecimal()]
+    else:
+        context.report.note(
+            "lifetime",
+            f"counted with {days[0]} days; AZURE_FUNCTION_APP_NAME is not set, so the app's own settings are not known",
+        )
+    return timedelta(days=max(days) + MARGIN_DAYS)
 
 
 def _list(context: Context, keys: list[OldKey]) -> None:
@@ -139,7 +161,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_days,
         default=TOKEN_LIFETIME_DAYS,
         metavar="N",
-        help=f"lifetime of refresh tokens (default {TOKEN_LIFETIME_DAYS}); {MARGIN_DAYS} days are added to it",
+        help=f"lifetime of refresh tokens at least (default {TOKEN_LIFETIME_DAYS}; the app's own settings count where "
+        f"they say longer); {MARGIN_DAYS} days are added to it",
     )
 
 
@@ -159,7 +182,17 @@ COMMAND = Command(
         "--disable-old disables those whose day has come."
     ),
     needs=(TENANT, VAULT_ID),
-    takes=(CLIENT_ID, APP_OBJECT_ID, AUTH_MODE, ENTRA_TENANT, VAULT_URL, *ENDPOINTS),
+    takes=(
+        SUBSCRIPTION,
+        RESOURCE_GROUP,
+        FUNCTION_APP,
+        CLIENT_ID,
+        APP_OBJECT_ID,
+        AUTH_MODE,
+        ENTRA_TENANT,
+        VAULT_URL,
+        *ENDPOINTS,
+    ),
     add_arguments=_add_arguments,
     examples=(
         "examples:\n  python -m ops rotate client-secret\n  python -m ops rotate signing-key\n"

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from ops.documents import entries, part
-from ops.environment import APP_UNIQUE_NAME, AUTH_MODE, CLIENT_ID
+from ops.environment import APP_UNIQUE_NAME, AUTH_MODE, CLIENT_ID, EXISTING_CLIENT_ID
 from ops.errors import ApiError
 from ops.graph import Directory
 from ops.leftovers import deleted_applications
@@ -32,6 +32,9 @@ UNKNOWN = "cannot be looked at with this account"
 
 def check(context: Context) -> None:
     """Every check of the tenant."""
+    if context.environment.has(EXISTING_CLIENT_ID):
+        context.report.note("registration", "is somebody else's (ENTRA_EXISTING_CLIENT_ID): none is made")
+        return
     _right_to_register(context)
     if context.environment.get(AUTH_MODE, "proxy") == "proxy":
         _secret_policy(context)
@@ -105,7 +108,7 @@ def _secret_policy(context: Context) -> None:
 
 
 def _token_protection(context: Context) -> None:
-    """Such a policy takes tokens away from azd and az, half way through a deployment (AADSTS530084)."""
+    """Such a policy may take tokens away from azd and az, half way through a deployment (AADSTS530084)."""
     found = _allowed(context, "/v1.0/identity/conditionalAccess/policies")
     if found is None:
         context.report.note("Conditional Access", f"{UNKNOWN}; this account did get the tokens that a deployment needs")
@@ -116,10 +119,10 @@ def _token_protection(context: Context) -> None:
         if policy.get("state") == "enabled" and part(policy, "sessionControls", "secureSignInSession").get("isEnabled")
     ]
     if names:
-        context.report.finding(
+        context.report.note(
             "Conditional Access",
-            f"token protection is on: {', '.join(names)}. It may refuse tokens of azd and az (AADSTS530084)",
-            remedy="deploy from a pipeline (azd pipeline config), or have an administrator exclude you from the policy",
+            f"token protection is on: {', '.join(names)}. This account got its tokens all the same;\n"
+            "where one is refused (AADSTS530084), deploy from a pipeline: azd pipeline config",
         )
     else:
         context.report.ok("Conditional Access", "no policy protects tokens")

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ops.environment import ENVIRONMENT_NAME, LOCATION, SUBSCRIPTION, TENANT, VAULT_NAME
+from ops.environment import (
+    ALERT_EMAIL,
+    ENVIRONMENT_NAME,
+    LOCATION,
+    PRIVATE_NETWORK,
+    SUBSCRIPTION,
+    TENANT,
+    VAULT_NAME,
+)
 from ops.leftovers import DeletedVaults
 
 if TYPE_CHECKING:
@@ -19,12 +27,12 @@ PROVIDERS = (
     "Microsoft.Insights",
     "Microsoft.KeyVault",
     "Microsoft.ManagedIdentity",
-    "Microsoft.Network",
     "Microsoft.OperationalInsights",
     "Microsoft.Storage",
     "Microsoft.Web",
 )
-"""Microsoft.App is what Flex Consumption joins a virtual network with."""
+PRIVATE_MODE = "Microsoft.Network"
+ALERTS = "Microsoft.EventGrid"
 
 NEEDED = {
     "Microsoft.Resources/deployments/write": "Contributor",
@@ -83,7 +91,13 @@ def _region(context: Context, arm: Api, base: str) -> None:
 
 def _providers(context: Context, arm: Api, base: str) -> None:
     missing: list[str] = []
-    for name in PROVIDERS:
+    environment = context.environment
+    wanted = [
+        *PROVIDERS,
+        *([PRIVATE_MODE] if environment.get(PRIVATE_NETWORK).lower() == "true" else []),
+        *([ALERTS] if environment.has(ALERT_EMAIL) else []),
+    ]
+    for name in wanted:
         state = str(arm.get(f"{base}/providers/{name}", **{"api-version": "2021-04-01"}).get("registrationState"))
         if state not in {"Registered", "Registering"}:
             missing.append(name)
@@ -92,7 +106,7 @@ def _providers(context: Context, arm: Api, base: str) -> None:
             "resource provider", f"{name} is not registered", remedy=f"az provider register --namespace {name} --wait"
         )
     if not missing:
-        context.report.ok("resource providers", f"all {len(PROVIDERS)} are registered")
+        context.report.ok("resource providers", f"all {len(wanted)} are registered")
 
 
 def _permissions(context: Context, arm: Api, base: str) -> None:

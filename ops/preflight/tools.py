@@ -71,18 +71,21 @@ def check(report: Report, *, environment: Mapping[str, str]) -> None:
 
 def _check(tool: Tool, report: Report, *, environment: Mapping[str, str]) -> None:
     path = shutil.which(tool.name, path=environment.get("PATH"))
+    if path is None and tool.optional:
+        report.note(tool.name, f"is not installed; {tool.why}")
+        return
     if path is None:
-        if tool.optional:
-            report.note(tool.name, f"is not installed; {tool.why}")
-        else:
-            report.finding(tool.name, f"is not installed; {tool.why}", remedy=tool.install)
+        report.finding(tool.name, f"is not installed; {tool.why}", remedy=tool.install)
         return
     version = _version([path, *tool.arguments], environment=environment)
     if version is None:
         report.finding(tool.name, f"`{tool.name} {' '.join(tool.arguments)}` does not work", remedy=tool.install)
     elif version < tool.minimum:
         detail = f"{_dotted(version)} is older than {_dotted(tool.minimum)}; {tool.why}"
-        report.finding(tool.name, detail, remedy=tool.install)
+        if tool.optional:
+            report.note(tool.name, f"{detail}\nupdate it: {tool.install}")
+        else:
+            report.finding(tool.name, detail, remedy=tool.install)
     else:
         report.ok(tool.name, _dotted(version))
 

@@ -20,6 +20,7 @@ from entra_mcp.identity import azure_credential
 from entra_mcp.request_state import RingCodec
 from entra_mcp.rotation import CurrentSecrets
 from entra_mcp.server import create_server
+from entra_mcp.sessions import SessionStore
 from entra_mcp.settings import AuthMode, Settings
 from entra_mcp.storage.cache import TOKEN_MAPPINGS, UPSTREAM_TOKENS, CachedStore
 from entra_mcp.storage.encryption import RowCipher
@@ -106,8 +107,9 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
             faults=faults,
             audit=audit,
         )
+        sessions = SessionStore(store, faults=faults)
         auth = await stack.enter_async_context(open_auth(settings, parts))
-        server = create_server(settings, auth=auth, request_state=RingCodec(secrets), session_store=store)
+        server = create_server(settings, auth=auth, request_state=RingCodec(secrets), session_store=sessions)
         mcp_app = server.http_app(path=MCP_PATH, stateless_http=True)
         # Off, because the redirect to the path without the slash would name http: this side of Azure's front end does
         # not know that the client came over https, and a client that follows would send its code or token in clear.
@@ -125,7 +127,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
                 Mount("/", mcp_app),
             ]
         )
-        await warm_up(server, session_store=store)
+        await warm_up(server, session_store=sessions)
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
         await stack.enter_async_context(running(secrets.follow()))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)

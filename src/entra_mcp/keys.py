@@ -1,9 +1,9 @@
 """The ring of root keys, and the one place that derives every other key from them.
 
 A root key is a version of the vault's `jwt-signing-key`. The newest one signs and encrypts, but not in its first
-minutes, until every instance has read it; all of them verify and decrypt, so that a rotation signs nobody out. Each use
-gets a key of its own by HKDF-SHA256 (RFC 5869) under its own label: whoever learns one derived key learns nothing of
-the others, nor of the root.
+minutes, until every instance has read it; all of them verify and decrypt, so that a rotation signs nobody out. The root
+key itself signs this server's tokens. Every other use gets a key of its own by HKDF-SHA256 (RFC 5869) under its own
+label: whoever learns one derived key learns nothing of the others, nor of the root.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Protocol, Self
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -35,7 +36,7 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RootKey:
-    """32 secret bytes, the vault's name for this version of them, and when it was made, in seconds since 1970."""
+    """32 secret bytes, the vault's name for this version, and when it was made or enabled, in seconds since 1970."""
 
     version: str
     material: bytes
@@ -50,7 +51,7 @@ class RootKey:
 
     def derive(self, use: Use, *, length: int = KEY_BYTES) -> bytes:
         """Returns `length` bytes that depend on this key and the use alone."""
-        return HKDF(algorithm=SHA256(), length=length, salt=None, info=use.encode()).derive(self.material)
+        return _derive(self.material, use, length)
 
     @property
     def key_id(self) -> bytes:
@@ -90,6 +91,11 @@ class KeyRing:
         """A ring by itself does not change; see `KeySource`."""
 
 
+@lru_cache(maxsize=128)
+def _derive(material: bytes, use: Use, length: int) -> bytes:
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=use.encode()).derive(material)
+
+
 class KeySource(Protocol):
     """Where the ring comes from that is valid now."""
 
@@ -97,5 +103,9 @@ class KeySource(Protocol):
     def ring(self) -> KeyRing: ...
 
     async def reread(self) -> None:
-        """Looks for versions that are not in the ring; call it when something names a key that the ring lacks."""
+        """Looks for versions that are not in the ring; call it when something names a key that the ring lacks.
+
+        Raises:
+            DependencyError: whether there are any cannot be found out now.
+        """
         ...

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from entra_mcp.errors import VaultError
@@ -28,7 +29,7 @@ FOLLOW_SECONDS = 240.0
 REREAD_SECONDS = 10.0
 """Between two readings out of turn: made-up key ids must not make this server hammer the vault."""
 
-REREAD_DEADLINE_SECONDS = 3.0
+REREAD_DEADLINE_SECONDS = 2.0
 """How long a request waits for such a reading."""
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class CurrentSecrets:
         self._clock = clock
         self._read_at = clock()
         self._reading: asyncio.Task[None] | None = None
+        self._failure: VaultError | None = None
 
     @property
     def ring(self) -> KeyRing:
@@ -58,26 +60,35 @@ class CurrentSecrets:
         return self._secrets.client_secret
 
     async def reread(self) -> None:
-        """Reads the vault again unless that was done within ten seconds; a vault that is away changes nothing."""
-        if self._reading is None:
-            if self._clock() - self._read_at < REREAD_SECONDS:
-                return
-            self._reading = asyncio.create_task(self._update())
-        # Others may wait for the same reading: one who gives up does not end it.
-        await asyncio.wait((self._reading,), timeout=REREAD_DEADLINE_SECONDS)
+        """Reads the vault again, unless that was done within ten seconds.
+
+        Raises:
+            VaultError: it did not answer, now or at the last reading: what is missing here may be there.
+        """
+        if self._reading is not None or self._clock() - self._read_at >= REREAD_SECONDS:
+            self._reading = self._reading or asyncio.create_task(self._update())
+            # Others may wait for the same reading: one who gives up does not end it.
+            _, pending = await asyncio.wait((self._reading,), timeout=REREAD_DEADLINE_SECONDS)
+            if pending:
+                raise VaultError(f"no answer within {REREAD_DEADLINE_SECONDS:.0f} s")
+        if self._failure is not None:
+            raise self._failure
 
     async def follow(self) -> None:
         """Reads the vault again every few minutes, until cancelled."""
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
-            await self.reread()
+            with suppress(VaultError):
+                await self.reread()
 
     async def _update(self) -> None:
         try:
             secrets = await self._read()
         except VaultError as error:
             logger.warning("The secrets that were read before go on being used: %s", error)
+            self._failure = error
         else:
+            self._failure = None
             if secrets != self._secrets:
                 logger.info("The vault has new secrets; newest signing key: %s.", secrets.signing_keys.newest.version)
                 self._secrets = secrets

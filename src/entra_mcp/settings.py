@@ -175,6 +175,9 @@ class Settings(BaseSettings):
     )
     """How long an instance remembers a token set of Entra ID; that long a revoked one may go on working."""
 
+    session_days: int = Field(default=30, validation_alias="MCP_SESSION_DAYS", ge=1, le=365)
+    """How long what tools keep for a user is there after the last change."""
+
     identity_endpoint: str | None = Field(default=None, validation_alias="IDENTITY_ENDPOINT")
     """Set by Azure where a managed identity exists; decides which credential is used, and is read by azure-identity."""
 

@@ -24,6 +24,7 @@ from entra_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator, Sequence
+    from datetime import datetime
     from types import TracebackType
 
     from azure.core.credentials_async import AsyncTokenCredential
@@ -104,7 +105,9 @@ class Vault:
     async def _signing_keys(self) -> KeyRing:
         current, enabled = await _both(self._current_version(SIGNING_KEY), self._enabled_versions(SIGNING_KEY))
         # The times have whole seconds: of two versions made within one, only the vault can tell which is newer.
-        enabled.sort(key=lambda properties: (properties.version == current, properties.created_on), reverse=True)
+        enabled.sort(
+            key=lambda properties: (properties.version == current, _moment(properties.created_on)), reverse=True
+        )
         if len(enabled) > MAX_VERSIONS:
             logger.warning(
                 "Secret %r has %d enabled versions; the oldest %d are not read. Disable those no longer needed.",
@@ -208,10 +211,13 @@ def _root_key(secret: KeyVaultSecret) -> RootKey | None:
         return None
     if len(material) != KEY_BYTES or len(set(material)) < MIN_DIFFERENT_BYTES:
         return None
-    created = secret.properties.created_on
-    return RootKey(
-        version=secret.properties.version or "", material=material, created=created.timestamp() if created else 0.0
-    )
+    # A version that was enabled again is as new to the instances as one that was made just now.
+    known_since = max(_moment(secret.properties.created_on), _moment(secret.properties.updated_on))
+    return RootKey(version=secret.properties.version or "", material=material, created=known_since)
+
+
+def _moment(at: datetime | None) -> float:
+    return at.timestamp() if at else 0.0
 
 
 def _vault_error(name: str, error: AzureError) -> VaultError:

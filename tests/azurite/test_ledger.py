@@ -102,6 +102,15 @@ async def test_lease_of_a_claimant_that_died_is_taken_over_by_one(ledger: Ledger
     assert all(isinstance(use, Use) and use.outcome == {"by": "the heir"} for use in uses)
 
 
+async def test_release_takes_back_a_settlement_that_nobody_was_told_of(ledger: Ledger) -> None:
+    first = await claimed(ledger)
+    await ledger.settle(first, {"n": 1})
+    await ledger.release(first)
+    second = await claimed(ledger)
+    await ledger.release(first)
+    assert await ledger.settle(second, {"n": 2}) is True
+
+
 async def test_release_after_a_takeover_leaves_the_heir_its_claim(ledger: Ledger) -> None:
     dead = await claimed(ledger, lease=0.01)
     heir = await claimed(ledger)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import os
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from azure.data.tables import TableServiceClient
 
+from entra_mcp import keys, rotation
 from entra_mcp.app import running_app
+from entra_mcp.auth import public_keys
+from entra_mcp.storage.cache import UPSTREAM_TOKENS
+from entra_mcp.storage.rows import Address
 from tests.flows.conftest import over
 from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
-from tests.support.mcp import structured
+from tests.support.mcp import SESSIONLESS, structured, tool_call
 from tests.support.oauth import OAuthClient
+from tests.support.vault import vault_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -40,7 +48,7 @@ async def unavailable(request: Awaitable[httpx2.Response]) -> httpx2.Response:
     assert int(response.headers["retry-after"]) > 0
     assert response.headers["cache-control"] == "no-store"
     assert "www-authenticate" not in response.headers
-    assert time.monotonic() - started < WITHIN_SECONDS + 1, "one second for a machine that does other things too"
+    assert time.monotonic() - started < WITHIN_SECONDS + 0.5, "half a second for a machine that does other things too"
     return response
 
 
@@ -96,13 +104,41 @@ async def test_consent_and_callback_during_an_outage_are_503_and_go_on_afterward
         assert (await client.redeem(answer["code"])).status_code == 200
 
 
-async def test_one_unreadable_row_ends_one_sign_in_and_nobody_elses(client: OAuthClient) -> None:
+@pytest.mark.parametrize("content", [b"", b"\x02 of no key at all, and long enough to have a head and a tag", None])
+async def test_one_unreadable_row_ends_one_sign_in_and_nobody_elses(
+    client: OAuthClient, azurite: str, content: bytes | None
+) -> None:
     one, other = OAuthClient(http=client.http), OAuthClient(http=client.http)
     tokens = [await one.sign_in(), await other.sign_in()]
     assert await adds(one, tokens[0]["access_token"])
-    await one.http.post("/revoke", data={"client_id": one.client_id, "token": tokens[0]["refresh_token"]})
+    with TableServiceClient.from_connection_string(azurite) as service:
+        table: Any = service.get_table_client(os.environ["MCP_TABLE_NAME"])
+        prefix = Address.of(UPSTREAM_TOKENS, "").partition.partition(".")[0]
+        rows = [row for row in table.list_entities() if row["PartitionKey"].startswith(prefix)]
+        first = min(rows, key=lambda row: row["C"].value)
+        first["V0"] = first["V0"][:-1] + b"x" if content is None else content
+        table.update_entity(first, mode="replace")
     assert (await one.call(tokens[0]["access_token"], "add", {"a": 1, "b": 1})).status_code == 401
+    assert (await one.refresh(tokens[0]["refresh_token"])).json()["error"] == "invalid_grant"
     assert await adds(other, tokens[1]["access_token"])
+
+
+async def test_storage_that_fails_in_the_middle_of_a_call_is_503_and_tells_no_reason(
+    environment: Environment, azurite: str
+) -> None:
+    async with app_behind_a_proxy(environment, azurite, MCP_UPSTREAM_TOKEN_CACHE_SECONDS="60") as (proxy, client):
+        token = (await client.sign_in())["access_token"]
+        arguments = {"a": 1, "b": 1}
+        for _ in range(2):
+            assert await adds(client, token)
+        proxy.break_next(503, times=ALWAYS)
+        assert await adds(client, token), "a call that needs nothing of storage"
+        sessionless = tool_call("add", arguments, token=token, protocol=SESSIONLESS)
+        response = await client.http.post("/mcp", **sessionless)
+        assert response.status_code == 503
+        assert "HttpResponseError" not in response.text
+        kept = await client.call(token, "recall", {})
+        assert "HttpResponseError" not in kept.text
 
 
 async def test_entra_that_is_away_keeps_those_in_who_are_signed_in(
@@ -137,8 +173,10 @@ async def test_keys_of_entra_that_a_cold_instance_cannot_get_are_503_until_it_ca
 
 
 async def test_vault_that_is_away_changes_nothing_for_a_running_instance(
-    environment: Environment, own_standins: StandIns
+    environment: Environment, own_standins: StandIns, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(rotation, "FOLLOW_SECONDS", 0.1)
+    monkeypatch.setattr(rotation, "REREAD_SECONDS", 0.1)
     environment(**own_standins.environment())
     async with running_app() as app, over(app) as http:
         client = OAuthClient(http=http)
@@ -146,7 +184,32 @@ async def test_vault_that_is_away_changes_nothing_for_a_running_instance(
         await asyncio.to_thread(own_standins.vault.kill)
         assert await adds(client, tokens["access_token"])
         tokens = (await client.refresh(tokens["refresh_token"])).json()
+        async with asyncio.timeout(10):
+            while "go on being used" not in caplog.text:  # noqa: ASYNC110 - the log is what tells
+                await asyncio.sleep(0.05)
         assert await adds(client, tokens["access_token"])
+
+
+async def test_key_that_an_instance_cannot_look_for_is_503_and_signs_nobody_out(
+    environment: Environment, own_standins: StandIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "REREAD_SECONDS", 0.1)
+    monkeypatch.setattr(rotation, "FOLLOW_SECONDS", 3600.0)
+    monkeypatch.setattr(keys, "ACTIVATION_SECONDS", 0.0)
+    environment(**own_standins.environment())
+    async with running_app() as old, over(old) as http:
+        async with vault_client(own_standins) as vault:
+            await vault.set_secret("jwt-signing-key", base64.b64encode(os.urandom(32)).decode())
+        async with running_app() as new, over(new) as new_http:
+            newer = OAuthClient(http=new_http)
+            tokens = await newer.sign_in()
+        await asyncio.to_thread(own_standins.vault.kill)
+        earlier = OAuthClient(http=http, client_id=newer.client_id)
+        await unavailable(earlier.call(tokens["access_token"], "add", {"a": 1, "b": 1}))
+        await unavailable(earlier.refresh(tokens["refresh_token"]))
+        await asyncio.to_thread(own_standins.vault.start)
+        await asyncio.sleep(0.2)
+        assert await adds(earlier, tokens["access_token"])
 
 
 STEADY_SECONDS = 4.0
@@ -154,8 +217,11 @@ STEADY_SECONDS = 4.0
 
 @pytest.mark.parametrize("dependency", ["storage", "entra", "vault"])
 async def test_outage_in_the_middle_of_steady_calls_gives_503_alone_and_ends(
-    environment: Environment, azurite: str, own_standins: StandIns, dependency: str
+    environment: Environment, azurite: str, own_standins: StandIns, dependency: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for module, name in ((rotation, "FOLLOW_SECONDS"), (rotation, "REREAD_SECONDS"), (public_keys, "FRESH_SECONDS")):
+        monkeypatch.setattr(module, name, 0.2)
+    monkeypatch.setattr(public_keys, "UNKNOWN_KEY_SECONDS", 0.2)
     async with app_behind_a_proxy(environment, azurite, **own_standins.environment()) as (proxy, client):
         tokens = await client.sign_in()
         seen: list[int] = []

@@ -93,8 +93,9 @@ async def test_instance_that_read_the_vault_earlier_learns_the_key_at_its_first_
         assert answer == {"result": 2}
 
 
+@pytest.mark.parametrize("first", ["refresh", "graph"])
 async def test_client_secret_that_was_replaced_is_read_again_at_once(
-    environment: Environment, own_standins: StandIns, monkeypatch: pytest.MonkeyPatch
+    environment: Environment, own_standins: StandIns, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     monkeypatch.setattr(rotation, "FOLLOW_SECONDS", 3600.0)
     environment(**own_standins.environment())
@@ -107,8 +108,30 @@ async def test_client_secret_that_was_replaced_is_read_again_at_once(
         async with vault_client(own_standins) as vault:
             await vault.set_secret("entra-client-secret", value)
         own_standins.control("DELETE", f"/secrets/{old['id']}")
+        if first == "graph":
+            assert structured(await client.call(tokens["access_token"], "graph_me"))["username"]
         renewed = await client.refresh(tokens["refresh_token"])
         assert renewed.status_code == 200, renewed.text
         token = renewed.json()["access_token"]
         assert structured(await client.call(token, "graph_me"))["username"]
         await OAuthClient(http=http).sign_in()
+
+
+async def test_client_secret_is_replaced_under_load_without_a_failed_request(
+    environment: Environment, own_standins: StandIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "FOLLOW_SECONDS", 3600.0)
+    environment(**own_standins.environment())
+    async with running_app() as app, over(app) as http:
+        clients = [OAuthClient(http=http) for _ in range(4)]
+        tokens = [await client.sign_in() for client in clients]
+        await asyncio.sleep(0.3)
+        (old,) = own_standins.control("GET", "/secrets")
+        value = own_standins.control("POST", "/secrets", {})["value"]
+        async with vault_client(own_standins) as vault:
+            await vault.set_secret("entra-client-secret", value)
+        own_standins.control("DELETE", f"/secrets/{old['id']}")
+        renewed = await asyncio.gather(
+            *(client.refresh(token["refresh_token"]) for client, token in zip(clients, tokens, strict=True))
+        )
+        assert [response.status_code for response in renewed] == [200] * len(clients)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from entra_mcp.app import running_app
 from entra_mcp.auth import single_use
+from entra_mcp.web import outage
 from tests.flows.conftest import over
 from tests.support.fault_proxy import Fault, fault_proxy
 from tests.support.mcp import structured
@@ -175,13 +177,70 @@ async def test_exchange_survives_any_storage_request_that_fails_for_a_while(
                 assert await works(client, tokens)
 
 
+SLOWEST_SECONDS = 5.5
+"""Five are promised; half a second is for a machine that does other things too."""
+
+
+@pytest.mark.parametrize(
+    ("settling", "times"), [(Fault.HANG, 1), (Fault.HANG, 12), (503, 12), (Fault.LOSE_RESPONSE, 1)], ids=str
+)
+async def test_settlement_whose_answer_does_not_come_strands_nobody(
+    environment: Environment, azurite: str, settling: Fault | int, times: int
+) -> None:
+    async with fault_proxy(azurite) as (proxy, connection_string):
+        environment(AzureWebJobsStorage=connection_string)
+        async with running_app() as app, over(app) as http:
+            client = OAuthClient(http=http)
+            # What comes before the settlement: three reads, the claim, four writes; a refresh reads one more.
+            code = await code_of(client)
+            tokens = await exchange_with_a_fault(proxy, settling, 8, partial(client.redeem, code), times=times)
+            assert await works(client, tokens)
+            refresh = partial(client.refresh, tokens["refresh_token"])
+            tokens = await exchange_with_a_fault(proxy, settling, 9, refresh, times=times)
+            assert await works(client, tokens)
+
+
+async def test_storage_that_hangs_in_the_middle_of_an_exchange_is_503_in_time(
+    environment: Environment, azurite: str
+) -> None:
+    async with fault_proxy(azurite) as (proxy, connection_string):
+        environment(AzureWebJobsStorage=connection_string)
+        async with running_app() as app, over(app) as http:
+            client = OAuthClient(http=http)
+            code = await code_of(client)
+            proxy.break_next(Fault.HANG, times=1000)
+            proxy.skip = 5
+            proxy.latency = 0.3
+            started = time.monotonic()
+            assert (await client.redeem(code)).status_code == 503
+            assert time.monotonic() - started < SLOWEST_SECONDS
+            proxy.fault, proxy.latency = None, 0.0
+            response = await client.redeem(code)
+            while response.status_code == 503:
+                response = await client.redeem(code)
+            assert response.status_code == 200
+
+
+def test_client_that_does_what_503_says_comes_back_before_a_repetition_counts_as_a_theft() -> None:
+    assert single_use.AT_ONCE_SECONDS > outage.RETRY_SECONDS + outage.DEADLINE_SECONDS
+    assert single_use.LEASE_SECONDS > single_use.EXCHANGE_SECONDS + single_use.SETTLE_SECONDS
+    assert outage.DEADLINE_SECONDS + single_use.RELEASE_SECONDS < 5
+
+
 async def exchange_with_a_fault(
-    proxy: FaultProxy, fault: Fault | int, number: int, send: Callable[[], Awaitable[httpx2.Response]]
+    proxy: FaultProxy,
+    fault: Fault | int,
+    number: int,
+    send: Callable[[], Awaitable[httpx2.Response]],
+    *,
+    times: int = 4,
 ) -> dict[str, Any]:
-    """Lets so many requests pass, breaks the next four, and repeats the exchange until it succeeds."""
-    proxy.break_next(fault, times=4)
+    """Lets so many requests pass, breaks the next ones, and repeats the exchange until it succeeds."""
+    proxy.break_next(fault, times=times)
     proxy.skip = number
+    started = time.monotonic()
     response = await send()
+    assert time.monotonic() - started < SLOWEST_SECONDS
     proxy.fault = None
     for _ in range(3):
         if response.status_code == 200:

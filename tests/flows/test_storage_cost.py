@@ -17,9 +17,6 @@ from tests.support.oauth import OAuthClient
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SESSION = 1
-"""FastMCP asks the session store once per call whether tools are hidden from this session."""
-
 WARM_UP = 3
 """What is paid at start-up so that the first user need not."""
 
@@ -68,11 +65,11 @@ async def test_cost_of_a_call_by_what_is_cached(
 
 
 async def calls(proxy: FaultProxy, client: OAuthClient, token: str) -> list[int]:
-    """Returns how many requests authentication takes in each of three tool calls."""
+    """Returns how many requests each of three tool calls takes."""
     costs: list[int] = []
     for _ in range(3):
         proxy.requests.clear()
         assert structured(await client.call(token, "add", {"a": 1, "b": 1})) == {"result": 2}
         assert set(proxy.requests) <= {"GET"}
-        costs.append(proxy.total - SESSION)
+        costs.append(proxy.total)
     return costs

@@ -11,10 +11,12 @@ import pytest
 
 from ops.cli import run
 from tests.support.azure import CloudStandIn, FakeCredential
-from tests.support.azure.world import VAULT_ID
+from tests.support.azure.deployment import deploy
+from tests.support.azure.world import SITE, STORAGE, VAULT_ID
+from tests.support.smoke_server import SmokeServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.support.azure.world import World
@@ -78,3 +80,32 @@ def ops(azure: CloudStandIn, tmp_path: Path) -> Ops:
 @pytest.fixture
 def world(ops: Ops) -> World:
     return ops.world
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[SmokeServer]:
+    """A server for the tests that look at one from outside."""
+    with SmokeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(served: SmokeServer) -> SmokeServer:
+    served.fault = ""
+    return served
+
+
+@pytest.fixture
+def deployed(ops: Ops, server: SmokeServer) -> World:
+    ops.world.applications.clear()
+    deploy(ops.world, base_url=server.url)
+    return ops.world
+
+
+@pytest.fixture
+def doctor(ops: Ops, deployed: World) -> Callable[..., Outcome]:
+    def examine(*arguments: str, **changes: str | None) -> Outcome:
+        names = {"AZURE_FUNCTION_APP_NAME": SITE, "AZURE_STORAGE_ACCOUNT_NAME": STORAGE, **changes}
+        return ops("doctor", *arguments, **names)
+
+    return examine

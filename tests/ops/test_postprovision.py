@@ -14,7 +14,7 @@ import pytest
 from local.config import REPOSITORY
 from ops.client_secret import KEY_ID, PREVIOUS_KEY_ID, own_name
 from ops.vault import PLACEHOLDER
-from tests.support.azure.world import OBJECT_ID, VAULT, VAULT_ID, Fault, Kill
+from tests.support.azure.world import OBJECT_ID, VAULT, VAULT_ID, Fault, Kill, stamp
 from tests.support.postprovision import run_in_process
 
 if TYPE_CHECKING:
@@ -169,6 +169,20 @@ def test_registration_that_is_not_known_everywhere_is_waited_for(ops: Ops, world
     assert_well(world, generations=1)
 
 
+def test_registration_that_was_made_a_moment_ago_may_refuse_its_owner_for_a_while(ops: Ops, world: World) -> None:
+    world.applications[OBJECT_ID]["createdDateTime"] = stamp(world.now())
+    world.faults.append(Fault("POST", "/addPassword", 403, DENIED, times=3))
+    outcome = ops("postprovision")
+    assert outcome.code == 0, outcome.text
+    assert ops.waits == [1.0, 2.0, 4.0]
+
+
+def test_refusal_of_an_older_registration_is_believed_at_once(ops: Ops, world: World) -> None:
+    world.faults.append(Fault("POST", "/addPassword", 403, DENIED))
+    assert ops("postprovision").code == 1
+    assert ops.waits == []
+
+
 def test_registration_that_is_gone_is_named(ops: Ops, world: World) -> None:
     world.applications.clear()
     outcome = ops("postprovision")
@@ -244,6 +258,14 @@ def test_placeholder_of_the_infrastructure_counts_for_no_secret(ops: Ops, world:
 
     assert ops("postprovision").code == 0
     assert_well(world, generations=1)
+
+
+def test_registration_that_is_still_to_be_made_is_no_failure(ops: Ops, world: World) -> None:
+    nobody = "00000000-0000-0000-0000-000000000000"
+    outcome = ops("postprovision", ENTRA_CLIENT_ID=nobody, ENTRA_APP_OBJECT_ID="")
+    assert outcome.code == 0
+    assert "azd env get-value ENTRA_HAND_OFF" in outcome.text
+    assert list(world.secrets) == ["jwt-signing-key"]
 
 
 def test_registration_of_somebody_else_is_used_when_it_may_be_changed(ops: Ops, world: World) -> None:

@@ -127,7 +127,6 @@ def token_protection(world: World) -> None:
         (deleted_registration, "keeps the unique name", "python -m ops postdown --purge"),
         (no_registrations, "may not register applications", "Application Developer"),
         (forbidden_secrets, "forbids client secrets", "azd env set AUTH_MODE federated"),
-        (token_protection, "Bound. It may refuse", "azd pipeline config"),
     ],
 )
 def test_fault_is_found_with_what_mends_it(ready: Ops, fault: Callable[[World], None], found: str, remedy: str) -> None:
@@ -144,8 +143,6 @@ def test_fault_is_found_with_what_mends_it(ready: Ops, fault: Callable[[World], 
     [
         ("azd", "echo azd version 1.20.0", "1.20.0 is older than 1.23.15"),
         ("azd", "exit 3", "does not work"),
-        ("az", 'echo \'{"azure-cli": "2.30.1"}\'', "2.30.1 is older than 2.60"),
-        ("bicep", "echo Bicep CLI version 0.30.3", "0.30.3 is older than 0.36.1"),
     ],
 )
 def test_program_that_will_not_do_is_found(
@@ -157,12 +154,53 @@ def test_program_that_will_not_do_is_found(
     assert found in outcome.text
 
 
+@pytest.mark.parametrize(
+    ("program", "says", "noted"),
+    [
+        ("az", 'echo \'{"azure-cli": "2.30.1"}\'', "2.30.1 is older than 2.60"),
+        ("bicep", "echo Bicep CLI version 0.30.3", "0.30.3 is older than 0.36.1"),
+    ],
+)
+def test_program_that_a_deployment_can_do_without_is_noted(
+    ready: Ops, programs: Callable[..., str], program: str, says: str, noted: str
+) -> None:
+    programs(**{program: says})
+    outcome = ready("preflight")
+    assert outcome.code == 0, outcome.text
+    assert noted in outcome.text
+
+
 def test_missing_azd_is_found_and_missing_az_only_noted(ready: Ops, tmp_path: Path) -> None:
     ready.path = str(tmp_path / "empty")
     outcome = ready("preflight")
     assert outcome.code == 1
     assert "FOUND azd" in outcome.text
     assert "note  az " in outcome.text
+
+
+def test_token_protection_is_noted(ready: Ops) -> None:
+    token_protection(ready.world)
+    outcome = ready("preflight")
+    assert outcome.code == 0
+    assert "token protection is on: Bound" in outcome.text
+    assert "azd pipeline config" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "provider"),
+    [({"PRIVATE_NETWORK": "true"}, "Microsoft.Network"), ({"ALERT_EMAIL": "a@contoso.com"}, "Microsoft.EventGrid")],
+)
+def test_provider_of_what_is_asked_for_is_needed_then(ready: Ops, changes: dict[str, str], provider: str) -> None:
+    outcome = ready("preflight", **changes)
+    assert outcome.code == 1
+    assert f"az provider register --namespace {provider} --wait" in outcome.text
+
+
+def test_registration_of_somebody_else_needs_no_right_to_register(ready: Ops) -> None:
+    no_registrations(ready.world)
+    forbidden_secrets(ready.world)
+    outcome = ready("preflight", ENTRA_EXISTING_CLIENT_ID="22222222-2222-4222-8222-222222222222")
+    assert outcome.code == 0, outcome.text
 
 
 def test_shorter_life_of_secrets_is_noted(ready: Ops) -> None:

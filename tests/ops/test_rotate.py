@@ -13,7 +13,7 @@ from entra_mcp.vault import MAX_VERSIONS
 from entra_mcp.vault import SIGNING_KEY as SERVER_SIGNING_KEY
 from ops.signing_key import MOST_VERSIONS
 from ops.vault import CLIENT_SECRET, SIGNING_KEY
-from tests.support.azure.world import Fault
+from tests.support.azure.world import SITE, Fault
 
 if TYPE_CHECKING:
     from tests.ops.conftest import Ops
@@ -125,6 +125,26 @@ def test_versions_of_the_same_second_are_all_kept(ops: Ops, world: World) -> Non
 def test_longer_token_lifetime_moves_the_day(ops: Ops, world: World) -> None:
     first, _ = key(world, days_ago=300), key(world, days_ago=120)
     assert ops("rotate", "--disable-old", "--token-lifetime-days", "365").code == 0
+    assert first.enabled
+
+
+@pytest.mark.parametrize("name", ["MCP_REFRESH_TOKEN_DAYS", "MCP_REGISTRATION_DAYS"])
+def test_longer_lifetime_of_the_deployed_app_moves_the_day_too(ops: Ops, world: World, name: str) -> None:
+    first, _ = key(world, days_ago=400), key(world, days_ago=300)
+    world.app_settings[name] = "365"
+    names = {"AZURE_FUNCTION_APP_NAME": SITE}
+    assert ops("rotate", "--disable-old", **names).code == 0
+    assert first.enabled
+    world.app_settings[name] = "200"
+    assert ops("rotate", "--disable-old", **names).code == 0
+    assert not first.enabled
+
+
+def test_app_whose_settings_cannot_be_read_has_no_key_disabled(ops: Ops, world: World) -> None:
+    first, _ = key(world, days_ago=400), key(world, days_ago=300)
+    denied = {"error": {"code": "AuthorizationFailed", "message": "no"}}
+    world.faults.append(Fault("POST", "/appsettings/list", 403, denied))
+    assert ops("rotate", "--disable-old", AZURE_FUNCTION_APP_NAME=SITE).code == 1
     assert first.enabled
 
 

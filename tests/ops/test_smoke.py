@@ -7,24 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.ports import free_ports
-from tests.support.smoke_server import CLIENT_ID, SmokeServer
+from tests.support.smoke_server import CLIENT_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.ops.conftest import Ops
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[SmokeServer]:
-    with SmokeServer() as server:
-        yield server
-
-
-@pytest.fixture
-def server(served: SmokeServer) -> SmokeServer:
-    served.fault = ""
-    return served
+    from tests.support.smoke_server import SmokeServer
 
 
 def test_server_in_order_passes(ops: Ops, server: SmokeServer) -> None:

@@ -6,7 +6,7 @@ secret exists that could leak or expire (https://learn.microsoft.com/entra/workl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from azure.core.exceptions import AzureError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+SECRET, ASSERTION = "client_secret", "client_assertion"
 
 
 class ClientCredential(Protocol):
@@ -28,12 +29,8 @@ class ClientCredential(Protocol):
         """Returns the form parameters that prove who this server is."""
         ...
 
-    async def renew(self) -> bool:
-        """Looks for a newer credential after this one was refused; returns whether there is one."""
-        ...
-
-    async def on_behalf_of(self) -> Mapping[str, Any]:
-        """Returns the arguments with which azure-identity's `OnBehalfOfCredential` does the same."""
+    async def renew(self, *, refused: Mapping[str, str]) -> bool:
+        """Looks for a newer credential than the parameters that were refused; returns whether there is one."""
         ...
 
 
@@ -45,21 +42,16 @@ class SecretCredential:
         self._reread = reread
 
     async def parameters(self) -> Mapping[str, str]:
-        return {"client_secret": self._value()}
-
-    async def renew(self) -> bool:
-        refused = self._value()
-        await self._reread()
-        return self._value() != refused
-
-    async def on_behalf_of(self) -> Mapping[str, Any]:
-        return {"client_secret": self._value()}
-
-    def _value(self) -> str:
         secret = self._current()
         if secret is None:
             raise UpstreamUnavailableError("there is no client secret to authenticate with")
-        return secret.get_secret_value()
+        return {SECRET: secret.get_secret_value()}
+
+    async def renew(self, *, refused: Mapping[str, str]) -> bool:
+        # Another request may have read it already, after this one was sent.
+        if await self.parameters() == refused:
+            await self._reread()
+        return await self.parameters() != refused
 
 
 class AssertionCredential:
@@ -70,17 +62,11 @@ class AssertionCredential:
         self._scope = f"{audience}/.default"
 
     async def parameters(self) -> Mapping[str, str]:
-        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": await self._assertion()}
-
-    async def renew(self) -> bool:
-        return False
-
-    async def on_behalf_of(self) -> Mapping[str, Any]:
-        assertion = await self._assertion()
-        return {"client_assertion_func": lambda: assertion}
-
-    async def _assertion(self) -> str:
         try:
-            return (await self._identity.get_token(self._scope)).token
+            assertion = (await self._identity.get_token(self._scope)).token
         except AzureError as error:
             raise UpstreamUnavailableError(f"no assertion from the managed identity: {first_line(error)}") from error
+        return {"client_assertion_type": ASSERTION_TYPE, ASSERTION: assertion}
+
+    async def renew(self, *, refused: Mapping[str, str]) -> bool:
+        return await self.parameters() != refused

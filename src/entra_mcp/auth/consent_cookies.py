@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from entra_mcp.keys import Use
 
 if TYPE_CHECKING:
-    from entra_mcp.keys import KeyRing, KeySource
+    from entra_mcp.keys import KeySource
 
 
 class ConsentCookies:
@@ -23,20 +23,16 @@ class ConsentCookies:
 
     def sign(self, payload: str) -> str:
         """Returns the payload and its signature (HMAC-SHA256, hex), with a dot between."""
-        return f"{payload}.{_signature(_keys(self._source.ring)[0], payload)}"
+        return f"{payload}.{_signature(self._source.ring.newest.derive(Use.CONSENT_COOKIES), payload)}"
 
     def verify(self, signed: str) -> str | None:
         """Returns the payload of a signed value, or None when it was not signed here."""
         payload, _, signature = signed.rpartition(".")
         found = [
             hmac.compare_digest(_signature(key, payload).encode(), signature.encode("utf-8", "surrogatepass"))
-            for key in _keys(self._source.ring)
+            for key in self._source.ring.derive(Use.CONSENT_COOKIES)
         ]
         return payload if any(found) else None
-
-
-def _keys(ring: KeyRing) -> list[bytes]:
-    return ring.derive(Use.CONSENT_COOKIES)
 
 
 def _signature(key: bytes, payload: str) -> str:

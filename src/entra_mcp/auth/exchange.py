@@ -59,6 +59,10 @@ class Exchange:
             self._running.reset(self._token)
 
     @property
+    def made_token_set(self) -> bool:
+        return bool(self.written[UPSTREAM_TOKENS])
+
+    @property
     def token_set(self) -> str:
         """The id of the token set that the exchange made or changed."""
         return self.written[UPSTREAM_TOKENS][-1]

@@ -2,48 +2,130 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections import OrderedDict
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from azure.core.exceptions import ClientAuthenticationError
 from azure.identity.aio import OnBehalfOfCredential
 
+from entra_mcp.auth.client_credential import ASSERTION, SECRET
+from entra_mcp.errors import UpstreamUnavailableError
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from azure.core.credentials import AccessToken
+
     from entra_mcp.auth.client_credential import ClientCredential
 
 MOST = 128
 """Credentials that are kept; each holds the tokens that it got."""
 
+WRONG_CREDENTIAL = re.compile(r"AADSTS(700021[5-8]|7000222|700016|700024|700027|70021[1-3]?)\b")
+"""Entra ID refuses this server's proof, not the person."""
+
+logger = logging.getLogger(__name__)
+
 
 class OnBehalfOfCredentials:
-    """One credential for each user's token, least recently used first out."""
+    """One credential for each user's token and proof of this server, least recently used first out."""
 
     def __init__(self, *, tenant_id: str, client_id: str, authority: str, credential: ClientCredential) -> None:
         self._tenant_id = tenant_id
         self._client_id = client_id
         self._authority = authority
         self._credential = credential
-        self._kept: OrderedDict[bytes, OnBehalfOfCredential] = OrderedDict()
+        self._kept: OrderedDict[bytes, _Shared] = OrderedDict()
 
-    async def get(self, user_assertion: str) -> OnBehalfOfCredential:
-        """Returns the credential for a user's token; a new client secret makes a new one."""
-        proof = await self._credential.on_behalf_of()
-        key = sha256(f"{proof.get('client_secret', '')}\0{user_assertion}".encode()).digest()
-        if key not in self._kept:
-            self._kept[key] = OnBehalfOfCredential(
-                tenant_id=self._tenant_id,
-                client_id=self._client_id,
-                authority=f"https://{self._authority}",
-                user_assertion=user_assertion,
-                **proof,
-            )
-        self._kept.move_to_end(key)
-        while len(self._kept) > MOST:
-            _, oldest = self._kept.popitem(last=False)
-            await oldest.close()
-        return self._kept[key]
+    def get(self, user_assertion: str) -> PersonCredential:
+        """Returns what exchanges a user's token, with this server's proof as it is at that moment."""
+        return PersonCredential(self, user_assertion)
+
+    async def get_token(
+        self, user_assertion: str, *scopes: str, claims: str | None = None, enable_cae: bool = False
+    ) -> AccessToken:
+        """Exchanges the token; when this server's own proof is refused, looks for a newer one and tries once more."""
+        proof = await self._credential.parameters()
+        try:
+            return await self._exchange(user_assertion, proof, *scopes, claims=claims, enable_cae=enable_cae)
+        except ClientAuthenticationError as error:
+            code = WRONG_CREDENTIAL.search(error.message)
+            if code is None:
+                raise
+            if not await self._credential.renew(refused=proof):
+                logger.error("Entra ID refuses this server (%s): see docs/troubleshooting.md.", code[0])  # noqa: TRY400 - the traceback would tell nothing more
+                raise UpstreamUnavailableError(f"refuses this server ({code[0]})") from error
+        proof = await self._credential.parameters()
+        return await self._exchange(user_assertion, proof, *scopes, claims=claims, enable_cae=enable_cae)
 
     async def close(self) -> None:
         while self._kept:
-            _, credential = self._kept.popitem()
-            await credential.close()
+            _, shared = self._kept.popitem()
+            await shared.credential.close()
+
+    async def _exchange(
+        self, user_assertion: str, proof: Mapping[str, str], *scopes: str, claims: str | None, enable_cae: bool
+    ) -> AccessToken:
+        key = sha256("\0".join([*sorted(proof.values()), user_assertion]).encode()).digest()
+        if key not in self._kept:
+            self._kept[key] = _Shared(self._make(user_assertion, proof))
+        shared = self._kept[key]
+        self._kept.move_to_end(key)
+        shared.users += 1
+        try:
+            return await shared.credential.get_token(*scopes, claims=claims, enable_cae=enable_cae)
+        finally:
+            shared.users -= 1
+            await self._evict()
+
+    def _make(self, user_assertion: str, proof: Mapping[str, str]) -> OnBehalfOfCredential:
+        authority = f"https://{self._authority}"
+        if SECRET in proof:
+            return OnBehalfOfCredential(
+                self._tenant_id,
+                self._client_id,
+                client_secret=proof[SECRET],
+                user_assertion=user_assertion,
+                authority=authority,
+            )
+        assertion = proof[ASSERTION]
+        return OnBehalfOfCredential(
+            self._tenant_id,
+            self._client_id,
+            client_assertion_func=lambda: assertion,
+            user_assertion=user_assertion,
+            authority=authority,
+        )
+
+    async def _evict(self) -> None:
+        idle = [key for key, shared in self._kept.items() if not shared.users]
+        for key in idle[: max(len(self._kept) - MOST, 0)]:
+            await self._kept.pop(key).credential.close()
+
+
+class PersonCredential:
+    """Exchanges one person's token."""
+
+    def __init__(self, credentials: OnBehalfOfCredentials, user_assertion: str) -> None:
+        self._credentials = credentials
+        self._user_assertion = user_assertion
+
+    async def get_token(self, *scopes: str, claims: str | None = None, enable_cae: bool = False) -> AccessToken:
+        """Returns a token for the scopes.
+
+        Raises:
+            ClientAuthenticationError: Entra ID refuses.
+            DependencyError: this server's own proof cannot be had.
+        """
+        return await self._credentials.get_token(self._user_assertion, *scopes, claims=claims, enable_cae=enable_cae)
+
+
+class _Shared:
+    """A credential and how many exchanges run on it; one that is in use is not closed."""
+
+    def __init__(self, credential: OnBehalfOfCredential) -> None:
+        self.credential = credential
+        self.users = 0

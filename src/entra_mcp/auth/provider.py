@@ -17,7 +17,7 @@ from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from joserfc.errors import JoseError
 from mcp.server.auth.handlers.token import TokenHandler
 from mcp.server.auth.middleware.client_auth import ClientAuthenticator
-from mcp.server.auth.provider import AuthorizeError, RegistrationError
+from mcp.server.auth.provider import AuthorizeError, RegistrationError, TokenError
 from mcp.server.auth.routes import cors_middleware
 from mcp.server.auth.settings import RevocationOptions
 from starlette.requests import Request
@@ -26,12 +26,12 @@ from starlette.routing import Route
 from entra_mcp.audit import Event
 from entra_mcp.auth.consent import ConsentPageProvider
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
+from entra_mcp.auth.permission_page import permission_answer
 from entra_mcp.auth.redirects import is_allowed, redirect_patterns
 from entra_mcp.auth.revocation import RevocationEndpoint
 from entra_mcp.errors import StorageError
 
 if TYPE_CHECKING:
-    from azure.identity.aio import OnBehalfOfCredential
     from fastmcp.server.auth import AccessToken
     from key_value.aio.protocols import AsyncKeyValue
     from mcp.server.auth.provider import AuthorizationCode, AuthorizationParams, RefreshToken
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from entra_mcp.audit import Audit
     from entra_mcp.auth.consent_cookies import ConsentCookies
-    from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials
+    from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials, PersonCredential
     from entra_mcp.auth.single_use import SingleUse
     from entra_mcp.auth.upstream import EntraOAuthClient
     from entra_mcp.auth.verifier import EntraTokenVerifier
@@ -48,7 +48,10 @@ if TYPE_CHECKING:
     from entra_mcp.keys import KeySource
     from entra_mcp.settings import Settings
 
-AUTHENTICATION_SECONDS = 4.5
+SHORTEST_SECONDS = 2
+"""How long a sign-in has to last yet to be refreshed: the provider gives every successor at least a second more."""
+
+AUTHENTICATION_SECONDS = 4.0
 """For one bearer token; after that it is an outage, not a bad token."""
 
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -196,6 +199,8 @@ class EntraProvider(ConsentPageProvider):
     ) -> OAuthToken:
         exchange = super().exchange_refresh_token
         expires_in = (refresh_token.expires_at or 0) - time.time()
+        if expires_in < SHORTEST_SECONDS:
+            raise TokenError("invalid_grant", "The sign-in has ended.")
         return await self._single_use.rotate(
             refresh_token, lambda: exchange(client, refresh_token, scopes), expires_in=expires_in
         )
@@ -206,12 +211,12 @@ class EntraProvider(ConsentPageProvider):
 
         The provider returns None for every error, an outage included; the fault that was noted tells the two apart.
         """
-        claims = await self._genuine(token, use=ACCESS)
-        if claims is None:
-            return None
-        self._audit.about("request", claims)
         try:
             async with asyncio.timeout(AUTHENTICATION_SECONDS):
+                claims = await self._genuine(token, use=ACCESS)
+                if claims is None:
+                    return None
+                self._audit.about("request", claims)
                 return cast("AccessToken | None", await super().load_access_token(token))
         except TimeoutError:
             self._faults.note(StorageError(f"no authentication within {AUTHENTICATION_SECONDS} s"))
@@ -230,7 +235,11 @@ class EntraProvider(ConsentPageProvider):
                 await self._single_use.revoke({"token_set": mapping.upstream_token_id}, because="its client signed out")
 
     async def _genuine(self, token: str, *, use: str) -> dict[str, Any] | None:
-        """Claims of a token that this server issued; one under an unknown key makes it look for newer keys first."""
+        """Claims of a token that this server issued; one under an unknown key makes it look for newer keys first.
+
+        Raises:
+            VaultError: it names an unknown key, and the vault does not answer.
+        """
         for reread in (True, False):
             try:
                 return self.jwt_issuer.verify_token(token, expected_token_use=use)
@@ -248,8 +257,8 @@ class EntraProvider(ConsentPageProvider):
         return self._upstream
 
     @override
-    async def get_obo_credential(self, user_assertion: str) -> OnBehalfOfCredential:
-        return await self._on_behalf_of.get(user_assertion)
+    async def get_obo_credential(self, user_assertion: str) -> PersonCredential:  # pyright: ignore[reportIncompatibleMethodOverride] - what exchanges the token need not be azure-identity's own class
+        return self._on_behalf_of.get(user_assertion)
 
     @override
     async def close_obo_credentials(self) -> None:
@@ -258,6 +267,8 @@ class EntraProvider(ConsentPageProvider):
     @override
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
         """Brings Entra ID's answer to the client, a refusal of this server included (RFC 6749 section 4.1.2.1)."""
+        if (answer := permission_answer(request, server_name=self.server_name)) is not None:
+            return answer
         with self._upstream.refusals() as refusals:
             response = await super()._handle_idp_callback(request)
         if not refusals:
@@ -293,7 +304,10 @@ class EntraProvider(ConsentPageProvider):
 
 def _same_resource(requested: str, own: str) -> bool:
     """Whether a client means this server; some add a query, a fragment or a trailing slash to its address."""
-    parts, others = urlsplit(requested), urlsplit(own)
+    try:
+        parts, others = urlsplit(requested), urlsplit(own)
+    except ValueError:
+        return False
     return (parts.scheme.lower(), parts.netloc.lower(), parts.path.rstrip("/")) == (
         others.scheme.lower(),
         others.netloc.lower(),

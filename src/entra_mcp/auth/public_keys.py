@@ -29,6 +29,8 @@ STALE_SECONDS = 24 * 3600.0
 UNKNOWN_KEY_SECONDS = 30.0
 """How often an unknown key id, or an outage, may make this server ask again."""
 
+FETCH_SECONDS = 3.0
+
 logger = logging.getLogger(__name__)
 
 
@@ -44,50 +46,65 @@ class PublicKeys:
         self._keys: Mapping[str, str] = {}
         self._fetched_at: float | None = None
         self._asked_at: float | None = None
-        self._lock = asyncio.Lock()
+        self._failure: SigningKeysError | None = None
+        self._fetching: asyncio.Task[None] | None = None
 
     async def get(self, key_id: str) -> str | None:
         """Returns the key, or None when Entra ID has no such key.
 
+        A key that is known serves at once, and is looked for again behind the scenes when it is not fresh any more.
+
         Raises:
-            SigningKeysError: there are no keys, or only ones that are too old.
+            SigningKeysError: there are no keys, or only ones that are too old; or the key is unknown and Entra ID,
+                which may have it, did not answer.
         """
-        if self._is_fresh() and key_id in self._keys:
+        usable = self._age() < STALE_SECONDS
+        if usable and key_id in self._keys:
+            if self._age() >= FRESH_SECONDS and not self._asked_lately():
+                self._refresh()
             return self._keys[key_id]
-        async with self._lock:
-            if not (self._is_fresh() and (key_id in self._keys or self._asked_lately())):
-                await self._refresh()
+        # Without usable keys every request asks, so that the first one after an outage succeeds.
+        if not usable or not self._asked_lately() or self._fetching is not None:
+            # A caller that goes away must not end the fetch that others wait for.
+            await asyncio.wait((self._refresh(),))
+        if self._failure is not None:
+            raise self._failure
         return self._keys.get(key_id)
 
     def _age(self) -> float:
         return float("inf") if self._fetched_at is None else self._clock() - self._fetched_at
 
-    def _is_fresh(self) -> bool:
-        return self._age() < FRESH_SECONDS
-
     def _asked_lately(self) -> bool:
         return self._asked_at is not None and self._clock() - self._asked_at < UNKNOWN_KEY_SECONDS
 
-    async def _refresh(self) -> None:
-        # Without any keys every request asks, so that the first one after an outage succeeds.
-        usable = self._age() < STALE_SECONDS
-        if usable and self._asked_lately():
-            return
-        self._asked_at = self._clock()
+    def _refresh(self) -> asyncio.Task[None]:
+        if self._fetching is None:
+            self._asked_at = self._clock()
+            self._fetching = asyncio.create_task(self._update())
+        return self._fetching
+
+    async def _update(self) -> None:
         try:
-            keys = _keys(await self._fetch())
+            async with asyncio.timeout(FETCH_SECONDS):
+                keys = _keys(await self._fetch())
+        except TimeoutError:
+            self._failure = SigningKeysError(f"no answer within {FETCH_SECONDS:.0f} s")
         except SigningKeysError as error:
-            if not usable:
-                raise
-            logger.warning("Keys of Entra ID that are %.0f min old go on serving: %s", self._age() / 60, error)
-            return
-        if not keys:
-            raise SigningKeysError("the key set has no usable key")
-        self._keys, self._fetched_at = keys, self._clock()
+            self._failure = error
+        else:
+            self._keys, self._fetched_at, self._failure = keys, self._clock(), None
+        finally:
+            self._fetching = None
+        if self._failure is not None and self._keys:
+            logger.warning("Keys of Entra ID that are %.0f min old go on serving: %s", self._age() / 60, self._failure)
 
 
 def _keys(key_set: Mapping[str, Any]) -> dict[str, str]:
-    """The RSA signing keys of a key set; entries of another kind are passed over (RFC 7517 section 5)."""
+    """The RSA signing keys of a key set; entries of another kind are passed over (RFC 7517 section 5).
+
+    Raises:
+        SigningKeysError: there is none.
+    """
     found: dict[str, str] = {}
     entries = key_set.get("keys")
     for entry in cast("list[Any]", entries) if isinstance(entries, list) else []:
@@ -97,4 +114,6 @@ def _keys(key_set: Mapping[str, Any]) -> dict[str, str]:
             found[str(key.key_id)] = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
         except (jwt.PyJWTError, AttributeError, TypeError, ValueError):
             continue
+    if not found:
+        raise SigningKeysError("the key set has no usable key")
     return found

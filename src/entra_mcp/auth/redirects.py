@@ -77,4 +77,6 @@ def _split(uri: str) -> SplitResult | None:
         port = parts.port
     except ValueError:
         return None
-    return parts if parts.scheme and port != 0 else None
+    # Python takes `[::1]evil.example` for the host `::1`.
+    strange = "]" in parts.netloc and not re.fullmatch(r"\[[0-9a-fA-F:]+\](:\d+)?", parts.netloc)
+    return parts if parts.scheme and port != 0 and not strange else None

@@ -31,8 +31,12 @@ if TYPE_CHECKING:
 CODE = "authorization-code"
 REFRESH_TOKEN = "refresh-token"  # noqa: S105 - the name of a kind of claim
 
-DEADLINE_SECONDS = 3.5
+EXCHANGE_SECONDS = 3.0
 """For one exchange, Entra ID included; a client that gets no answer in time is told to try again."""
+
+SETTLE_SECONDS = 0.8
+RELEASE_SECONDS = 0.5
+"""For giving a claim back, after which it is left to its lease."""
 
 LEASE_SECONDS = 4.0
 """How long after a crash in the middle of an exchange nobody can repeat it; longer than an exchange may take."""
@@ -40,8 +44,9 @@ LEASE_SECONDS = 4.0
 CODE_LIFETIME_SECONDS = 600.0
 """How long the use of a code is remembered: longer than the code itself can be used."""
 
-AT_ONCE_SECONDS = 5.0
-"""A code that comes twice within this time is refused, without revoking: some browser clients send it twice at once."""
+AT_ONCE_SECONDS = 15.0
+"""A code that comes twice within this time is refused, without revoking: some browser clients send it twice at once,
+and a client that was told to try again does so after `RETRY_SECONDS` of the outage middleware."""
 
 logger = logging.getLogger(__name__)
 
@@ -131,32 +136,35 @@ class SingleUse:
         new_login: bool,
         remember: Mapping[str, Any] | None = None,
     ) -> OAuthToken:
+        running = self._store.exchange(new_login=new_login)
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                with self._store.exchange(new_login=new_login) as running:
+            async with asyncio.timeout(EXCHANGE_SECONDS):
+                with running:
                     tokens = await exchange()
-                outcome = {"token_set": running.token_set, "user": self._audit.user(), **(remember or {})}
-                if not new_login:
-                    outcome["tokens"] = tokens.model_dump(mode="json")
-                if not await self._ledger.settle(claim, outcome):
-                    await self._withdraw(running)
+            outcome = {"token_set": running.token_set, "user": self._audit.user(), **(remember or {})}
+            if not new_login:
+                outcome["tokens"] = tokens.model_dump(mode="json")
+            async with asyncio.timeout(SETTLE_SECONDS):
+                settled = await self._ledger.settle(claim, outcome)
         except TimeoutError:
-            await self._release(claim)
-            raise StorageError(f"the exchange took longer than {DEADLINE_SECONDS} s") from None
+            await self._give_back(claim, running)
+            raise StorageError("the exchange took too long") from None
         except BaseException:
-            await self._release(claim)
+            await self._give_back(claim, running)
             raise
+        if not settled:
+            # The lease was over, and another request has done the same.
+            await self._give_back(claim, running)
+            raise StorageError("the lease of the exchange was over")
         await self._store.finish(running)
         return tokens
 
-    async def _withdraw(self, running: Exchange) -> None:
-        """Undoes an exchange that was overtaken: its lease was over, and another request has done the same."""
-        if running.new_login:
-            await self._store.delete(running.token_set, collection=UPSTREAM_TOKENS)
-        raise StorageError("the lease of the exchange was over")
-
-    async def _release(self, claim: Claim) -> None:
+    async def _give_back(self, claim: Claim, running: Exchange) -> None:
+        """Lets the same request succeed later, and leaves nothing behind of what nobody was told."""
         try:
-            await self._ledger.release(claim)
-        except StorageError as error:
-            logger.warning("A claim is left to its lease of %.0f s: %s", LEASE_SECONDS, error)
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._ledger.release(claim)
+                if running.new_login and running.made_token_set:
+                    await self._store.delete(running.token_set, collection=UPSTREAM_TOKENS)
+        except (StorageError, TimeoutError) as error:
+            logger.warning("A claim is left to its lease of %.0f s: %s", LEASE_SECONDS, error or "no answer in time")

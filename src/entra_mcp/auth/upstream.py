@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from entra_mcp.auth.verifier import EntraTokenVerifier
     from entra_mcp.faults import Faults
 
-TIMEOUT_SECONDS = 3.0
+TIMEOUT_SECONDS = 2.5
 
 SIGN_IN_AGAIN = frozenset(
     {"invalid_grant", "interaction_required", "login_required", "consent_required", "access_denied"}
@@ -134,21 +134,22 @@ class EntraOAuthClient:
         """Closes nothing: the connections are shared by all exchanges, and closed by who opened them."""
 
     async def _request(self, url: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        answer = await self._post(url, data)
-        if answer.get("error") in WRONG_CREDENTIAL and await self._credential.renew():
-            answer = await self._post(url, data)
+        proof = await self._credential.parameters()
+        answer = await self._post(url, data, proof)
+        if answer.get("error") in WRONG_CREDENTIAL and await self._credential.renew(refused=proof):
+            answer = await self._post(url, data, await self._credential.parameters())
         error, code = answer.get("error"), _code(answer)
         if error is None:
             return answer
-        if error in SIGN_IN_AGAIN:
+        if error in SIGN_IN_AGAIN or (error == "invalid_request" and data["grant_type"] == "authorization_code"):
             logger.warning("Entra ID refused a %s with %s (%s).", data["grant_type"], error, code)
             raise OAuthError(error="invalid_grant", description=code)
         logger.error("Entra ID refuses this server with %s (%s): see docs/troubleshooting.md.", error, code)
         raise UpstreamUnavailableError(f"refuses this server with {error} ({code})")
 
-    async def _post(self, url: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    async def _post(self, url: str, data: Mapping[str, Any], proof: Mapping[str, str]) -> dict[str, Any]:
         form = {name: value for name, value in data.items() if value}
-        form |= {"client_id": self._client_id, **await self._credential.parameters()}
+        form |= {"client_id": self._client_id, **proof}
         try:
             response = await self._http.post(
                 url, data=form, headers={"Accept": "application/json"}, timeout=TIMEOUT_SECONDS
@@ -176,4 +177,4 @@ def _code(answer: Mapping[str, Any]) -> str:
 
 def _retry_after(response: httpx2.Response) -> int | None:
     value = response.headers.get("retry-after", "")
-    return min(int(value), MAX_RETRY_AFTER_SECONDS) if value.isdecimal() else None
+    return min(max(int(value), 1), MAX_RETRY_AFTER_SECONDS) if value.isdecimal() else None

@@ -22,9 +22,7 @@ from key_value.aio.errors import CorruptedDataError, DecryptionError, ValueTooLa
 from entra_mcp.keys import KEY_BYTES, KEY_ID_BYTES, Use
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from entra_mcp.keys import KeyRing, KeySource, RootKey
+    from entra_mcp.keys import KeySource
 
 PLAIN = b"\x01"
 DEFLATED = b"\x02"
@@ -45,9 +43,6 @@ class RowCipher:
 
     def __init__(self, source: KeySource) -> None:
         self._source = source
-        self._ring: KeyRing | None = None
-        self._keys: Mapping[bytes, bytes] = {}
-        self._ids: Mapping[RootKey, bytes] = {}
 
     def seal(self, plain: bytes, *, collection: str, key: str, expires: int | None) -> bytes:
         """Returns format, key id, nonce and ciphertext of the value, compressed if that makes it smaller.
@@ -59,9 +54,9 @@ class RowCipher:
             raise ValueTooLargeError(size=len(plain), max_size=MAX_PLAIN_BYTES, collection=collection)
         packed = zlib.compress(plain, LEVEL, -zlib.MAX_WBITS)
         form, content = (DEFLATED, packed) if len(packed) < len(plain) else (PLAIN, plain)
-        newest = self._newest()
-        header = form + newest + os.urandom(NONCE_BYTES)
-        cipher = _cipher(self._keys[newest], collection, key)
+        newest = self._source.ring.newest
+        header = form + newest.key_id + os.urandom(NONCE_BYTES)
+        cipher = _cipher(newest.derive(Use.STORAGE), collection, key)
         return header + cipher.encrypt(header[-NONCE_BYTES:], content, _bound(header, expires))
 
     def open(self, sealed: bytes, *, collection: str, key: str, expires: int | None) -> bytes:
@@ -71,22 +66,27 @@ class RowCipher:
             CorruptedDataError: it is not a sealed value, or not this entry's, or was altered.
             DecryptionError: it was sealed under a key that is not in the ring.
         """
-        self._follow()
         form = sealed[:FORMAT_BYTES]
         if len(sealed) < HEADER_BYTES + TAG_BYTES or form not in {PLAIN, DEFLATED}:
             raise CorruptedDataError("the value is not encrypted")
         header, ciphertext = sealed[:HEADER_BYTES], sealed[HEADER_BYTES:]
-        root = self._keys.get(_key_id(sealed))
+        root = next((key for key in self._source.ring.keys if key.key_id == _key_id(sealed)), None)
         if root is None:
             raise DecryptionError("the value was encrypted under a key that the vault no longer gives")
         try:
-            content = _cipher(root, collection, key).decrypt(header[-NONCE_BYTES:], ciphertext, _bound(header, expires))
+            content = _cipher(root.derive(Use.STORAGE), collection, key).decrypt(
+                header[-NONCE_BYTES:], ciphertext, _bound(header, expires)
+            )
         except InvalidTag:
             raise CorruptedDataError("the value was altered, or belongs to another entry") from None
         return _inflate(content) if form == DEFLATED else content
 
     async def unseal(self, sealed: bytes, *, collection: str, key: str, expires: int | None) -> bytes:
-        """As `open`, but an unknown key is looked for in the vault first: another instance may have got it already."""
+        """As `open`, but an unknown key is looked for in the vault first: another instance may have got it already.
+
+        Raises:
+            DependencyError: the vault does not answer.
+        """
         try:
             return self.open(sealed, collection=collection, key=key, expires=expires)
         except DecryptionError:
@@ -95,18 +95,7 @@ class RowCipher:
 
     def is_newest(self, sealed: bytes) -> bool:
         """Whether the value was sealed under the key that seals now."""
-        return _key_id(sealed) == self._newest()
-
-    def _newest(self) -> bytes:
-        self._follow()
-        return self._ids[self._source.ring.newest]
-
-    def _follow(self) -> None:
-        ring = self._source.ring
-        if ring is not self._ring:
-            self._ids = {key: key.key_id for key in ring.keys}
-            self._keys = {self._ids[key]: key.derive(Use.STORAGE) for key in ring.keys}
-            self._ring = ring
+        return _key_id(sealed) == self._source.ring.newest.key_id
 
 
 def _key_id(sealed: bytes) -> bytes:

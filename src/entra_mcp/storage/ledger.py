@@ -5,7 +5,8 @@ lost. A claim is the insert of a row, which the service refuses when the row exi
 whatever instance it runs on (RFC 6749 section 4.1.2; OAuth 2.1 section 4.3.1).
 
 A claimant that dies must not take the right to use with it. So a claim is a lease, which the claimant settles with what
-came of the use, on the condition that nobody has taken the lease over; after that the use is history.
+came of the use, on the condition that nobody has taken the lease over; after that the use is history. Each instance
+measures leases with its own clock: one that is ahead takes over early, and then the first claimant has to try again.
 
     PartitionKey, RowKey   as in rows.py, of the kind and the value, in a layout of their own: only hashes are stored
     V0, C, X               as in rows.py; the value is sealed, so that only who knows what was claimed can read it
@@ -42,6 +43,7 @@ PAUSES = (0.05, 0.1, 0.25)
 class Claim:
     """The right to use something now; settle it, or release it."""
 
+    id: str
     kind: str
     value: str
     expires: int
@@ -56,8 +58,17 @@ class Claim:
 class Use:
     """A use that was settled: what came of it, and how many seconds ago."""
 
+    claim: str
     outcome: Mapping[str, Any]
     age: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    """Who has the claim, and until when, in seconds since 1970."""
+
+    claim: str
+    until: float
 
 
 class Ledger:
@@ -82,24 +93,26 @@ class Ledger:
         if not 0 < expires_in < math.inf:
             raise ValueError("a claim needs a finite time to live")
         expires = math.ceil((self._clock() + expires_in) * 1000)
+        claim_id = secrets.token_urlsafe()
         for pause in itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])):
-            state = {"nonce": secrets.token_urlsafe(), "until": self._clock() + lease}
+            state = {"claim": claim_id, "until": self._clock() + lease}
             entity = self._entity(kind, value, state, expires=expires)
             etag = await self._table.insert(entity)
             if etag is not None:
-                return Claim(kind, value, expires, etag)
+                return Claim(claim_id, kind, value, expires, etag)
             found = await self._table.read(entity["PartitionKey"], entity["RowKey"])
             if found is None:
                 continue
-            if found.get("V0") == entity["V0"]:
-                return Claim(kind, value, expires, found.metadata["etag"])
             held = await self._held(found, kind, value)
             if isinstance(held, Use):
                 return held
-            if held <= self._clock():
+            if held.claim == claim_id:
+                # The answer to a write of this very call was lost.
+                return Claim(claim_id, kind, value, expires, found.metadata["etag"])
+            if held.until <= self._clock():
                 etag = await self._table.replace_unchanged(entity, etag=found.metadata["etag"])
                 if etag is not None:
-                    return Claim(kind, value, expires, etag)
+                    return Claim(claim_id, kind, value, expires, etag)
             await asyncio.sleep(pause)
         raise AssertionError("the pauses do not end")
 
@@ -109,16 +122,19 @@ class Ledger:
         Raises:
             StorageError: whether it was written down is not known.
         """
-        state = {"nonce": secrets.token_urlsafe(), "at": self._clock(), "outcome": dict(outcome)}
+        state = {"claim": claim.id, "at": self._clock(), "outcome": dict(outcome)}
         entity = self._entity(claim.kind, claim.value, state, expires=claim.expires)
         if await self._table.replace_unchanged(entity, etag=claim.etag) is not None:
             return True
         found = await self._table.read(claim.address.partition, claim.address.row)
-        return found is not None and found.get("V0") == entity["V0"]
+        held = None if found is None else await self._held(found, claim.kind, claim.value)
+        return isinstance(held, Use) and held.claim == claim.id
 
     async def release(self, claim: Claim) -> None:
-        """Gives the claim back unused."""
-        await self._table.delete(claim.address.partition, claim.address.row, etag=claim.etag)
+        """Gives the claim back unused, also when its settlement has been written down and nobody could be told."""
+        found = await self._table.read(claim.address.partition, claim.address.row)
+        if found is not None and (await self._held(found, claim.kind, claim.value)).claim == claim.id:
+            await self._table.delete(claim.address.partition, claim.address.row, etag=found.metadata["etag"])
 
     async def look_up(self, kind: str, value: str) -> Use | None:
         """Returns the use of a value; None when there was none, or it has not been settled."""
@@ -127,20 +143,20 @@ class Ledger:
         held = None if found is None else await self._held(found, kind, value)
         return held if isinstance(held, Use) else None
 
-    async def _held(self, entity: Entity, kind: str, value: str) -> Use | float:
-        """The use that the row tells of, or until when somebody has the claim, in seconds since 1970."""
+    async def _held(self, entity: Entity, kind: str, value: str) -> Use | _Lease:
+        """What the row tells of."""
         try:
             row = unpack(entity)
             if row.expires is not None and row.expires <= self._clock() * 1000:
-                return 0.0
+                return _Lease(claim="", until=0.0)
             plain = await self._cipher.unseal(row.sealed, collection=_name(kind), key=value, expires=row.expires)
         except (CorruptedDataError, DecryptionError):
             # Nobody may use what may have been used: its owner starts anew.
-            return Use({}, math.inf)
+            return Use("", {}, math.inf)
         state = json.loads(plain)
         if "outcome" in state:
-            return Use(state["outcome"], self._clock() - state["at"])
-        return float(state["until"])
+            return Use(state["claim"], state["outcome"], self._clock() - state["at"])
+        return _Lease(claim=state["claim"], until=state["until"])
 
     def _entity(self, kind: str, value: str, state: Mapping[str, Any], *, expires: int) -> dict[str, Any]:
         plain = json.dumps(state, separators=(",", ":")).encode()

@@ -19,7 +19,7 @@ from entra_mcp.storage.rows import collection_range
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from entra_mcp.keys import KeyRing, KeySource
+    from entra_mcp.keys import KeySource
     from entra_mcp.storage.table import Table
 
 NONCE_BYTES = 16
@@ -31,26 +31,18 @@ class OwnerMarks:
 
     def __init__(self, source: KeySource) -> None:
         self._source = source
-        self._ring: KeyRing | None = None
-        self._keys: list[bytes] = []
 
     def mark(self, owner: str) -> bytes:
         """Returns a new mark of the owner; no two are alike."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + _tag(self._source.ring.derive(Use.OWNERS)[0], nonce, owner)
+        return nonce + _tag(self._source.ring.newest.derive(Use.OWNERS), nonce, owner)
 
     def matches(self, mark: object, owner: str) -> bool:
         """Whether it is a mark of this owner."""
         if not isinstance(mark, bytes) or len(mark) != NONCE_BYTES + TAG_BYTES:
             return False
         nonce, tag = mark[:NONCE_BYTES], mark[NONCE_BYTES:]
-        return any(hmac.compare_digest(_tag(key, nonce, owner), tag) for key in self._followed())
-
-    def _followed(self) -> list[bytes]:
-        if self._source.ring is not self._ring:
-            self._ring = self._source.ring
-            self._keys = self._ring.derive(Use.OWNERS)
-        return self._keys
+        return any(hmac.compare_digest(_tag(key, nonce, owner), tag) for key in self._source.ring.derive(Use.OWNERS))
 
 
 async def delete_owned(

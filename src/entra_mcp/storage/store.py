@@ -104,7 +104,10 @@ class TableStore(BaseStore):
     async def put_if_present(
         self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
     ) -> bool:
-        """Puts the value if the key has one, in one request; what was deleted stays deleted."""
+        """Puts the value if the key has a row, in one request; what was deleted stays deleted.
+
+        What has expired counts as there until the purge removes it.
+        """
         collection = collection or self.default_collection
         await self.setup()
         return await self._table.replace_present(self._entity(collection, key, _new_entry(value, ttl)))

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 READ_SECONDS = 3.0
 WRITE_SECONDS = 6.0
+QUERY_SECONDS = 30.0
+"""For a page of a search through the table, which no request waits for."""
 
 MISSING_TABLE = "TableNotFound"
 
@@ -212,11 +214,16 @@ class Table:
         return True
 
     async def query(self, filter_: str, *, select: Sequence[str]) -> AsyncIterator[list[Entity]]:
-        """Yields pages of the rows that match; each page has a deadline of its own."""
+        """Yields pages of the rows that match; each page has a deadline of its own.
+
+        The service may search for five seconds before it answers, with a page that may be empty.
+        """
         pages: AsyncIterator[AsyncIterator[Entity]] | None = None
         while True:
-            async with self._request(WRITE_SECONDS) as client:
-                pages = pages or client.query_entities(filter_, select=list(select)).by_page()
+            async with self._request(QUERY_SECONDS) as client:
+                pages = (
+                    pages or client.query_entities(filter_, select=list(select), read_timeout=QUERY_SECONDS).by_page()
+                )
                 try:
                     page = [entity async for entity in await anext(pages)]
                 except StopAsyncIteration:
@@ -304,7 +311,9 @@ class _Client(Protocol):
         match_condition: MatchConditions,
         raw_response_hook: Callable[[_PipelineResponse], None],
     ) -> None: ...
-    def query_entities(self, query_filter: str, *, select: list[str]) -> AsyncItemPaged[Entity]: ...
+    def query_entities(
+        self, query_filter: str, *, select: list[str], read_timeout: float
+    ) -> AsyncItemPaged[Entity]: ...
     async def submit_transaction(
         self, operations: Sequence[Operation], *, retry_total: int, read_timeout: float
     ) -> object: ...

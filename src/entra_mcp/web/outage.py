@@ -7,8 +7,9 @@ Table Storage, Key Vault or Entra ID is away for a moment: the tokens are still 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = 5
 
-DEADLINE_SECONDS = 4.8
+DEADLINE_SECONDS = 4.4
 """For a whole request: several slow answers of a dependency add up."""
 
 TRY_AGAIN = "Something this server depends on does not answer. Try again in a moment; you stay signed in."
@@ -70,11 +71,11 @@ class OutageMiddleware:
                 failure = DependencyError("server", "no answer in time") if limit.expired() else error
             if isinstance(failure, DependencyError) and failure not in noted:
                 noted.append(failure)
+            if not (noted and isinstance(failure, Exception)):
+                await answer.finish()
             if noted and not answer.begun:
                 await self._unavailable(scope, noted)(scope, receive, send)
-                return
-            await answer.finish()
-            if failure is not None:
+            elif failure is not None:
                 raise failure
 
     def _unavailable(self, scope: Scope, faults: Sequence[DependencyError]) -> Response:
@@ -106,7 +107,9 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start" and not self.begun:
             self._dropped = self._is_outage() and _is_failure(message)
-            self._held = [] if message["status"] >= 500 and not self._dropped else None
+            # MCP tells of an error in a message of its own, which needs a look.
+            looked_at = message["status"] >= 500 or (self._is_outage() and _is_json(message))
+            self._held = [] if looked_at and not self._dropped else None
         if self._dropped:
             return
         if self._held is not None:
@@ -116,9 +119,29 @@ class _Answer:
         await self._send(message)
 
     async def finish(self) -> None:
-        """Sends what was held back."""
-        for message in self._held or ():
+        """Sends what was held back, unless it tells of an error during an outage."""
+        held, self._held = self._held or [], None
+        if self._is_outage() and _tells_of_an_error(held):
+            return
+        for message in held:
+            self.begun = True
             await self._send(message)
+
+
+def _is_json(start: Message) -> bool:
+    return MutableHeaders(raw=start["headers"]).get("content-type", "").startswith("application/json")
+
+
+def _tells_of_an_error(answer: Sequence[Message]) -> bool:
+    """Whether the answer is an error of JSON-RPC, or the result of a tool that failed."""
+    try:
+        content: Any = json.loads(b"".join(message.get("body", b"") for message in answer))
+    except ValueError:
+        return False
+    if not isinstance(content, dict):
+        return False
+    result: Any = cast("dict[str, Any]", content).get("result")
+    return "error" in content or (isinstance(result, dict) and bool(cast("dict[str, Any]", result).get("isError")))
 
 
 def _is_failure(message: Message) -> bool:

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local.entra.errors import EntraError, Trace, error_document
-from tests.support.azure.world import CLIENT_ID, World, stamp
+from tests.support.azure.world import CLIENT_ID, TENANT, World, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +43,7 @@ class GraphStandIn:
             Route(f"{base}/applications({{key}}='{{value}}')", self.application_by_key),
             Route(f"{base}/applications/{{id}}/addPassword", self.add_password, methods=["POST"]),
             Route(f"{base}/applications/{{id}}/removePassword", self.remove_password, methods=["POST"]),
+            Route(f"{base}/applications/{{id}}/federatedIdentityCredentials", self.federated_credentials),
             Route(f"{base}/directory/deletedItems/microsoft.graph.application", self.deleted),
             Route(f"{base}/directory/deletedItems/{{id}}", self.purge, methods=["DELETE"]),
             Route(f"{base}/servicePrincipals(appId='{{value}}')", self.principal),
@@ -50,6 +51,7 @@ class GraphStandIn:
             Route(f"{base}/policies/authorizationPolicy", self.authorization_policy),
             Route(f"{base}/policies/defaultAppManagementPolicy", self.management_policy),
             Route(f"{base}/identity/conditionalAccess/policies", self.access_policies),
+            Route(f"{base}/organization", self.organization),
             Route("/{tenant}/oauth2/v2.0/token", self.token, methods=["POST"]),
         ]
 
@@ -145,6 +147,13 @@ class GraphStandIn:
                 403, "AccessDenied", "You cannot perform the requested operation, required scopes are missing."
             )
         return JSONResponse({"value": self._world.access_policies})
+
+    async def federated_credentials(self, request: Request) -> Response:
+        self._known(request.path_params["id"])
+        return JSONResponse({"value": self._world.federated_credentials})
+
+    async def organization(self, _: Request) -> Response:
+        return JSONResponse({"value": [{"id": TENANT}]})
 
     async def token(self, request: Request) -> Response:
         async with request.form() as data:

@@ -97,6 +97,7 @@ class World:
     applications: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     deleted_applications: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     principals: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    federated_credentials: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     secret_values: dict[str, str] = field(default_factory=dict[str, str])
     """Key id to value: what Graph itself never tells again."""
     max_lifetime: timedelta | None = None

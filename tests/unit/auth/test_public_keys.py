@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from entra_mcp.auth import public_keys
 from entra_mcp.auth.public_keys import FRESH_SECONDS, STALE_SECONDS, UNKNOWN_KEY_SECONDS, PublicKeys
 from entra_mcp.errors import SigningKeysError
 
@@ -24,6 +25,7 @@ class Endpoint:
         self.now = 1000.0
         self.asked = 0
         self.up = True
+        self.hangs = False
         self.key_set: Any = {}
         self.publish(*key_ids)
 
@@ -34,7 +36,7 @@ class Endpoint:
 
     async def fetch(self) -> Mapping[str, Any]:
         self.asked += 1
-        await asyncio.sleep(0)
+        await asyncio.sleep(60 if self.hangs else 0)
         if not self.up:
             raise SigningKeysError("down")
         return self.key_set
@@ -54,6 +56,7 @@ async def test_key_is_fetched_once_while_it_is_fresh() -> None:
     assert endpoint.asked == 1
     endpoint.now += 2
     await keys.get("a")
+    await asyncio.sleep(0.01)
     assert endpoint.asked == 2
 
 
@@ -88,7 +91,10 @@ async def test_stale_keys_serve_during_an_outage_for_a_bounded_time() -> None:
     endpoint.now += FRESH_SECONDS + 1
     for _ in range(20):
         assert await keys.get("a") is not None
+        await asyncio.sleep(0.001)
     assert endpoint.asked == 2
+    with pytest.raises(SigningKeysError):
+        await keys.get("perhaps a new one")
     endpoint.now = 1000 + STALE_SECONDS + 1
     with pytest.raises(SigningKeysError):
         await keys.get("a")
@@ -103,6 +109,32 @@ async def test_outage_before_the_first_keys_ends_with_the_first_answer() -> None
             await keys.get("a")
     endpoint.up = True
     assert await keys.get("a") is not None
+
+
+async def test_endpoint_that_hangs_delays_nobody_whose_key_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(public_keys, "FETCH_SECONDS", 0.1)
+    endpoint = Endpoint("a")
+    keys = endpoint.keys()
+    await keys.get("a")
+    endpoint.hangs = True
+    endpoint.now += FRESH_SECONDS + 1
+    async with asyncio.timeout(0.05):
+        assert await keys.get("a") is not None
+    async with asyncio.timeout(0.2):
+        outcomes = await asyncio.gather(*(keys.get("unknown") for _ in range(20)), return_exceptions=True)
+    assert all(isinstance(outcome, SigningKeysError) for outcome in outcomes)
+    assert endpoint.asked == 2
+
+
+async def test_cold_requests_share_one_fetch_and_its_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(public_keys, "FETCH_SECONDS", 0.1)
+    endpoint = Endpoint("a")
+    endpoint.hangs = True
+    keys = endpoint.keys()
+    async with asyncio.timeout(0.3):
+        outcomes = await asyncio.gather(*(keys.get("a") for _ in range(20)), return_exceptions=True)
+    assert all(isinstance(outcome, SigningKeysError) for outcome in outcomes)
+    assert endpoint.asked == 1
 
 
 @pytest.mark.parametrize("key_set", [{}, {"keys": []}, {"keys": "no"}, {"keys": [1, None, {}, {"kty": "RSA"}]}])

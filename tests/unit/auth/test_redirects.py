@@ -60,6 +60,7 @@ def test_redirect_of_a_known_client_is_allowed(uri: str) -> None:
         "http://localhost:8080/callback?next=1",
         "http://localhost:8080/a/../b",
         "http://[::2]/callback",
+        "http://[::1]evil.example:80/callback",
         "http://[::1/callback",
         "https://",
         "",

@@ -46,9 +46,11 @@ def answering(
         JSONResponse({}, 401),
         JSONResponse({}, 400),
         JSONResponse({}, 500),
+        JSONResponse({"jsonrpc": "2.0", "id": 1, "error": {"code": 0, "message": "x"}}),
+        JSONResponse({"jsonrpc": "2.0", "id": 1, "result": {"isError": True}}),
         RedirectResponse("https://client.example/?error=server_error&state=x"),
     ],
-    ids=["401", "400", "500", "redirect"],
+    ids=["401", "400", "500", "error", "failed tool", "redirect"],
 )
 async def test_error_after_a_fault_becomes_503(response: Response) -> None:
     answer = await ask(answering(response, StorageError("down")))
@@ -63,10 +65,11 @@ async def test_error_after_a_fault_becomes_503(response: Response) -> None:
     "response",
     [
         JSONResponse({}, 200),
+        JSONResponse({"jsonrpc": "2.0", "id": 1, "result": {"isError": False}}),
         RedirectResponse("https://client.example/?code=x"),
         RedirectResponse("https://client.example/?error=access_denied"),
     ],
-    ids=["200", "code", "refusal"],
+    ids=["200", "result", "code", "refusal"],
 )
 async def test_answer_that_is_no_failure_passes_in_spite_of_a_fault(response: Response) -> None:
     assert (await ask(answering(response, StorageError("down")))).status_code == response.status_code

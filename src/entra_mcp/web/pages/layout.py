@@ -5,14 +5,10 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from html import escape
-from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse
 
 from entra_mcp.icon import ICON
-
-if TYPE_CHECKING:
-    from starlette.responses import Response
 
 STYLE = """\
 :root { color-scheme: light dark; --ink: light-dark(#1a1d24, #e8eaf0); --soft: light-dark(#565d6c, #a8afbf);
@@ -87,7 +83,7 @@ def document(title: str, body: str, *, server_name: str) -> str:
 """
 
 
-def page(title: str, body: str, *, server_name: str, status: int = 200) -> Response:
+def page(title: str, body: str, *, server_name: str, status: int = 200) -> HTMLResponse:
     """Returns the page as a response, with the policy under which it loads nothing."""
     html = document(title, body, server_name=server_name)
     return HTMLResponse(html, status_code=status, headers={"Content-Security-Policy": POLICY})

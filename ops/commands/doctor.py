@@ -1,0 +1,181 @@
+"""`python -m ops doctor`: what is wrong with a server that is there, and what mends each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ops.aadsts import SIGN_IN_ADDRESS, explain, parse_code
+from ops.clouds import checked_address, is_loopback
+from ops.command import Command
+from ops.doctor import app, registration, roles, secrets, server, settings
+from ops.doctor.facts import Facts, deployed_facts
+from ops.documents import part
+from ops.environment import (
+    AUTHORITY,
+    BASE_URL,
+    CLIENT_ID,
+    ENDPOINTS,
+    ENTRA_TENANT,
+    FUNCTION_APP,
+    GRAPH_URL,
+    IDENTITY_CLIENT_ID,
+    LOGS_URL,
+    RESOURCE_GROUP,
+    STORAGE_ACCOUNT,
+    SUBSCRIPTION,
+    TENANT,
+    VAULT_ID,
+)
+from ops.errors import ApiError, MissingInputsError, SignInError, UnreachableError, UsageError
+from ops.refusals import REFUSALS
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from ops.command import Context
+
+LOCAL_FILES = ("local.settings.json", "local.settings.sample.json")
+
+
+def run(context: Context) -> int:
+    """Explains a code, or examines a server."""
+    if context.options.explain:
+        return _explain(context, context.options.explain)
+    given = (context.options.base_url or "").rstrip("/")
+    if given:
+        checked_address(BASE_URL.name, given)
+    if given and is_loopback(urlsplit(given).hostname or ""):
+        _local(context, given)
+    elif given and given != context.environment.get(BASE_URL).rstrip("/"):
+        context.report.heading(f"{given}, from outside")
+        server.examine(context, Facts(base_url=given))
+        context.report.note("the rest", "is not looked at: MCP_BASE_URL does not say that this is azd's deployment")
+    else:
+        _deployed(context)
+    findings = context.report.findings
+    context.report.text(f"\n{findings} thing(s) to mend." if findings else "\nNothing found.")
+    return 1 if findings else 0
+
+
+def _deployed(context: Context) -> None:
+    facts = deployed_facts(context)
+    context.report.heading("Server")
+    server.examine(context, facts)
+    context.report.heading("Function app")
+    for name, examination in {
+        "app": lambda: app.examine(context, facts),
+        "settings": lambda: settings.examine(context, facts),
+        "roles": lambda: roles.examine(context, facts),
+    }.items():
+        _attempt(context, name, examination)
+    context.report.heading("Registration and secrets")
+    _attempt(context, "registration", lambda: registration.examine(context, facts))
+    _attempt(context, "secrets", lambda: secrets.examine(context, facts))
+    context.report.heading("Operation")
+    _attempt(context, "last purge", lambda: app.examine_purge(context))
+
+
+def _local(context: Context, base_url: str) -> None:
+    """A server on this machine, with the settings of this folder."""
+    facts = Facts(base_url=base_url, settings=_local_settings(context))
+    context.report.heading("Server")
+    server.examine(context, facts)
+    context.report.heading("Settings")
+    settings.examine(context, facts)
+    context.report.heading("Registration")
+    if facts.signs_in_at_a_stand_in:
+        context.report.note("registration", "Entra ID is the local stand-in, which has none to look at")
+        return
+    # The registration is that of the settings, whatever deployment azd knows of.
+    own = {item.name: facts.settings.get(item.name, "") for item in (ENTRA_TENANT, AUTHORITY, GRAPH_URL)}
+    environment = context.environment.with_values(own)
+    services = context.services.of(environment)
+    try:
+        inside = replace(context, environment=environment, services=services)
+        _attempt(inside, "registration", lambda: registration.examine(inside, facts))
+    finally:
+        services.close()
+
+
+def _local_settings(context: Context) -> dict[str, str]:
+    for name in LOCAL_FILES:
+        file = context.root / name
+        if not file.is_file():
+            continue
+        try:
+            document: object = json.loads(file.read_text("utf-8"))
+        except ValueError as error:
+            raise UsageError(f"{name} is not JSON: {error}") from None
+        return {key: str(value) for key, value in part(document, "Values").items()}
+    return {}
+
+
+def _attempt(context: Context, name: str, examination: Callable[[], None]) -> None:
+    """One examination that may not be allowed does not keep the others from being done."""
+    try:
+        examination()
+    except (ApiError, UnreachableError, MissingInputsError) as error:
+        context.report.note(name, f"could not be looked at. {error}")
+    except SignInError as error:
+        context.report.finding(name, "could not be looked at", remedy=str(error))
+
+
+def _explain(context: Context, text: str) -> int:
+    code = parse_code(text)
+    if code is None and text in REFUSALS:
+        context.report.text(f"{text}\n  {REFUSALS[text]}")
+        return 0
+    if code is None:
+        raise UsageError(
+            f"{text} is no code such as AADSTS65001. docs/troubleshooting.md has those that are explained."
+        )
+    known = explain(code)
+    if known is None:
+        context.report.text(f"AADSTS{code} is not explained here. Microsoft does: {SIGN_IN_ADDRESS}{code}")
+        return 1
+    context.report.text(
+        f"AADSTS{code}\n  means   {known.means}\n  do      {known.remedy}\n  source  {SIGN_IN_ADDRESS}{code}"
+    )
+    return 0
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("base_url", nargs="?", help="address of a server; without it the deployment is examined")
+    parser.add_argument("--explain", metavar="CODE", help="tell what an error code means and what to do: AADSTS65001")
+
+
+COMMAND = Command(
+    name="doctor",
+    summary="find what is wrong with a server, and what mends it; explain AADSTS codes",
+    description=(
+        "Without an address: the deployment that azd knows, from outside and from inside: settings, roles, "
+        "registration, "
+        "secrets, clocks, versions, the last purge. With an address on this machine: that server and the settings of "
+        "this "
+        "folder. With another address: what can be seen from outside. Changes nothing."
+    ),
+    takes=(
+        TENANT,
+        SUBSCRIPTION,
+        RESOURCE_GROUP,
+        FUNCTION_APP,
+        VAULT_ID,
+        STORAGE_ACCOUNT,
+        IDENTITY_CLIENT_ID,
+        CLIENT_ID,
+        ENTRA_TENANT,
+        BASE_URL,
+        LOGS_URL,
+        *ENDPOINTS,
+    ),
+    add_arguments=_add_arguments,
+    examples=(
+        "examples:\n  python -m ops doctor\n  python -m ops doctor http://localhost:7071\n"
+        "  python -m ops doctor --explain AADSTS65001"
+    ),
+    run=run,
+)

@@ -1,0 +1,1 @@
+"""The examinations of a server, one module for each place where something can be wrong."""

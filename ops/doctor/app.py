@@ -1,0 +1,104 @@
+"""The function app: whether it runs, on which Python, with both of its functions, and when it purged last."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+from ops.doctor.facts import SITE_VERSION, resources_of_type, site_path
+from ops.documents import entries, part
+from ops.environment import FUNCTION_APP, RESOURCE_GROUP
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ops.command import Context
+    from ops.doctor.facts import Facts
+
+FUNCTIONS = frozenset({"mcp", "purge"})
+LATEST_PURGE = timedelta(hours=3)
+"""The timer fires every hour."""
+
+QUERY = "AppRequests | where Name == 'purge' | top 1 by TimeGenerated desc | project TimeGenerated, Success"
+TROUBLE = "exceptions | where operation_Name == 'purge' | top 5 by timestamp desc | project timestamp, outerMessage"
+
+
+def examine(context: Context, facts: Facts) -> None:
+    """State, versions, functions."""
+    properties = part(facts.site, "properties")
+    app = f"--name {context.environment[FUNCTION_APP]} --resource-group {context.environment[RESOURCE_GROUP]}"
+    if properties.get("state") != "Running":
+        context.report.finding("app", f"is {properties.get('state')}", remedy=f"az functionapp start {app}")
+    if properties.get("httpsOnly") is False:
+        context.report.finding(
+            "app", "answers plain http too", remedy=f"az functionapp update {app} --set httpsOnly=true"
+        )
+    _versions(context, facts)
+    listed = context.services.arm.pages(f"{site_path(context)}/functions", **{"api-version": SITE_VERSION})
+    found = {str(part(one, "properties").get("name") or one.get("name") or "").rsplit("/", 1)[-1] for one in listed}
+    missing = FUNCTIONS - found
+    if missing:
+        context.report.finding(
+            "functions",
+            f"not listed: {', '.join(sorted(missing))}. What was deployed does not load on this Python, or nothing was",
+            remedy="azd deploy, with azd 1.23.15 or newer; its build log names the Python that it built for, which has "
+            "to "
+            f"be {wanted_python(context.root)}. Then: az functionapp restart {app}",
+        )
+    else:
+        context.report.ok("functions", ", ".join(sorted(found)))
+
+
+def _versions(context: Context, facts: Facts) -> None:
+    runtime = part(facts.site, "properties", "functionAppConfig", "runtime")
+    name, version, wanted = str(runtime.get("name")), str(runtime.get("version")), wanted_python(context.root)
+    if (name, version) != ("python", wanted):
+        context.report.finding(
+            "versions",
+            f"the app runs {name} {version}, and this repository is for python {wanted}",
+            remedy="azd provision, then azd deploy",
+        )
+    else:
+        pinned = pinned_runtime(context.root)
+        context.report.ok("versions", f"python {version}" + (f", azure-functions-runtime {pinned}" if pinned else ""))
+
+
+def examine_purge(context: Context) -> None:
+    """The last run of the timer, from the logs."""
+    components = resources_of_type(context, "Microsoft.Insights/components")
+    if not components:
+        context.report.note("last purge", "cannot be found: the resource group has no Application Insights")
+        return
+    answer = context.services.logs.request(
+        "POST", f"/v1{components[0]}/query", body={"query": QUERY, "timespan": "P2D"}
+    ).document
+    rows = [row for table in entries(answer, "tables") for row in cast("list[list[object]]", table.get("rows") or [])]
+    if not rows:
+        context.report.note(
+            "last purge", "none in the logs of the last two days; a new app purges at the next full hour"
+        )
+        return
+    at, success = datetime.fromisoformat(str(rows[0][0])), str(rows[0][1]).lower() in {"true", "1"}
+    when = at.astimezone(UTC)
+    remedy = f'az monitor app-insights query --apps {components[0]} --analytics-query "{TROUBLE}"'
+    if not success:
+        context.report.finding("last purge", f"failed, {when:%Y-%m-%d %H:%M} UTC", remedy=remedy)
+    elif context.now() - when > LATEST_PURGE:
+        context.report.finding("last purge", f"was {when:%Y-%m-%d %H:%M} UTC; it should be hourly", remedy=remedy)
+    else:
+        context.report.ok("last purge", f"{when:%Y-%m-%d %H:%M} UTC")
+
+
+def wanted_python(root: Path) -> str:
+    """The Python that this repository is for."""
+    file = root / ".python-version"
+    return file.read_text("utf-8").strip() if file.is_file() else "3.13"
+
+
+def pinned_runtime(root: Path) -> str:
+    """The runtime that the locked requirements bring, which is also what runs the app in Azure."""
+    file = root / "requirements.txt"
+    text = file.read_text("utf-8") if file.is_file() else ""
+    found = re.search(r"^azure-functions-runtime==(\S+)", text, re.MULTILINE)
+    return found.group(1) if found else ""

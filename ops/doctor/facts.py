@@ -1,0 +1,126 @@
+"""What the examinations work on: the app, its settings, its registration, its secrets, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ops.documents import part, words
+from ops.environment import (
+    BASE_URL,
+    CLIENT_ID,
+    FUNCTION_APP,
+    RESOURCE_GROUP,
+    SUBSCRIPTION,
+    VAULT_ID,
+)
+
+if TYPE_CHECKING:
+    from ops.command import Context
+    from ops.graph import Application
+
+SITE_VERSION = "2024-04-01"
+MULTI_TENANT = frozenset({"organizations", "consumers"})
+
+
+@dataclass(kw_only=True)
+class Facts:
+    """One server. What is not known is empty."""
+
+    base_url: str
+    settings: dict[str, str] = field(default_factory=dict[str, str])
+    """App settings, without those that Azure adds by itself."""
+    site: dict[str, Any] = field(default_factory=dict[str, Any])
+    application: Application | None = None
+
+    @property
+    def client_id(self) -> str:
+        return self.settings.get("ENTRA_CLIENT_ID", "")
+
+    @property
+    def auth_mode(self) -> str:
+        return self.settings.get("AUTH_MODE") or "proxy"
+
+    @property
+    def identifier_uri(self) -> str:
+        return self.settings.get("ENTRA_IDENTIFIER_URI") or f"api://{self.client_id}"
+
+    @property
+    def table_name(self) -> str:
+        return self.settings.get("MCP_TABLE_NAME") or "McpOAuthState"
+
+    @property
+    def required_scopes(self) -> list[str]:
+        return _words(self.settings.get("ENTRA_REQUIRED_SCOPES") or "access_as_user")
+
+    @property
+    def additional_scopes(self) -> list[str]:
+        return _words(self.settings.get("ENTRA_ADDITIONAL_SCOPES") or "openid profile offline_access User.Read")
+
+    @property
+    def callback_url(self) -> str:
+        return f"{self.base_url}/auth/callback"
+
+    @property
+    def host_names(self) -> list[str]:
+        return words(self.site, "properties", "hostNames")
+
+    @property
+    def identities(self) -> list[dict[str, Any]]:
+        """The managed identities of the app, each with its client and principal id."""
+        return [value for value in part(self.site, "identity", "userAssignedIdentities").values() if value]
+
+    @property
+    def identity(self) -> dict[str, Any] | None:
+        """The one that the settings name."""
+        client_id = self.settings.get("AZURE_CLIENT_ID", "")
+        return next((one for one in self.identities if one.get("clientId") == client_id), None)
+
+    @property
+    def signs_in_at_a_stand_in(self) -> bool:
+        """Whether Entra ID is this machine, as in the local run."""
+        host = urlsplit(f"//{self.settings.get('ENTRA_AUTHORITY', '')}").hostname or ""
+        return host in {"localhost", "127.0.0.1", "::1"}
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def site_path(context: Context) -> str:
+    environment = context.environment
+    return (
+        f"/subscriptions/{environment[SUBSCRIPTION]}/resourceGroups/{environment[RESOURCE_GROUP]}"
+        f"/providers/Microsoft.Web/sites/{environment[FUNCTION_APP]}"
+    )
+
+
+def deployed_facts(context: Context) -> Facts:
+    """Reads the deployed app and its settings.
+
+    Raises:
+        ApiError: there is no such app, or it may not be looked at.
+    """
+    context.environment.require(SUBSCRIPTION, RESOURCE_GROUP, FUNCTION_APP, VAULT_ID, CLIENT_ID)
+    site = context.services.arm.get(site_path(context), **{"api-version": SITE_VERSION})
+    settings = deployed_settings(context)
+    host = str(part(site, "properties").get("defaultHostName") or "")
+    base_url = settings.get("MCP_BASE_URL") or context.environment.get(BASE_URL) or f"https://{host}"
+    return Facts(base_url=base_url.rstrip("/"), settings=settings, site=site)
+
+
+def deployed_settings(context: Context) -> dict[str, str]:
+    """The app settings as Azure has them."""
+    context.environment.require(SUBSCRIPTION, RESOURCE_GROUP, FUNCTION_APP)
+    path = f"{site_path(context)}/config/appsettings/list"
+    answer = context.services.arm.request("POST", path, parameters={"api-version": SITE_VERSION})
+    return {name: str(value) for name, value in part(answer.document, "properties").items()}
+
+
+def resources_of_type(context: Context, kind: str) -> list[str]:
+    """The ids of the resources of this type in the deployment's resource group."""
+    environment = context.environment
+    path = f"/subscriptions/{environment[SUBSCRIPTION]}/resourceGroups/{environment[RESOURCE_GROUP]}/resources"
+    filters = {"api-version": "2021-04-01", "$filter": f"resourceType eq '{kind}'"}
+    return [str(one["id"]) for one in context.services.arm.pages(path, **filters)]

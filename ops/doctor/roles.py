@@ -1,0 +1,86 @@
+"""The roles of the app's managed identity: each that it needs, on no more than it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ops.doctor.facts import resources_of_type
+from ops.documents import part
+from ops.environment import RESOURCE_GROUP, STORAGE_ACCOUNT, SUBSCRIPTION, VAULT_ID
+from ops.vault import CLIENT_SECRET, SIGNING_KEY
+
+if TYPE_CHECKING:
+    from ops.command import Context
+    from ops.doctor.facts import Facts
+
+BLOB_OWNER = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"
+TABLE_CONTRIBUTOR = "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3"
+SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
+METRICS_PUBLISHER = "3913510d-42f4-4e42-8a64-420c390055eb"
+NAMES = {
+    BLOB_OWNER: "Storage Blob Data Owner",
+    TABLE_CONTRIBUTOR: "Storage Table Data Contributor",
+    SECRETS_USER: "Key Vault Secrets User",
+    METRICS_PUBLISHER: "Monitoring Metrics Publisher",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A role on a resource; on one that contains it will do."""
+
+    role: str
+    scope: str
+
+
+def examine(context: Context, facts: Facts) -> None:
+    """Each need against the assignments, those further up and further down included."""
+    context.environment.require(STORAGE_ACCOUNT)
+    identity = facts.identity
+    if identity is None:
+        known = [str(one.get("clientId")) for one in facts.identities]
+        context.report.finding(
+            "identity",
+            "AZURE_CLIENT_ID is not an identity of the app",
+            remedy=f"azd provision; the app's identities are: {', '.join(known) or 'none'}",
+        )
+        return
+    principal = str(identity.get("principalId"))
+    base = f"/subscriptions/{context.environment[SUBSCRIPTION]}/resourceGroups/{context.environment[RESOURCE_GROUP]}"
+    path = f"{base}/providers/Microsoft.Authorization/roleAssignments"
+    query = {"api-version": "2022-04-01", "$filter": f"principalId eq '{principal}'"}
+    held = [part(one, "properties") for one in context.services.arm.pages(path, **query)]
+    missing = 0
+    needs = _needs(context, facts)
+    for need in needs:
+        if any(_covers(str(one.get("roleDefinitionId")), str(one.get("scope")), need) for one in held):
+            continue
+        missing += 1
+        context.report.finding(
+            "roles",
+            f"the identity lacks {NAMES[need.role]} on {need.scope.rsplit('/', 1)[-1]}",
+            remedy=f"azd provision; or: az role assignment create --assignee-object-id {principal} "
+            f'--assignee-principal-type ServicePrincipal --role "{NAMES[need.role]}" --scope {need.scope}',
+        )
+    if not missing:
+        context.report.ok("roles", f"the identity has the {len(needs)} that it needs")
+
+
+def _needs(context: Context, facts: Facts) -> list[Need]:
+    environment = context.environment
+    group = f"/subscriptions/{environment[SUBSCRIPTION]}/resourceGroups/{environment[RESOURCE_GROUP]}"
+    account = f"{group}/providers/Microsoft.Storage/storageAccounts/{environment[STORAGE_ACCOUNT]}"
+    secrets = [SIGNING_KEY, *([CLIENT_SECRET] if facts.auth_mode == "proxy" else [])]
+    components = resources_of_type(context, "Microsoft.Insights/components")
+    return [
+        Need(BLOB_OWNER, account),
+        Need(TABLE_CONTRIBUTOR, f"{account}/tableServices/default/tables/{facts.table_name}"),
+        *(Need(SECRETS_USER, f"{environment[VAULT_ID]}/secrets/{name}") for name in secrets),
+        *(Need(METRICS_PUBLISHER, component) for component in components),
+    ]
+
+
+def _covers(role: str, scope: str, need: Need) -> bool:
+    held, wanted = scope.rstrip("/").lower(), need.scope.lower()
+    return role.lower().endswith(need.role) and (wanted == held or wanted.startswith(f"{held}/"))

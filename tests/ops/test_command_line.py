@@ -1,0 +1,122 @@
+"""The command line as a person and as azd's hooks meet it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.config import REPOSITORY
+from ops.__main__ import main
+from ops.command import Command
+from ops.commands import MODULES, load
+from tests.support.azure.world import TENANT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.ops.conftest import Ops
+    from tests.support.azure import CloudStandIn
+
+
+def test_every_module_of_commands_is_a_command_of_its_own_name() -> None:
+    commands = load()
+    assert all(isinstance(command, Command) for command in commands)
+    assert tuple(command.name for command in commands) == MODULES
+
+
+@pytest.mark.parametrize("name", ["", *MODULES])
+def test_help_is_there_for_every_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*([name] if name else []), "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "exit codes: 0 all is well, 1 something was found or failed, 2 wrong usage" in said
+    assert not name or "--environment NAME" in said
+
+
+def test_hooks_of_azd_call_main_and_get_the_exit_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith(("AZURE_", "ENTRA_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("ops.cli.ROOT", tmp_path)
+    assert main(["postprovision"]) == 2
+    assert main(["doctor", "--explain", "AADSTS65001"]) == 0
+
+
+def azd_environment(root: Path, name: str, **values: str) -> None:
+    folder = root / ".azure" / name
+    folder.mkdir(parents=True)
+    (folder / ".env").write_text("".join(f'{key}="{value}"\n' for key, value in values.items()))
+    (root / ".azure" / "config.json").write_text(json.dumps({"version": 1, "defaultEnvironment": "dev"}))
+
+
+def test_inputs_come_from_azds_default_environment(ops: Ops) -> None:
+    names = ("AZURE_TENANT_ID", "AZURE_KEY_VAULT_ID", "ENTRA_CLIENT_ID", "ENTRA_APP_OBJECT_ID", "ENTRA_TENANT_ID")
+    known = ops.cloud.environment()
+    azd_environment(ops.root, "dev", **{name: known[name] for name in names})
+    outcome = ops("postprovision", **dict.fromkeys(names))
+    assert outcome.code == 0, outcome.text
+
+
+def test_named_environment_wins_over_the_shell(ops: Ops) -> None:
+    azd_environment(ops.root, "dev")
+    azd_environment(ops.root, "prod", AZURE_KEY_VAULT_ID="/subscriptions/other/vaults/kv-prod")
+    outcome = ops("postprovision", "--environment", "prod")
+    assert outcome.code == 1
+    assert "kv-prod" in outcome.text
+
+
+def test_option_wins_over_a_named_environment(ops: Ops) -> None:
+    azd_environment(ops.root, "prod", AZURE_KEY_VAULT_ID="/subscriptions/other/vaults/kv-prod")
+    vault = ops.cloud.environment()["AZURE_KEY_VAULT_ID"]
+    assert ops("postprovision", "--environment", "prod", "--azure-key-vault-id", vault).code == 0
+
+
+def test_environment_that_azd_does_not_have_is_wrong_usage(ops: Ops) -> None:
+    outcome = ops("postprovision", "--environment", "nowhere")
+    assert outcome.code == 2
+    assert "azd env list" in outcome.text
+
+
+@pytest.mark.parametrize("address", ["http://graph.example.com", "ftp://graph.microsoft.com", "graph.microsoft.com"])
+def test_token_never_goes_to_an_address_without_tls(ops: Ops, address: str) -> None:
+    outcome = ops("postprovision", GRAPH_BASE_URL=address)
+    assert outcome.code == 2
+    assert "GRAPH_BASE_URL" in outcome.text
+    assert address not in outcome.text
+    assert not ops.world.passwords()
+
+
+def program(folder: Path, name: str, script: str) -> None:
+    file = folder / name
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+
+
+def test_command_runs_as_whoever_is_signed_in_to_azd(azure: CloudStandIn, ops: Ops, tmp_path: Path) -> None:
+    """The whole program as a process, with the credentials that it uses in earnest."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program(
+        folder,
+        "azd",
+        # As azd does: one scope, one tenant, one JSON object.
+        'while [ $# -gt 0 ]; do case "$1" in --scope) scope="$2";; --tenant-id) tenant="$2";; esac; shift; done\n'
+        'payload=$(printf \'{"aud":"%s","tid":"%s"}\' "$scope" "$tenant" | base64 -w0 | tr -d "=" | tr "+/" "-_")\n'
+        'printf \'{"token":"e30.%s.c2ln","expiresOn":"2099-01-01T00:00:00Z"}\' "$payload"',
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-m", "ops", "postprovision"],
+        cwd=REPOSITORY,
+        env={**os.environ, **azure.environment(), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert len(ops.world.passwords()) == 1
+    assert not outcome.stderr
+    assert TENANT not in outcome.stdout
