@@ -56,11 +56,12 @@ class Run:
             print_blob=False,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
         )
-        @given(st.lists(ENDPOINTS[endpoint], min_size=1, max_size=4))
+        @given(st.lists(ENDPOINTS[endpoint], min_size=1, max_size=5))
         def proper(requests: list[Request]) -> None:
             self.cases += 1
             check(self._server, requests)
 
+        self._server.renew()
         try:
             proper()
         except Exception as error:  # noqa: BLE001 - every failure is a finding, and the run goes on

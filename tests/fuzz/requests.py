@@ -22,14 +22,8 @@ MARK = "<fuzz onload=alert(1)>"
 """What must never be in a page as it is."""
 
 SECRETS = (
-    "client_id",
-    "code",
-    "used_code",
-    "access_token",
-    "refresh_token",
-    "used_refresh_token",
-    "txn_id",
-    "csrf_token",
+    *("client_id", "code", "used_code", "access_token", "refresh_token", "used_refresh_token", "txn_id", "csrf_token"),
+    "request_state",
 )
 """What a running server fills in."""
 
@@ -197,6 +191,12 @@ HEADERS = {
 }
 
 
+REFUSED_EARLY = ("host", "origin", "x-forwarded-host", "x-ms-invocation-id", "content-length")
+"""Headers for which a request is refused before anything else is looked at, if they are not right."""
+
+NAMES = [*sorted(HEADERS), *(name for name in sorted(HEADERS) if name not in REFUSED_EARLY for _ in range(4))]
+
+
 @dataclass(frozen=True)
 class Request:
     """One request; what is of the running server is filled in when it is sent."""
@@ -256,14 +256,14 @@ def _pairs(draw: st.DrawFn, right: Mapping[str, str]) -> Pairs:
 @st.composite
 def _changed(draw: st.DrawFn, right: Json) -> Json:
     """A JSON value with some of its parts replaced."""
-    if draw(st.integers(0, 9)) == 0:
+    if draw(st.integers(0, 9)) == 9:
         return draw(_json())
     match right:
         case dict():
             changed: dict[str, Json] = {name: draw(_changed(value)) for name, value in right.items()}  # pyright: ignore[reportUnknownVariableType] - any JSON
-            if draw(st.integers(0, 4)) == 0:
+            if draw(st.integers(0, 4)) == 4:
                 changed[draw(_text())] = draw(_json())
-            if changed and draw(st.integers(0, 4)) == 0:
+            if changed and draw(st.integers(0, 4)) == 4:
                 del changed[draw(st.sampled_from(sorted(changed)))]
             return changed
         case list():
@@ -276,20 +276,20 @@ def _changed(draw: st.DrawFn, right: Json) -> Json:
 def _headers(draw: st.DrawFn, right: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     headers = dict(right)
     for _ in range(draw(st.integers(0, 3))):
-        name = draw(st.sampled_from(sorted(HEADERS)))
+        name = draw(st.sampled_from(NAMES))
         if name in headers and draw(st.booleans()):
             del headers[name]
         else:
             headers[name] = draw(st.sampled_from(HEADERS[name]))
     pairs = [("host", "localhost:7071"), *headers.items()] if "host" not in headers else list(headers.items())
-    if draw(st.integers(0, 9)) == 0:
+    if draw(st.integers(0, 9)) == 9:
         pairs.append(draw(st.sampled_from(pairs)))
     return tuple(pairs)
 
 
 @st.composite
 def _chunks(draw: st.DrawFn, body: bytes) -> tuple[bytes, ...]:
-    if len(body) > 1 and draw(st.integers(0, 5)) == 0:
+    if len(body) > 1 and draw(st.integers(0, 5)) == 5:
         cut = draw(st.integers(0, len(body)))
         return body[:cut], body[cut:]
     return (body,)
@@ -312,13 +312,13 @@ def _request(
         body, kind = encoded(draw(_pairs(form))).encode(), CONTENT_TYPES[0]
     elif content is not None:
         body, kind = json.dumps(draw(_changed(content))).encode(), "application/json"
-    if draw(st.integers(0, 14)) == 0:
+    if draw(st.integers(0, 14)) == 14:
         method = draw(st.sampled_from(METHODS))
-    if draw(st.integers(0, 14)) == 0:
+    if draw(st.integers(0, 14)) == 14:
         body = draw(st.sampled_from(BODIES) | st.binary(max_size=60))
-    if draw(st.integers(0, 14)) == 0:
+    if draw(st.integers(0, 14)) == 14:
         kind = draw(st.none() | st.sampled_from(CONTENT_TYPES))
-    if draw(st.integers(0, 29)) == 0:
+    if draw(st.integers(0, 29)) == 29:
         path = draw(
             st.sampled_from([f"{path}/", f"{path}//", f"/.{path}", f"{path}%00", f"{path}/..", path.upper(), "/"])
         )
@@ -328,7 +328,7 @@ def _request(
         query=encoded(draw(_pairs(query or {}))) if query is not None else draw(st.just("") | st.just("a=b&%ff")),
         headers=draw(_headers({**(headers or {}), **({"content-type": kind} if kind is not None else {})})),
         body=draw(_chunks(body)),
-        gone=draw(st.integers(0, 39)) == 0,
+        gone=draw(st.integers(0, 59)) == 59,
     )
 
 
@@ -431,6 +431,11 @@ def _message(method: str, **params: Json) -> Json:
 _MESSAGES: tuple[Json, ...] = (
     _message("tools/call", name="add", arguments={"a": 1, "b": 2}),
     _message("tools/call", name="whoami", arguments={}, _meta={"progressToken": 1}),
+    _message("tools/call", name="remember", arguments={"name": "x", "text": MARK}),
+    _message("tools/call", name="recall", arguments={"name": "x"}),
+    _message("tools/call", name="plan_trip", arguments={"destination": MARK, "days": 2, "style": "food"}),
+    _message("tools/call", name="export_report", arguments={"year": 2025, "region": "europe", "seconds_each_month": 0}),
+    _message("tools/call", name="my_calendar", arguments={"days": 1}),
     _message("tools/list", cursor="x"),
     _message(
         "initialize",
@@ -448,6 +453,16 @@ _MESSAGES: tuple[Json, ...] = (
     _message("tasks/get", taskId="x"),
 )
 
+PLAN: Json = {
+    "name": "plan_trip",
+    "arguments": {"destination": "x"},
+    "requestState": "{request_state}",
+    "inputResponses": {
+        "wishes": {"action": "accept", "content": {"days": 2, "style": "food"}},
+        "approval": {"action": "accept", "content": {"approved": True}},
+    },
+}
+
 MCP = st.one_of(
     *(_request("POST", "/mcp", content=message, headers=_MCP_HEADERS) for message in _MESSAGES),
     *(
@@ -455,10 +470,18 @@ MCP = st.one_of(
             "POST",
             "/mcp",
             content=_message(method, **params, _meta=SESSIONLESS),
-            headers={**_MCP_HEADERS, "mcp-protocol-version": "2026-07-28", "mcp-method": method, "mcp-name": "add"},
+            headers={
+                **_MCP_HEADERS,
+                "mcp-protocol-version": "2026-07-28",
+                "mcp-method": method,
+                "mcp-name": str(params.get("name", "add")),
+            },
         )
         for method, params in (
             ("tools/call", {"name": "add", "arguments": {"a": 1, "b": 2}, "requestState": "x", "inputResponses": {}}),
+            ("tools/call", {"name": "plan_trip", "arguments": {"destination": "x"}}),
+            ("tools/call", PLAN),
+            ("tools/call", PLAN),
             ("tools/list", {}),
             ("server/discover", {}),
             ("subscriptions/listen", {"notifications": {"toolsListChanged": False}}),
@@ -484,6 +507,7 @@ OTHER = st.one_of(
 )
 
 ENDPOINTS: dict[str, st.SearchStrategy[Request]] = {
+    "all": st.one_of(AUTHORIZE, CALLBACK, CONSENT, MCP, OTHER, REGISTER, REVOKE, TOKEN),
     "authorize": AUTHORIZE,
     "callback": CALLBACK,
     "consent": CONSENT,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import os
+import re
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -161,7 +163,7 @@ class Server:
         deadline = time.monotonic() + 5
         found = self.run(tasks())
         while time.monotonic() < deadline:
-            time.sleep(0.2)
+            time.sleep(0.1)
             found, before = self.run(tasks()), found
             if found == before:
                 break
@@ -169,8 +171,11 @@ class Server:
         process = psutil.Process()
         return Usage(tasks=found, files=process.num_fds(), memory=process.memory_info().rss)
 
-    async def sign_in(self) -> None:
+    def renew(self) -> None:
         """Signs a person in, some times over, and remembers one of each thing that a client may know."""
+        self.run(self._renew())
+
+    async def _renew(self) -> None:
         async with httpx2.AsyncClient(
             transport=StreamingASGITransport(self._app), base_url=BASE_URL, timeout=60
         ) as http:
@@ -183,9 +188,11 @@ class Server:
                 return client.answer(await client.callback(upstream.headers["location"]))["code"]
 
             used_code = await code()
-            first = (await client.redeem(used_code)).json()
-            kept = (await client.redeem(await code())).json()
-            await client.refresh(first["refresh_token"])
+            used = (await client.redeem(used_code)).json()
+            await client.refresh(used["refresh_token"])
+            # Of sign-ins of their own: who uses a token again later ends the sign-in that it belongs to.
+            to_refresh = (await client.redeem(await code())).json()
+            to_call = (await client.redeem(await code())).json()
             unused = await code()
             http.cookies.clear()
             page = await self._consent_page(client)
@@ -195,12 +202,29 @@ class Server:
                 "client_id": client.client_id,
                 "code": unused,
                 "used_code": used_code,
-                "access_token": kept["access_token"],
-                "refresh_token": kept["refresh_token"],
-                "used_refresh_token": first["refresh_token"],
+                "access_token": to_call["access_token"],
+                "refresh_token": to_refresh["refresh_token"],
+                "used_refresh_token": used["refresh_token"],
                 "cookie": "; ".join(f"{name}={value}" for name, value in http.cookies.items()),
             }
-            self.valid_bearers |= {kept["access_token"]}
+            self.valid_bearers |= {tokens["access_token"] for tokens in (used, to_refresh, to_call)}
+
+    def learn(self, request: Request, answer: Answer) -> None:
+        """Remembers what a client would take from an answer to its next request."""
+        if request.path == "/token" and answer.status == 200 and request.method == "POST":
+            tokens = json.loads(answer.body)
+            self.valid_bearers.add(tokens["access_token"])
+            self.known |= {name: tokens[name] for name in ("access_token", "refresh_token")}
+        elif answer.status == 201:
+            self.known["client_id"] = json.loads(answer.body)["client_id"]
+        elif "/consent?txn_id=" in answer.header("location"):
+            self.known["txn_id"] = answer.header("location").partition("txn_id=")[2].partition("&")[0]
+        elif request.path == "/consent" and answer.status == 200:
+            cookies = [value.decode() for name, value in answer.headers if name.lower() == b"set-cookie"]
+            self.known |= Forms(answer.body.decode()).fields
+            self.known["cookie"] = "; ".join([self.known["cookie"], *(value.partition(";")[0] for value in cookies)])
+        elif found := re.search(rb'"requestState":"([^"\\]+)"', answer.body):
+            self.known["request_state"] = found[1].decode()
 
     async def _consent_page(self, client: OAuthClient) -> httpx2.Response:
         answer = await client.authorize(code_challenge=CHALLENGE)
@@ -255,7 +279,7 @@ def running_server(*, azurite: str, standins: StandIns) -> Generator[Server]:
         lifespan = Lifespan(running_app, on_failure=startup_failed, early=EARLY)
         server = Server(lifespan, loop)
         try:
-            server.run(server.sign_in(), seconds=120)
+            server.renew()
             yield server
         finally:
             server.run(lifespan.aclose())
