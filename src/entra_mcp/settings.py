@@ -148,6 +148,31 @@ class Settings(BaseSettings):
     )
     """How long an instance remembers a token set of Entra ID; that long a revoked one may go on working."""
 
+    application_insights: SecretStr | None = Field(
+        default=None, validation_alias="APPLICATIONINSIGHTS_CONNECTION_STRING", min_length=1
+    )
+    """Connection string of the Application Insights resource that traces and metrics go to."""
+
+    application_insights_identity: str | None = Field(
+        default=None,
+        validation_alias="APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+        pattern=r"(?i)^(ClientId=[0-9a-f-]{36};)?Authorization=AAD(;ClientId=[0-9a-f-]{36})?;?$",
+    )
+    """Says that they go there with a token of the managed identity, and of which."""
+
+    otlp_endpoint: str | None = Field(
+        default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT", pattern=r"^https?://[^\s/]+"
+    )
+    """The collector that traces and metrics go to over OTLP/HTTP; read by OpenTelemetry, like its other variables."""
+
+    traces_sampler: str | None = Field(default=None, validation_alias="OTEL_TRACES_SAMPLER")
+    """Chooses another of OpenTelemetry's samplers, and is read by OpenTelemetry."""
+
+    otel_service_name: str | None = Field(default=None, validation_alias="OTEL_SERVICE_NAME")
+
+    site_name: str | None = Field(default=None, validation_alias="WEBSITE_SITE_NAME")
+    """Name of the function app, set by Azure; the host's own telemetry goes under it."""
+
     identity_endpoint: str | None = Field(default=None, validation_alias="IDENTITY_ENDPOINT")
     """Set by Azure where a managed identity exists; decides which credential is used, and is read by azure-identity."""
 
@@ -170,6 +195,11 @@ class Settings(BaseSettings):
     def mcp_url(self) -> str:
         """The address to give to a client."""
         return f"{self.base_url}/mcp"
+
+    @property
+    def service_name(self) -> str:
+        """The name under which traces and metrics go out."""
+        return self.otel_service_name or self.site_name or self.server_name
 
     @property
     def assertion_audience(self) -> str:

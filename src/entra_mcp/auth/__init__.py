@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from entra_mcp.auth.client_credential import AssertionCredential, SecretCredential
 from entra_mcp.auth.consent_cookies import ConsentCookies
+from entra_mcp.auth.counted import CountedOAuthClient, CountedSingleUse
 from entra_mcp.auth.exchange import ExchangeStore
 from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials
 from entra_mcp.auth.provider import EntraProvider
 from entra_mcp.auth.registrations import RegistrationStore
-from entra_mcp.auth.single_use import SingleUse
-from entra_mcp.auth.upstream import EntraOAuthClient
 from entra_mcp.auth.verifier import EntraTokenVerifier
 from entra_mcp.faults import NotingStore
 from entra_mcp.settings import AuthMode
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from entra_mcp.settings import Settings
     from entra_mcp.storage.ledger import Ledger
     from entra_mcp.storage.store import ConditionalStore
+    from entra_mcp.telemetry import Metrics
 
 __all__ = ["Collaborators", "EntraTokenVerifier", "create_verifier", "open_auth"]
 
@@ -48,6 +48,7 @@ class Collaborators:
     identity: AsyncTokenCredential
     http_client: httpx2.AsyncClient
     faults: Faults
+    metrics: Metrics
 
 
 def create_verifier(settings: Settings, *, http_client: httpx2.AsyncClient, faults: Faults) -> EntraTokenVerifier:
@@ -87,7 +88,8 @@ async def open_auth(settings: Settings, parts: Collaborators) -> AsyncGenerator[
         authority=settings.authority,
         credential=credential,
     )
-    upstream = EntraOAuthClient(
+    upstream = CountedOAuthClient(
+        metrics=parts.metrics,
         client_id=settings.client_id,
         credential=credential,
         verifier=parts.verifier,
@@ -99,7 +101,12 @@ async def open_auth(settings: Settings, parts: Collaborators) -> AsyncGenerator[
             settings=settings,
             keys=parts.secrets,
             storage=NotingStore(registrations, faults=parts.faults),
-            single_use=SingleUse(ledger=parts.ledger, store=exchanges, grace_seconds=settings.refresh_grace_seconds),
+            single_use=CountedSingleUse(
+                metrics=parts.metrics,
+                ledger=parts.ledger,
+                store=exchanges,
+                grace_seconds=settings.refresh_grace_seconds,
+            ),
             cookies=ConsentCookies(parts.secrets),
             upstream=upstream,
             on_behalf_of=on_behalf_of,
