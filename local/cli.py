@@ -27,19 +27,22 @@ exit codes: 0 all is well, 1 a check or a test failed or a service ended, 2 wron
 missing, 3 a port is taken; 128 + the signal's number when stopped before the work was done.
 
 With make: make run [CHECK=1] [HOST=func] [WATCH=1] [PORT=N], make services, make test [ARGS="..."], make check,
-make lock, make clean. Where there is no make, `python -m local ...` does the same."""
+make conformance [NODE=...], make tool NAME=..., make lock, make clean. Where there is no make, `python -m local ...`
+does the same."""
 
 COMMANDS = {
     "run": "start everything, sign in with a real MCP client, call the tools, and stay up",
     "services": "start only Azurite and the stand-ins for Entra ID and Key Vault, for `func start`",
     "test": "run the tests in parallel; further arguments go to pytest",
     "check": "lint, formatting and types",
+    "conformance": "run the conformance suite of the Model Context Protocol against the server; needs Node 22",
+    "tool": "make a new tool with its test, and register it",
     "lock": "write the locked requirements anew from pyproject.toml and package.json",
     "setup": "only build .venv and node_modules",
     "clean": "remove caches; with --all also .venv, node_modules and the local data",
 }
-NEEDS_NODE = {"run", "services", "test", "setup"}
-NEEDS_NOTHING = {"clean"}
+NEEDS_NODE = {"run", "services", "test", "conformance", "setup"}
+NEEDS_NOTHING = {"clean", "tool"}
 
 PORTS = {
     "functions": "the Functions host",
@@ -119,6 +122,8 @@ def parser() -> argparse.ArgumentParser:
         help="the app's settings (default: local.settings.json if there is one, else local.settings.sample.json)",
     )
     made["test"].epilog = "example: python -m local test tests/unit -k settings -x"
+    made["conformance"].add_argument("--node", metavar="PATH", help="Node 22 or newer (default: node on PATH)")
+    made["tool"].add_argument("name", metavar="NAME", help="its name, such as find_order")
     made["lock"].add_argument("--upgrade", action="store_true", help="take the newest versions that are allowed")
     made["clean"].add_argument("--all", action="store_true", help="also .venv, node_modules and .local")
     return top
@@ -195,6 +200,14 @@ def _dispatch(options: argparse.Namespace, rest: list[str], environment: Environ
             return _test(rest, environment)
         case "check":
             return tasks.check(root)
+        case "conformance":
+            from local.conformance import conformance
+
+            return conformance(root, node=options.node)
+        case "tool":
+            from local.new_tool import new_tool
+
+            return new_tool(root, options.name)
         case "lock":
             return tasks.lock(root, upgrade=options.upgrade)
         case "clean":

@@ -29,7 +29,8 @@ PIP_COMPILE = (
     *("-m", "piptools", "compile", "--quiet", "--strip-extras", "--no-header", "--no-annotate"),
     *("--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host"),
 )
-MADE = (".venv", "node_modules", ".local", ".pytest_cache", ".ruff_cache", "test-results")
+BUILT = (".venv", "node_modules", "tests/conformance/node_modules", ".local")
+MADE = (*BUILT, ".pytest_cache", ".ruff_cache", "test-results")
 
 
 def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:
@@ -39,7 +40,7 @@ def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:
     """
     found = {"CHROMIUM": str(chromium)} if chromium else {}
     parallel = ("-n", str(min((os.cpu_count() or 1) + 1, MOST_WORKERS)), *SPREAD)
-    return OK if _call([sys.executable, "-m", "pytest", *parallel, *arguments], root, found) == 0 else FAILED
+    return OK if call([sys.executable, "-m", "pytest", *parallel, *arguments], root, found) == 0 else FAILED
 
 
 def wants_browser(arguments: Sequence[str]) -> bool:
@@ -60,7 +61,7 @@ def check(root: Path) -> int:
     for name, command in checks.items():
         say(f"== {name}")
         began = time.monotonic()
-        code = _call([sys.executable, *command], root, {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"})
+        code = call([sys.executable, *command], root, {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"})
         say(f"   {'passed' if code == 0 else 'FAILED'} ({time.monotonic() - began:.1f} s)")
         if code:
             failed.append(name)
@@ -69,7 +70,7 @@ def check(root: Path) -> int:
 
 
 def lock(root: Path, *, upgrade: bool) -> int:
-    """Write requirements.txt, requirements-dev.txt and package-lock.json anew from pyproject.toml and package.json."""
+    """Write what is locked anew: the requirements from pyproject.toml, each package-lock.json from its package.json."""
     newer = ["--upgrade"] if upgrade else []
     npm = shutil.which("npm") or "npm"
     steps = {
@@ -82,18 +83,19 @@ def lock(root: Path, *, upgrade: bool) -> int:
             *(npm, "update" if upgrade else "install", "--package-lock-only", "--no-audit", "--no-fund"),
         ],
     }
+    steps["tests/conformance/package-lock.json"] = [*steps["package-lock.json"], "--prefix", "tests/conformance"]
     for name, command in steps.items():
         say(f"Locking {name}")
-        if _call(command, root, {}):
+        if call(command, root, {}):
             say(f"FAILED: {name}")
             return FAILED
-    say("Locked. Run the tests, then commit the three files together.")
+    say("Locked. Run the tests, then commit these files together.")
     return OK
 
 
 def clean(root: Path, *, everything: bool) -> int:
     """Remove what the tools made: caches always; with `everything` the environments and the local data too."""
-    chosen = MADE if everything else MADE[3:]
+    chosen = MADE if everything else MADE[len(BUILT) :]
     for folder in [*(root / name for name in chosen), *_bytecode(root)]:
         if folder.is_symlink():
             folder.unlink()
@@ -109,7 +111,8 @@ def _bytecode(root: Path) -> list[Path]:
     return [root / "__pycache__", *(found for name in sources for found in (root / name).rglob("__pycache__"))]
 
 
-def _call(command: Sequence[str], root: Path, variables: Mapping[str, str]) -> int:
+def call(command: Sequence[str], root: Path, variables: Mapping[str, str]) -> int:
+    """Run a command in the checkout with some more variables, and wait for it; its exit code."""
     sys.stdout.flush()
     with subprocess.Popen(command, cwd=root, env={**os.environ, **variables}) as child:
         try:

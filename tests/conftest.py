@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 
-SHORTEST_LAST = ("clients", "local", "functions", "azurite", "browser", "flows", "unit", "infra")
+SHORTEST_LAST = ("clients", "local", "functions", "ops", "azurite", "browser", "flows", "unit", "infra")
 """Every folder of tests, by the length of its tests."""
 
 CERTIFICATES = pytest.StashKey[tempfile.TemporaryDirectory[str]]()

@@ -14,6 +14,7 @@ import httpx2
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 
+from local.check.calls import fill_in
 from local.check.report import CheckFailedError
 from local.check.shortcuts import Shortcuts
 from local.check.sign_in import SignIn, Trace
@@ -69,7 +70,7 @@ async def check_token(mcp_url: str, *, entra: str, ca: Path, log: Path, report: 
             token = answer.raise_for_status().json()["access_token"]
             report.done("token", "Entra ID issued one for Local User")
             transport = StreamableHttpTransport(mcp_url, auth=token, httpx_client_factory=trace.http_client)
-            async with asyncio.timeout(TIMEOUT), Client(transport) as client:
+            async with asyncio.timeout(TIMEOUT), Client(transport, elicitation_handler=fill_in) as client:
                 await call_tools(client, report=report)
         except CheckFailedError:
             raise
@@ -93,7 +94,8 @@ async def _attempt(mcp_url: str, *, storage: FileStore, report: Reporter, shortc
     began = time.monotonic()
     trace = Trace(report=report.done, shortcuts=shortcuts)
     auth = SignIn(mcp_url, trace=trace, storage=storage, name=CLIENT_NAME)
-    client = Client(StreamableHttpTransport(mcp_url, auth=auth, httpx_client_factory=trace.http_client))
+    transport = StreamableHttpTransport(mcp_url, auth=auth, httpx_client_factory=trace.http_client)
+    client = Client(transport, elicitation_handler=fill_in)
     connected = False
     try:
         async with asyncio.timeout(TIMEOUT), client:

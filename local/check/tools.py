@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, cast
 
+from local.check import samples
+from local.check.calls import content
 from local.check.report import CheckFailedError
 
 if TYPE_CHECKING:
@@ -17,9 +19,18 @@ SECONDS_EACH = 0.3
 
 
 async def call_tools(client: Client[Any], *, report: Reporter) -> None:
-    """Call those of whoami, add, count_slowly and graph_me that are offered; CheckFailedError at the first fault."""
+    """Call those of the sample tools that are offered; CheckFailedError at the first fault."""
     offered = {tool.name for tool in await client.list_tools()}
-    checks = {"whoami": _whoami, "add": _add, "count_slowly": _count_slowly, "graph_me": _graph_me}
+    checks = {
+        "whoami": _whoami,
+        "add": _add,
+        "count_slowly": _count_slowly,
+        "remember": samples.notes,
+        "plan_trip": samples.plan_trip,
+        "export_report": samples.export_report,
+        "graph_me": _graph_me,
+        "my_calendar": samples.my_calendar,
+    }
     for name, check in checks.items():
         if name not in offered:
             report.progress(f"{name} is not among this server's tools; left out")
@@ -38,12 +49,12 @@ async def who_is_signed_in(client: Client[Any]) -> str | None:
     """Name and username of the caller as the server sees them, or None where it has no whoami."""
     if not any(tool.name == "whoami" for tool in await client.list_tools()):
         return None
-    person = await _answer(client, "whoami")
+    person = await content(client, "whoami")
     return f"{person.get('name')} <{person.get('username')}>"
 
 
 async def _whoami(client: Client[Any], report: Reporter) -> str:
-    person = await _answer(client, "whoami")
+    person = await content(client, "whoami")
     if not person.get("username") or not person.get("object_id"):
         raise CheckFailedError("tool whoami", f"it names no username or no object id: {sorted(person)}")
     roles = ", ".join(cast("list[str]", person.get("roles") or [])) or "none"
@@ -53,7 +64,7 @@ async def _whoami(client: Client[Any], report: Reporter) -> str:
 
 
 async def _add(client: Client[Any], _report: Reporter) -> str:
-    answer = await _answer(client, "add", a=2, b=3)
+    answer = await content(client, "add", a=2, b=3)
     total = answer.get("result")
     if total != 5:
         raise CheckFailedError("tool add", f"2 + 3 came back as {total}")
@@ -78,12 +89,7 @@ async def _count_slowly(client: Client[Any], report: Reporter) -> str:
 
 
 async def _graph_me(client: Client[Any], _report: Reporter) -> str:
-    profile = await _answer(client, "graph_me")
+    profile = await content(client, "graph_me")
     if not profile.get("object_id"):
         raise CheckFailedError("tool graph_me", f"it names no object id: {sorted(profile)}")
     return f"Microsoft Graph knows {profile.get('name')}, {profile.get('job_title') or 'no job title'}"
-
-
-async def _answer(client: Client[Any], tool: str, **arguments: object) -> dict[str, Any]:
-    result = await client.call_tool(tool, arguments)
-    return result.structured_content or {}

@@ -12,11 +12,13 @@ from starlette.routing import BaseRoute, Route
 
 from local.entra.accounts import accounts
 from local.entra.authorize import Authorize
+from local.entra.calendar import Calendar
 from local.entra.client_auth import ClientAuthenticator
 from local.entra.control import Control
 from local.entra.discovery import Discovery
 from local.entra.grants import Grants
 from local.entra.graph import Graph
+from local.entra.graph_access import GraphAccess
 from local.entra.keys import SigningKeys
 from local.entra.managed_identity import ManagedIdentityEndpoint
 from local.entra.registration import FederatedCredential, ManagedIdentity, Registration
@@ -86,6 +88,7 @@ def build(
         state=state,
         clock=clock,
     )
+    graph = GraphAccess(authority=authority, accounts=people, keys=keys, state=state)
     endpoints = (
         authorize,
         Discovery(authority=authority, directory=directory, keys=keys),
@@ -93,7 +96,8 @@ def build(
             authority=authority, directory=directory, authenticator=authenticator, grants=grants, state=state
         ),
         ManagedIdentityEndpoint(header=identity_header, identity=identity, scopes=scopes, tokens=tokens),
-        Graph(authority=authority, accounts=people, keys=keys),
+        Graph(access=graph),
+        Calendar(access=graph),
         Control(accounts=people, scopes=scopes, state=state, keys=keys, tokens=tokens, clock=clock),
     )
     health = Route("/healthz", _health)

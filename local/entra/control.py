@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from local.entra.state import Fault
+from local.entra.state import Fault, GraphFault
 from local.entra.tokens import MIN_LIFETIME, new_session
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ class _FaultBody(_Body):
     error: str | None = None
     grant_type: str | None = None
     retry_after: int | None = None
+
+
+class _GraphFaultBody(_Body):
+    status: int = Field(default=503, ge=400, le=599)
+    times: int = Field(default=1, ge=1)
+    retry_after: int | None = None
+    challenge: bool = False
 
 
 class _SecretBody(_Body):
@@ -89,6 +96,8 @@ class Control:
             route("/accounts/{key}/revoke", self.revoke, "POST"),
             route("/faults", self.add_fault, "POST"),
             route("/faults", self.clear_faults, "DELETE"),
+            route("/graph/faults", self.add_graph_fault, "POST"),
+            route("/graph/faults", self.clear_graph_faults, "DELETE"),
             route("/keys/rotate", self.rotate_key, "POST"),
             route("/secrets", self.list_secrets, "GET"),
             route("/secrets", self.add_secret, "POST"),
@@ -112,6 +121,15 @@ class Control:
 
     async def clear_faults(self, _request: Request) -> Response:
         self._state.clear_faults()
+        return Response(status_code=204)
+
+    async def add_graph_fault(self, request: Request) -> Response:
+        body = await _read(request, _GraphFaultBody)
+        self._state.add_graph_fault(GraphFault(**body.model_dump(exclude={"times"})), times=body.times)
+        return Response(status_code=204)
+
+    async def clear_graph_faults(self, _request: Request) -> Response:
+        self._state.clear_graph_faults()
         return Response(status_code=204)
 
     async def rotate_key(self, _request: Request) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +135,9 @@ class Grants:
         account = next((one for one in self._accounts.values() if one.object_id == claims["oid"]), None)
         if account is None or account.tenant_id not in tenant.tenants:
             raise EntraError(50013, reason="The issuer of the assertion is not of this tenant.")
+        issued = claims.get("iat", 0)
+        if issued < (valid_from := self._state.valid_from(account.key)):
+            raise EntraError(50173, issued=_instant(issued), valid_from=_instant(valid_from))
         if not form.get("scope", "").strip():
             raise EntraError(900144, field="scope")
         request, resource = self._read(form)
@@ -219,7 +223,8 @@ class Grants:
         nonce: str | None = None,
         offline: bool = False,
     ) -> dict[str, Any]:
-        lifetime = self._tokens.lifetime()
+        continuous = resource.uri == GRAPH_URI and _understands_challenges(form.get("claims"))
+        lifetime = self._tokens.lifetime(continuous=continuous)
         granted = self._granted(account, request, resource)
         answer: dict[str, Any] = {
             "token_type": "Bearer",
@@ -234,6 +239,7 @@ class Grants:
                 lifetime=lifetime,
                 profile=profile,
                 secretless=secretless,
+                continuous=continuous,
             ),
         }
         if offline or "offline_access" in request.oidc:
@@ -245,6 +251,19 @@ class Grants:
         if form.get("client_info") == "1":
             answer["client_info"] = client_info(account)
         return answer
+
+
+def _understands_challenges(claims: str | None) -> bool:
+    """Whether the app declares the capability `cp1` in the `claims` parameter."""
+    if not claims:
+        return False
+    try:
+        values = json.loads(claims)["access_token"]["xms_cc"]["values"]
+    except ValueError:
+        raise EntraError(90023, field="claims") from None
+    except (KeyError, TypeError):
+        return False
+    return "cp1" in {str(value).lower() for value in values}
 
 
 def _echo(request: ScopeRequest, resource: Resource, *, granted: frozenset[str]) -> list[str]:

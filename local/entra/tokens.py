@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MIN_LIFETIME = 60 * 60
 MAX_LIFETIME = 90 * 60
+CONTINUOUS_LIFETIME = 28 * 3600
 IDENTITY_LIFETIME = 24 * 3600
 
 
@@ -42,8 +43,10 @@ class TokenIssuer:
             return f"https://sts.windows.net/{tenant_id}/"
         return f"https://{self._authority}/{tenant_id}/v2.0"
 
-    def lifetime(self) -> int:
-        """60 to 90 minutes at random, as Entra spreads expiries."""
+    def lifetime(self, *, continuous: bool = False) -> int:
+        """60 to 90 minutes at random, as Entra spreads expiries; a day and more under continuous access evaluation."""
+        if continuous:
+            return CONTINUOUS_LIFETIME
         return MIN_LIFETIME + secrets.randbelow(MAX_LIFETIME - MIN_LIFETIME + 1)
 
     def user_token(
@@ -56,8 +59,9 @@ class TokenIssuer:
         lifetime: int,
         profile: bool,
         secretless: bool = False,
+        continuous: bool = False,
     ) -> str:
-        """An access token for a person."""
+        """An access token for a person; `continuous` when the app said that it understands challenges (`cp1`)."""
         claims = self.user_claims(
             account,
             resource=resource,
@@ -67,7 +71,7 @@ class TokenIssuer:
             profile=profile,
             secretless=secretless,
         )
-        return self._keys.sign(claims)
+        return self._keys.sign({**claims, "xms_cc": ["cp1"]} if continuous else claims)
 
     def user_claims(
         self,

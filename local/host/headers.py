@@ -3,8 +3,9 @@
 Threat: the worker trusts what the host adds. A request from outside must not be able to bring its own invocation id,
 nor the headers with which Azure's front end passes on identities and original addresses.
 
-Kept from the client: names' order, duplicates and values, and `Host`, byte for byte. `X-Forwarded-For`, `-Host` and
-`-Proto` are added behind those of the client, as the real host's forwarder does.
+Kept from the client: names' order, duplicates and values. `Host` is the worker's own, and `X-Forwarded-For`, `-Host`
+and `-Proto` are this host's alone, as the real host's forwarder, YARP with its defaults, has it
+(https://learn.microsoft.com/aspnet/core/fundamentals/servers/yarp/transforms#defaults).
 """
 
 from __future__ import annotations
@@ -39,14 +40,20 @@ INTERNAL_PREFIXES = (b"x-ms-", b"x-appservice-", b"x-arr-", b"x-waws-")
 """Azure's own; outside of Azure nobody may speak for it."""
 
 
+WORKER = b"127.0.0.1"
+
+REPLACED = frozenset({b"host", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
+"""What the worker is told by this host and by nobody else."""
+
+
 def to_worker(headers: HeaderList, *, invocation_id: str, client: str) -> HeaderList:
-    named = _named_by_connection(headers)
-    kept = [(name, value) for name, value in headers if name.lower() not in named and not _internal(name.lower())]
+    dropped = _named_by_connection(headers) | REPLACED
+    kept = [(name, value) for name, value in headers if name.lower() not in dropped and not _internal(name.lower())]
     host = next((value for name, value in headers if name.lower() == b"host"), b"localhost")
     chunked = any(name.lower() == b"transfer-encoding" for name, _ in headers)
     return [
         *kept,
-        *([] if any(name.lower() == b"host" for name, _ in headers) else [(b"host", host)]),
+        (b"host", WORKER),
         *([(b"transfer-encoding", b"chunked")] if chunked else []),
         (b"x-forwarded-for", client.encode()),
         (b"x-forwarded-host", host),

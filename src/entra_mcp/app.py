@@ -32,7 +32,9 @@ from entra_mcp.vault import Vault
 from entra_mcp.warmup import warm_up
 from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
+from entra_mcp.web.metadata import metadata_aliases
 from entra_mcp.web.outage import OutageMiddleware
+from entra_mcp.web.stack import protect
 from entra_mcp.web.startup import alive, startup_failed
 
 if TYPE_CHECKING:
@@ -123,6 +125,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
                         {"table_storage": table.check, "key_vault": vault.check, "entra_signing_keys": verifier.check}
                     ).answer,
                 ),
+                *metadata_aliases(auth),
                 Mount("/", mcp_app),
             ]
         )
@@ -133,7 +136,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
         guarded = OutageMiddleware(app, faults=faults, unbounded=frozenset({MCP_PATH}))
         routes = {route.path for route in (*app.routes, *mcp_app.routes) if isinstance(route, Route)}
-        yield telemetry.at_the_edge(guarded, routes=routes)
+        yield telemetry.at_the_edge(protect(guarded, settings=settings), routes=routes)
 
 
 async def purge_expired() -> None:

@@ -16,7 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from entra_mcp.errors import SettingFault, SettingsError
-from entra_mcp.urls import is_loopback, require_https, require_origin
+from entra_mcp.urls import is_loopback, require_https, require_narrow, require_origin
 
 ASSERTION_AUDIENCES = {
     "login.microsoftonline.us": "api://AzureADTokenExchangeUSGov",
@@ -25,6 +25,8 @@ ASSERTION_AUDIENCES = {
 """Audiences of federated credentials in sovereign clouds, by the host of their sign-in service."""
 
 MULTI_TENANT = frozenset({"organizations", "consumers"})
+
+KIB = 1024
 
 Words = Annotated[tuple[str, ...], NoDecode]
 """Several values in one environment variable, separated by white space or commas."""
@@ -73,6 +75,31 @@ class Settings(BaseSettings):
     base_url: str = Field(default="", validation_alias="MCP_BASE_URL")
     """Address under which clients reach this server, without a path and without a trailing slash."""
 
+    allowed_hosts: Words = Field(default=(), validation_alias="MCP_ALLOWED_HOSTS")
+    """Host names under which requests may come besides the base URL's and `WEBSITE_HOSTNAME`."""
+
+    allowed_origins: Words = Field(default=(), validation_alias="MCP_ALLOWED_ORIGINS")
+    """Origins of the web pages whose scripts may call `/mcp`."""
+
+    client_address_header: str | None = Field(
+        default=None, validation_alias="MCP_CLIENT_ADDRESS_HEADER", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
+    )
+    """The header in which the proxy in front of the platform tells the client's address, when there is one."""
+
+    oauth_body_limit: int = Field(default=64 * KIB, validation_alias="MCP_OAUTH_BODY_LIMIT", ge=4 * KIB, le=1024 * KIB)
+    """Largest request body in bytes, everywhere but at `/mcp`."""
+
+    mcp_body_limit: int = Field(default=4096 * KIB, validation_alias="MCP_BODY_LIMIT", ge=64 * KIB, le=4096 * KIB)
+    """Largest request body at `/mcp` in bytes; the MCP library takes no more than 4 MiB."""
+
+    registrations_per_minute: int = Field(default=60, validation_alias="MCP_REGISTRATIONS_PER_MINUTE", ge=1, le=100_000)
+    """How many clients one address may register at an instance."""
+
+    registrations_per_minute_overall: int = Field(
+        default=300, validation_alias="MCP_REGISTRATIONS_PER_MINUTE_OVERALL", ge=1, le=100_000
+    )
+    """How many clients may register at an instance, from wherever."""
+
     tenant_id: str = Field(default="", validation_alias="ENTRA_TENANT_ID")
     """Directory (tenant) id, or `organizations`, or `consumers`."""
 
@@ -93,6 +120,9 @@ class Settings(BaseSettings):
 
     required_scopes: Words = Field(default=("access_as_user",), validation_alias="ENTRA_REQUIRED_SCOPES", min_length=1)
     """Scopes that every call needs, as the registration names them, without the identifier URI."""
+
+    allowed_app_roles: Words = Field(default=(), validation_alias="ENTRA_ALLOWED_APP_ROLES")
+    """App roles one of which lets an application call for itself, without a person; empty admits no application."""
 
     additional_scopes: Words = Field(
         default=("openid", "profile", "offline_access", "User.Read"), validation_alias="ENTRA_ADDITIONAL_SCOPES"
@@ -147,6 +177,9 @@ class Settings(BaseSettings):
         default=0, validation_alias="MCP_UPSTREAM_TOKEN_CACHE_SECONDS", ge=0, le=300
     )
     """How long an instance remembers a token set of Entra ID; that long a revoked one may go on working."""
+
+    session_days: int = Field(default=30, validation_alias="MCP_SESSION_DAYS", ge=1, le=365)
+    """How long what tools keep for a user is there after the last change."""
 
     application_insights: SecretStr | None = Field(
         default=None, validation_alias="APPLICATIONINSIGHTS_CONNECTION_STRING", min_length=1
@@ -217,7 +250,16 @@ class Settings(BaseSettings):
             raise ValueError("is still a placeholder")
         return value.strip()
 
-    @field_validator("allowed_tenants", "required_scopes", "additional_scopes", "allowed_redirect_uris", mode="before")
+    @field_validator(
+        "allowed_hosts",
+        "allowed_origins",
+        "allowed_tenants",
+        "allowed_app_roles",
+        "required_scopes",
+        "additional_scopes",
+        "allowed_redirect_uris",
+        mode="before",
+    )
     @classmethod
     def _split_words(cls, value: Any) -> Any:  # noqa: ANN401 - the raw value of the field
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
@@ -231,6 +273,18 @@ class Settings(BaseSettings):
         if not value:
             raise ValueError("is not set, and neither is WEBSITE_HOSTNAME")
         return require_origin(value)
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _allowed_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", host, re.IGNORECASE) for host in value):
+            raise ValueError("takes host names such as mcp.contoso.com, without https://, port, path or `*`")
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _allowed_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(require_origin(origin).lower() for origin in value)
 
     @field_validator("tenant_id")
     @classmethod
@@ -291,7 +345,7 @@ class Settings(BaseSettings):
     def _allowed_redirect_uris(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in value:
             if pattern != "defaults":
-                _check_redirect_pattern(pattern)
+                require_narrow(pattern)
         return value
 
     @field_validator("graph_base_url")
@@ -326,21 +380,6 @@ class Settings(BaseSettings):
             if "UseDevelopmentStorage" not in names and not {"AccountName", "AccountKey"} <= names:
                 raise ValueError("is not the connection string of a storage account")
         return value
-
-
-def _check_redirect_pattern(pattern: str) -> None:
-    """Refuses patterns that admit more than one client's callback (RFC 9700 section 4.1)."""
-    parts = urlsplit(pattern)
-    if not parts.netloc and not re.fullmatch(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+", parts.scheme):
-        raise ValueError("takes `defaults`, URIs with a host, and private-use schemes: com.example.app:/callback")
-    if "*" in (parts.hostname or ""):
-        raise ValueError("has `*` in a host: name each host")
-    if "#" in pattern or "@" in parts.netloc:
-        raise ValueError("has a redirect URI with a fragment or a user name")
-    if parts.scheme == "http" and not is_loopback(pattern):
-        raise ValueError("has an http redirect URI that is not on loopback")
-    if parts.path in {"", "/", "/*"} and not is_loopback(pattern):
-        raise ValueError("has a redirect URI without a path, which would admit every page of that site")
 
 
 def _guid(value: str, problem: str) -> str:

@@ -1,31 +1,23 @@
-"""A person's way: a real client opens a real browser, which meets the consent page, the sign-in page and the way back.
-
-Screenshots are kept in test-results/browser, to be looked at.
-"""
+"""A person's way: a real client opens a browser, which meets the consent page, the sign-in page, the way back."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, override
-from urllib.parse import urlsplit
 
 import pytest
 from fastmcp import Client
 from fastmcp.client.auth.oauth import OAuth
-from playwright.async_api import Page, Request, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from local.check.storage import FileStore
-from local.config import REPOSITORY
-from local.setup.chromium import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from tests.support.stack import Stack
-
-SCREENSHOTS = REPOSITORY / "test-results" / "browser"
 
 
 class BrowserOAuth(OAuth):
@@ -49,37 +41,6 @@ class BrowserOAuth(OAuth):
                 return
             await asyncio.sleep(0.025)
         pytest.fail("the client's callback server does not listen")
-
-
-@pytest.fixture(params=["light", "dark"])
-async def page(request: pytest.FixtureRequest) -> AsyncIterator[Page]:
-    """A page that fails the test when a page of the server or of the stand-in asks anything of another machine."""
-    foreign: list[str] = []
-
-    def note(asked: Request) -> None:
-        address, by = urlsplit(asked.url), urlsplit(asked.frame.url)
-        # What a client shows after the sign-in, at its own callback, is the client's business.
-        if by.path != "/callback" and address.scheme != "data" and address.hostname not in {"localhost", "127.0.0.1"}:
-            foreign.append(asked.url)
-
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=Machine().find(), args=["--no-sandbox"])
-        page = await browser.new_page(color_scheme=request.param, viewport={"width": 900, "height": 760})
-        page.on("request", note)
-        yield page
-        await browser.close()
-    assert foreign == []
-
-
-@pytest.fixture
-def screenshot(page: Page, request: pytest.FixtureRequest) -> Callable[[str], Awaitable[None]]:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    scheme = request.node.callspec.params["page"]
-
-    async def take(name: str) -> None:
-        await page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", full_page=True)
-
-    return take
 
 
 async def test_person_signs_in_and_the_client_calls_tools(

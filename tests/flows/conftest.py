@@ -36,6 +36,8 @@ def environment(azurite: str, standins: StandIns, monkeypatch: pytest.MonkeyPatc
             "AzureWebJobsStorage": azurite,
             "MCP_TABLE_NAME": f"T{uuid4().hex}",
             "MCP_CREATE_TABLE": "true",
+            "MCP_REGISTRATIONS_PER_MINUTE": "100000",
+            "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
             **changes,
         }
         for name, value in values.items():

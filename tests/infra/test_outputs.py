@@ -32,6 +32,9 @@ OF_AZD = {"AZURE_ENV_NAME", "AZURE_PRINCIPAL_ID", "AZURE_PRINCIPAL_TYPE"}
 OF_LIBRARIES = {"AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_AUTHORITY_HOST"}
 """Read by azure-identity, which signs the tools in."""
 
+ADDRESSES = {"AZURE_RESOURCE_MANAGER_URL", "AZURE_LOGS_URL"}
+"""Of Azure itself, for a cloud of one's own; ops knows those of the public ones."""
+
 
 def test_every_output_that_a_tool_reads_exists() -> None:
     assert set(main().of("output")) >= READ_BY_TOOLS
@@ -40,7 +43,7 @@ def test_every_output_that_a_tool_reads_exists() -> None:
 def test_every_variable_that_the_tools_name_exists() -> None:
     settings = {str(field.validation_alias) for field in Settings.model_fields.values()}
     inputs = {variable for variable, _ in variables().values()}
-    known = set(main().of("output")) | inputs | settings | OF_AZD | OF_LIBRARIES
+    known = set(main().of("output")) | inputs | settings | OF_AZD | OF_LIBRARIES | ADDRESSES
     for file in (REPOSITORY / "ops").rglob("*.py"):
         named = set(re.findall(r"[\"']((?:AZURE|ENTRA|MCP|AUTH)_[A-Z0-9_]+)[\"']", file.read_text("utf-8")))
         assert named <= known, f"{file.name}: {named - known}"

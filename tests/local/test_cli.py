@@ -61,6 +61,7 @@ def test_overview_names_every_command_and_exit_code(capsys: pytest.CaptureFixtur
         (["run", "--host", "func", "--settings", "pyproject.toml"], "always reads local.settings.json"),
         (["run", "--settings", "no-such-file"], "no-such-file is no file"),
         (["run", "extra"], "unrecognized arguments: extra"),
+        (["tool"], "required: NAME"),
         (["check", "--fast"], "unrecognized arguments: --fast"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.cli import COMMANDS, parser
+from local.cli import parser
 from local.config import REPOSITORY
 
 if TYPE_CHECKING:
@@ -44,10 +44,11 @@ def called(*arguments: str, **variables: str) -> list[str]:
     return rest
 
 
-@pytest.mark.parametrize("target", ["run", "services", "test", "check", "lock", "setup", "clean"])
+@pytest.mark.parametrize(
+    "target", ["run", "services", "test", "check", "conformance", "tool", "lock", "setup", "clean"]
+)
 def test_target_calls_the_command_of_its_name(target: str) -> None:
     assert called(target) == ["-m", "local", target]
-    assert target in COMMANDS
 
 
 def test_help_is_the_default_and_shows_the_commands() -> None:
@@ -90,6 +91,16 @@ def test_variables_of_the_shell_do_not_count() -> None:
 def test_arguments_for_pytest_are_passed_on() -> None:
     words = called("test", "ARGS=tests/unit -k 'one or two'")
     assert words == ["-m", "local", "test", "tests/unit", "-k", "'one", "or", "two'"]
+
+
+def test_node_for_the_conformance_suite_is_passed_on() -> None:
+    assert called("conformance", "NODE=/opt/node") == ["-m", "local", "conformance", "--node", "/opt/node"]
+    assert called("conformance", NODE="/of/the/shell") == ["-m", "local", "conformance"]
+
+
+def test_name_of_a_tool_is_passed_on() -> None:
+    assert called("tool", "NAME=find_order") == ["-m", "local", "tool", "find_order"]
+    assert called("tool", NAME="of-the-shell") == ["-m", "local", "tool"]
 
 
 def fake_python(folder: Path, name: str, *, new_enough: bool) -> None:

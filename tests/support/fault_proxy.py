@@ -55,6 +55,8 @@ class FaultProxy:
     method: str | None = None
     skip: int = 0
     """How many requests pass before the fault applies."""
+    failing: float = 0.0
+    """Which part of all requests is answered with 503, evenly spread."""
     requests: Counter[str] = field(default_factory=Counter[str])
     """How often each method was seen."""
     faults: int = 0
@@ -100,6 +102,9 @@ class FaultProxy:
                 upstream[1].close()
 
     def _due(self, method: str) -> Fault | int | None:
+        if self.failing and int(self.total * self.failing) != int((self.total - 1) * self.failing):
+            self.faults += 1
+            return 503
         if self.fault is None or self.times <= 0 or self.method not in {None, method}:
             return None
         if self.skip > 0:

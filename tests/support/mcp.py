@@ -13,6 +13,34 @@ SESSIONLESS = "2026-07-28"
 """The protocol without a handshake: each request says for itself who asks, and what the client can do."""
 
 
+def request(
+    method: str,
+    params: dict[str, Any] | None = None,
+    *,
+    protocol: str = "2025-11-25",
+    token: str | None = None,
+    meta: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What a client sends for one request, as keyword arguments of its `post`."""
+    headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": protocol}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    sent = dict(params or {})
+    if protocol >= SESSIONLESS:
+        headers["MCP-Method"] = method
+        if (name := sent.get("name") or sent.get("uri")) is not None:
+            headers["MCP-Name"] = name
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": protocol,
+            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}},
+            **(meta or {}),
+        }
+    if meta:
+        sent["_meta"] = meta
+    return {"headers": headers, "json": {"jsonrpc": "2.0", "id": 1, "method": method, "params": sent}}
+
+
 def tool_call(
     tool: str,
     arguments: dict[str, Any] | None = None,
@@ -23,21 +51,8 @@ def tool_call(
     **params: Any,  # noqa: ANN401 - whatever the protocol adds to a call
 ) -> dict[str, Any]:
     """What a client sends for one tool call, as keyword arguments of its `post`."""
-    headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": protocol}
-    if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
-    sent: dict[str, Any] = {"name": tool, "arguments": arguments or {}, **params}
-    if protocol >= SESSIONLESS:
-        headers |= {"MCP-Method": "tools/call", "MCP-Name": tool}
-        meta = {
-            "io.modelcontextprotocol/protocolVersion": protocol,
-            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-            "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}},
-            **(meta or {}),
-        }
-    if meta:
-        sent["_meta"] = meta
-    return {"headers": headers, "json": {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": sent}}
+    sent = {"name": tool, "arguments": arguments or {}, **params}
+    return request("tools/call", sent, protocol=protocol, token=token, meta=meta)
 
 
 def result(response: httpx2.Response) -> dict[str, Any]:

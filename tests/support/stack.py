@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 
 
 class FunctionsHost:
-    """The local Functions host with this repository's app, on one port over restarts."""
+    """The local Functions host with an app, this repository's unless another is given, on one port over restarts."""
 
-    def __init__(self, *, port: int, log: Path) -> None:
+    def __init__(self, *, port: int, log: Path, app: Path = REPOSITORY) -> None:
         self.url = f"http://localhost:{port}"
         self._port = port
+        self._app = app
         self._program = Program("local.host", log=log)
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Starts it and returns when it serves requests."""
         settings = REPOSITORY / "local.settings.sample.json"
-        options = ("--app", str(REPOSITORY), "--port", str(self._port), "--settings", str(settings), "--ready-json")
+        options = ("--app", str(self._app), "--port", str(self._port), "--settings", str(settings), "--ready-json")
         ready = self._program.start(*options, environment=environment)
         assert ready["state"] == "Running", self.log
 
@@ -74,6 +75,9 @@ class Stack:
             **self.standins.environment(),
             "MCP_BASE_URL": self.url,
             "AzureWebJobsStorage": self.azurite.connection_string,
+            # Every test's clients come from one address.
+            "MCP_REGISTRATIONS_PER_MINUTE": "100000",
+            "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
         }
 
     def restart(self) -> None:

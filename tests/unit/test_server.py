@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import httpx2
 import pytest
 from fastmcp import (
     Client,
@@ -14,41 +13,28 @@ from fastmcp import (
 )
 from fastmcp.exceptions import ToolError
 from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
-from fastmcp.server.sessions import UserSession  # noqa: TC002 - FastMCP reads the annotations of the tools
-from fastmcp.utilities.asgi_transport import StreamingASGITransport
 from key_value.aio.stores.memory import MemoryStore
 from mcp.types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
 
 from entra_mcp.keys import KeyRing, RootKey
 from entra_mcp.request_state import RingCodec
-from entra_mcp.server import create_server
-from tests.support.mcp import SESSIONLESS, refusal, result, structured, tool_call
+from entra_mcp.server import CACHE_SECONDS, create_server
+from tests.support.instances import ADMIN, ALICE, BOB, PEOPLE, RING, call
+from tests.support.instances import instance as plain_instance
+from tests.support.mcp import SESSIONLESS, refusal, request, result, structured, tool_call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
+
+    import httpx2
 
     from entra_mcp.settings import Settings
 
-OLD_KEY = RootKey(version="old", material=bytes(range(32)))
+(OLD_KEY,) = RING.keys
 NEW_KEY = RootKey(version="new", material=bytes(range(32, 64)))
-RING = KeyRing((OLD_KEY,))
-
-ALICE, BOB = "token-of-alice", "token-of-bob"
-PEOPLE = {
-    token: {"client_id": "client", "sub": name, "iss": "https://issuer.example", "scopes": ["access_as_user"]}
-    for token, name in ((ALICE, "alice"), (BOB, "bob"))
-}
 
 
-async def remember(fact: str, session: UserSession) -> str:
-    """Keep a fact for the caller."""
-    await session.set("fact", fact)
-    return "kept"
-
-
-async def recall(session: UserSession) -> str:
-    """Tell the caller's fact."""
-    return str(await session.get("fact", "nothing"))
+TEA = {"name": "drink", "text": "tea"}
 
 
 async def book(context: Context, room: str) -> str | InputRequiredResult:
@@ -77,23 +63,7 @@ def settings(load_settings: Callable[..., Settings]) -> Settings:
     return load_settings(MCP_BASE_URL="http://localhost:7071", MCP_SERVER_NAME="Contoso tools")
 
 
-@asynccontextmanager
-async def instance(
-    settings: Settings, *, keys: KeyRing = RING, store: MemoryStore | None = None
-) -> AsyncGenerator[httpx2.AsyncClient]:
-    """One instance of the server with some more tools, as a process of its own would make it."""
-    auth = StaticTokenVerifier(PEOPLE, required_scopes=["access_as_user"])
-    server = create_server(settings, auth=auth, request_state=RingCodec(keys), session_store=store or MemoryStore())
-    for tool in (remember, recall, book, fail, refuse):
-        server.tool(tool)
-    app = server.http_app(path="/mcp", stateless_http=True)
-    transport = StreamingASGITransport(app)
-    async with app.lifespan(app), httpx2.AsyncClient(transport=transport, base_url=settings.base_url) as http:
-        yield http
-
-
-async def call(http: httpx2.AsyncClient, tool: str, *, token: str = ALICE, **arguments: object) -> httpx2.Response:
-    return await http.post("/mcp", **tool_call(tool, arguments, token=token))
+instance = partial(plain_instance, tools=(book, fail, refuse))
 
 
 async def ask_for_room(http: httpx2.AsyncClient, *, token: str = ALICE, room: str = "101", **more: Any) -> Any:  # noqa: ANN401 - JSON
@@ -124,22 +94,34 @@ def refused_state(response: httpx2.Response) -> dict[str, Any]:
 async def test_value_of_a_session_is_read_on_another_instance(settings: Settings) -> None:
     store = MemoryStore()
     async with instance(settings, store=store) as one, instance(settings, store=store) as other:
-        assert structured(await call(one, "remember", fact="tea")) == {"result": "kept"}
-        assert structured(await call(other, "recall")) == {"result": "tea"}
+        assert structured(await call(one, "remember", **TEA)) == TEA
+        assert structured(await call(other, "recall")) == {"result": [TEA]}
 
 
 async def test_value_of_a_session_outlives_the_instance(settings: Settings) -> None:
     store = MemoryStore()
     async with instance(settings, store=store) as one:
-        await call(one, "remember", fact="tea")
+        await call(one, "remember", **TEA)
     async with instance(settings, store=store) as later:
-        assert structured(await call(later, "recall")) == {"result": "tea"}
+        assert structured(await call(later, "recall")) == {"result": [TEA]}
 
 
 async def test_value_of_a_session_is_its_caller_s_alone(settings: Settings) -> None:
     async with instance(settings) as http:
-        await call(http, "remember", fact="tea")
-        assert structured(await call(http, "recall", token=BOB)) == {"result": "nothing"}
+        await call(http, "remember", **TEA)
+        assert structured(await call(http, "recall", token=BOB)) == {"result": []}
+        assert structured(await call(http, "forget", token=BOB)) == {"result": 0}
+        assert structured(await call(http, "recall")) == {"result": [TEA]}
+
+
+async def test_value_of_a_session_ends(load_settings: Callable[..., Settings]) -> None:
+    store = MemoryStore()
+    async with instance(load_settings(MCP_SESSION_DAYS="2"), store=store) as http:
+        await call(http, "remember", **TEA)
+    (key,) = await store.keys(collection="fastmcp_state")
+    _, seconds = await store.ttl(key, collection="fastmcp_state")
+    assert seconds is not None
+    assert 2 * 24 * 3600 - 60 < seconds <= 2 * 24 * 3600
 
 
 async def test_conversation_goes_on_at_another_instance(settings: Settings) -> None:
@@ -238,6 +220,25 @@ async def test_tools_on_behalf_of_the_caller_need_the_proxy(
     )
     async with Client(server) as client:
         assert ("graph_me" in {tool.name for tool in await client.list_tools()}) is offered
+
+
+@pytest.mark.parametrize("method", ["tools/list", "resources/list", "resources/templates/list", "prompts/list"])
+async def test_lists_may_be_kept_for_a_while_by_their_caller(settings: Settings, method: str) -> None:
+    async with instance(settings) as http:
+        listed = result(await http.post("/mcp", **request(method, protocol=SESSIONLESS, token=ALICE)))
+    assert (listed["ttlMs"], listed["cacheScope"]) == (CACHE_SECONDS * 1000, "private")
+
+
+@pytest.mark.parametrize(("token", "offered"), [(ALICE, False), (BOB, False), (ADMIN, True)])
+async def test_tool_of_administrators_is_there_for_them_alone(settings: Settings, token: str, offered: bool) -> None:
+    async with instance(settings) as http:
+        listed = result(await http.post("/mcp", **request("tools/list", token=token)))
+        answer = await call(http, "admin_stats", token=token)
+    assert ("admin_stats" in {tool["name"] for tool in listed["tools"]}) is offered
+    if offered:
+        assert structured(answer)["token_exchanges"] == 0
+    else:
+        assert refusal(answer) == "Unknown tool: 'admin_stats'"
 
 
 def test_server_introduces_itself(settings: Settings) -> None:

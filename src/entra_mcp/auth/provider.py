@@ -14,7 +14,6 @@ from urllib.parse import urlencode, urlsplit
 
 from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
-from fastmcp.server.auth.providers.azure import AzureProvider
 from joserfc.errors import JoseError
 from mcp.server.auth.handlers.token import TokenHandler
 from mcp.server.auth.middleware.client_auth import ClientAuthenticator
@@ -24,7 +23,9 @@ from mcp.server.auth.settings import RevocationOptions
 from starlette.requests import Request
 from starlette.routing import Route
 
+from entra_mcp.auth.consent import ConsentPageProvider
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
+from entra_mcp.auth.permission_page import permission_answer
 from entra_mcp.auth.redirects import is_allowed, redirect_patterns
 from entra_mcp.auth.revocation import RevocationEndpoint
 from entra_mcp.errors import StorageError
@@ -52,15 +53,10 @@ AUTHENTICATION_SECONDS = 4.5
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 """A SHA-256 in base64url without padding."""
 
-REFUSED = {
-    "error": "access_denied",
-    "error_description": "This account may not sign in here. Sign in with another one, or ask the server's owner.",
-}
-
 logger = logging.getLogger(__name__)
 
 
-class EntraProvider(AzureProvider):
+class EntraProvider(ConsentPageProvider):
     """Registers clients, asks people for consent, and lets Entra ID sign them in."""
 
     def __init__(
@@ -91,6 +87,7 @@ class EntraProvider(AzureProvider):
             enable_cimd=settings.client_metadata_documents,
             fallback_refresh_token_expiry_seconds=settings.refresh_token_days * 86400,
         )
+        self.server_name = settings.server_name
         self._redirect_patterns = redirect_patterns(settings.allowed_redirect_uris)
         self._keys = keys
         self._single_use = single_use
@@ -247,12 +244,15 @@ class EntraProvider(AzureProvider):
     @override
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
         """Brings Entra ID's answer to the client, a refusal of this server included (RFC 6749 section 4.1.2.1)."""
+        if (answer := permission_answer(request, server_name=self.server_name)) is not None:
+            return answer
         with self._upstream.refusals() as refusals:
             response = await super()._handle_idp_callback(request)
         if not refusals:
             return response
         # What the provider does with an error of Entra ID is what this refusal needs too.
-        query = urlencode(REFUSED | {"state": request.query_params.get("state", "")}).encode()
+        refusal = {"error": "access_denied", "error_description": refusals[-1].advice}
+        query = urlencode(refusal | {"state": request.query_params.get("state", "")}).encode()
         return await super()._handle_idp_callback(Request({**request.scope, "query_string": query}))
 
     # Routes

@@ -38,13 +38,20 @@ SIGN_IN_AGAIN = frozenset(
 
 WRONG_CREDENTIAL = frozenset({"invalid_client", "unauthorized_client"})
 
+TRY_ANEW = "The sign-in at Microsoft was not completed. Sign in again."
+NOT_ADMITTED = "This account may not sign in here. Sign in with another one, or ask the server's owner."
+
 MAX_RETRY_AFTER_SECONDS = 300
 
 logger = logging.getLogger(__name__)
 
 
 class SignInRefusedError(EntraMcpError):
-    """The sign-in came to nothing that trying again would mend; the message is for the log."""
+    """The sign-in came to nothing; the message is for the log, the `advice` for the client."""
+
+    def __init__(self, reason: str, *, advice: str) -> None:
+        super().__init__(reason)
+        self.advice = advice
 
 
 class EntraOAuthClient:
@@ -93,13 +100,13 @@ class EntraOAuthClient:
             try:
                 tokens = await self._request(url, {"grant_type": grant_type, **params})
             except OAuthError as error:
-                raise self._refused(f"Entra ID refused the authorization code: {error.description}") from error
+                raise self._refused(f"Entra ID refused the code: {error.description}", advice=TRY_ANEW) from error
             if await self._verifier.verify_token(str(tokens.get("access_token", ""))) is None:
-                raise self._refused("the account is not one that may sign in here")
+                raise self._refused("the account is not one that may sign in here", advice=NOT_ADMITTED)
         return tokens
 
-    def _refused(self, reason: str) -> SignInRefusedError:
-        error = SignInRefusedError(reason)
+    def _refused(self, reason: str, *, advice: str) -> SignInRefusedError:
+        error = SignInRefusedError(reason, advice=advice)
         refused = self._refusals.get()
         if refused is not None:
             refused.append(error)

@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from entra_mcp.tools.add import add
+from entra_mcp.tools.admin_stats import admin_stats
 from entra_mcp.tools.count_slowly import count_slowly
+from entra_mcp.tools.export_report import export_report
+from entra_mcp.tools.forget import forget
 from entra_mcp.tools.graph_me import graph_me
+from entra_mcp.tools.my_calendar import my_calendar
+from entra_mcp.tools.plan_trip import plan_trip
+from entra_mcp.tools.recall import recall
+from entra_mcp.tools.remember import remember
 from entra_mcp.tools.whoami import whoami
 
 if TYPE_CHECKING:
@@ -14,12 +21,28 @@ if TYPE_CHECKING:
 
 
 INSTRUCTIONS = """\
-Tools that act for the person who signed in with Microsoft Entra ID. Ask `whoami` who that is.
+Tools that act for the person who signed in with Microsoft Entra ID. Ask `whoami` who that is. When a tool answers with
+an address to open, show it to the person: only they can sign in and consent there.
 """
 """What clients tell their model about the server as a whole."""
 
-TOOLS = (add, count_slowly, whoami)
-GRAPH_TOOLS = (graph_me,)
+TOOLS = (
+    add,
+    admin_stats,
+    count_slowly,
+    export_report,
+    forget,
+    plan_trip,
+    recall,
+    remember,
+    whoami,
+)
+
+GRAPH_TOOLS = (
+    graph_me,
+    my_calendar,
+)
+"""Those that act on the caller's behalf at another API, which needs the sign-in of `AUTH_MODE=proxy`."""
 
 
 def register(server: FastMCP, *, on_behalf_of: bool) -> None:

@@ -10,8 +10,13 @@ from fastmcp.tools import tool
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
+from entra_mcp.icon import glyph
 
-@tool(annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))
+
+@tool(
+    icons=[glyph("M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18", "M12 7v5l3 3")],
+    annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
+)
 async def count_slowly(
     context: Context,
     to: Annotated[int, Field(ge=1, le=100, description="The number to count to.")] = 5,

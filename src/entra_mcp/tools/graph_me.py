@@ -6,7 +6,8 @@ from fastmcp.tools import tool
 from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from entra_mcp.graph import Graph, GraphClient
+from entra_mcp.downstream import Graph, GraphClient
+from entra_mcp.icon import glyph
 
 
 class Profile(BaseModel):
@@ -23,7 +24,10 @@ class Profile(BaseModel):
 PROPERTIES = ("id", "displayName", "userPrincipalName", "mail", "jobTitle", "officeLocation")
 
 
-@tool(annotations=ToolAnnotations(read_only_hint=True, open_world_hint=True))
+@tool(
+    icons=[glyph("M12 4a4 4 0 1 0 0 8 4 4 0 0 0 0-8", "M4 21a8 8 0 0 1 16 0")],
+    annotations=ToolAnnotations(read_only_hint=True, open_world_hint=True),
+)
 async def graph_me(graph: GraphClient = Graph("User.Read")) -> Profile:
     """Read your own profile from Microsoft Graph."""
     return Profile.model_validate(await graph.get("/me", select=PROPERTIES))

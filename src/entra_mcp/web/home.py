@@ -41,7 +41,6 @@ pre { margin: 0; padding: .7rem .9rem; border-radius: .5rem; background: var(--p
 _STYLE_HASH = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
 HEADERS = {
-    "Cache-Control": "no-cache",
     "Content-Security-Policy": (
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

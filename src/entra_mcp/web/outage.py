@@ -41,7 +41,7 @@ class OutageMiddleware:
     """Puts a 503 in the place of an error answer to a request during which a dependency failed.
 
     Answers that are no error pass. An answer that takes too long counts as a dependency that failed, except under the
-    `unbounded` paths, where a tool may take its time. `page` renders the answer for a browser.
+    `unbounded` paths, where a tool may take its time.
     """
 
     def __init__(
@@ -50,12 +50,10 @@ class OutageMiddleware:
         *,
         faults: Faults,
         unbounded: frozenset[str] = frozenset(),
-        page: Callable[[Scope, int], Response] | None = None,
     ) -> None:
         self._app = app
         self._faults = faults
         self._unbounded = unbounded
-        self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -84,12 +82,11 @@ class OutageMiddleware:
             logger.error("%s %s answered 503: %s", scope["method"], scope["path"], fault)
         waits = [fault.retry_after for fault in faults if isinstance(fault, UpstreamUnavailableError)]
         seconds = max([wait for wait in waits if wait is not None], default=RETRY_SECONDS)
-        if self._page is not None and _wants_page(scope):
-            response = self._page(scope, seconds)
-        else:
-            response = JSONResponse({"error": "temporarily_unavailable", "error_description": TRY_AGAIN}, 503)
-        response.headers.update({**NO_STORE, "Retry-After": str(seconds)})
-        return response
+        return JSONResponse(
+            {"error": "temporarily_unavailable", "error_description": TRY_AGAIN},
+            status_code=503,
+            headers={**NO_STORE, "Retry-After": str(seconds)},
+        )
 
 
 class _Answer:
@@ -131,8 +128,3 @@ def _is_failure(message: Message) -> bool:
         return True
     query = parse_qs(urlsplit(MutableHeaders(raw=message["headers"]).get("location", "")).query)
     return bool(OUR_FAULT & set(query.get("error", ())))
-
-
-def _wants_page(scope: Scope) -> bool:
-    accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
-    return b"text/html" in accept

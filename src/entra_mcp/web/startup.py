@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 
 from entra_mcp.errors import DependencyError, SettingsError
 from entra_mcp.web.health import NO_STORE, RETRY_LATER, not_ready
+from entra_mcp.web.stack import protect_without_settings
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -42,7 +43,7 @@ def startup_failed(error: Exception) -> ASGIApp:
             )
         await response(scope, receive, send)
 
-    return app
+    return protect_without_settings(app)
 
 
 def _component(error: Exception) -> str:

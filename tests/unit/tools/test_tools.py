@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
+from fastmcp.tools import Tool
 
 from entra_mcp import tools
 from entra_mcp.caller import Caller
-from entra_mcp.graph import graph_lifespan
-
-
-@pytest.fixture
-def server() -> FastMCP:
-    server = FastMCP("test", lifespan=lambda _: graph_lifespan("https://graph.example"), mask_error_details=True)
-    tools.register(server, on_behalf_of=True)
-    return server
 
 
 async def test_every_tool_is_described(server: FastMCP) -> None:
-    async with Client(server) as client:
-        listed = {tool.name: tool for tool in await client.list_tools()}
-    assert set(listed) == {tool.__name__ for tool in (*tools.TOOLS, *tools.GRAPH_TOOLS)}
+    listed = {tool.name: tool for tool in await server.list_tools(run_middleware=False)}
+    everything = {tool.__name__ for tool in (*tools.TOOLS, *tools.GRAPH_TOOLS)}
+    # In memory nobody has a role.
+    assert set(listed) == everything - {"admin_stats"}
     for tool in listed.values():
         assert tool.description
         assert tool.output_schema
+        assert tool.icons
+        assert tool.annotations
+        assert tool.annotations.read_only_hint is not None
+        assert tool.annotations.open_world_hint is not None
+
+
+def test_every_text_that_a_tool_takes_is_bounded() -> None:
+    for function in (*tools.TOOLS, *tools.GRAPH_TOOLS):
+        schema = Tool.from_function(function).parameters
+        for name, parameter in schema["properties"].items():
+            for kind in parameter.get("anyOf", [parameter]):
+                if kind.get("type") == "string":
+                    assert kind.keys() & {"maxLength", "enum", "format"}, f"{function.__name__}: {name}"
+                if kind.get("type") == "integer":
+                    assert {"minimum", "maximum"} <= kind.keys(), f"{function.__name__}: {name}"
+
+
+async def test_size_of_the_list_of_tools_is_bounded(server: FastMCP) -> None:
+    async with Client(server) as client:
+        listed = await client.list_tools()
+    assert sum(len(tool.model_dump_json(exclude_none=True)) for tool in listed) < 25_000
+
+
+@pytest.mark.parametrize("folder", ["tools", "resources", "prompts"])
+def test_what_a_fork_replaces_knows_neither_azure_nor_starlette(folder: str) -> None:
+    for module in (Path(tools.__file__).parents[1] / folder).glob("*.py"):
+        imported = re.findall(r"^\s*(?:from|import) (\w+)", module.read_text("utf-8"), re.MULTILINE)
+        assert not {"azure", "starlette"} & set(imported), module
 
 
 async def test_dependencies_are_not_parameters(server: FastMCP) -> None:
@@ -68,6 +93,12 @@ async def test_count_slowly_reports_every_step(server: FastMCP) -> None:
         ("count_slowly", {"to": 101}),
         ("count_slowly", {"seconds_each": 6}),
         ("count_slowly", {"seconds_each": -1}),
+        ("my_calendar", {"days": 0}),
+        ("my_calendar", {"days": 32}),
+        ("my_calendar", {"page_size": 51}),
+        ("my_calendar", {"first_day": "9999-12-31"}),
+        ("my_calendar", {"first_day": "tomorrow"}),
+        ("my_calendar", {"cursor": "x" * 1001}),
     ],
     ids=str,
 )
@@ -77,7 +108,7 @@ async def test_arguments_out_of_bounds_are_refused(server: FastMCP, tool: str, a
             await client.call_tool(tool, arguments)
 
 
-@pytest.mark.parametrize("tool", ["whoami", "graph_me"])
+@pytest.mark.parametrize("tool", ["whoami", "graph_me", "my_calendar", "recall"])
 async def test_tool_that_needs_a_caller_without_one_fails(server: FastMCP, tool: str) -> None:
     async with Client(server) as client:
         with pytest.raises(ToolError):

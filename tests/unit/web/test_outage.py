@@ -22,13 +22,11 @@ if TYPE_CHECKING:
 FAULTS = Faults()
 
 
-async def ask(
-    endpoint: Callable[[Request], Awaitable[Response]], *, page: Callable[..., Response] | None = None, accept: str = ""
-) -> httpx2.Response:
-    app = OutageMiddleware(Starlette(routes=[Route("/", endpoint)]), faults=FAULTS, page=page)
+async def ask(endpoint: Callable[[Request], Awaitable[Response]]) -> httpx2.Response:
+    app = OutageMiddleware(Starlette(routes=[Route("/", endpoint)]), faults=FAULTS)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
-        return await http.get("/", headers={"Accept": accept})
+        return await http.get("/")
 
 
 def answering(
@@ -96,17 +94,6 @@ async def test_other_error_that_nobody_caught_stays_500() -> None:
 async def test_wait_that_entra_asks_for_is_passed_on() -> None:
     answer = await ask(answering(JSONResponse({}, 400), UpstreamUnavailableError("429", retry_after=17)))
     assert answer.headers["retry-after"] == "17"
-
-
-@pytest.mark.parametrize(("accept", "expected"), [("text/html,*/*", "a page"), ("application/json", None), ("", None)])
-async def test_browser_gets_a_page(accept: str, expected: str | None) -> None:
-    def page(*_: object) -> Response:
-        return Response("a page", 503)
-
-    answer = await ask(answering(JSONResponse({}, 500), StorageError("down")), page=page, accept=accept)
-    assert answer.status_code == 503
-    assert answer.headers["retry-after"] == "5"
-    assert (answer.text == "a page") is (expected is not None)
 
 
 async def test_fault_of_one_request_is_not_another_requests() -> None:

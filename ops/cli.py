@@ -1,0 +1,123 @@
+"""The command line: built from the subcommands, the same options and exit codes for all."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ops.command import Context, Services
+from ops.commands import load
+from ops.credentials import developer_credential
+from ops.environment import Environment, azd_values
+from ops.errors import OpsError
+from ops.http import Patience
+from ops.report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import TextIO
+
+    from ops.command import Command
+    from ops.credentials import Credential
+
+ROOT = Path(__file__).resolve().parent.parent
+FAILED = 1
+INTERRUPTED = 130
+
+EPILOG = """\
+exit codes: 0 all is well, 1 something was found or failed, 2 wrong usage or an input is missing.
+
+Inputs come from options, from environment variables, or from azd's environment in .azure (its default one unless
+--environment names another). Requests to Azure are made as whoever is signed in to azd, else to the Azure CLI."""
+
+
+def run(
+    arguments: Sequence[str],
+    *,
+    variables: Mapping[str, str] | None = None,
+    credential: Callable[[str], Credential] = lambda tenant: developer_credential(tenant_id=tenant),
+    out: TextIO | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    root: Path = ROOT,
+) -> int:
+    """Runs the command line `arguments`; the exit code."""
+    commands = {command.name: command for command in load()}
+    try:
+        options = _parser(commands).parse_args(arguments)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else FAILED
+    command = commands[options.command]
+    report = Report(sys.stdout if out is None else out)
+    process = os.environ if variables is None else variables
+    try:
+        environment = _environment(command, options, process, root=root)
+        environment.require(*command.needs)
+        services = Services(environment, credential=credential, patience=Patience(sleep=sleep, say=report.step))
+        try:
+            return command.run(
+                Context(
+                    environment=environment,
+                    options=options,
+                    report=report,
+                    services=services,
+                    now=now,
+                    root=root,
+                    process=process,
+                )
+            )
+        finally:
+            services.close()
+    except OpsError as error:
+        report.text(f"\n{command.name} failed. {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output is gone; Python's own flush at the end must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m ops",
+        description="Everything that is done to a deployment of this server.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    subparsers = top.add_subparsers(dest="command", metavar="command", required=True)
+    for command in commands.values():
+        parser = subparsers.add_parser(
+            command.name,
+            help=command.summary,
+            description=command.description,
+            epilog="\n\n".join(part for part in (command.examples, EPILOG.partition("\n\n")[0]) if part),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(parser)
+        inputs = parser.add_argument_group("inputs", "each is also an environment variable")
+        inputs.add_argument("--environment", metavar="NAME", help="which of azd's environments to read")
+        for item in (*command.needs, *command.takes):
+            required = " (needed)" if item in command.needs else ""
+            inputs.add_argument(item.flag, dest=item.name, metavar="VALUE", help=f"{item.name}: {item.what}{required}")
+    return top
+
+
+def _environment(
+    command: Command, options: argparse.Namespace, process: Mapping[str, str], *, root: Path
+) -> Environment:
+    """Options first; then azd's environment if it was named, the process's variables, azd's default environment."""
+    given = {
+        item.name: value
+        for item in (*command.needs, *command.takes)
+        if (value := getattr(options, item.name)) is not None
+    }
+    kept = azd_values(root, options.environment)
+    known = {name: value for name, value in process.items() if value.strip()}
+    return Environment({**known, **kept, **given} if options.environment else {**kept, **known, **given})

@@ -1,0 +1,189 @@
+"""The client secret: made at the registration, kept in the vault, renewed before it expires, seen by nobody.
+
+Only metadata is read. The version in the vault names its key id, and that of the one before, in its tags; so a run that
+was killed anywhere is taken up by the next one: a secret that never reached the vault is removed, a secret that did is
+kept, and so is the one before it, which running servers may still hold. Nobody else's secrets are touched: this
+deployment's carry the vault's name.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from ops.errors import ApiError, OpsError, SecretPolicyError
+from ops.graph import REPLICATION_WAITS
+from ops.refusals import REFUSALS
+from ops.vault import CLIENT_SECRET, PLACEHOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ops.graph import Application, Directory, NewPassword, Password
+    from ops.http import Patience
+    from ops.report import Report
+    from ops.token_endpoint import TokenEndpoint
+    from ops.vault import VaultResource, Version
+
+LIFETIMES = (180, 90, 60, 30, 14, 7, 3, 1)
+"""Days, the longest first: the next is tried when a policy of the tenant refuses."""
+
+RENEW_BEFORE = timedelta(days=30)
+TOO_LONG = "CredentialInvalidLifetimeAsPerAppPolicy"
+FORBIDDEN_KIND = "CredentialTypeNotAllowedAsPerAppPolicy"
+
+KEY_ID = "entra-key-id"
+PREVIOUS_KEY_ID = "entra-previous-key-id"
+
+RECENT = timedelta(minutes=15)
+"""Reading a registration may lag behind a change of it, not for longer than this."""
+
+ROUNDS = 3
+
+
+class NotOurRegistrationError(OpsError):
+    """Somebody else keeps the registration, and has to hand a client secret over."""
+
+    def __init__(self, client_id: str, *, vault: str) -> None:
+        super().__init__(
+            f"This account may not change the registration {client_id}, or does not see it. Ask whoever keeps it for a "
+            "client secret, and put it into the vault (a file keeps it out of the shell's history): "
+            f"az keyvault secret set --vault-name {vault} --name {CLIENT_SECRET} --file <file>. Or become an owner of "
+            f"the "
+            "registration, and run the command again."
+        )
+
+
+class ClientSecret:
+    """Brings vault and registration to where they should be, from wherever they are."""
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        vault: VaultResource,
+        token_endpoint: TokenEndpoint,
+        report: Report,
+        patience: Patience,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._directory = directory
+        self._vault = vault
+        self._token_endpoint = token_endpoint
+        self._report = report
+        self._patience = patience
+        self._now = now
+
+    def ensure(self, *, client_id: str, object_id: str, force: bool = False) -> None:
+        """Leaves a good secret in the vault, at most one older generation at the registration, and nothing else.
+
+        The object id is empty where somebody else made the registration, who may keep its secrets to himself; what he
+        put into the vault is then left alone. With `force` the secret is renewed even if it is good.
+
+        Raises:
+            NotOurRegistrationError: it may not be changed, and the vault has no secret.
+            SecretPolicyError: the tenant does not allow client secrets.
+            ApiError: the registration or the vault refuses.
+        """
+        for _ in range(ROUNDS):
+            kept = self._vault.find(CLIENT_SECRET)
+            try:
+                application = self._application(object_id or self._object_id(client_id), kept)
+            except ApiError as error:
+                if object_id or error.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+                    raise
+                if force or not _brought(kept, self._now()):
+                    raise NotOurRegistrationError(client_id, vault=self._vault.name) from error
+                self._report.note(CLIENT_SECRET, "was put into the vault by hand, and is left to whoever did")
+                return
+            held = application.password(_tag(kept, KEY_ID)) if kept is not None and kept.enabled else None
+            self._tidy(application, kept)
+            if held is not None and not force and not self.is_due(held):
+                self._report.ok(
+                    CLIENT_SECRET, f"good until {held.ends:%Y-%m-%d}; renewed from {renewal_of(held):%Y-%m-%d}"
+                )
+                return
+            self._renew(application, held)
+            # The next round looks at what came of it: somebody else's run may have been quicker.
+            force = False
+        raise OpsError(
+            "The client secret was renewed, but the registration does not list it. Is the command running somewhere "
+            "else "
+            "too? Run it again when that one has ended."
+        )
+
+    def is_due(self, password: Password) -> bool:
+        """Whether it is time for a new one."""
+        return self._now() >= renewal_of(password)
+
+    def _object_id(self, client_id: str) -> str:
+        return self._directory.application_of(client_id).object_id
+
+    def _application(self, object_id: str, kept: Version | None) -> Application:
+        """The registration, read again while it may lag behind the secret that the vault has since a moment ago."""
+        application = self._directory.application(object_id)
+        key_id = _tag(kept, KEY_ID)
+        if kept is None or not key_id or self._now() - kept.created > RECENT:
+            return application
+        for wait in REPLICATION_WAITS[:5]:
+            if application.password(key_id) is not None:
+                break
+            self._patience.wait(wait, "the registration does not list the client secret yet")
+            application = self._directory.application(object_id)
+        return application
+
+    def _renew(self, application: Application, held: Password | None) -> None:
+        made = self._make(application)
+        self._token_endpoint.wait_until_accepted(client_id=application.client_id, secret=made.value)
+        tags = {KEY_ID: made.key_id}
+        if held is not None and held.ends > self._now():
+            tags[PREVIOUS_KEY_ID] = held.key_id
+        self._vault.put(
+            CLIENT_SECRET, made.value, content_type="client secret of Entra ID", tags=tags, expires=made.ends
+        )
+        self._report.ok(CLIENT_SECRET, f"new version in {self._vault.name}, good until {made.ends:%Y-%m-%d}")
+
+    def _make(self, application: Application) -> NewPassword:
+        for days in LIFETIMES:
+            try:
+                return self._directory.add_password(
+                    application, name=own_name(self._vault.name), ends=self._now() + timedelta(days=days)
+                )
+            except ApiError as error:
+                if error.code == FORBIDDEN_KIND:
+                    raise SecretPolicyError(f"{error.text}\n{REFUSALS[FORBIDDEN_KIND]}") from error
+                if error.code != TOO_LONG:
+                    raise
+                self._report.step(f"a policy of the tenant refuses {days} days")
+        raise SecretPolicyError(f"A policy of the tenant refuses even one day.\n{REFUSALS[TOO_LONG]}")
+
+    def _tidy(self, application: Application, kept: Version | None) -> None:
+        """Removes this deployment's secrets but the one in the vault and the one before it."""
+        keep = {_tag(kept, KEY_ID), _tag(kept, PREVIOUS_KEY_ID)}
+        for password in application.passwords:
+            if password.name != own_name(self._vault.name) or password.key_id in keep:
+                continue
+            if self._directory.remove_password(application, password.key_id):
+                self._report.ok("older client secret", f"removed, made {password.starts:%Y-%m-%d}")
+
+
+def own_name(vault: str) -> str:
+    """What a client secret of this deployment is called; several deployments may share a registration."""
+    return f"entra-mcp in {vault}"
+
+
+def renewal_of(password: Password) -> datetime:
+    """When to renew: 30 days before the end, or a third of its life where a policy keeps lives short."""
+    return password.ends - min(RENEW_BEFORE, (password.ends - password.starts) / 3)
+
+
+def _tag(version: Version | None, name: str) -> str:
+    return version.tags.get(name, "") if version is not None else ""
+
+
+def _brought(kept: Version | None, now: datetime) -> bool:
+    """Whether a person put a secret into the vault that can be used."""
+    if kept is None or not kept.enabled or kept.content_type == PLACEHOLDER or _tag(kept, KEY_ID):
+        return False
+    return kept.expires is None or kept.expires > now

@@ -1,0 +1,126 @@
+"""What a subcommand is made of, and what it is given when it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import httpx2
+
+from ops.clouds import checked_address, cloud_of
+from ops.credentials import Tokens
+from ops.environment import ENTRA_TENANT, TENANT, VAULT_URL
+from ops.http import Api
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from ops.clouds import Cloud
+    from ops.credentials import Credential
+    from ops.environment import Environment, Input
+    from ops.http import Patience
+    from ops.report import Report
+
+MULTI_TENANT = frozenset({"organizations", "consumers", "common"})
+TIMEOUT_SECONDS = 30.0
+
+
+def no_arguments(_parser: argparse.ArgumentParser) -> None:
+    """For a command that takes its inputs alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One subcommand; its module has one as COMMAND, and `commands/__init__.py` names the module."""
+
+    name: str
+    summary: str
+    description: str
+    run: Callable[[Context], int]
+    needs: tuple[Input, ...] = ()
+    takes: tuple[Input, ...] = ()
+    add_arguments: Callable[[argparse.ArgumentParser], None] = no_arguments
+    examples: str = ""
+
+
+class Services:
+    """The APIs of one run, each made when it is first used."""
+
+    def __init__(
+        self, environment: Environment, *, credential: Callable[[str], Credential], patience: Patience
+    ) -> None:
+        self._environment = environment
+        self._credential = credential
+        self._tokens: dict[str, Tokens] = {}
+        self.patience = patience
+
+    @cached_property
+    def cloud(self) -> Cloud:
+        return cloud_of(self._environment)
+
+    @cached_property
+    def http(self) -> httpx2.Client:
+        return httpx2.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False)
+
+    @cached_property
+    def graph(self) -> Api:
+        """Microsoft Graph, in the tenant of the registration."""
+        return self._api("Microsoft Graph", self.cloud.graph, self.cloud.graph_scope, tenant=self.registration_tenant)
+
+    @cached_property
+    def arm(self) -> Api:
+        return self._api("Azure Resource Manager", self.cloud.arm, self.cloud.arm_scope)
+
+    @cached_property
+    def logs(self) -> Api:
+        return self._api("Azure Monitor", self.cloud.logs, self.cloud.logs_scope)
+
+    def vault(self, url: str) -> Api:
+        """The vault itself; the input KEY_VAULT_URL wins over what Azure says its address is."""
+        chosen = checked_address(VAULT_URL.name, self._environment.get(VAULT_URL, url))
+        return self._api("Key Vault", chosen, self.cloud.vault_scope)
+
+    def credential(self) -> Credential:
+        """What gives tokens of the subscription's tenant."""
+        return self._credential(self._environment.get(TENANT))
+
+    @property
+    def registration_tenant(self) -> str:
+        """The GUID of the tenant in which the registration lies; empty when none is known."""
+        tenant = self._environment.get(ENTRA_TENANT)
+        return tenant if tenant and tenant not in MULTI_TENANT else self._environment.get(TENANT)
+
+    def close(self) -> None:
+        if "http" in self.__dict__:
+            self.http.close()
+
+    def _api(self, service: str, base: str, scope: str, *, tenant: str | None = None) -> Api:
+        chosen = self._environment.get(TENANT) if tenant is None else tenant
+        if chosen not in self._tokens:
+            self._tokens[chosen] = Tokens(self._credential(chosen))
+        return Api(
+            service=service,
+            base=base,
+            scope=scope,
+            http=self.http,
+            tokens=self._tokens[chosen],
+            patience=self.patience,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a subcommand is given."""
+
+    environment: Environment
+    options: argparse.Namespace
+    report: Report
+    services: Services
+    now: Callable[[], datetime]
+    root: Path
+    process: Mapping[str, str]
+    """The variables of the process: what a program that is started sees."""

@@ -1,0 +1,163 @@
+"""`python -m ops postdown`: what `azd down` leaves behind; azd runs it afterwards.
+
+Threat: purging is for ever. So it needs --purge, and it is refused while the deployment is still there; a registration
+that this deployment did not make, which has no unique name here, is never touched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ops.command import Command
+from ops.environment import (
+    APP_UNIQUE_NAME,
+    CLIENT_ID,
+    ENDPOINTS,
+    ENTRA_TENANT,
+    ENVIRONMENT_NAME,
+    RESOURCE_GROUP,
+    SUBSCRIPTION,
+    TENANT,
+    VAULT_NAME,
+)
+from ops.errors import OpsError
+from ops.graph import REPLICATION_WAITS, Directory
+from ops.leftovers import DeletedVaults, deleted_applications
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ops.command import Context
+    from ops.graph import Application
+
+GROUP_VERSION = "2021-04-01"
+
+
+class StillThereError(OpsError):
+    """The deployment has not been taken down."""
+
+    def __init__(self, group: str) -> None:
+        super().__init__(
+            f"The resource group {group} is still there, so nothing was purged. Run `azd down` first; when the group "
+            f"is to "
+            "stay, delete in it what is to go, and purge with `az keyvault purge` and in the Entra admin center."
+        )
+
+
+def run(context: Context) -> int:
+    """Tells what is left, and purges it if that was asked for; run again, it finds nothing."""
+    purge = context.options.purge
+    if not purge and not context.environment.has(SUBSCRIPTION):
+        # azd forgets what the infrastructure told it when it takes that down.
+        context.report.note("nothing to look at", "AZURE_SUBSCRIPTION_ID is not set any more")
+        return 0
+    context.environment.require(SUBSCRIPTION)
+    if purge:
+        _refuse_while_deployed(context)
+    context.report.heading("What is left of the deployment")
+    found = _application(context, purge=purge) + _vaults(context, purge=purge)
+    if not found:
+        context.report.ok("nothing", "no registration and no deleted vault of this deployment")
+    elif not purge:
+        context.report.text(
+            "A deleted registration and a deleted vault keep their names, which blocks the next `azd up` under the "
+            "same\n"
+            "ones. To delete them for good: python -m ops postdown --purge"
+        )
+    return 1 if purge and context.report.findings else 0
+
+
+def _refuse_while_deployed(context: Context) -> None:
+    group, subscription = context.environment.get(RESOURCE_GROUP), context.environment[SUBSCRIPTION]
+    if not group:
+        return
+    path = f"/subscriptions/{subscription}/resourceGroups/{group}"
+    if context.services.arm.find(path, **{"api-version": GROUP_VERSION}) is not None:
+        raise StillThereError(group)
+
+
+def _application(context: Context, *, purge: bool) -> int:
+    """The registration: Azure's resource groups do not contain it, so taking the deployment down may leave it alive."""
+    unique_name = context.environment.get(APP_UNIQUE_NAME)
+    if not unique_name:
+        context.report.note(
+            "registration", "is not this deployment's own (ENTRA_APP_UNIQUE_NAME is not set): left alone"
+        )
+        return 0
+    directory = Directory(context.services.graph, now=context.now)
+    alive = directory.find_application(unique_name=unique_name)
+    if alive is not None:
+        context.report.note("registration", f"{alive.name} ({alive.client_id}) is still there")
+        if purge and directory.delete_application(alive):
+            context.report.ok("registration", "deleted")
+    deleted = _deleted(context, directory, expected=alive if purge else None)
+    for application in deleted:
+        if not purge:
+            context.report.note("registration", f"{application.name} ({application.client_id}) is deleted, not purged")
+        elif directory.purge_application(application):
+            context.report.ok("registration", f"{application.name} ({application.client_id}) purged")
+    return len(deleted) + (alive is not None)
+
+
+def _deleted(context: Context, directory: Directory, *, expected: Application | None) -> list[Application]:
+    """The deleted registrations; one that was deleted just now may take a moment to be among them."""
+    names = {
+        "client_id": context.environment.get(CLIENT_ID),
+        "unique_name": context.environment[APP_UNIQUE_NAME],
+    }
+    found = list(deleted_applications(directory, **names))
+    for wait in REPLICATION_WAITS:
+        if expected is None or any(one.object_id == expected.object_id for one in found):
+            break
+        context.services.patience.wait(wait, "the deleted registration is not listed yet")
+        found = list(deleted_applications(directory, **names))
+    return found
+
+
+def _vaults(context: Context, *, purge: bool) -> int:
+    vaults = DeletedVaults(context.services.arm, subscription=context.environment[SUBSCRIPTION])
+    found = list(
+        vaults.of(name=context.environment.get(VAULT_NAME), environment=context.environment.get(ENVIRONMENT_NAME))
+    )
+    for vault in found:
+        if vault.protected:
+            context.report.finding(
+                "vault",
+                f"{vault.name} is deleted and protected against purging; it goes by itself on {vault.gone_on}",
+                remedy=f"use another name for azd's environment until then, or get it back: "
+                f"az keyvault recover --name {vault.name} --location {vault.location}",
+            )
+        elif not purge:
+            context.report.note("vault", f"{vault.name} is deleted, not purged")
+        elif vaults.purge(vault):
+            context.report.ok("vault", f"{vault.name} purged")
+    return len(found)
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--purge", action="store_true", help="delete for good what is left; nothing brings it back")
+
+
+COMMAND = Command(
+    name="postdown",
+    summary="tell what `azd down` left, and purge it if asked to; azd's hook",
+    description=(
+        "Tells which registration and which deleted vault are left. With --purge both are deleted for good, so that "
+        "the "
+        "next `azd up` can use their names. It is refused while the resource group is there. Running it again does "
+        "nothing."
+    ),
+    takes=(
+        TENANT,
+        SUBSCRIPTION,
+        RESOURCE_GROUP,
+        VAULT_NAME,
+        ENVIRONMENT_NAME,
+        APP_UNIQUE_NAME,
+        CLIENT_ID,
+        ENTRA_TENANT,
+        *ENDPOINTS,
+    ),
+    add_arguments=_add_arguments,
+    run=run,
+)

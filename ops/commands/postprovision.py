@@ -1,0 +1,90 @@
+"""`python -m ops postprovision`: what infrastructure code cannot do; azd runs it after every provision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ops.client_secret import ClientSecret
+from ops.command import Command
+from ops.environment import APP_OBJECT_ID, AUTH_MODE, CLIENT_ID, ENDPOINTS, ENTRA_TENANT, TENANT, VAULT_ID
+from ops.graph import Directory
+from ops.signing_key import add_version
+from ops.token_endpoint import TokenEndpoint
+from ops.vault import SIGNING_KEY, VaultResource
+
+if TYPE_CHECKING:
+    from ops.command import Context
+
+USES_CLIENT_SECRET = "proxy"  # noqa: S105 - a value of AUTH_MODE
+
+
+def run(context: Context) -> int:
+    """Sees to both secrets; running it again changes nothing."""
+    vault = vault_resource(context)
+    context.report.heading(f"Secrets in {vault.name}")
+    ensure_signing_key(context, vault)
+    mode = context.environment.get(AUTH_MODE, USES_CLIENT_SECRET)
+    if mode != USES_CLIENT_SECRET:
+        context.report.ok("entra-client-secret", f"not needed: AUTH_MODE is {mode}")
+        return 0
+    ensure_client_secret(context, vault)
+    return 0
+
+
+def vault_resource(context: Context) -> VaultResource:
+    """The deployment's vault, through Azure Resource Manager."""
+    return VaultResource(context.services.arm, vault_id=context.environment[VAULT_ID])
+
+
+def ensure_client_secret(context: Context, vault: VaultResource, *, force: bool = False) -> None:
+    """Puts together what sees to the client secret, and lets it."""
+    context.environment.require(CLIENT_ID)
+    services = context.services
+    secret = ClientSecret(
+        directory=Directory(services.graph, now=context.now),
+        vault=vault,
+        token_endpoint=TokenEndpoint(
+            authority=services.cloud.authority,
+            tenant_id=services.registration_tenant,
+            graph_scope=services.cloud.graph_scope,
+            http=services.http,
+            patience=services.patience,
+        ),
+        report=context.report,
+        patience=services.patience,
+        now=context.now,
+    )
+    # Only a registration of the infrastructure's own has an object id among azd's values.
+    secret.ensure(
+        client_id=context.environment[CLIENT_ID], object_id=context.environment.get(APP_OBJECT_ID), force=force
+    )
+
+
+def ensure_signing_key(context: Context, vault: VaultResource) -> None:
+    """Makes the first key where the infrastructure has not; never a second one."""
+    kept = vault.find(SIGNING_KEY)
+    if kept is None:
+        add_version(vault)
+        context.report.ok(SIGNING_KEY, "made")
+    elif not kept.enabled:
+        context.report.note(
+            SIGNING_KEY,
+            "its newest version is disabled; `python -m ops rotate signing-key` adds one if no other is enabled",
+        )
+    else:
+        context.report.ok(SIGNING_KEY, f"there since {kept.created:%Y-%m-%d}")
+
+
+COMMAND = Command(
+    name="postprovision",
+    summary="put the client secret and the signing key into the vault; azd's hook",
+    description=(
+        "Makes the client secret of the registration and puts it into the vault, or leaves a good one as it is; the "
+        "same "
+        "for the signing key. Only metadata is read, no secret is shown, and running it again changes nothing. With "
+        "another AUTH_MODE than proxy there is no client secret."
+    ),
+    needs=(TENANT, VAULT_ID),
+    takes=(CLIENT_ID, APP_OBJECT_ID, AUTH_MODE, ENTRA_TENANT, *ENDPOINTS),
+    run=run,
+)

@@ -1,0 +1,69 @@
+"""`python -m ops preflight`: whether `azd up` will succeed, and what to do first if not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ops.command import Command
+from ops.environment import (
+    APP_UNIQUE_NAME,
+    AUTH_MODE,
+    CLIENT_ID,
+    ENDPOINTS,
+    ENTRA_TENANT,
+    ENVIRONMENT_NAME,
+    LOCATION,
+    SUBSCRIPTION,
+    TENANT,
+    VAULT_NAME,
+)
+from ops.preflight import directory, subscription, tools
+
+if TYPE_CHECKING:
+    from ops.command import Context
+
+
+def run(context: Context) -> int:
+    """Looks at the machine, the subscription and the tenant."""
+    context.report.heading("Tools")
+    tools.check(context.report, environment=context.process)
+    context.report.heading("Subscription")
+    if context.environment.has(SUBSCRIPTION):
+        subscription.check(context)
+    else:
+        # azd runs this before it asks for the subscription, the first time.
+        context.report.note(
+            "subscription", "AZURE_SUBSCRIPTION_ID is not set yet: azd will ask. Run this again afterwards"
+        )
+    context.report.heading("Tenant")
+    directory.check(context)
+    if context.report.findings:
+        context.report.text(f"\n{context.report.findings} thing(s) to mend before `azd up`.")
+        return 1
+    context.report.text("\nReady for `azd up`.")
+    return 0
+
+
+COMMAND = Command(
+    name="preflight",
+    summary="check tools, subscription and tenant before `azd up`",
+    description=(
+        "Looks for everything that is known to stop a deployment: tools and their versions, region, resource "
+        "providers, "
+        "your rights, the tenant's policies, names that deleted vaults and registrations still hold. Changes nothing. "
+        "Each finding comes with the command that mends it."
+    ),
+    takes=(
+        TENANT,
+        SUBSCRIPTION,
+        LOCATION,
+        ENVIRONMENT_NAME,
+        VAULT_NAME,
+        CLIENT_ID,
+        APP_UNIQUE_NAME,
+        AUTH_MODE,
+        ENTRA_TENANT,
+        *ENDPOINTS,
+    ),
+    run=run,
+)

@@ -1,0 +1,142 @@
+"""`python -m ops revoke`: ends every sign-in of one person, on all instances at once.
+
+Threat: whoever runs this may delete, not read. Rows are found by a mark that the vault's key makes (storage/owners.py),
+and the key that would open one is derived from a secret which is stored nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, override
+from uuid import UUID
+
+from azure.core.credentials_async import AsyncTokenCredential
+
+from ops.command import Command
+from ops.environment import CONNECTION_STRING, STORAGE_ACCOUNT, TABLE_NAME, TENANT, VAULT_NAME, VAULT_URL
+from ops.errors import OpsError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from types import TracebackType
+
+    from azure.core.credentials import AccessToken
+
+    from entra_mcp.storage.table import Table
+    from ops.command import Context
+    from ops.credentials import Credential
+
+DEFAULT_TABLE = "McpOAuthState"
+SETTLE_SECONDS = 5.0
+"""Between two passes: an exchange that was under way during the first has ended by then."""
+
+
+class RevokeFailedError(OpsError):
+    """The vault or the table could not be used."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--user", required=True, metavar="OBJECT_ID", help="object id of the person in Entra ID")
+
+
+def run(context: Context) -> int:
+    """Deletes the token sets and unredeemed codes of the person; run again, it finds nothing."""
+    try:
+        person = str(UUID(context.options.user))
+    except ValueError:
+        raise UsageError(
+            "--user takes an object id: `az ad user show --id <user name> --query id --output tsv`."
+        ) from None
+    deleted = asyncio.run(_revoke(context, person))
+    context.report.ok("signed out", f"{deleted} rows with tokens deleted" if deleted else "there was nothing to delete")
+    if deleted:
+        context.report.note(
+            "to keep the person out", "disable the account in Entra ID, or revoke its sessions there, before this."
+        )
+    return 0
+
+
+async def _revoke(context: Context, person: str) -> int:
+    from entra_mcp.auth.ownership import OWNED
+    from entra_mcp.errors import DependencyError
+    from entra_mcp.storage.owners import OwnerMarks, delete_owned
+    from entra_mcp.vault import Vault
+
+    credential = _Credential(context.services.credential())
+    total = 0
+    try:
+        async with Vault(url=_vault_url(context), credential=credential) as vault, _table(context, credential) as table:
+            secrets = await vault.read(client_secret=False)
+            context.report.ok("signing keys", f"{len(secrets.signing_keys.keys)} of the vault")
+            for number in range(2):
+                if number:
+                    context.report.step(f"waiting {SETTLE_SECONDS:.0f} s for logins that were under way")
+                    await asyncio.to_thread(context.services.patience.sleep, SETTLE_SECONDS)
+                seen = deleted = 0
+                async for seen, deleted in delete_owned(
+                    table, marks=OwnerMarks(secrets.signing_keys), owner=person, collections=reversed(OWNED)
+                ):
+                    context.report.step(f"{seen:,} rows looked at, {deleted:,} deleted")
+                total += deleted
+    except DependencyError as error:
+        raise RevokeFailedError(
+            f"{error}\nYou need the roles Key Vault Secrets User on the vault and Storage Table Data Contributor on "
+            "the table; rows that were deleted until now stay deleted. Run it again."
+        ) from None
+    return total
+
+
+def _vault_url(context: Context) -> str:
+    if context.environment.has(VAULT_URL):
+        return context.environment[VAULT_URL]
+    context.environment.require(VAULT_NAME)
+    return f"https://{context.environment[VAULT_NAME]}.{context.services.cloud.vault_suffix}"
+
+
+def _table(context: Context, credential: AsyncTokenCredential) -> Table:
+    from entra_mcp.storage.table import Table
+
+    name = context.environment.get(TABLE_NAME, DEFAULT_TABLE)
+    if context.environment.has(CONNECTION_STRING):
+        return Table.from_connection_string(context.environment[CONNECTION_STRING], name=name)
+    context.environment.require(STORAGE_ACCOUNT)
+    endpoint = f"https://{context.environment[STORAGE_ACCOUNT]}.table.{context.services.cloud.storage_suffix}"
+    return Table.from_identity(endpoint, name=name, credential=credential)
+
+
+class _Credential(AsyncTokenCredential):
+    """A credential of the command line for the server's own code, which is asynchronous."""
+
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
+
+    @override
+    async def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
+        return await asyncio.to_thread(self._credential.get_token, *scopes, **kwargs)
+
+    @override
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    @override
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """Nothing is open."""
+
+
+COMMAND = Command(
+    name="revoke",
+    summary="end every sign-in of one person",
+    description=(
+        "Deletes the tokens of Entra ID that the server keeps for one person, without being able to read them. Every\n"
+        "access and refresh token that clients got for the person is dead on all instances at once."
+    ),
+    run=run,
+    add_arguments=add_arguments,
+    takes=(STORAGE_ACCOUNT, VAULT_NAME, VAULT_URL, TABLE_NAME, CONNECTION_STRING, TENANT),
+    examples="example: python -m ops revoke --user 5f7d2c1e-0000-4000-8000-000000000000",
+)

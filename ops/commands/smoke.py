@@ -1,0 +1,137 @@
+"""`python -m ops smoke`: whether a server at an address does what a client needs, and refuses what it must."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ops.clouds import checked_address
+from ops.command import Command
+from ops.environment import BASE_URL, CLIENT_ID
+from ops.errors import BadInputError
+from ops.smoke import authorization, discovery, refusals
+from ops.smoke.target import StepFailedError, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ops.command import Context
+    from ops.http import Patience
+
+    Step = Callable[[Target, Patience], str]
+
+SIGN_IN_SECONDS = 300
+
+DISCOVERY: Mapping[str, Step] = {
+    "alive": discovery.alive,
+    "ready": discovery.ready,
+    "resource metadata": discovery.resource_metadata,
+    "challenge": discovery.challenge,
+    "wrong token": discovery.bad_token,
+    "authorization server": discovery.server_metadata,
+}
+"""Each needs those before it."""
+
+REGISTRATION: Mapping[str, Step] = {"registration": authorization.registration}
+
+AUTHORIZATION: Mapping[str, Step] = {
+    "way to Entra ID": authorization.way_to_entra,
+    "foreign client": refusals.foreign_registration,
+    "foreign redirect URI": refusals.foreign_redirect,
+    "unknown client": refusals.unknown_client,
+    "no PKCE": refusals.no_pkce,
+    "wrong code": refusals.wrong_code,
+    "forged callback": refusals.forged_callback,
+}
+"""Independent of each other."""
+
+
+def run(context: Context) -> int:
+    """Takes one step after the other."""
+    given = context.options.base_url
+    base_url = _base_url(given or context.environment[BASE_URL])
+    known = context.environment.get(BASE_URL).rstrip("/")
+    # What azd knows is of its own deployment, and not of any other address.
+    expected = context.options.ENTRA_CLIENT_ID or (context.environment.get(CLIENT_ID) if base_url == known else "")
+    context.report.heading(f"Smoke test of {base_url}")
+    with Target(base_url=base_url, expected_client_id=expected) as target:
+        _walk(context, target)
+    findings = context.report.findings
+    context.report.text(f"\n{findings} step(s) failed." if findings else "\nEverything passed.")
+    return 1 if findings else 0
+
+
+def _walk(context: Context, target: Target) -> None:
+    if not all(_take(context, target, name, step) for name, step in DISCOVERY.items()):
+        context.report.note("the rest", "was not tried: it needs what failed")
+        return
+    if not target.signs_people_in:
+        context.report.note("registration", "not here: clients bring tokens of Entra ID (AUTH_MODE=verify)")
+    elif not all(_take(context, target, name, step) for name, step in REGISTRATION.items()):
+        context.report.note("the rest", "was not tried: it needs what failed")
+        return
+    else:
+        for name, step in AUTHORIZATION.items():
+            _take(context, target, name, step)
+    if context.options.sign_in and target.signs_people_in:
+        _sign_in(context, target)
+
+
+def _take(context: Context, target: Target, name: str, step: Step) -> bool:
+    try:
+        detail = step(target, context.services.patience)
+    except StepFailedError as failed:
+        context.report.finding(name, failed.reason, remedy=failed.remedy)
+        return False
+    context.report.ok(name, detail)
+    return True
+
+
+def _sign_in(context: Context, target: Target) -> None:
+    from ops.smoke.sign_in import sign_in
+
+    context.report.heading("Sign-in with the browser")
+    try:
+        sign_in(target.mcp_url, report=context.report, seconds=context.options.sign_in_seconds)
+    except StepFailedError as failed:
+        context.report.finding("sign-in", failed.reason, remedy=failed.remedy)
+
+
+def _base_url(text: str) -> str:
+    address = checked_address(BASE_URL.name, text)
+    if address.endswith("/mcp"):
+        raise BadInputError(BASE_URL.name, "is the address without /mcp")
+    return address
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("base_url", nargs="?", help="address of the server, without a path (default: MCP_BASE_URL)")
+    parser.add_argument("--sign-in", action="store_true", help="also sign in with the system's browser, and call tools")
+    parser.add_argument(
+        "--sign-in-seconds",
+        type=_seconds,
+        default=SIGN_IN_SECONDS,
+        metavar="N",
+        help=f"how long to wait for the person (default {SIGN_IN_SECONDS})",
+    )
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds from 1 to 3600")
+    return int(text)
+
+
+COMMAND = Command(
+    name="smoke",
+    summary="test a server at an address, up to the sign-in page or through it",
+    description=(
+        "Health, metadata, the 401 challenge, registration, consent and the redirect to Entra ID with the right "
+        "parameters; then what must be refused. Needs no rights in Azure. Leaves one registered client behind. With "
+        "--sign-in, a person signs in with the browser and every sample tool is called."
+    ),
+    takes=(BASE_URL, CLIENT_ID),
+    add_arguments=_add_arguments,
+    examples="examples:\n  python -m ops smoke http://localhost:7071\n  python -m ops smoke --sign-in",
+    run=run,
+)

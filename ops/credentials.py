@@ -1,0 +1,83 @@
+"""Tokens of the person or pipeline that runs a command: who is signed in to azd, else to the Azure CLI.
+
+Threat: these tokens may create secrets. They go to the addresses of `clouds.py` alone and into no message.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from azure.core.exceptions import ClientAuthenticationError
+
+from ops.aadsts import codes_in, explain
+from ops.errors import SignInError
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken
+
+PROCESS_SECONDS = 60
+RENEW_SECONDS = 300
+
+
+class Credential(Protocol):
+    """What gives tokens; azure-identity's credentials do."""
+
+    def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken: ...  # noqa: ANN401 - azure-core's protocol
+
+
+class Tokens:
+    """One tenant's tokens, kept until shortly before they expire."""
+
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
+        self._kept: dict[str, AccessToken] = {}
+
+    def get(self, scope: str) -> str:
+        """A token for the scope.
+
+        Raises:
+            SignInError: nobody is signed in, or Entra ID refuses; AADSTS codes are explained.
+        """
+        kept = self._kept.get(scope)
+        if kept is None or kept.expires_on - time.time() < RENEW_SECONDS:
+            try:
+                kept = self._credential.get_token(scope)
+            except ClientAuthenticationError as error:
+                raise _sign_in_error(scope, error) from None
+            self._kept[scope] = kept
+        return kept.token
+
+    def claims(self, scope: str) -> dict[str, Any]:
+        """What the token says of its owner, for messages only; empty when it cannot be read."""
+        try:
+            payload = self.get(scope).split(".")[1]
+            decoded: object = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        except (IndexError, ValueError):
+            return {}
+        return cast("dict[str, Any]", decoded) if isinstance(decoded, dict) else {}
+
+
+def developer_credential(*, tenant_id: str) -> Credential:
+    """Whoever is signed in to azd, else to the Azure CLI; a CI job signs in to azd with its federated credential.
+
+    Without a tenant it is the one that the account is signed in to.
+    No other kind of credential is tried: which account changes a registration must be plain.
+    """
+    from azure.identity import AzureCliCredential, AzureDeveloperCliCredential, ChainedTokenCredential
+
+    return ChainedTokenCredential(
+        AzureDeveloperCliCredential(tenant_id=tenant_id, process_timeout=PROCESS_SECONDS),
+        AzureCliCredential(tenant_id=tenant_id, process_timeout=PROCESS_SECONDS),
+    )
+
+
+def _sign_in_error(scope: str, error: ClientAuthenticationError) -> SignInError:
+    resource = scope.removesuffix("/.default")
+    said = re.sub(r"\s+", " ", error.message or "").strip()[:600]
+    explained = [f"AADSTS{code}: {known.means} {known.remedy}" for code in codes_in(said) if (known := explain(code))]
+    remedy = "\n".join(explained) or "Sign in with `azd auth login` (in a pipeline: see docs/deploy.md) or `az login`."
+    return SignInError(f"There is no token for {resource}: {said}\n{remedy}")

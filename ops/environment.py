@@ -1,0 +1,110 @@
+"""The inputs of the commands: options win over environment variables, which win over azd's own environment.
+
+azd gives its hooks every output of the infrastructure as an environment variable. A person's shell has none of them, so
+the same values are also read from where azd keeps them, `.azure/<environment>/.env`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from dotenv import dotenv_values
+
+from ops.errors import MissingInputsError, UsageError, flag_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One value a command may need: the name of its environment variable, and what it is."""
+
+    name: str
+    what: str
+
+    @property
+    def flag(self) -> str:
+        return flag_of(self.name)
+
+
+TENANT = Input("AZURE_TENANT_ID", "tenant of the subscription")
+SUBSCRIPTION = Input("AZURE_SUBSCRIPTION_ID", "subscription of the deployment")
+LOCATION = Input("AZURE_LOCATION", "region of the deployment, such as swedencentral")
+ENVIRONMENT_NAME = Input("AZURE_ENV_NAME", "name of azd's environment")
+RESOURCE_GROUP = Input("AZURE_RESOURCE_GROUP", "resource group of the deployment")
+FUNCTION_APP = Input("AZURE_FUNCTION_APP_NAME", "name of the function app")
+VAULT_NAME = Input("AZURE_KEY_VAULT_NAME", "name of the Key Vault")
+VAULT_ID = Input("AZURE_KEY_VAULT_ID", "resource id of the Key Vault")
+STORAGE_ACCOUNT = Input("AZURE_STORAGE_ACCOUNT_NAME", "name of the storage account")
+IDENTITY_CLIENT_ID = Input("AZURE_IDENTITY_CLIENT_ID", "client id of the app's managed identity")
+CLIENT_ID = Input("ENTRA_CLIENT_ID", "application (client) id of the registration")
+ENTRA_TENANT = Input("ENTRA_TENANT_ID", "tenant of the registration, or organizations or consumers")
+APP_OBJECT_ID = Input("ENTRA_APP_OBJECT_ID", "object id of the registration")
+APP_UNIQUE_NAME = Input("ENTRA_APP_UNIQUE_NAME", "unique name of the registration that the infrastructure made")
+AUTH_MODE = Input("AUTH_MODE", "how people sign in: proxy, federated or verify")
+BASE_URL = Input("MCP_BASE_URL", "address of the server, without a path")
+MCP_URL = Input("MCP_URL", "address that clients are given, with /mcp")
+AUTHORITY = Input("ENTRA_AUTHORITY", "host of the sign-in service; another one in a sovereign cloud")
+GRAPH_URL = Input("GRAPH_BASE_URL", "Microsoft Graph, without the version")
+ARM_URL = Input("AZURE_RESOURCE_MANAGER_URL", "Azure Resource Manager")
+LOGS_URL = Input("AZURE_LOGS_URL", "query endpoint of Azure Monitor logs")
+VAULT_URL = Input("KEY_VAULT_URL", "address of the Key Vault")
+TABLE_NAME = Input("MCP_TABLE_NAME", "table of the server, McpOAuthState unless set")
+CONNECTION_STRING = Input("AzureWebJobsStorage", "connection string, where there is no account (the emulator)")
+
+ENDPOINTS = (AUTHORITY, GRAPH_URL, ARM_URL)
+"""What every command that talks to Azure may be told."""
+
+
+class Environment:
+    """What is known; empty values count as missing."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = {name: value.strip() for name, value in values.items() if value.strip()}
+
+    def get(self, item: Input, default: str = "") -> str:
+        return self._values.get(item.name, default)
+
+    def has(self, item: Input) -> bool:
+        return item.name in self._values
+
+    def __getitem__(self, item: Input) -> str:
+        self.require(item)
+        return self._values[item.name]
+
+    def require(self, *items: Input) -> None:
+        """Raises MissingInputsError with every one that is missing."""
+        missing = [item.name for item in items if item.name not in self._values]
+        if missing:
+            raise MissingInputsError(missing)
+
+
+def azd_values(root: Path, name: str | None) -> dict[str, str]:
+    """What azd keeps for its environment `name`, or for its default one; nothing where azd was never used.
+
+    Raises:
+        UsageError: the environment was named and is not there.
+    """
+    folder = root / ".azure"
+    chosen = name or _default_environment(folder)
+    if not chosen:
+        return {}
+    file = folder / chosen / ".env"
+    if not file.is_file():
+        if name:
+            raise UsageError(f"azd has no environment {name!r} in {root}. `azd env list` shows those it has.")
+        return {}
+    return {key: value for key, value in dotenv_values(file, interpolate=False).items() if value is not None}
+
+
+def _default_environment(folder: Path) -> str:
+    try:
+        document: object = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return ""
+    chosen = cast("dict[str, object]", document).get("defaultEnvironment") if isinstance(document, dict) else None
+    return chosen if isinstance(chosen, str) else ""

@@ -1,0 +1,192 @@
+"""Microsoft Graph as far as registrations go: https://learn.microsoft.com/graph/api/resources/application"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+from ops.errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ops.http import Answer, Api
+
+FIELDS = (
+    "id,appId,displayName,uniqueName,createdDateTime,signInAudience,identifierUris,passwordCredentials,api,web,spa,"
+    "publicClient,appRoles,groupMembershipClaims,requiredResourceAccess"
+)
+REPLICATION_WAITS = (1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0)
+"""Seconds between attempts while a change has not reached every replica of the directory."""
+
+YOUNG = timedelta(minutes=10)
+"""So long after a registration was made even its owner may be refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Password:
+    """A client secret as the registration lists it: without its value."""
+
+    key_id: str
+    name: str
+    starts: datetime
+    ends: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPassword:
+    """A client secret just made; its value is told this once."""
+
+    key_id: str
+    value: SecretStr
+    ends: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """A registration; `document` is all that Graph told of it."""
+
+    object_id: str
+    client_id: str
+    name: str
+    unique_name: str
+    created: datetime | None
+    passwords: tuple[Password, ...]
+    document: dict[str, Any]
+
+    def password(self, key_id: str | None) -> Password | None:
+        return next((password for password in self.passwords if password.key_id == key_id), None)
+
+
+class Directory:
+    """The registrations of one tenant."""
+
+    def __init__(self, api: Api, *, now: Callable[[], datetime]) -> None:
+        self.api = api
+        self._now = now
+
+    def find_application(
+        self, *, object_id: str = "", client_id: str = "", unique_name: str = ""
+    ) -> Application | None:
+        """The registration by whichever name is given, or None."""
+        key = _key(object_id=object_id, client_id=client_id, unique_name=unique_name)
+        document = self.api.find(f"/v1.0/applications{key}", **{"$select": FIELDS})
+        return None if document is None else _application(document)
+
+    def application_of(self, client_id: str) -> Application:
+        """The registration with this client id, which somebody else may have made."""
+        return _application(self.api.get(f"/v1.0/applications(appId='{_segment(client_id)}')", **{"$select": FIELDS}))
+
+    def application(self, object_id: str) -> Application:
+        """The registration, which may have been made a moment ago and not be known everywhere yet."""
+        answer = self._patiently("GET", f"/v1.0/applications/{_segment(object_id)}?$select={FIELDS}")
+        return _application(answer.document)
+
+    def add_password(self, application: Application, *, name: str, ends: datetime) -> NewPassword:
+        """Makes a client secret.
+
+        Raises:
+            ApiError: refused, by a lifetime policy for instance.
+        """
+        body = {"passwordCredential": {"displayName": name, "endDateTime": _stamp(ends)}}
+        path = f"/v1.0/applications/{_segment(application.object_id)}/addPassword"
+        made = self._patiently("POST", path, body=body, created=application.created).document
+        return NewPassword(key_id=made["keyId"], value=SecretStr(made["secretText"]), ends=_time(made["endDateTime"]))
+
+    def remove_password(self, application: Application, key_id: str) -> bool:
+        """Removes a client secret; False when it is gone already, or not known everywhere yet."""
+        answer = self.api.request(
+            "POST",
+            f"/v1.0/applications/{_segment(application.object_id)}/removePassword",
+            body={"keyId": key_id},
+            accept={HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST},
+        )
+        if answer.status == HTTPStatus.BAD_REQUEST and "no password credential found" not in answer.text.lower():
+            raise ApiError(
+                service=self.api.service,
+                request="POST removePassword",
+                status=answer.status,
+                code=answer.code,
+                text=answer.text,
+                remedy="Remove the client secret in the Entra admin center.",
+            )
+        return answer.status < HTTPStatus.BAD_REQUEST
+
+    def deleted_applications(self) -> Iterator[Application]:
+        """Registrations that were deleted within the last 30 days and not purged."""
+        path = "/v1.0/directory/deletedItems/microsoft.graph.application"
+        for document in self.api.pages(
+            path, **{"$select": "id,appId,displayName,uniqueName,deletedDateTime", "$top": "100"}
+        ):
+            yield _application(document)
+
+    def delete_application(self, application: Application) -> bool:
+        """Deletes the registration; it can be restored for 30 days. False when it is gone already."""
+        path = f"/v1.0/applications/{_segment(application.object_id)}"
+        return self.api.request("DELETE", path, accept={HTTPStatus.NOT_FOUND}).status != HTTPStatus.NOT_FOUND
+
+    def purge_application(self, application: Application) -> bool:
+        """Deletes it for good; False when it is gone already."""
+        path = f"/v1.0/directory/deletedItems/{_segment(application.object_id)}"
+        return self.api.request("DELETE", path, accept={HTTPStatus.NOT_FOUND}).status != HTTPStatus.NOT_FOUND
+
+    def _patiently(
+        self, method: str, path: str, *, body: dict[str, Any] | None = None, created: datetime | None = None
+    ) -> Answer:
+        """Repeats while the directory has not heard of the registration everywhere."""
+        for wait in REPLICATION_WAITS:
+            accept = {HTTPStatus.NOT_FOUND}
+            if created is not None and self._now() - created < YOUNG:
+                accept.add(HTTPStatus.FORBIDDEN)
+            answer = self.api.request(method, path, body=body, accept=accept)
+            if answer.status not in accept:
+                return answer
+            self.api.patience.wait(wait, "the registration is not known everywhere yet")
+        return self.api.request(method, path, body=body)
+
+
+def _key(*, object_id: str, client_id: str, unique_name: str) -> str:
+    if object_id:
+        return f"/{_segment(object_id)}"
+    if client_id:
+        return f"(appId='{_segment(client_id)}')"
+    return f"(uniqueName='{_segment(unique_name)}')"
+
+
+def _segment(value: str) -> str:
+    return quote(value, safe="")
+
+
+def _application(document: dict[str, Any]) -> Application:
+    return Application(
+        object_id=document["id"],
+        client_id=document.get("appId") or "",
+        name=document.get("displayName") or "",
+        unique_name=document.get("uniqueName") or "",
+        created=_time(document["createdDateTime"]) if document.get("createdDateTime") else None,
+        passwords=tuple(
+            Password(
+                key_id=entry["keyId"],
+                name=entry.get("displayName") or "",
+                starts=_time(entry["startDateTime"]),
+                ends=_time(entry["endDateTime"]),
+            )
+            for entry in document.get("passwordCredentials") or ()
+        ),
+        document=document,
+    )
+
+
+def _time(text: str) -> datetime:
+    """Graph writes up to seven digits of a second."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

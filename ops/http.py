@@ -1,0 +1,216 @@
+"""Requests to one API: tokens, patience with throttling and outages, pages, and refusals that say what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+import httpx2
+
+from ops.errors import ApiError, UnreachableError
+from ops.refusals import remedy_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from datetime import datetime
+
+    from ops.credentials import Tokens
+
+ATTEMPTS = 6
+LONGEST_WAIT = 60.0
+"""Seconds; a service that asks for more is believed to mean that it is not to be waited for."""
+
+PASSING = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+MOST_PAGES = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How a command waits; tests do not."""
+
+    sleep: Callable[[float], None] = time.sleep
+    say: Callable[[str], None] = field(default=lambda _text: None)
+
+    def wait(self, seconds: float, why: str) -> None:
+        self.say(f"{why}; next attempt in {seconds:.0f} s")
+        self.sleep(seconds)
+
+
+class Api:
+    """One service. `request` gives the answer, or raises what it was refused with."""
+
+    def __init__(
+        self, *, service: str, base: str, scope: str, http: httpx2.Client, tokens: Tokens, patience: Patience
+    ) -> None:
+        self.service = service
+        self.base = base
+        self.scope = scope
+        self.tokens = tokens
+        self.patience = patience
+        self._http = http
+
+    def get(self, path: str, **parameters: str) -> dict[str, Any]:
+        return self.request("GET", path, parameters=parameters).document
+
+    def find(self, path: str, **parameters: str) -> dict[str, Any] | None:
+        """As `get`, but None when there is no such thing."""
+        answer = self.request("GET", path, parameters=parameters, accept={HTTPStatus.NOT_FOUND})
+        return None if answer.status == HTTPStatus.NOT_FOUND else answer.document
+
+    def pages(self, path: str, **parameters: str) -> Iterator[dict[str, Any]]:
+        """The members of a list, over all of its pages."""
+        answer = self.request("GET", path, parameters=parameters).document
+        for _ in range(MOST_PAGES):
+            yield from cast("list[dict[str, Any]]", answer.get("value") or [])
+            following = answer.get("@odata.nextLink") or answer.get("nextLink")
+            if not following:
+                return
+            answer = self.request("GET", self._own(str(following))).document
+        raise ApiError(
+            service=self.service,
+            request=f"GET {path}",
+            status=HTTPStatus.OK,
+            code="",
+            text=f"the list has more than {MOST_PAGES} pages",
+            remedy="Look for it in the portal.",
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, str] | None = None,
+        accept: Collection[int] = (),
+    ) -> Answer:
+        """One request, repeated while the service is busy or out of reach.
+
+        Raises:
+            ApiError: the service refuses, with a status that is not among `accept`.
+            UnreachableError: it did not answer.
+        """
+        url = path if path.startswith(self.base) else f"{self.base}{path}"
+        response = self._send(method, url, body=body, parameters=parameters)
+        if response.is_success or response.status_code in accept:
+            return Answer(response)
+        code, text = _error_of(response)
+        raise ApiError(
+            service=self.service,
+            request=f"{method} {urlsplit(url).path}",
+            status=response.status_code,
+            code=code,
+            text=text,
+            remedy=remedy_for(code, response.status_code),
+        )
+
+    def _send(
+        self, method: str, url: str, *, body: Mapping[str, Any] | None, parameters: Mapping[str, str] | None
+    ) -> httpx2.Response:
+        for attempt in range(1, ATTEMPTS + 1):
+            headers = {"Authorization": f"Bearer {self.tokens.get(self.scope)}"}
+            try:
+                response = self._http.request(method, url, json=body, params=parameters or None, headers=headers)
+            except httpx2.TransportError as error:
+                if attempt == ATTEMPTS:
+                    raise UnreachableError(
+                        f"{self.service} does not answer at {urlsplit(url).netloc} ({type(error).__name__}). Check the "
+                        "network and the proxy of this machine, then run the command again."
+                    ) from error
+                self.patience.wait(2.0 ** (attempt - 1), f"{self.service} is out of reach")
+                continue
+            if response.status_code not in PASSING or attempt == ATTEMPTS:
+                return response
+            wait = retry_after(response) or 2.0 ** (attempt - 1)
+            if wait > LONGEST_WAIT:
+                return response
+            self.patience.wait(wait, f"{self.service} answered {response.status_code}")
+        raise AssertionError("the last attempt returns or raises")
+
+    def _own(self, url: str) -> str:
+        """The token must not follow a link to another place."""
+        ours, theirs = urlsplit(self.base), urlsplit(url)
+        if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
+            raise ApiError(
+                service=self.service,
+                request="GET (next page)",
+                status=HTTPStatus.OK,
+                code="",
+                text="the list goes on at another address",
+                remedy="Check GRAPH_BASE_URL and AZURE_RESOURCE_MANAGER_URL.",
+            )
+        return url
+
+
+class Answer:
+    """An answer that was not refused."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self._response = response
+        self.status = response.status_code
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON object; empty when there is none."""
+        try:
+            found: object = self._response.json()
+        except ValueError:
+            return {}
+        return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+    @property
+    def code(self) -> str:
+        return _error_of(self._response)[0]
+
+    @property
+    def text(self) -> str:
+        return _error_of(self._response)[1]
+
+    @property
+    def date(self) -> datetime | None:
+        """The service's own clock."""
+        return date_of(self._response)
+
+
+def date_of(response: httpx2.Response) -> datetime | None:
+    """When the response was made, by the clock of who made it."""
+    with contextlib.suppress(ValueError):
+        return parsedate_to_datetime(response.headers.get("date", ""))
+    return None
+
+
+def retry_after(response: httpx2.Response) -> float | None:
+    """Seconds that the service asks to be left alone."""
+    value = response.headers.get("retry-after", "")
+    return float(value) if value.isdecimal() else None
+
+
+def _error_of(response: httpx2.Response) -> tuple[str, str]:
+    """Code and message in the ways in which Graph, Resource Manager and Key Vault write them."""
+    try:
+        document: object = response.json()
+    except ValueError:
+        return "", ""
+    if not isinstance(document, dict):
+        return "", ""
+    whole = cast("dict[str, object]", document)
+    error = whole.get("error", whole)
+    if not isinstance(error, dict):
+        return str(error), ""
+    found = cast("dict[str, object]", error)
+    inner = found.get("innererror")
+    code = str(cast("dict[str, object]", inner).get("code") or "") if isinstance(inner, dict) else ""
+    return code or str(found.get("code") or found.get("Code") or ""), str(found.get("message") or "")[:500]

@@ -1,0 +1,1 @@
+"""The checks before `azd up`, one module for each place that may say no."""

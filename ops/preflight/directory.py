@@ -1,0 +1,166 @@
+"""What the tenant has to allow: making a registration, giving it a client secret, tokens for the hook."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+
+from ops.documents import entries, part
+from ops.environment import APP_UNIQUE_NAME, AUTH_MODE, CLIENT_ID
+from ops.errors import ApiError
+from ops.graph import Directory
+from ops.leftovers import deleted_applications
+
+if TYPE_CHECKING:
+    from ops.command import Context
+
+ABLE_ROLES = frozenset(
+    {
+        "Application Administrator",
+        "Application Developer",
+        "Cloud Application Administrator",
+        "Global Administrator",
+        "Hybrid Identity Administrator",
+    }
+)
+OWNED_BY = frozenset({"Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"})
+FULL_LIFE = timedelta(days=180)
+UNKNOWN = "cannot be looked at with this account"
+
+
+def check(context: Context) -> None:
+    """Every check of the tenant."""
+    _right_to_register(context)
+    if context.environment.get(AUTH_MODE, "proxy") == "proxy":
+        _secret_policy(context)
+    _token_protection(context)
+    _deleted_registrations(context)
+
+
+def _right_to_register(context: Context) -> None:
+    graph, report = context.services.graph, context.report
+    claims = graph.tokens.claims(graph.scope)
+    if claims.get("idtyp") == "app":
+        granted = OWNED_BY.intersection(cast("list[str]", claims.get("roles") or []))
+        if granted:
+            report.ok("directory role", f"the pipeline's principal has {', '.join(sorted(granted))}")
+        else:
+            report.finding(
+                "directory role",
+                "the pipeline's principal may not make a registration",
+                remedy="an administrator gives it the application permission Application.ReadWrite.OwnedBy of "
+                "Microsoft "
+                "Graph and consents: docs/deploy.md has the commands",
+            )
+        return
+    roles = _allowed(context, "/v1.0/me/transitiveMemberOf/microsoft.graph.directoryRole")
+    held = {str(role.get("displayName")) for role in entries(roles, "value")}
+    if held & ABLE_ROLES:
+        report.ok("directory role", ", ".join(sorted(held & ABLE_ROLES)))
+        return
+    policy = _allowed(context, "/v1.0/policies/authorizationPolicy")
+    if policy is None:
+        report.note("directory role", UNKNOWN)
+    elif part(policy, "defaultUserRolePermissions").get("allowedToCreateApps"):
+        report.ok("directory role", "users may register applications")
+    else:
+        report.finding(
+            "directory role",
+            "users may not register applications in this tenant, and you have no role that may",
+            remedy="an administrator gives you the role Application Developer, or makes the registration for you: "
+            "docs/deploy.md, bring your own registration",
+        )
+
+
+def _secret_policy(context: Context) -> None:
+    policy = _allowed(context, "/v1.0/policies/defaultAppManagementPolicy")
+    if policy is None:
+        context.report.note("secret policy", UNKNOWN)
+        return
+    active = {
+        str(one["restrictionType"]): one
+        for one in entries(policy, "applicationRestrictions", "passwordCredentials")
+        if policy.get("isEnabled") and one.get("state", "enabled") == "enabled"
+    }
+    if "passwordAddition" in active:
+        context.report.finding(
+            "secret policy",
+            "the tenant forbids client secrets",
+            remedy="deploy without one: azd env set AUTH_MODE federated; or have an administrator exempt the "
+            "registration",
+        )
+        return
+    longest = _duration(str(part(active, "passwordLifetime").get("maxLifetime") or ""))
+    if longest is None or longest >= FULL_LIFE:
+        context.report.ok("secret policy", "client secrets may live 180 days")
+    else:
+        context.report.note(
+            "secret policy",
+            f"client secrets live at most {longest.days} days here: they are made so, and renewed when a third is "
+            f"left.\n"
+            "Run `azd hooks run postprovision` at least that often, or do without: azd env set AUTH_MODE federated",
+        )
+
+
+def _token_protection(context: Context) -> None:
+    """Such a policy takes tokens away from azd and az, half way through a deployment (AADSTS530084)."""
+    found = _allowed(context, "/v1.0/identity/conditionalAccess/policies")
+    if found is None:
+        context.report.note("Conditional Access", f"{UNKNOWN}; this account did get the tokens that a deployment needs")
+        return
+    names = [
+        str(policy.get("displayName"))
+        for policy in entries(found, "value")
+        if policy.get("state") == "enabled" and part(policy, "sessionControls", "secureSignInSession").get("isEnabled")
+    ]
+    if names:
+        context.report.finding(
+            "Conditional Access",
+            f"token protection is on: {', '.join(names)}. It may refuse tokens of azd and az (AADSTS530084)",
+            remedy="deploy from a pipeline (azd pipeline config), or have an administrator exclude you from the policy",
+        )
+    else:
+        context.report.ok("Conditional Access", "no policy protects tokens")
+
+
+def _deleted_registrations(context: Context) -> None:
+    directory = Directory(context.services.graph, now=context.now)
+    names = {"client_id": context.environment.get(CLIENT_ID), "unique_name": context.environment.get(APP_UNIQUE_NAME)}
+    if not any(names.values()):
+        context.report.note("deleted registrations", "no name is known yet: this environment was never provisioned")
+        return
+    try:
+        found = list(deleted_applications(directory, **names))
+    except ApiError as error:
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise
+        context.report.note("deleted registrations", UNKNOWN)
+        return
+    for application in found:
+        context.report.finding(
+            "deleted registration",
+            f"{application.name} keeps the unique name {application.unique_name} for 30 days",
+            remedy="python -m ops postdown --purge, or get it back: az rest --method POST --url "
+            f"{context.services.cloud.graph}/v1.0/directory/deletedItems/{application.object_id}/restore",
+        )
+    if not found:
+        context.report.ok("deleted registrations", "none is in the way")
+
+
+def _allowed(context: Context, path: str) -> dict[str, Any] | None:
+    """What Graph answers, or None when this account may not ask."""
+    answer = context.services.graph.request(
+        "GET", path, accept={HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
+    )
+    return answer.document if answer.status == HTTPStatus.OK else None
+
+
+def _duration(text: str) -> timedelta | None:
+    """An ISO 8601 duration as Graph writes limits: days, and a time that does not matter much."""
+    found = re.fullmatch(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?.*)?", text)
+    if not found or not text.strip("PT"):
+        return None
+    years, months, weeks, days, hours = (int(part or 0) for part in found.groups())
+    return timedelta(days=years * 365 + months * 30 + weeks * 7 + days, hours=hours)

@@ -1,0 +1,149 @@
+"""What the subscription has to allow: region, resource providers, the rights of who deploys, free names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ops.environment import ENVIRONMENT_NAME, LOCATION, SUBSCRIPTION, TENANT, VAULT_NAME
+from ops.leftovers import DeletedVaults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ops.command import Context
+    from ops.http import Api
+
+PROVIDERS = (
+    "Microsoft.App",
+    "Microsoft.Insights",
+    "Microsoft.KeyVault",
+    "Microsoft.ManagedIdentity",
+    "Microsoft.Network",
+    "Microsoft.OperationalInsights",
+    "Microsoft.Storage",
+    "Microsoft.Web",
+)
+"""Microsoft.App is what Flex Consumption joins a virtual network with."""
+
+NEEDED = {
+    "Microsoft.Resources/deployments/write": "Contributor",
+    "Microsoft.Resources/subscriptions/resourceGroups/write": "Contributor",
+    "Microsoft.Web/sites/write": "Contributor",
+    "Microsoft.KeyVault/vaults/secrets/write": "Contributor",
+    "Microsoft.Authorization/roleAssignments/write": "Role Based Access Control Administrator",
+}
+"""Actions of a deployment, and the least role that has each."""
+
+
+def check(context: Context) -> None:
+    """Every check of the subscription."""
+    arm, report = context.services.arm, context.report
+    subscription = context.environment[SUBSCRIPTION]
+    base = f"/subscriptions/{subscription}"
+    document = arm.get(base, **{"api-version": "2022-12-01"})
+    if document.get("state") != "Enabled":
+        report.finding(
+            "subscription",
+            f"{document.get('displayName')} is {document.get('state')}",
+            remedy="choose another: azd env set AZURE_SUBSCRIPTION_ID <id>",
+        )
+    else:
+        report.ok("subscription", str(document.get("displayName")))
+    tenant, expected = str(document.get("tenantId") or ""), context.environment.get(TENANT)
+    if tenant and expected and tenant != expected:
+        report.finding(
+            "tenant",
+            "AZURE_TENANT_ID is not the tenant of the subscription",
+            remedy=f"azd env set AZURE_TENANT_ID {tenant}",
+        )
+    _region(context, arm, base)
+    _providers(context, arm, base)
+    _permissions(context, arm, base)
+    _vaults(context, arm)
+
+
+def _region(context: Context, arm: Api, base: str) -> None:
+    location = context.environment.get(LOCATION)
+    parameters = {"api-version": "2023-01-01", "sku": "FlexConsumption"}
+    regions = sorted(
+        _plain(str(one["name"])) for one in arm.pages(f"{base}/providers/Microsoft.Web/geoRegions", **parameters)
+    )
+    if not location:
+        context.report.note("region", f"AZURE_LOCATION is not set; Flex Consumption is in: {', '.join(regions)}")
+    elif _plain(location) not in regions:
+        context.report.finding(
+            "region",
+            f"{location} has no Flex Consumption",
+            remedy=f"azd env set AZURE_LOCATION <one of {', '.join(regions)}>",
+        )
+    else:
+        context.report.ok("region", f"{location} has Flex Consumption")
+
+
+def _providers(context: Context, arm: Api, base: str) -> None:
+    missing: list[str] = []
+    for name in PROVIDERS:
+        state = str(arm.get(f"{base}/providers/{name}", **{"api-version": "2021-04-01"}).get("registrationState"))
+        if state not in {"Registered", "Registering"}:
+            missing.append(name)
+    for name in missing:
+        context.report.finding(
+            "resource provider", f"{name} is not registered", remedy=f"az provider register --namespace {name} --wait"
+        )
+    if not missing:
+        context.report.ok("resource providers", f"all {len(PROVIDERS)} are registered")
+
+
+def _permissions(context: Context, arm: Api, base: str) -> None:
+    path = f"{base}/providers/Microsoft.Authorization/permissions"
+    granted = list(arm.pages(path, **{"api-version": "2022-04-01"}))
+    lacking = {role for action, role in NEEDED.items() if not may(granted, action)}
+    for role in sorted(lacking):
+        context.report.finding(
+            "your rights",
+            f"the account lacks the role {role}, or one that includes it",
+            remedy=f'an owner runs: az role assignment create --role "{role}" --assignee <you> --scope {base}',
+        )
+    if not lacking:
+        context.report.ok("your rights", "may deploy and assign roles")
+
+
+def _vaults(context: Context, arm: Api) -> None:
+    vaults = DeletedVaults(arm, subscription=context.environment[SUBSCRIPTION])
+    names = {"name": context.environment.get(VAULT_NAME), "environment": context.environment.get(ENVIRONMENT_NAME)}
+    found = list(vaults.of(**names))
+    for vault in found:
+        if vault.protected:
+            context.report.finding(
+                "deleted vault",
+                f"{vault.name} keeps its name until {vault.gone_on}, and is protected against purging",
+                remedy=f"az keyvault recover --name {vault.name} --location {vault.location}, or another environment: "
+                "azd env new <name>",
+            )
+        else:
+            context.report.finding(
+                "deleted vault",
+                f"{vault.name} keeps its name until {vault.gone_on}",
+                remedy=f"az keyvault purge --name {vault.name} --location {vault.location}",
+            )
+    if not found:
+        context.report.ok("deleted vaults", "none is in the way")
+
+
+def may(granted: Iterable[dict[str, Any]], action: str) -> bool:
+    """Whether one of the assignments allows the action and does not take it away again."""
+    return any(
+        any(_matches(pattern, action) for pattern in one.get("actions") or ())
+        and not any(_matches(pattern, action) for pattern in one.get("notActions") or ())
+        for one in granted
+    )
+
+
+def _matches(pattern: str, action: str) -> bool:
+    expression = ".*".join(re.escape(part) for part in pattern.split("*"))
+    return re.fullmatch(expression, action, re.IGNORECASE) is not None
+
+
+def _plain(region: str) -> str:
+    return region.replace(" ", "").lower()

@@ -1,0 +1,88 @@
+"""The signing key: versions of one secret, the newest signs, all enabled ones verify and decrypt.
+
+Threat: disabling a version too early signs everybody out whose tokens it signed; so the vault's own clock and times
+decide, every doubt counts towards later, and the newest version is never touched.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from ops.errors import OpsError
+from ops.vault import SIGNING_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from ops.vault import VaultResource, Version
+
+KEY_BYTES = 32
+TOKEN_LIFETIME_DAYS = 90
+"""The longest-lived token that a key signs is a refresh token."""
+
+MARGIN_DAYS = 7
+"""Servers go on signing with the old key until they have read the new one; and nobody is in a hurry."""
+
+MOST_VERSIONS = 8
+"""Enabled versions that the server reads; one more would put the oldest out of use before its day."""
+
+
+class TooManyKeysError(OpsError):
+    """Another version would make the servers drop the oldest, whose tokens may still be in use."""
+
+    def __init__(self, day: datetime) -> None:
+        super().__init__(
+            f"{SIGNING_KEY} has {MOST_VERSIONS} enabled versions, and servers read no more than that. The first of "
+            f"them "
+            f"may be disabled from {day:%Y-%m-%d}: `python -m ops rotate signing-key --disable-old`. When a key has to "
+            f"go "
+            "at once, disable it by hand; who holds a token that it signed signs in again."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldKey:
+    """An enabled version that does not sign any more, and from when it may be disabled."""
+
+    version: Version
+    superseded: datetime
+    disable_from: datetime
+
+
+def new_key() -> SecretStr:
+    """32 random bytes in base64, as the server expects them."""
+    return SecretStr(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
+
+
+def add_version(vault: VaultResource) -> Version:
+    """Puts a new key into the vault."""
+    return vault.put(SIGNING_KEY, new_key(), content_type="32 random bytes, base64", tags={}, expires=None)
+
+
+def old_keys(versions: Sequence[Version], *, newest_id: str, keep: timedelta) -> list[OldKey]:
+    """The enabled versions but the newest, the oldest first.
+
+    A version ceased to sign when a later one could: at the latest when a later one that is enabled was last changed,
+    for since then it has been enabled all the time.
+    """
+    enabled = sorted((version for version in versions if version.enabled), key=lambda version: version.created)
+    found: list[OldKey] = []
+    for version in enabled:
+        if version.id == newest_id:
+            continue
+        later = [
+            max(other.created, other.updated)
+            for other in enabled
+            if other.id != version.id and (other.created > version.created or other.id == newest_id)
+        ]
+        if not later:
+            continue
+        superseded = min(later)
+        found.append(OldKey(version=version, superseded=superseded, disable_from=superseded + keep))
+    return found

@@ -1,0 +1,91 @@
+"""The whole flow with a person: the system's browser opens, the client waits on loopback, and calls the tools."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, cast, override
+
+from fastmcp import Client
+from fastmcp.client.auth.oauth import OAuth
+from fastmcp.client.transports import StreamableHttpTransport
+
+from local.check.report import CheckFailedError
+from local.check.storage import FileStore
+from local.check.tools import call_tools
+from ops.aadsts import codes_in, explain
+from ops.smoke.target import StepFailedError
+
+if TYPE_CHECKING:
+    from key_value.aio.protocols import AsyncKeyValue
+
+    from ops.report import Report
+
+
+class _Listener:
+    """Passes on what the calls of the tools tell."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def done(self, what: str, detail: str = "", *, seconds: float | None = None) -> None:
+        self._report.ok(what, detail if seconds is None else f"{detail}  ({seconds:.2f} s)")
+
+    def progress(self, text: str) -> None:
+        self._report.step(text)
+
+
+class _BrowserSignIn(OAuth):
+    """FastMCP's own, which also tells the address: not every machine has a browser that a program can open."""
+
+    def __init__(self, mcp_url: str, *, storage: AsyncKeyValue, report: Report, seconds: float) -> None:
+        self._report = report
+        super().__init__(mcp_url, client_name="Smoke test", callback_timeout=seconds, token_storage=storage)
+
+    @override
+    async def redirect_handler(self, authorization_url: str) -> None:
+        self._report.step("opening the browser; if none appears, open this address on this machine:")
+        self._report.step(authorization_url)
+        await super().redirect_handler(authorization_url)
+
+
+def sign_in(mcp_url: str, *, report: Report, seconds: float) -> None:
+    """Signs a person in and calls the tools.
+
+    Raises:
+        StepFailedError: the sign-in or a tool failed, or nobody signed in in time.
+    """
+    # FastMCP says at INFO what is said here already.
+    logging.getLogger("fastmcp").setLevel(logging.WARNING)
+    with TemporaryDirectory(prefix="entra-mcp-smoke-") as folder:
+        storage = FileStore(Path(folder) / "sign-in.json")
+        asyncio.run(_sign_in(mcp_url, storage=storage, report=report, seconds=seconds))
+
+
+async def _sign_in(mcp_url: str, *, storage: AsyncKeyValue, report: Report, seconds: float) -> None:
+    auth = _BrowserSignIn(mcp_url, storage=storage, report=report, seconds=seconds)
+    try:
+        async with asyncio.timeout(seconds + 60), Client(StreamableHttpTransport(mcp_url, auth=auth)) as client:
+            report.ok("sign-in", f"{len(await client.list_tools())} tools")
+            await call_tools(client, report=_Listener(report))
+    except CheckFailedError as error:
+        raise StepFailedError(str(error), remedy=_remedy(str(error))) from error
+    except Exception as error:  # the edge: whatever the client libraries raise is how the step ended
+        said = _innermost(error)
+        raise StepFailedError(said, remedy=_remedy(said)) from error
+
+
+def _remedy(said: str) -> str:
+    known = [found.remedy for code in codes_in(said) if (found := explain(code))]
+    return "\n".join(known) or "The browser's page says what went wrong; the log of the server says why."
+
+
+def _innermost(fault: BaseException) -> str:
+    error = fault
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    if isinstance(error, TimeoutError):
+        return "nobody signed in in time"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

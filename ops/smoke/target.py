@@ -1,0 +1,142 @@
+"""The server under test: requests to it, and what a failed step says."""
+
+from __future__ import annotations
+
+import secrets
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+import httpx2
+
+from ops.clouds import is_loopback
+from ops.errors import OpsError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+TIMEOUT_SECONDS = 60.0
+"""A cold start on Flex Consumption takes seconds; more than a minute is a fault."""
+
+REDIRECT_URI = "http://127.0.0.1:33418/callback"
+"""Where a client on the user's own machine would listen; nothing listens there during the test."""
+
+
+class StepFailedError(OpsError):
+    """A step did not go as it must."""
+
+    def __init__(self, reason: str, *, remedy: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+
+
+@dataclass(kw_only=True)
+class Target:
+    """One server, and what the steps before have learnt of it. Use as a context manager."""
+
+    base_url: str
+    expected_client_id: str = ""
+    """The registration's client id, when it is known."""
+    scopes: list[str] = field(default_factory=list[str])
+    authorization_server: str = ""
+    client_id: str = ""
+    """Of the client that the test registers."""
+    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+
+    def __enter__(self) -> Self:
+        local = is_loopback(urlsplit(self.base_url).hostname or "")
+        self.http = httpx2.Client(
+            timeout=TIMEOUT_SECONDS, trust_env=not local, verify=httpx2.create_ssl_context(), follow_redirects=False
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.http.close()
+
+    @property
+    def mcp_url(self) -> str:
+        return f"{self.base_url}/mcp"
+
+    @property
+    def callback_url(self) -> str:
+        return f"{self.base_url}/auth/callback"
+
+    @property
+    def signs_people_in(self) -> bool:
+        """Whether the server is its own authorization server, as in every mode but verify."""
+        return self.authorization_server.rstrip("/") == self.base_url
+
+    @property
+    def challenge(self) -> str:
+        """The PKCE code challenge of the client's verifier (RFC 7636)."""
+        return urlsafe_b64encode(sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
+
+    def url(self, path: str) -> str:
+        return path if path.startswith(("http://", "https://")) else f"{self.base_url}{path}"
+
+    def request(self, method: str, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401 - httpx2's own
+        """One request; the path may be a whole address.
+
+        Raises:
+            StepFailedError: nobody answers.
+        """
+        url = self.url(path)
+        try:
+            return self.http.request(method, url, **options)
+        except httpx2.TransportError as error:
+            parts = urlsplit(url)
+            hint = "For the local run the certificates are in .local/tls: SSL_CERT_FILE=.local/tls/bundle.pem. "
+            raise StepFailedError(
+                f"{parts.scheme}://{parts.netloc} does not answer ({type(error).__name__}: {error})",
+                remedy=f"{hint if 'CERTIFICATE' in str(error).upper() else ''}Is the address right, and the server up? "
+                "`az functionapp show` tells its host name and state; on your machine, `make run`.",
+            ) from error
+
+    def get(self, path: str, **parameters: str) -> httpx2.Response:
+        return self.request("GET", path, params=parameters or None)
+
+    def document(self, path: str) -> dict[str, Any]:
+        """The JSON object at the path."""
+        response = self.get(path)
+        try:
+            found: object = response.json() if response.is_success else None
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise StepFailedError(
+                f"{path} answers {response.status_code} {brief(response)}",
+                remedy="Is this the address of the server, without a path? What answers there?",
+            )
+        return cast("dict[str, Any]", found)
+
+    def authorize_query(self, **changes: str | None) -> dict[str, str]:
+        """What a client asks the authorization endpoint for; None leaves a parameter out."""
+        query: dict[str, str | None] = {
+            "response_type": "code",
+            "client_id": self.client_id,
+            "redirect_uri": REDIRECT_URI,
+            "state": secrets.token_urlsafe(16),
+            "code_challenge": self.challenge,
+            "code_challenge_method": "S256",
+            "scope": " ".join(self.scopes),
+            "resource": self.mcp_url,
+            **changes,
+        }
+        return {name: value for name, value in query.items() if value is not None}
+
+
+def expect(condition: object, reason: str, *, remedy: str) -> None:
+    """Raises StepFailedError unless the condition holds."""
+    if not condition:
+        raise StepFailedError(reason, remedy=remedy)
+
+
+def brief(response: httpx2.Response) -> str:
+    """The beginning of what was answered, in one line."""
+    return " ".join(response.text.split())[:200]

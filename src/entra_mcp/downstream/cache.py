@@ -1,0 +1,104 @@
+"""Tokens that were acquired for callers, each kept for its life and acquired once for all who wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+MAX_TOKENS = 1_000
+MARGIN_SECONDS = 120
+"""A token that ends so soon is not handed out: it has to last for the request it is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """Whose token it is and what for: the digest of the caller's verified token, and the scopes.
+
+    The digest stands for one sign-in of one user. A key of user and scopes alone would let a sign-in without a second
+    factor use a token that was given to one with it.
+    """
+
+    assertion: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token and when it ends, in seconds since 1970."""
+
+    value: str = field(repr=False)
+    expires_at: float
+
+
+@dataclass(slots=True)
+class CacheCounts:
+    """What the cache did since then, in seconds since 1970."""
+
+    since: float
+    hits: int = 0
+    exchanges: int = 0
+
+
+class TokenCache:
+    """Holds at most `max_tokens`; the one that was not used for longest goes first."""
+
+    def __init__(self, *, max_tokens: int = MAX_TOKENS, clock: Callable[[], float] = time.time) -> None:
+        self.counts = CacheCounts(since=clock())
+        self._max_tokens = max_tokens
+        self._clock = clock
+        self._tokens: OrderedDict[TokenKey, Token] = OrderedDict()
+        self._flights: dict[TokenKey, asyncio.Task[Token]] = {}
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    async def get(self, key: TokenKey, acquire: Callable[[], Awaitable[Token]]) -> str:
+        """Returns the token, from memory or from `acquire`, of which one runs for a key at a time.
+
+        Whoever waits may be cancelled; the acquisition goes on for the others, so it must end by itself.
+        """
+        token = self._tokens.get(key)
+        if token is not None and token.expires_at - MARGIN_SECONDS > self._clock():
+            self._tokens.move_to_end(key)
+            self.counts.hits += 1
+            return token.value
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = asyncio.create_task(self._acquire(key, acquire))
+            flight.add_done_callback(_note_outcome)
+        return (await asyncio.shield(flight)).value
+
+    def drop(self, key: TokenKey, value: str) -> None:
+        """Forgets a token that was refused, unless another one has taken its place."""
+        token = self._tokens.get(key)
+        if token is not None and token.value == value:
+            del self._tokens[key]
+
+    async def aclose(self) -> None:
+        """Ends the acquisitions that nobody waits for any more."""
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    async def _acquire(self, key: TokenKey, acquire: Callable[[], Awaitable[Token]]) -> Token:
+        try:
+            self.counts.exchanges += 1
+            token = self._tokens[key] = await acquire()
+        finally:
+            del self._flights[key]
+        while len(self._tokens) > self._max_tokens:
+            self._tokens.popitem(last=False)
+        return token
+
+
+def _note_outcome(flight: asyncio.Task[Token]) -> None:
+    """Looks at the error of an acquisition that everybody stopped waiting for; asyncio would log it as forgotten."""
+    if not flight.cancelled():
+        flight.exception()

@@ -1,0 +1,101 @@
+"""Tokens for other APIs, exchanged for the caller's own (the on-behalf-of flow).
+
+Threat: the exchange makes a token with the person's permissions out of whatever it is given; so it is given the token
+that the server has verified for this very request, and nothing that comes from a tool's arguments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from azure.core.exceptions import AzureError, ClientAuthenticationError
+
+from entra_mcp.downstream.cache import Token, TokenKey
+from entra_mcp.downstream.refusals import DownstreamBusyError, refusal_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from azure.core.credentials import AccessToken
+
+    from entra_mcp.downstream.cache import TokenCache
+    from entra_mcp.downstream.consent import ConsentLink
+
+EXCHANGE_SECONDS = 10.0
+"""azure-identity goes on trying for much longer than somebody waits for a tool."""
+
+logger = logging.getLogger(__name__)
+
+
+class Credential(Protocol):
+    """What exchanges one person's token; azure-identity's `OnBehalfOfCredential` is one."""
+
+    async def get_token(self, *scopes: str, claims: str | None = None, enable_cae: bool = False) -> AccessToken:
+        """Returns a token for the scopes."""
+        ...
+
+
+class CredentialSource(Protocol):
+    """What knows how this server proves to Entra ID who it is; FastMCP's `AzureProvider` does."""
+
+    async def get_obo_credential(self, user_assertion: str) -> Credential:
+        """Returns the credential for the person's token."""
+        ...
+
+
+class DelegatedToken:
+    """The caller's token for one API, acquired when it is first needed."""
+
+    def __init__(
+        self,
+        *,
+        assertion: str,
+        scopes: Sequence[str],
+        api: str,
+        source: CredentialSource,
+        cache: TokenCache,
+        consent: ConsentLink,
+    ) -> None:
+        self._assertion = assertion
+        self._scopes = tuple(scopes)
+        self._api = api
+        self._source = source
+        self._cache = cache
+        self._consent = consent
+        self._key = TokenKey(hashlib.sha256(assertion.encode()).hexdigest(), self._scopes)
+
+    async def get(self) -> str:
+        """Returns a token that is good for a while.
+
+        Raises:
+            ToolError: Entra ID did not give one; the message is meant for the client.
+        """
+        return await self._cache.get(self._key, self._exchange)
+
+    async def renew(self, refused: str, *, claims: str) -> str:
+        """Returns another token in place of one that the API refused, with the claims (JSON) that the API demands.
+
+        Raises:
+            ToolError: Entra ID did not give one, as when it wants the person to sign in again first.
+        """
+        self._cache.drop(self._key, refused)
+        return await self._cache.get(self._key, lambda: self._exchange(claims))
+
+    async def _exchange(self, claims: str | None = None) -> Token:
+        what = " ".join(self._scopes)
+        try:
+            async with asyncio.timeout(EXCHANGE_SECONDS):
+                credential = await self._source.get_obo_credential(self._assertion)
+                # With continuous access evaluation an API can refuse the token the moment the person is locked out;
+                # that is a challenge, which `renew` takes to Entra ID.
+                found = await credential.get_token(*self._scopes, claims=claims, enable_cae=True)
+        except ClientAuthenticationError as error:
+            logger.warning("The on-behalf-of exchange for %s failed: %s", what, error.message)
+            raise refusal_of(error, api=self._api, scopes=self._scopes, consent=self._consent) from error
+        except (AzureError, TimeoutError) as error:
+            logger.warning("Entra ID did not answer the on-behalf-of exchange for %s: %s", what, type(error).__name__)
+            raise DownstreamBusyError(api="Microsoft Entra ID") from error
+        return Token(found.token, found.expires_on)

@@ -1,0 +1,38 @@
+"""What the server opened once and tools ask for by its type: the settings, clients of databases and other APIs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast, override
+
+from fastmcp.dependencies import Dependency
+from fastmcp.server.dependencies import get_context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LIFESPAN_KEY = "services"
+
+
+def as_lifespan(services: Iterable[object]) -> dict[str, Any]:
+    """What the server's lifespan yields, so that these are found; one of each type."""
+    return {_LIFESPAN_KEY: {type(service): service for service in services}}
+
+
+def service[T](kind: type[T]) -> T:
+    """The one of this type, of the server whose tool is being called."""
+    found: dict[type, Any] = get_context().lifespan_context[_LIFESPAN_KEY]
+    return found[kind]
+
+
+def Service[T](kind: type[T]) -> T:  # noqa: N802 - written like FastMCP's own dependencies
+    """Declares, as a parameter's default, that a tool needs the one of this type; `lifespan.py` opens them."""
+    return cast("T", _Service(kind))
+
+
+class _Service[T](Dependency[T]):
+    def __init__(self, kind: type[T]) -> None:
+        self._kind = kind
+
+    @override
+    async def __aenter__(self) -> T:
+        return service(self._kind)

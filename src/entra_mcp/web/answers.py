@@ -1,0 +1,17 @@
+"""How middleware refuses a request: an OAuth error object, whichever route it was for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.responses import Response
+
+
+def refusal(status: int, error: str, description: str, *, headers: Mapping[str, str] | None = None) -> Response:
+    """Returns an error response in the form of RFC 6749 section 5.2, which RFC 7591 section 3.2.2 shares."""
+    return JSONResponse({"error": error, "error_description": description}, status_code=status, headers=headers)

@@ -1,0 +1,89 @@
+"""What all pages of the sign-in share: one card, readable in light and dark, that loads nothing and runs nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from html import escape
+
+from starlette.responses import HTMLResponse
+
+from entra_mcp.icon import ICON
+
+STYLE = """\
+:root { color-scheme: light dark; --ink: light-dark(#1a1d24, #e8eaf0); --soft: light-dark(#565d6c, #a8afbf);
+  --card: light-dark(#fff, #1b1e26); --page: light-dark(#f2f3f7, #101218); --line: light-dark(#d5d9e3, #363c4a);
+  --well: light-dark(#f6f7fa, #232732); --accent: light-dark(#1d4ed8, #8fb3ff); --on-accent: light-dark(#fff, #0d1117);
+  --mark: light-dark(#8a5200, #f5c26b); --mark-back: light-dark(#fff7e6, #2d2618); }
+* { box-sizing: border-box; }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1rem; background: var(--page);
+  color: var(--ink); font: 1rem/1.55 system-ui, "Segoe UI", sans-serif; }
+main { width: 100%; max-width: 34rem; padding: 1.5rem 2rem; background: var(--card); border: 1px solid var(--line);
+  border-radius: 1rem; overflow-wrap: anywhere; }
+header { display: flex; gap: .75rem; align-items: center; color: var(--soft); font-weight: 600; }
+header img { width: 2.5rem; height: 2.5rem; flex: none; }
+h1 { font-size: 1.45rem; line-height: 1.3; margin: 1.25rem 0 .75rem; font-weight: 650; }
+h2 { font-size: 1rem; margin: 1.5rem 0 .4rem; font-weight: 650; }
+p { margin: .6rem 0; }
+ul { margin: .4rem 0; padding-inline-start: 1.25rem; }
+.soft { color: var(--soft); font-size: .925rem; }
+.claimed { contain: paint; }
+.claimed bdi { background: var(--well); border: 1px solid var(--line); border-radius: .375rem; padding: 0 .3em;
+  box-decoration-break: clone; -webkit-box-decoration-break: clone; }
+.well { background: var(--well); border: 1px solid var(--line); border-radius: .75rem; padding: .9rem 1.1rem;
+  margin: 1rem 0; }
+.well p { margin: .15rem 0; }
+.host { font-size: 1.15rem; font-weight: 650; }
+.mark { background: var(--mark-back); border-inline-start: .25rem solid var(--mark); border-radius: .375rem;
+  padding: .6rem .9rem; margin: 1.25rem 0; }
+.actions { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.5rem 0 1rem; }
+button { flex: 1 1 10rem; font: inherit; font-weight: 600; padding: .7rem 1.25rem; border-radius: .5rem;
+  border: 1px solid var(--accent); cursor: pointer; }
+button.main { background: var(--accent); color: var(--on-accent); }
+button.other { background: transparent; color: var(--accent); }
+button:hover { filter: brightness(1.12); }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; border-radius: .25rem; }
+details { border-top: 1px solid var(--line); padding-top: .75rem; }
+summary { cursor: pointer; color: var(--soft); font-weight: 600; font-size: .925rem; }
+dl { margin: .75rem 0 0; font-size: .875rem; }
+dt { color: var(--soft); }
+dd { margin: 0 0 .6rem; }
+code { font: .875em/1.5 ui-monospace, Consolas, monospace; }
+a { color: var(--accent); }
+@media (max-width: 30rem) { main { padding: 1.25rem; } }
+"""
+
+_STYLE_HASH = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+
+# Without `form-action`: Chromium applies it to every redirect that follows a form, and the last one leads to the MCP
+# client, wherever that is (https://issues.chromium.org/issues/40923007).
+POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+
+
+def document(title: str, body: str, *, server_name: str) -> str:
+    """Returns a whole page; `title` and `server_name` are text, `body` is HTML."""
+    name = escape(server_name)
+    return f"""\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)} · {name}</title>
+<link rel="icon" href="{ICON}">
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+<header><img src="{ICON}" alt=""><span>{name}</span></header>
+{body}
+</main>
+</body>
+</html>
+"""
+
+
+def page(title: str, body: str, *, server_name: str, status: int = 200) -> HTMLResponse:
+    """Returns the page as a response, with the policy under which it loads nothing."""
+    html = document(title, body, server_name=server_name)
+    return HTMLResponse(html, status_code=status, headers={"Content-Security-Policy": POLICY})

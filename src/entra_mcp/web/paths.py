@@ -1,0 +1,11 @@
+"""Which paths belong together."""
+
+from __future__ import annotations
+
+MCP = "/mcp"
+REGISTER = "/register"
+
+OAUTH = frozenset({"/authorize", "/token", REGISTER, "/revoke", "/consent", "/auth/callback"})
+"""What answers with codes, tokens, client ids, or a form that leads to them."""
+
+WELL_KNOWN = "/.well-known/"

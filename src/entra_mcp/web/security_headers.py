@@ -1,0 +1,65 @@
+"""Headers that keep browsers from framing, sniffing, storing and leaking what this server answers.
+
+Threat: a consent page in an invisible frame, on which a person clicks unknowingly (RFC 9700 section 4.16).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import MutableHeaders
+
+from entra_mcp.web.paths import OAUTH
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+UNLESS_SET = {
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    # Not `no-referrer`: with that a browser sends `Origin: null` with the consent form, and the check of the origin
+    # could not tell it from a foreign one (https://fetch.spec.whatwg.org/#append-a-request-origin-header).
+    "Referrer-Policy": "same-origin",
+}
+
+TRANSPORT_SECURITY = "max-age=31536000"
+"""One year, for this host alone: what other hosts of the domain do is not this server's to decide."""
+
+
+class SecurityHeaders:
+    """Adds the headers to every response; `https` says whether clients reach the server that way."""
+
+    def __init__(self, app: ASGIApp, *, https: bool) -> None:
+        self.app = app
+        self._always = ALWAYS | ({"Strict-Transport-Security": TRANSPORT_SECURITY} if https else {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def hardened(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(self._always)
+                for name, value in UNLESS_SET.items():
+                    headers.setdefault(name, value)
+                if _private(scope["path"], message["status"], headers):
+                    headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        await self.app(scope, receive, hardened)
+
+
+def _private(path: str, status: int, headers: MutableHeaders) -> bool:
+    """Whether nobody may keep the response (RFC 6749 section 5.1); what says nothing of itself is taken for private."""
+    return (
+        path in OAUTH
+        or status >= 400
+        or "cache-control" not in headers
+        or headers.get("content-type", "").startswith("text/html")
+    )

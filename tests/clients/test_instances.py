@@ -1,0 +1,193 @@
+"""Two instances of the server, each in a worker process, that share one table: any of them serves any request."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, override
+
+import httpx2
+import pytest
+
+from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
+from tests.support.mcp import structured
+from tests.support.oauth import OAuthClient
+from tests.support.ports import free_ports
+from tests.support.stack import FunctionsHost
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from pathlib import Path
+
+    from tests.support.standins import StandIns
+
+BASE_URL = "http://localhost:7071"
+"""What clients believe to talk to, as behind Azure's front end."""
+
+PEOPLE = 50
+AT_ONCE = 10
+"""How many people are at their browsers at the same moment; the stand-in for Entra ID is one process."""
+
+
+class RoundRobin(httpx2.AsyncBaseTransport):
+    """Sends each request to the next instance."""
+
+    def __init__(self, *urls: str) -> None:
+        self._next = itertools.cycle(urls)
+        self._inner = httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_connections=200))
+
+    @override
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        instance = httpx2.URL(next(self._next))
+        request.url = request.url.copy_with(host=instance.host, port=instance.port)
+        return await self._inner.handle_async_request(request)
+
+    @override
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class Instances:
+    """Two hosts that take turns, and the way to their storage."""
+
+    def __init__(self, hosts: list[FunctionsHost], proxy: FaultProxy) -> None:
+        self.hosts = hosts
+        self.proxy = proxy
+
+    def browser(self) -> httpx2.AsyncClient:
+        """A client with cookies of its own."""
+        return httpx2.AsyncClient(
+            transport=RoundRobin(*(host.url for host in self.hosts)), base_url=BASE_URL, timeout=60
+        )
+
+
+@asynccontextmanager
+async def two_instances(tmp_path: Path, azurite: str, standins: StandIns) -> AsyncGenerator[Instances]:
+    async with fault_proxy(azurite) as (proxy, connection_string):
+        environment = {
+            **standins.environment(),
+            "MCP_BASE_URL": BASE_URL,
+            "AzureWebJobsStorage": connection_string,
+            "MCP_TABLE_NAME": f"Two{time.time_ns()}",
+            "MCP_REGISTRATIONS_PER_MINUTE": "100000",
+            "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
+        }
+        hosts = [FunctionsHost(port=port, log=tmp_path / f"{port}.log") for port in free_ports(2)]
+        with ThreadPoolExecutor() as pool:
+            try:
+                starts = [asyncio.wrap_future(pool.submit(host.start, environment)) for host in hosts]
+                await asyncio.gather(*starts)
+                yield Instances(hosts, proxy)
+            finally:
+                await asyncio.gather(*(asyncio.wrap_future(pool.submit(host.kill)) for host in hosts))
+
+
+async def patiently(send: Callable[[], Awaitable[httpx2.Response]]) -> httpx2.Response:
+    """Does what a 503 says: tries again after the time it names."""
+    for _ in range(5):
+        response = await send()
+        if response.status_code != 503:
+            return response
+        await asyncio.sleep(int(response.headers["retry-after"]))
+    raise AssertionError("503 five times in a row")
+
+
+async def sign_in(http: httpx2.AsyncClient) -> tuple[OAuthClient, dict[str, Any]]:
+    """A login step by step, each step with the patience of a good client."""
+    client = OAuthClient(http=http)
+    assert (await patiently(client.register)).status_code == 201
+    authorized = await patiently(client.authorize)
+    page = await patiently(lambda: http.get(authorized.headers["location"]))
+    entra_url = (await patiently(lambda: client.consent(page))).headers["location"]
+    parameters = await client.entra_choice(entra_url, await client.entra_page(entra_url))
+    back = await patiently(lambda: client.entra_return(parameters))
+    code = client.answer(back)["code"]
+    tokens = await patiently(lambda: client.redeem(code))
+    assert tokens.status_code == 200, tokens.text
+    return client, tokens.json()
+
+
+@pytest.mark.parametrize("failing", [0.0, 0.02], ids=["storage works", "2 % of storage requests fail"])
+@pytest.mark.timeout(240)
+async def test_fifty_people_sign_in_and_refresh_at_once(
+    tmp_path: Path, azurite: str, standins: StandIns, failing: float
+) -> None:
+    gate = asyncio.Semaphore(AT_ONCE)
+    async with two_instances(tmp_path, azurite, standins) as instances:
+        instances.proxy.failing = failing
+
+        async def person(http: httpx2.AsyncClient) -> tuple[OAuthClient, dict[str, Any]]:
+            async with gate:
+                return await sign_in(http)
+
+        browsers = [instances.browser() for _ in range(PEOPLE)]
+        try:
+            people = await asyncio.gather(*(person(http) for http in browsers))
+            assert len({tokens["refresh_token"] for _, tokens in people}) == PEOPLE
+
+            async def refresh(client: OAuthClient, tokens: dict[str, Any]) -> dict[str, Any]:
+                response = await patiently(lambda: client.refresh(tokens["refresh_token"]))
+                assert response.status_code == 200, response.text
+                return response.json()
+
+            renewed = await asyncio.gather(*(refresh(client, tokens) for client, tokens in people))
+            assert len({tokens["refresh_token"] for tokens in renewed}) == PEOPLE
+            for (client, _), tokens in zip(people, renewed, strict=True):
+                answer = await patiently(
+                    lambda client=client, tokens=tokens: client.call(tokens["access_token"], "add", {"a": 1, "b": 1})
+                )
+                assert structured(answer) == {"result": 2}
+        finally:
+            await asyncio.gather(*(http.aclose() for http in browsers))
+
+
+async def code_of(client: OAuthClient) -> str:
+    await client.register()
+    upstream = await client.consent(await client.consent_page())
+    return client.answer(await client.callback(upstream.headers["location"]))["code"]
+
+
+@pytest.mark.timeout(240)
+async def test_codes_and_refresh_tokens_are_used_once_whatever_happens(
+    tmp_path: Path, azurite: str, standins: StandIns
+) -> None:
+    async with two_instances(tmp_path, azurite, standins) as instances, instances.browser() as http:
+        client = OAuthClient(http=http)
+        code = await code_of(client)
+        redeemed = await asyncio.gather(*(client.redeem(code) for _ in range(50)))
+        assert sorted(response.status_code for response in redeemed) == [200] + [400] * 49
+        (tokens,) = (response.json() for response in redeemed if response.status_code == 200)
+
+        refreshed = await asyncio.gather(*(client.refresh(tokens["refresh_token"]) for _ in range(50)))
+        assert {response.status_code for response in refreshed} == {200}
+        (successor,) = {response.json()["refresh_token"] for response in refreshed}
+        assert structured(await client.call(refreshed[0].json()["access_token"], "add", {"a": 1, "b": 1})) == {
+            "result": 2
+        }
+
+        await one_dies_in_the_middle(instances, client, successor)
+
+
+async def one_dies_in_the_middle(instances: Instances, client: OAuthClient, refresh_token: str) -> None:
+    """Kills an instance while it waits for storage with a claim in its hands; the other one takes the claim over."""
+    doomed, survivor = instances.hosts
+    async with (
+        httpx2.AsyncClient(base_url=doomed.url, timeout=30) as to_doomed,
+        httpx2.AsyncClient(base_url=survivor.url, timeout=30) as to_survivor,
+    ):
+        instances.proxy.break_next(Fault.HANG, method="PUT")
+        lost = asyncio.create_task(OAuthClient(http=to_doomed, client_id=client.client_id).refresh(refresh_token))
+        async with asyncio.timeout(10):
+            while not instances.proxy.faults:  # noqa: ASYNC110 - another process is waited for
+                await asyncio.sleep(0.02)
+        await asyncio.to_thread(doomed.kill)
+        with pytest.raises(httpx2.TransportError):
+            await lost
+        again = OAuthClient(http=to_survivor, client_id=client.client_id)
+        response = await patiently(lambda: again.refresh(refresh_token))
+        assert response.status_code == 200, response.text
+        answer = await again.call(response.json()["access_token"], "add", {"a": 1, "b": 1})
+        assert structured(answer) == {"result": 2}

@@ -1,0 +1,104 @@
+"""`tool`: what it makes is clean, tested and callable; what it refuses leaves everything as it was."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.config import REPOSITORY
+from local.new_tool import TESTS, TOOLS, NewToolError, make_tool, new_tool, registered_with
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EMPTY = "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from fastmcp import FastMCP\n\nTOOLS = ()\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what a new tool touches and needs."""
+    for folder in ("src", "tests/unit/tools", "tests/support"):
+        shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "tests/__init__.py", "tests/unit/__init__.py", "tests/unit/conftest.py"):
+        shutil.copy(REPOSITORY / file, tmp_path / file)
+    shutil.copytree(REPOSITORY / "local", tmp_path / "local", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def run(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=checkout,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+
+def test_new_tool_passes_its_test_and_the_linter(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert new_tool(checkout, "find_order") == 0
+    told = capsys.readouterr().out
+    assert f"{TOOLS}/find_order.py" in told
+    assert f"make test ARGS={TESTS}/test_find_order.py" in told
+    tested = run(checkout, "pytest", "-q", "-n", "0", f"{TESTS}/test_find_order.py")
+    assert tested.returncode == 0, tested.stdout
+    assert "3 passed" in tested.stdout
+    for check in (("ruff", "check"), ("ruff", "format", "--check")):
+        checked = run(checkout, *check, "src", "tests")
+        assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Find", "no name"),
+        ("find-order", "no name"),
+        ("2find", "no name"),
+        ("_find", "no name"),
+        ("find__order", "no name"),
+        ("../find", "no name"),
+        ("", "no name"),
+        ("f" * 65, "no name"),
+        ("class", "means something in Python"),
+        ("match", "means something in Python"),
+        ("print", "means something in Python"),
+        ("whoami", "is there already"),
+    ],
+)
+def test_name_that_will_not_do_is_refused(name: str, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert new_tool(REPOSITORY, name) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_tool_whose_registry_has_another_form_is_not_made(checkout: Path) -> None:
+    registry = checkout / TOOLS / "__init__.py"
+    registry.write_text("TOOLS = load()\n")
+    with pytest.raises(NewToolError, match=r"from entra_mcp\.tools\.find_order import find_order"):
+        make_tool(checkout, "find_order")
+    assert not (checkout / TOOLS / "find_order.py").exists()
+    assert registry.read_text() == "TOOLS = load()\n"
+
+
+@pytest.mark.parametrize("name", ["aardvark", "find_order", "zebra"])
+def test_tool_takes_its_place_in_the_alphabet(name: str) -> None:
+    source = registered_with((REPOSITORY / TOOLS / "__init__.py").read_text(), name)
+    imports = [line for line in source.splitlines() if line.startswith("from entra_mcp.tools.")]
+    assert imports == sorted(imports)
+    assert f"from entra_mcp.tools.{name} import {name}" in imports
+    listed = source.partition("TOOLS = (\n")[2].partition(")")[0].split()
+    assert listed == sorted(listed)
+    assert f"{name}," in listed
+
+
+def test_tool_after_all_others_were_deleted_is_the_only_one() -> None:
+    source = registered_with(EMPTY, "find_order")
+    assert "from entra_mcp.tools.find_order import find_order\n\nif TYPE_CHECKING:" in source
+    assert "TOOLS = (\n    find_order,\n)\n" in source
+    assert registered_with(source, "add").count("import") == 4

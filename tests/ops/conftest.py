@@ -1,0 +1,80 @@
+"""A stand-in for Azure for each test worker, emptied for each test, and a way to run commands against it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ops.cli import run
+from tests.support.azure import CloudStandIn, FakeCredential
+from tests.support.azure.world import VAULT_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.azure.world import World
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command said, and how it ended."""
+
+    code: int
+    text: str
+
+
+@dataclass
+class Ops:
+    """Runs commands in this process; waits take no time."""
+
+    cloud: CloudStandIn
+    root: Path
+    waits: list[float] = field(default_factory=list[float])
+    path: str = ""
+    """Where programs are looked for."""
+    ahead: timedelta = timedelta()
+    """How far the clock of this machine is ahead of Azure's."""
+
+    @property
+    def world(self) -> World:
+        return self.cloud.world
+
+    def __call__(self, *arguments: str, **changes: str | None) -> Outcome:
+        """Runs a command with azd's variables and these changes; None removes one."""
+        variables = {"PATH": self.path, **self.cloud.environment(), **changes}
+        out = io.StringIO()
+        code = run(
+            arguments,
+            variables={name: value for name, value in variables.items() if value is not None},
+            credential=FakeCredential,
+            out=out,
+            sleep=self.waits.append,
+            now=lambda: self.world.now() + self.ahead,
+            root=self.root,
+        )
+        return Outcome(code=code, text=out.getvalue())
+
+
+@pytest.fixture(scope="session")
+def azure(certificates: Path) -> Iterator[CloudStandIn]:
+    with CloudStandIn(certificates) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def ops(azure: CloudStandIn, tmp_path: Path) -> Ops:
+    """An empty vault, and a registration as the infrastructure makes them."""
+    azure.reset()
+    azure.world.add_application()
+    azure.world.resources[VAULT_ID.lower()] = {"id": VAULT_ID, "type": "Microsoft.KeyVault/vaults"}
+    return Ops(cloud=azure, root=tmp_path)
+
+
+@pytest.fixture
+def world(ops: Ops) -> World:
+    return ops.world

@@ -1,0 +1,122 @@
+"""What `azd down` leaves is told, and purged only when asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.azure.world import CLIENT_ID, GROUP_ID, OBJECT_ID, UNIQUE_NAME, VAULT, VAULT_ID, Fault
+
+if TYPE_CHECKING:
+    from tests.ops.conftest import Ops
+    from tests.support.azure.world import World
+
+
+def deleted_vault(world: World, name: str = VAULT, **changes: Any) -> None:  # noqa: ANN401 - any property
+    world.deleted_vaults[name] = {
+        "name": name,
+        "properties": {
+            "location": "swedencentral",
+            "vaultId": VAULT_ID,
+            "scheduledPurgeDate": "2027-02-20T10:00:00Z",
+            "tags": {"azd-env-name": "dev"},
+            **changes,
+        },
+    }
+
+
+@pytest.fixture
+def down(ops: Ops) -> World:
+    """As `azd down` leaves it: the vault deleted, the registration deleted by hand, others' things beside them."""
+    world = ops.world
+    world.resources.clear()
+    world.deleted_applications[OBJECT_ID] = world.applications.pop(OBJECT_ID)
+    for number in range(5):
+        identifier = f"other-{number}"
+        world.deleted_applications[identifier] = {"id": identifier, "appId": identifier, "uniqueName": identifier}
+        deleted_vault(world, f"kv-other-{number}", tags={"azd-env-name": "prod"})
+    deleted_vault(world)
+    world.page_size = 2
+    return world
+
+
+def test_without_purge_it_only_tells(ops: Ops, down: World) -> None:
+    outcome = ops("postdown")
+    assert outcome.code == 0
+    assert f"{VAULT} is deleted, not purged" in outcome.text
+    assert CLIENT_ID in outcome.text
+    assert "python -m ops postdown --purge" in outcome.text
+    assert {method for method, _ in down.requests} == {"GET"}
+
+
+def test_purge_takes_this_deployments_own_and_nothing_else(ops: Ops, down: World) -> None:
+    outcome = ops("postdown", "--purge")
+    assert outcome.code == 0, outcome.text
+    assert sorted(down.deleted_applications) == [f"other-{number}" for number in range(5)]
+    assert sorted(down.deleted_vaults) == [f"kv-other-{number}" for number in range(5)]
+
+    again = ops("postdown", "--purge")
+    assert again.code == 0
+    assert "nothing" in again.text
+
+
+def test_registration_that_is_still_there_is_deleted_and_purged(ops: Ops, down: World) -> None:
+    down.applications[OBJECT_ID] = down.deleted_applications.pop(OBJECT_ID)
+    assert ops("postdown", "--purge").code == 0
+    assert not down.applications
+    assert OBJECT_ID not in down.deleted_applications
+
+
+def test_vault_is_found_by_the_name_of_the_environment_when_its_own_is_forgotten(ops: Ops, down: World) -> None:
+    assert ops("postdown", "--purge", AZURE_KEY_VAULT_NAME="").code == 0
+    assert VAULT not in down.deleted_vaults
+    assert len(down.deleted_vaults) == 5
+
+
+def test_deployment_that_is_there_is_not_purged(ops: Ops, world: World) -> None:
+    world.resources[GROUP_ID.lower()] = {"id": GROUP_ID}
+    outcome = ops("postdown", "--purge")
+    assert outcome.code == 1
+    assert "azd down" in outcome.text
+    assert world.applications
+    assert {method for method, _ in world.requests} == {"GET"}
+
+
+def test_registration_of_somebody_else_is_left_alone(ops: Ops, down: World) -> None:
+    down.applications[OBJECT_ID] = down.deleted_applications.pop(OBJECT_ID)
+    outcome = ops("postdown", "--purge", ENTRA_APP_UNIQUE_NAME="")
+    assert outcome.code == 0
+    assert OBJECT_ID in down.applications
+
+
+def test_protected_vault_is_told_with_its_day(ops: Ops, down: World) -> None:
+    deleted_vault(down, purgeProtectionEnabled=True)
+    assert ops("postdown").code == 0, "a hook does not fail over what it was not asked to do"
+    outcome = ops("postdown", "--purge")
+    assert outcome.code == 1
+    assert "2027-02-20" in outcome.text
+    assert f"az keyvault recover --name {VAULT}" in outcome.text
+    assert VAULT in down.deleted_vaults
+
+
+@pytest.mark.parametrize("path", ["/purge", f"/deletedItems/{OBJECT_ID}"])
+def test_gone_meanwhile_is_well(ops: Ops, down: World, path: str) -> None:
+    method = "POST" if path == "/purge" else "DELETE"
+    down.faults.append(Fault(method, path, 404, {"error": {"code": "NotFound", "message": "gone"}}))
+    assert ops("postdown", "--purge").code == 0
+
+
+def test_without_any_inputs_the_hook_is_content(ops: Ops) -> None:
+    outcome = ops("postdown", AZURE_SUBSCRIPTION_ID="", AZURE_TENANT_ID="", ENTRA_TENANT_ID="")
+    assert outcome.code == 0
+    assert ops("postdown", "--purge", AZURE_SUBSCRIPTION_ID="").code == 2
+
+
+def test_refused_purge_names_the_right_that_lacks(ops: Ops, down: World) -> None:
+    body = {"error": {"code": "AuthorizationFailed", "message": "The client does not have authorization."}}
+    down.faults.append(Fault("POST", "/purge", 403, body))
+    outcome = ops("postdown", "--purge")
+    assert outcome.code == 1
+    assert "Contributor" in outcome.text
+    assert UNIQUE_NAME not in {one["uniqueName"] for one in down.deleted_applications.values()}

@@ -1,0 +1,358 @@
+"""The client secret comes into the vault and stays good, whatever happens on the way."""
+
+from __future__ import annotations
+
+import base64
+import multiprocessing
+import os
+import threading
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.config import REPOSITORY
+from ops.client_secret import KEY_ID, PREVIOUS_KEY_ID, own_name
+from ops.vault import PLACEHOLDER
+from tests.support.azure.world import OBJECT_ID, VAULT, VAULT_ID, Fault, Kill
+from tests.support.postprovision import run_in_process
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+    from tests.ops.conftest import Ops
+    from tests.support.azure.world import SecretVersion, World
+
+OWN = own_name(VAULT)
+SECRET = "entra-client-secret"
+DENIED = {"error": {"code": "Authorization_RequestDenied", "message": "Insufficient privileges."}}
+
+
+def newest(world: World) -> SecretVersion:
+    return world.secrets[SECRET][-1]
+
+
+def assert_well(world: World, *, generations: int = 2) -> None:
+    """The vault has a secret that Entra ID accepts, and the registration has at most one more of this deployment's."""
+    current = newest(world)
+    own = {entry["keyId"] for entry in world.passwords() if entry["displayName"] == OWN}
+    assert world.secret_values[current.tags[KEY_ID]] == current.value
+    assert current.tags[KEY_ID] in own
+    assert len(own) <= generations
+    assert own <= {current.tags[KEY_ID], current.tags.get(PREVIOUS_KEY_ID)}
+
+
+def held_secret(world: World, *, days: float, age: float = 150) -> str:
+    """A secret in vault and registration, made some days ago by this tool; its key id."""
+    key_id = world.add_password(name=OWN, days=days, started_days_ago=age)
+    world.put_secret(SECRET, world.secret_values[key_id], tags={KEY_ID: key_id}, days_ago=age)
+    return key_id
+
+
+def test_first_run_makes_both_secrets(ops: Ops, world: World) -> None:
+    outcome = ops("postprovision")
+
+    assert outcome.code == 0, outcome.text
+    assert_well(world, generations=1)
+    (entry,) = world.passwords()
+    life = datetime.fromisoformat(entry["endDateTime"]) - world.now()
+    assert timedelta(days=179) < life <= timedelta(days=180)
+    assert newest(world).expires == int(datetime.fromisoformat(entry["endDateTime"]).timestamp())
+    (key,) = world.secrets["jwt-signing-key"]
+    assert len(base64.b64decode(key.value, validate=True)) == 32
+
+
+def test_second_run_changes_nothing(ops: Ops, world: World) -> None:
+    ops("postprovision")
+    passwords, versions = list(world.passwords()), {name: len(all_) for name, all_ in world.secrets.items()}
+    world.requests.clear()
+
+    outcome = ops("postprovision")
+
+    assert outcome.code == 0, outcome.text
+    assert {method for method, _ in world.requests} == {"GET"}
+    assert world.passwords() == passwords
+    assert {name: len(all_) for name, all_ in world.secrets.items()} == versions
+
+
+@pytest.mark.parametrize(("days", "renewed"), [(31, False), (29, True), (0.01, True), (-1, True)])
+def test_secret_is_renewed_from_thirty_days_before_its_end(ops: Ops, world: World, days: float, renewed: bool) -> None:
+    key_id = held_secret(world, days=days)
+
+    assert ops("postprovision").code == 0
+
+    assert (newest(world).tags[KEY_ID] != key_id) is renewed
+    assert_well(world)
+    kept = {entry["keyId"] for entry in world.passwords()}
+    assert (key_id in kept) is (days > 0), "the one before stays, unless it is of no use"
+
+
+def test_secret_whose_key_was_removed_is_replaced(ops: Ops, world: World) -> None:
+    held_secret(world, days=100)
+    world.passwords().clear()
+
+    assert ops("postprovision").code == 0
+
+    assert_well(world, generations=1)
+
+
+def test_disabled_secret_is_replaced(ops: Ops, world: World) -> None:
+    held_secret(world, days=100)
+    newest(world).enabled = False
+
+    assert ops("postprovision").code == 0
+
+    assert newest(world).enabled
+    assert_well(world)
+
+
+def test_secrets_of_others_are_left_alone(ops: Ops, world: World) -> None:
+    others = {world.add_password(name=name, days=100) for name in ("by hand", own_name("kv-prod"), "")}
+    own = world.add_password(name=OWN, days=100)
+
+    assert ops("postprovision").code == 0
+
+    kept = {entry["keyId"] for entry in world.passwords()}
+    assert others <= kept
+    assert own not in kept
+
+
+def test_only_one_older_generation_is_kept(ops: Ops, world: World) -> None:
+    ops("postprovision")
+    for _ in range(3):
+        before = newest(world).tags[KEY_ID]
+        assert ops("rotate", "client-secret").code == 0
+        assert newest(world).tags[PREVIOUS_KEY_ID] == before
+        assert_well(world)
+        assert len(world.passwords()) == 2
+
+
+@pytest.mark.parametrize(
+    ("limit", "days"), [(timedelta(days=100), 90), (timedelta(days=20), 14), (timedelta(hours=30), 1)]
+)
+def test_lifetime_policy_shortens_the_secret_and_does_not_renew_it_at_every_run(
+    ops: Ops, world: World, limit: timedelta, days: int
+) -> None:
+    world.max_lifetime = limit
+
+    assert ops("postprovision").code == 0
+    assert ops("postprovision").code == 0
+
+    (entry,) = world.passwords()
+    life = datetime.fromisoformat(entry["endDateTime"]) - world.now()
+    assert timedelta(days=days) - timedelta(minutes=5) < life <= timedelta(days=days)
+    world.clock.advance(days=days * 0.7)
+    assert ops("postprovision").code == 0
+    assert len(world.passwords()) == 2, "renewed when a third of its life was left"
+
+
+def test_tenant_without_client_secrets_is_told_of_the_secretless_mode(ops: Ops, world: World) -> None:
+    world.passwords_allowed = False
+    outcome = ops("postprovision")
+    assert outcome.code == 1
+    assert "azd env set AUTH_MODE federated" in outcome.text
+    assert SECRET not in world.secrets
+
+
+@pytest.mark.parametrize("mode", ["federated", "verify"])
+def test_other_modes_need_no_client_secret(ops: Ops, world: World, mode: str) -> None:
+    assert ops("postprovision", AUTH_MODE=mode).code == 0
+    assert list(world.secrets) == ["jwt-signing-key"]
+    assert not [path for _, path in world.requests if path.startswith("/graph")]
+
+
+def test_registration_that_is_not_known_everywhere_is_waited_for(ops: Ops, world: World) -> None:
+    world.unknown_reads, world.stale_reads, world.unaccepted = 3, 2, 2
+    outcome = ops("postprovision")
+    assert outcome.code == 0, outcome.text
+    assert len(ops.waits) == 7
+    assert_well(world, generations=1)
+
+
+def test_registration_that_is_gone_is_named(ops: Ops, world: World) -> None:
+    world.applications.clear()
+    outcome = ops("postprovision")
+    assert outcome.code == 1
+    assert "python -m ops doctor" in outcome.text
+
+
+def test_vault_that_is_gone_is_not_taken_for_an_empty_one(ops: Ops, world: World) -> None:
+    world.resources.clear()
+    outcome = ops("postprovision")
+    assert outcome.code == 1
+    assert "ResourceGroupNotFound" in outcome.text
+    assert not world.passwords()
+
+
+def test_secret_never_accepted_does_not_reach_the_vault_and_is_removed_by_the_next_run(ops: Ops, world: World) -> None:
+    held_secret(world, days=10)
+    world.unaccepted = 1000
+    outcome = ops("postprovision")
+    assert outcome.code == 1
+    assert "does not accept it yet" in outcome.text
+    assert len(world.secrets[SECRET]) == 1
+
+    world.unaccepted = 0
+    assert ops("postprovision").code == 0
+    assert_well(world)
+
+
+def test_throttling_is_waited_out_as_long_as_the_service_asks(ops: Ops, world: World) -> None:
+    world.faults.append(Fault("POST", "/addPassword", 429, {}, times=2, headers={"Retry-After": "17"}))
+    world.faults.append(Fault("PUT", "/secrets/", 503, {}, times=1))
+    assert ops("postprovision").code == 0
+    assert ops.waits.count(17.0) == 2
+    assert_well(world, generations=1)
+
+
+def test_throttling_that_goes_on_ends_the_run_with_what_to_do(ops: Ops, world: World) -> None:
+    body = {"error": {"code": "TooManyRequests", "message": "Too many requests"}}
+    world.faults.append(Fault("GET", "/applications/", 429, body, times=100))
+    outcome = ops("postprovision")
+    assert outcome.code == 1
+    assert "Wait a few minutes" in outcome.text
+    assert len([path for _, path in world.requests if "/applications/" in path]) == 6
+
+
+def test_secret_that_was_deleted_in_the_vault_is_told_how_to_get_back(ops: Ops, world: World) -> None:
+    held_secret(world, days=100)
+    world.deleted_secrets.add(SECRET)
+    outcome = ops("postprovision")
+    assert outcome.code == 1
+    assert f"az keyvault secret recover --vault-name {VAULT} --name {SECRET}" in outcome.text
+
+
+def test_secret_put_in_by_hand_stays_where_the_registration_is_somebody_elses(ops: Ops, world: World) -> None:
+    world.put_secret(SECRET, "from an administrator", days_ago=3)
+    world.faults.append(Fault("GET", "/applications", 403, DENIED, times=100))
+    outcome = ops("postprovision", ENTRA_APP_OBJECT_ID="")
+    assert outcome.code == 0, outcome.text
+    assert "by hand" in outcome.text
+    assert len(world.secrets[SECRET]) == 1
+
+    outcome = ops("rotate", "client-secret", ENTRA_APP_OBJECT_ID="")
+    assert outcome.code == 1
+    assert f"az keyvault secret set --vault-name {VAULT} --name {SECRET}" in outcome.text
+
+
+def test_placeholder_of_the_infrastructure_counts_for_no_secret(ops: Ops, world: World) -> None:
+    world.put_secret(SECRET, "not set yet").content_type = PLACEHOLDER
+    world.faults.append(Fault("GET", "/applications", 403, DENIED, times=1))
+    outcome = ops("postprovision", ENTRA_APP_OBJECT_ID="")
+    assert outcome.code == 1
+    assert "Ask whoever keeps it" in outcome.text
+
+    assert ops("postprovision").code == 0
+    assert_well(world, generations=1)
+
+
+def test_registration_of_somebody_else_is_used_when_it_may_be_changed(ops: Ops, world: World) -> None:
+    assert ops("postprovision", ENTRA_APP_OBJECT_ID="").code == 0
+    assert_well(world, generations=1)
+
+
+def test_own_registration_that_may_not_be_changed_is_told_with_the_role_that_may(ops: Ops, world: World) -> None:
+    world.faults.append(Fault("GET", "/applications", 403, DENIED))
+    outcome = ops("postprovision")
+    assert outcome.code == 1
+    assert "Application Administrator" in outcome.text
+
+
+def test_no_secret_is_ever_shown(ops: Ops, world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    said = ops("postprovision").text + ops("rotate", "client-secret").text + ops("rotate", "signing-key").text
+    world.faults.append(Fault("PUT", "/secrets/", 400, {"error": {"code": "BadParameter", "message": "no"}}))
+    failed = ops("rotate", "client-secret")
+    assert failed.code == 1
+    said += failed.text + caplog.text
+    values = [*world.secret_values.values(), *(one.value for all_ in world.secrets.values() for one in all_)]
+    assert len(values) > 5
+    assert not [value for value in values if value in said]
+
+
+def test_vault_is_never_asked_for_a_value(ops: Ops, world: World) -> None:
+    ops("postprovision")
+    ops("rotate", "signing-key")
+    read = {path for method, path in world.requests if method == "GET" and path.startswith("/secrets/")}
+    assert read == {"/secrets/jwt-signing-key/versions"}
+
+
+def test_two_runs_at_once_end_well(ops: Ops, world: World) -> None:
+    held_secret(world, days=5)
+    codes: list[int] = []
+    runs = [threading.Thread(target=lambda: codes.append(ops("postprovision").code)) for _ in range(2)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join(30)
+    assert ops("postprovision").code == 0
+    assert_well(world)
+
+
+@pytest.mark.usefixtures("importable")
+@pytest.mark.parametrize(
+    ("start", "served"), [("empty vault", True), ("due for renewal", False), ("older generation", True)]
+)
+def test_killed_at_any_request_and_run_again_ends_well(ops: Ops, start: str, served: bool) -> None:
+    """SIGKILL at each request of a run in turn, before the service sees it or unanswered, until a run gets through."""
+    for at in range(1, 40):
+        world = prepared(ops, start)
+        world.kill = Kill(at=at, served=served)
+        process = start_process(ops, world.kill)
+        process.join(30)
+        world.kill = None
+        if process.exitcode == 0:
+            assert at > 8, "the run was killed at each of its requests"
+            return
+        assert process.exitcode == -9, process.exitcode
+        outcome = ops("postprovision")
+        assert outcome.code == 0, f"killed at request {at}: {outcome.text}"
+        assert_well(world)
+        world.requests.clear()
+        assert ops("postprovision").code == 0
+        assert {method for method, _ in world.requests} == {"GET"}, f"killed at request {at}: not settled"
+    pytest.fail("no run got through")
+
+
+def prepared(ops: Ops, start: str) -> World:
+    """The world anew, as a run may find it."""
+    ops.cloud.reset()
+    world = ops.world
+    world.add_application()
+    world.resources[VAULT_ID.lower()] = {"id": VAULT_ID}
+    if start != "empty vault":
+        held_secret(world, days=5)
+    if start == "older generation":
+        older = world.add_password(name=OWN, days=1, started_days_ago=170)
+        newest(world).tags[PREVIOUS_KEY_ID] = older
+    return world
+
+
+@pytest.fixture
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fork server of Python 3.13.0 does not get this process's path, and would then load nothing in advance."""
+    monkeypatch.setenv("PYTHONPATH", f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'src'}")
+
+
+def start_process(ops: Ops, kill: Kill) -> BaseProcess:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", "tests.support.postprovision"])
+    process = context.Process(target=run_in_process, args=(ops.cloud.environment(), str(ops.root)), daemon=True)
+    process.start()
+    assert process.pid is not None
+    kill.victim.set_result(process.pid)
+    return process
+
+
+def test_missing_inputs_are_named_all_at_once(ops: Ops) -> None:
+    outcome = ops("postprovision", AZURE_TENANT_ID=None, AZURE_KEY_VAULT_ID="")
+    assert outcome.code == 2
+    for name in ("AZURE_TENANT_ID", "AZURE_KEY_VAULT_ID"):
+        assert name in outcome.text
+    assert "--azure-key-vault-id" in outcome.text
+
+
+def test_inputs_can_be_options(ops: Ops, world: World) -> None:
+    outcome = ops("postprovision", "--entra-app-object-id", OBJECT_ID, ENTRA_APP_OBJECT_ID=None)
+    assert outcome.code == 0, outcome.text
+    assert_well(world)

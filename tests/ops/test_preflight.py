@@ -1,0 +1,211 @@
+"""Each thing that is known to stop a deployment is found before it, with what mends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ops.preflight.subscription import PROVIDERS, may
+from tests.ops.test_postdown import deleted_vault
+from tests.support.azure.world import OBJECT_ID, SUBSCRIPTION, TENANT, VAULT, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.ops.conftest import Ops
+    from tests.support.azure.world import World
+
+Tools = dict[str, str]
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Callable[..., str]:
+    """A PATH with programs that say a version."""
+
+    def make(**versions: str) -> str:
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
+        for name, says in versions.items():
+            program = folder / name
+            program.write_text(f"#!/bin/sh\n{says}\n")
+            program.chmod(0o755)
+        return str(folder)
+
+    return make
+
+
+@pytest.fixture
+def ready(ops: Ops, programs: Callable[..., str]) -> Ops:
+    """A machine, a subscription and a tenant that are in order."""
+    world = ops.world
+    world.resources[f"/subscriptions/{SUBSCRIPTION}"] = {"displayName": "Dev", "state": "Enabled", "tenantId": TENANT}
+    world.providers.update(dict.fromkeys(PROVIDERS, "Registered"))
+    world.regions[:] = ["Sweden Central", "East US", "UK South"]
+    world.permissions[:] = [{"actions": ["*"], "notActions": []}]
+    world.access_policies = []
+    ops.path = programs(azd='echo "azd version 1.24.2 (commit 1)"', az='echo \'{"azure-cli": "2.75.0"}\'')
+    return ops
+
+
+def test_everything_in_order_is_ready(ready: Ops) -> None:
+    outcome = ready("preflight")
+    assert outcome.code == 0, outcome.text
+    assert "Ready for `azd up`" in outcome.text
+    assert {method for method, _ in ready.world.requests} == {"GET"}
+
+
+def disabled(world: World) -> None:
+    world.resources[f"/subscriptions/{SUBSCRIPTION}"]["state"] = "Disabled"
+
+
+def other_tenant(world: World) -> None:
+    world.resources[f"/subscriptions/{SUBSCRIPTION}"]["tenantId"] = "other-tenant"
+
+
+def other_regions(world: World) -> None:
+    world.regions.remove("Sweden Central")
+
+
+def unregistered(world: World) -> None:
+    del world.providers["Microsoft.App"]
+
+
+def contributor(world: World) -> None:
+    world.permissions[:] = [
+        {"actions": ["*/read"], "notActions": []},
+        {"actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write", "Microsoft.Authorization/*/Delete"]},
+    ]
+
+
+def reader(world: World) -> None:
+    world.permissions[:] = [{"actions": ["*/read"], "notActions": []}]
+
+
+def deleted_registration(world: World) -> None:
+    world.deleted_applications[OBJECT_ID] = world.applications.pop(OBJECT_ID)
+
+
+def protected_vault(world: World) -> None:
+    deleted_vault(world, purgeProtectionEnabled=True)
+
+
+def no_registrations(world: World) -> None:
+    world.may_create_apps = False
+
+
+def policy(world: World, **restriction: str) -> None:
+    world.management_policy = {
+        "isEnabled": True,
+        "applicationRestrictions": {"passwordCredentials": [{"state": "enabled", **restriction}]},
+    }
+
+
+def forbidden_secrets(world: World) -> None:
+    policy(world, restrictionType="passwordAddition")
+
+
+def token_protection(world: World) -> None:
+    world.access_policies = [
+        {"displayName": "Off", "state": "disabled", "sessionControls": {"secureSignInSession": {"isEnabled": True}}},
+        {"displayName": "Bound", "state": "enabled", "sessionControls": {"secureSignInSession": {"isEnabled": True}}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "found", "remedy"),
+    [
+        (disabled, "Dev is Disabled", "azd env set AZURE_SUBSCRIPTION_ID"),
+        (other_tenant, "not the tenant of the subscription", "azd env set AZURE_TENANT_ID other-tenant"),
+        (other_regions, "swedencentral has no Flex Consumption", "azd env set AZURE_LOCATION <one of eastus, uksouth>"),
+        (unregistered, "Microsoft.App is not registered", "az provider register --namespace Microsoft.App --wait"),
+        (contributor, "lacks the role Role Based Access", 'az role assignment create --role "Role Based Access'),
+        (reader, "lacks the role Contributor", 'az role assignment create --role "Contributor"'),
+        (deleted_vault, VAULT, f"az keyvault purge --name {VAULT} --location swedencentral"),
+        (protected_vault, "2027-02-20", f"az keyvault recover --name {VAULT}"),
+        (deleted_registration, "keeps the unique name", "python -m ops postdown --purge"),
+        (no_registrations, "may not register applications", "Application Developer"),
+        (forbidden_secrets, "forbids client secrets", "azd env set AUTH_MODE federated"),
+        (token_protection, "Bound. It may refuse", "azd pipeline config"),
+    ],
+)
+def test_fault_is_found_with_what_mends_it(ready: Ops, fault: Callable[[World], None], found: str, remedy: str) -> None:
+    fault(ready.world)
+    outcome = ready("preflight")
+    assert outcome.code == 1
+    assert found in outcome.text
+    assert remedy in outcome.text
+    assert "1 thing(s) to mend" in outcome.text or fault is reader
+
+
+@pytest.mark.parametrize(
+    ("program", "says", "found"),
+    [
+        ("azd", "echo azd version 1.20.0", "1.20.0 is older than 1.23.15"),
+        ("azd", "exit 3", "does not work"),
+        ("az", 'echo \'{"azure-cli": "2.30.1"}\'', "2.30.1 is older than 2.60"),
+        ("bicep", "echo Bicep CLI version 0.30.3", "0.30.3 is older than 0.36.1"),
+    ],
+)
+def test_program_that_will_not_do_is_found(
+    ready: Ops, programs: Callable[..., str], program: str, says: str, found: str
+) -> None:
+    programs(**{program: says})
+    outcome = ready("preflight")
+    assert outcome.code == 1
+    assert found in outcome.text
+
+
+def test_missing_azd_is_found_and_missing_az_only_noted(ready: Ops, tmp_path: Path) -> None:
+    ready.path = str(tmp_path / "empty")
+    outcome = ready("preflight")
+    assert outcome.code == 1
+    assert "FOUND azd" in outcome.text
+    assert "note  az " in outcome.text
+
+
+def test_shorter_life_of_secrets_is_noted(ready: Ops) -> None:
+    policy(ready.world, restrictionType="passwordLifetime", maxLifetime="P60DT0H")
+    outcome = ready("preflight")
+    assert outcome.code == 0
+    assert "at most 60 days" in outcome.text
+
+
+def test_role_of_the_account_is_enough_where_users_may_not_register(ready: Ops) -> None:
+    ready.world.may_create_apps = False
+    ready.world.directory_roles[:] = ["Directory Readers", "Application Developer"]
+    assert ready("preflight").code == 0
+
+
+@pytest.mark.parametrize("path", ["/authorizationPolicy", "/defaultAppManagementPolicy", "/deletedItems/", "/policies"])
+def test_what_the_account_may_not_look_at_is_said(ready: Ops, path: str) -> None:
+    denied = {"error": {"code": "Authorization_RequestDenied", "message": "no"}}
+    ready.world.faults.append(Fault("GET", path, 403, denied, times=3))
+    outcome = ready("preflight")
+    assert outcome.code == 0, outcome.text
+    assert "cannot be looked at with this account" in outcome.text
+
+
+def test_first_run_before_azd_knows_the_subscription_looks_at_the_rest(ready: Ops) -> None:
+    outcome = ready("preflight", AZURE_SUBSCRIPTION_ID="", AZURE_TENANT_ID="", ENTRA_TENANT_ID=TENANT)
+    assert outcome.code == 0, outcome.text
+    assert "azd will ask" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("granted", "allowed"),
+    [
+        ([{"actions": ["*"]}], True),
+        ([{"actions": ["Microsoft.Web/*"]}], True),
+        ([{"actions": ["microsoft.web/sites/*"]}], True),
+        ([{"actions": ["Microsoft.Web/sites/read"]}], False),
+        ([{"actions": ["*"], "notActions": ["Microsoft.Web/*/write"]}], False),
+        ([{"actions": ["*"], "notActions": ["Microsoft.Web/*"]}, {"actions": ["*/write"]}], True),
+        ([], False),
+    ],
+)
+def test_assignments_allow_an_action_unless_the_same_one_takes_it_away(
+    granted: list[dict[str, list[str]]], allowed: bool
+) -> None:
+    assert may(granted, "Microsoft.Web/sites/write") is allowed

@@ -1,0 +1,108 @@
+"""`revoke`: a person's tokens go, nobody else's, through the vault and the table as the server knows them."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from azure.core.credentials import AccessToken
+from azure.data.tables import TableServiceClient
+
+from entra_mcp.auth.exchange import AUTHORIZATION_CODES
+from entra_mcp.auth.ownership import owner_of
+from entra_mcp.storage.cache import UPSTREAM_TOKENS
+from entra_mcp.storage.encryption import RowCipher
+from entra_mcp.storage.owners import OwnerMarks
+from entra_mcp.storage.store import TableStore
+from entra_mcp.storage.table import Table
+from entra_mcp.vault import Vault
+from ops.cli import run
+from tests.support.vault import RESOURCE, Operator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.standins import StandIns
+
+ANN, BEN = "aaaaaaaa-0001-4000-8000-00000000000a", "bbbbbbbb-0001-4000-8000-00000000000b"
+
+
+class StandInCredential:
+    """Tokens of the stand-in's administrator, as those of the person at the command line."""
+
+    def __init__(self, standins: StandIns) -> None:
+        self._standins = standins
+
+    def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:  # noqa: ANN401 - azure-core's protocol
+        return AccessToken(self._standins.token("admin", aud=RESOURCE), int(time.time()) + 3600)
+
+
+def revoke(standins: StandIns, azurite: str, table: str, user: str, root: Path) -> tuple[int, str]:
+    out = io.StringIO()
+    code = run(
+        ["revoke", "--user", user],
+        variables={"KEY_VAULT_URL": standins.vault_url, "AzureWebJobsStorage": azurite, "MCP_TABLE_NAME": table},
+        credential=lambda _: StandInCredential(standins),
+        out=out,
+        sleep=lambda _: None,
+        root=root,
+    )
+    return code, out.getvalue()
+
+
+async def fill(standins: StandIns, azurite: str, name: str) -> None:
+    """Two token sets and a code of one person, one token set of another."""
+    async with (
+        Vault(url=standins.vault_url, credential=Operator(standins)) as vault,
+        Table.from_connection_string(azurite, name=name) as table,
+    ):
+        await table.create()
+        ring = (await vault.read(client_secret=False)).signing_keys
+        store = TableStore(table=table, cipher=RowCipher(ring), marks=OwnerMarks(ring), owner_of=owner_of)
+        for key, owner in [("1", ANN), ("2", ANN), ("3", BEN)]:
+            await store.put(key, {"access_token": standins.token(oid=owner)}, collection=UPSTREAM_TOKENS)
+        code = {"idp_tokens": {"access_token": standins.token(oid=ANN)}}
+        await store.put("4", code, collection=AUTHORIZATION_CODES)
+
+
+def rows(azurite: str, name: str) -> int:
+    with TableServiceClient.from_connection_string(azurite) as service:
+        client: Any = service.get_table_client(name)
+        return len(list(client.list_entities()))
+
+
+async def test_tokens_of_one_person_are_deleted_and_run_again_there_are_none(
+    standins: StandIns, azurite: str, tmp_path: Path
+) -> None:
+    name = f"R{uuid4().hex}"
+    await fill(standins, azurite, name)
+    code, text = await asyncio.to_thread(revoke, standins, azurite, name, ANN.upper(), tmp_path)
+    assert (code, rows(azurite, name)) == (0, 1), text
+    assert "3 rows with tokens deleted" in text
+    code, text = await asyncio.to_thread(revoke, standins, azurite, name, ANN, tmp_path)
+    assert (code, rows(azurite, name)) == (0, 1)
+    assert "nothing to delete" in text
+
+
+def test_table_that_is_not_there_is_a_failure_with_a_remedy(standins: StandIns, azurite: str, tmp_path: Path) -> None:
+    code, text = revoke(standins, azurite, f"R{uuid4().hex}", ANN, tmp_path)
+    assert code == 1
+    assert "does not exist" in text
+    assert "Storage Table Data Contributor" in text
+
+
+@pytest.mark.parametrize("user", ["somebody@contoso.com", "x", ""])
+def test_user_that_is_no_object_id_is_wrong_usage(standins: StandIns, azurite: str, tmp_path: Path, user: str) -> None:
+    code, text = revoke(standins, azurite, "Any", user, tmp_path)
+    assert code == 2
+    assert "az ad user show" in text
+
+
+def test_missing_inputs_are_named(tmp_path: Path) -> None:
+    out = io.StringIO()
+    assert run(["revoke", "--user", ANN], variables={}, out=out, sleep=lambda _: None, root=tmp_path) == 2
+    assert "AZURE_KEY_VAULT_NAME" in out.getvalue()

@@ -1,0 +1,193 @@
+"""Microsoft Graph v1.0, as far as `ops` uses it, and Entra ID's token endpoint."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local.entra.errors import EntraError, Trace, error_document
+from tests.support.azure.world import CLIENT_ID, World, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.requests import Request
+
+
+class GraphError(Exception):
+    """An answer in Graph's form."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        inner = {"date": "2026-01-01T00:00:00", "request-id": str(uuid.uuid4())}
+        self.response = JSONResponse(
+            {"error": {"code": code, "message": message, "innerError": inner}}, status_code=status
+        )
+
+
+class GraphStandIn:
+    """Routes under /graph/v1.0, and the token endpoint."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def routes(self) -> list[Route]:
+        base = "/graph/v1.0"
+        return [
+            Route(f"{base}/applications/{{id}}", self.application, methods=["GET", "DELETE", "PATCH"]),
+            Route(f"{base}/applications({{key}}='{{value}}')", self.application_by_key),
+            Route(f"{base}/applications/{{id}}/addPassword", self.add_password, methods=["POST"]),
+            Route(f"{base}/applications/{{id}}/removePassword", self.remove_password, methods=["POST"]),
+            Route(f"{base}/directory/deletedItems/microsoft.graph.application", self.deleted),
+            Route(f"{base}/directory/deletedItems/{{id}}", self.purge, methods=["DELETE"]),
+            Route(f"{base}/servicePrincipals(appId='{{value}}')", self.principal),
+            Route(f"{base}/me/transitiveMemberOf/microsoft.graph.directoryRole", self.roles),
+            Route(f"{base}/policies/authorizationPolicy", self.authorization_policy),
+            Route(f"{base}/policies/defaultAppManagementPolicy", self.management_policy),
+            Route(f"{base}/identity/conditionalAccess/policies", self.access_policies),
+            Route("/{tenant}/oauth2/v2.0/token", self.token, methods=["POST"]),
+        ]
+
+    async def application(self, request: Request) -> Response:
+        found = self._known(request.path_params["id"])
+        if request.method == "DELETE":
+            self._world.deleted_applications[found["id"]] = self._world.applications.pop(found["id"])
+            return Response(status_code=204)
+        if request.method == "PATCH":
+            _merge(found, await request.json())
+            return Response(status_code=204)
+        if self._world.stale_reads and found["id"] in self._world.stale:
+            self._world.stale_reads -= 1
+            found = self._world.stale[found["id"]]
+        return JSONResponse(_selected(found, request))
+
+    async def application_by_key(self, request: Request) -> Response:
+        key, value = request.path_params["key"], request.path_params["value"]
+        found = [document for document in self._world.applications.values() if document.get(key) == value]
+        if not found:
+            raise _missing(value)
+        return JSONResponse(_selected(found[0], request))
+
+    async def add_password(self, request: Request) -> Response:
+        found = self._known(request.path_params["id"])
+        asked = (await request.json())["passwordCredential"]
+        ends = datetime.fromisoformat(asked["endDateTime"])
+        if not self._world.passwords_allowed:
+            raise GraphError(
+                400, "CredentialTypeNotAllowedAsPerAppPolicy", "Credential type not allowed as per assigned policy 'p'."
+            )
+        limit = self._world.max_lifetime
+        if limit is not None and ends - self._world.now() > limit + timedelta(minutes=5):
+            raise GraphError(
+                400,
+                "CredentialInvalidLifetimeAsPerAppPolicy",
+                "Credential lifetime exceeds the max value allowed as per assigned policy 'p'.",
+            )
+        key_id, value = str(uuid.uuid4()), f"8Q~{uuid.uuid4().hex}{uuid.uuid4().hex[:5]}"
+        self._world.stale[found["id"]] = copy.deepcopy(found)
+        entry = {
+            "keyId": key_id,
+            "displayName": asked.get("displayName"),
+            "startDateTime": stamp(self._world.now()),
+            "endDateTime": stamp(ends),
+            "hint": value[:3],
+        }
+        found["passwordCredentials"].append(entry)
+        self._world.secret_values[key_id] = value
+        return JSONResponse({**entry, "secretText": value})
+
+    async def remove_password(self, request: Request) -> Response:
+        found = self._known(request.path_params["id"])
+        key_id = (await request.json())["keyId"]
+        kept = [entry for entry in found["passwordCredentials"] if entry["keyId"] != key_id]
+        if len(kept) == len(found["passwordCredentials"]):
+            raise GraphError(400, "Request_BadRequest", f"No password credential found with keyId '{key_id}'.")
+        found["passwordCredentials"] = kept
+        return Response(status_code=204)
+
+    async def deleted(self, request: Request) -> Response:
+        size = min(int(request.query_params.get("$top", "100")), self._world.page_size)
+        start = int(request.query_params.get("$skiptoken", "0"))
+        everything = list(self._world.deleted_applications.values())
+        page: dict[str, Any] = {"value": [_selected(one, request) for one in everything[start : start + size]]}
+        if start + size < len(everything):
+            page["@odata.nextLink"] = str(request.url.include_query_params(**{"$skiptoken": start + size}))
+        return JSONResponse(page)
+
+    async def purge(self, request: Request) -> Response:
+        if self._world.deleted_applications.pop(request.path_params["id"], None) is None:
+            raise _missing(request.path_params["id"])
+        return Response(status_code=204)
+
+    async def principal(self, request: Request) -> Response:
+        found = self._world.principals.get(request.path_params["value"])
+        if found is None:
+            raise _missing(request.path_params["value"])
+        return JSONResponse(_selected(found, request))
+
+    async def roles(self, _: Request) -> Response:
+        return JSONResponse({"value": [{"displayName": name} for name in self._world.directory_roles]})
+
+    async def authorization_policy(self, _: Request) -> Response:
+        return JSONResponse({"defaultUserRolePermissions": {"allowedToCreateApps": self._world.may_create_apps}})
+
+    async def management_policy(self, _: Request) -> Response:
+        return JSONResponse(self._world.management_policy or {"isEnabled": False})
+
+    async def access_policies(self, _: Request) -> Response:
+        if self._world.access_policies is None:
+            raise GraphError(
+                403, "AccessDenied", "You cannot perform the requested operation, required scopes are missing."
+            )
+        return JSONResponse({"value": self._world.access_policies})
+
+    async def token(self, request: Request) -> Response:
+        async with request.form() as data:
+            form = {name: str(value) for name, value in data.items()}
+        known = next((one for one in self._world.applications.values() if one["appId"] == form["client_id"]), None)
+        error: EntraError | None = None
+        if known is None:
+            error = EntraError(700016, client=form["client_id"], tenant=request.path_params["tenant"])
+        else:
+            values = {self._world.secret_values.get(entry["keyId"]) for entry in known["passwordCredentials"]}
+            if self._world.unaccepted or form["client_secret"] not in values:
+                self._world.unaccepted = max(0, self._world.unaccepted - 1)
+                error = EntraError(7000215, client=CLIENT_ID)
+        if error is not None:
+            document = error_document(error, authority="127.0.0.1", trace=Trace.new())
+            return JSONResponse(document, status_code=error.status)
+        return JSONResponse({"token_type": "Bearer", "expires_in": 3599, "access_token": "a.token.of-no-interest"})
+
+    def _known(self, object_id: str) -> dict[str, Any]:
+        if self._world.unknown_reads:
+            self._world.unknown_reads -= 1
+            raise _missing(object_id)
+        if object_id not in self._world.applications:
+            raise _missing(object_id)
+        return self._world.applications[object_id]
+
+
+def _missing(name: str) -> GraphError:
+    return GraphError(
+        404,
+        "Request_ResourceNotFound",
+        f"Resource '{name}' does not exist or one of its queried reference-property objects are not present.",
+    )
+
+
+def _selected(document: dict[str, Any], request: Request) -> dict[str, Any]:
+    wanted: Iterable[str] = request.query_params.get("$select", ",".join(document)).split(",")
+    return {name: document.get(name) for name in wanted}
+
+
+def _merge(target: dict[str, Any], changes: dict[str, Any]) -> None:
+    for name, value in changes.items():
+        if isinstance(value, dict) and isinstance(target.get(name), dict):
+            _merge(target[name], value)  # pyright: ignore[reportUnknownArgumentType] - any JSON
+        else:
+            target[name] = value

@@ -1,0 +1,201 @@
+"""Azure Resource Manager and the vault's own API, as far as `ops` uses them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tests.support.azure.world import GROUP_ID, SITE_ID, SUBSCRIPTION, VAULT_ID, SecretVersion, World
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+PAGE = 2
+"""Members of a page: so small that every list has several."""
+
+
+class ArmError(Exception):
+    """An answer in the form of Azure Resource Manager and of Key Vault."""
+
+    def __init__(self, status: int, code: str, message: str, *, inner: str = "") -> None:
+        super().__init__(message)
+        error: dict[str, Any] = {"code": code, "message": message}
+        if inner:
+            error["innererror"] = {"code": inner}
+        self.response = JSONResponse({"error": error}, status_code=status)
+
+
+class ArmStandIn:
+    """Routes under /arm, and those of the vault itself under /secrets."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def routes(self) -> list[Route]:
+        subscription = f"/arm/subscriptions/{SUBSCRIPTION}"
+        keyvault = f"{subscription}/providers/Microsoft.KeyVault"
+        return [
+            Route(f"/arm{VAULT_ID}/secrets/{{name}}", self.secret, methods=["GET", "PUT"]),
+            Route(f"{keyvault}/deletedVaults", self.deleted_vaults),
+            Route(f"{keyvault}/locations/{{location}}/deletedVaults/{{name}}", self.deleted_vault),
+            Route(
+                f"{keyvault}/locations/{{location}}/deletedVaults/{{name}}/purge", self.purge_vault, methods=["POST"]
+            ),
+            Route(f"{subscription}/providers/Microsoft.Web/geoRegions", self.regions),
+            Route(f"{subscription}/providers/Microsoft.Authorization/permissions", self.permissions),
+            Route(f"{subscription}/providers/{{namespace}}", self.provider),
+            Route(f"/arm{GROUP_ID}/providers/Microsoft.Authorization/roleAssignments", self.role_assignments),
+            Route(f"/arm{GROUP_ID}/resources", self.group_resources),
+            Route(f"/arm{SITE_ID}/config/appsettings/list", self.app_settings, methods=["POST"]),
+            Route(f"/arm{SITE_ID}/functions", self.functions),
+            Route("/arm/{id:path}", self.resource),
+            Route("/secrets/{name}/versions", self.versions),
+            Route("/secrets/{name}/{version}", self.update_version, methods=["PATCH"]),
+            Route("/logs/v1/{id:path}/query", self.query, methods=["POST"]),
+        ]
+
+    async def resource(self, request: Request) -> Response:
+        name = f"/{request.path_params['id']}"
+        found = self._world.resources.get(name.lower())
+        if found is None:
+            if "/resourceGroups/" in name and GROUP_ID.lower() not in self._world.resources:
+                raise ArmError(404, "ResourceGroupNotFound", "Resource group could not be found.")
+            raise ArmError(404, "ResourceNotFound", f"The Resource '{name}' was not found.")
+        return JSONResponse(found)
+
+    async def secret(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if VAULT_ID.lower() not in self._world.resources:
+            raise ArmError(404, "ResourceNotFound", f"The Resource '{VAULT_ID}' was not found.")
+        if request.method == "PUT":
+            await self._put(name, await request.json())
+        versions = self._world.secrets.get(name)
+        if not versions or name in self._world.deleted_secrets:
+            raise ArmError(404, "SecretNotFound", f"Secret not found: {name}.")
+        return JSONResponse(self._described(name, versions[-1], request))
+
+    async def _put(self, name: str, body: dict[str, Any]) -> None:
+        if name in self._world.deleted_secrets:
+            raise ArmError(409, "Conflict", f"Secret {name} is currently in a deleted but recoverable state.")
+        properties, now = body["properties"], int(self._world.now().timestamp())
+        version = SecretVersion(
+            value=properties["value"],
+            created=now,
+            updated=now,
+            tags=body.get("tags") or {},
+            content_type=properties.get("contentType", ""),
+            enabled=properties["attributes"]["enabled"],
+            expires=properties["attributes"].get("exp"),
+        )
+        self._world.secrets.setdefault(name, []).append(version)
+
+    async def deleted_vaults(self, request: Request) -> Response:
+        return _listed(request, list(self._world.deleted_vaults.values()))
+
+    async def deleted_vault(self, request: Request) -> Response:
+        return JSONResponse(self._deleted(request.path_params["name"]))
+
+    async def purge_vault(self, request: Request) -> Response:
+        found = self._deleted(request.path_params["name"])
+        if found["properties"].get("purgeProtectionEnabled"):
+            raise ArmError(405, "MethodNotAllowed", "Operation 'DeletedVaultPurge' is not allowed.")
+        del self._world.deleted_vaults[found["name"]]
+        return Response(status_code=202, headers={"Location": "https://management.azure.com/operations/1"})
+
+    def _deleted(self, name: str) -> dict[str, Any]:
+        if name not in self._world.deleted_vaults:
+            raise ArmError(404, "DeletedVaultNotFound", f"The deleted vault {name} was not found.")
+        return self._world.deleted_vaults[name]
+
+    async def regions(self, request: Request) -> Response:
+        assert request.query_params["sku"] == "FlexConsumption"
+        return _listed(request, [{"name": region} for region in self._world.regions])
+
+    async def permissions(self, request: Request) -> Response:
+        return _listed(request, self._world.permissions)
+
+    async def provider(self, request: Request) -> Response:
+        namespace = request.path_params["namespace"]
+        state = self._world.providers.get(namespace, "NotRegistered")
+        return JSONResponse({"namespace": namespace, "registrationState": state})
+
+    async def role_assignments(self, request: Request) -> Response:
+        principal = request.query_params["$filter"].split("'")[1]
+        found = [one for one in self._world.role_assignments if one["properties"]["principalId"] == principal]
+        return _listed(request, found)
+
+    async def group_resources(self, request: Request) -> Response:
+        kind = request.query_params["$filter"].split("'")[1]
+        found = [one for one in self._world.resources.values() if one.get("type", "").lower() == kind.lower()]
+        return _listed(request, found)
+
+    async def app_settings(self, _: Request) -> Response:
+        return JSONResponse({"properties": self._world.app_settings})
+
+    async def functions(self, request: Request) -> Response:
+        return _listed(request, [{"properties": {"name": name}} for name in self._world.functions])
+
+    async def versions(self, request: Request) -> Response:
+        self._check_vault_role()
+        name = request.path_params["name"]
+        if name not in self._world.secrets:
+            raise ArmError(404, "SecretNotFound", f"A secret with (name/id) {name} was not found in this key vault.")
+        return _listed(request, [self._item(name, one, request) for one in self._world.secrets[name]])
+
+    async def update_version(self, request: Request) -> Response:
+        self._check_vault_role()
+        name, version = request.path_params["name"], request.path_params["version"]
+        found = next(one for one in self._world.secrets[name] if one.id == version)
+        found.enabled = (await request.json())["attributes"]["enabled"]
+        found.updated = int(self._world.now().timestamp())
+        return JSONResponse(self._item(name, found, request))
+
+    async def query(self, _: Request) -> Response:
+        if self._world.purge_runs is None:
+            raise ArmError(403, "InsufficientAccessError", "The provided credentials have insufficient access.")
+        columns = [{"name": "TimeGenerated", "type": "datetime"}, {"name": "Success", "type": "bool"}]
+        table = {"name": "PrimaryResult", "columns": columns, "rows": self._world.purge_runs[-1:]}
+        return JSONResponse({"tables": [table]})
+
+    def _check_vault_role(self) -> None:
+        if not self._world.vault_role:
+            raise ArmError(403, "Forbidden", "Caller is not authorized to perform action.", inner="ForbiddenByRbac")
+
+    def _described(self, name: str, version: SecretVersion, request: Request) -> dict[str, Any]:
+        return {
+            "id": f"{VAULT_ID}/secrets/{name}",
+            "name": name,
+            "type": "Microsoft.KeyVault/vaults/secrets",
+            "tags": version.tags,
+            "properties": {
+                "contentType": version.content_type,
+                "attributes": _attributes(version),
+                "secretUri": f"{_origin(request)}/secrets/{name}",
+                "secretUriWithVersion": f"{_origin(request)}/secrets/{name}/{version.id}",
+            },
+        }
+
+    def _item(self, name: str, version: SecretVersion, request: Request) -> dict[str, Any]:
+        identifier = f"{_origin(request)}/secrets/{name}/{version.id}"
+        return {"id": identifier, "attributes": _attributes(version), "tags": version.tags}
+
+
+def _attributes(version: SecretVersion) -> dict[str, Any]:
+    found: dict[str, Any] = {"enabled": version.enabled, "created": version.created, "updated": version.updated}
+    return found if version.expires is None else {**found, "exp": version.expires}
+
+
+def _origin(request: Request) -> str:
+    parts = urlsplit(str(request.url))
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _listed(request: Request, everything: list[dict[str, Any]]) -> Response:
+    start = int(request.query_params.get("$skiptoken", "0"))
+    page: dict[str, Any] = {"value": everything[start : start + PAGE]}
+    if start + PAGE < len(everything):
+        page["nextLink"] = str(request.url.include_query_params(**{"$skiptoken": start + PAGE}))
+    return JSONResponse(page)

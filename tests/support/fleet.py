@@ -1,0 +1,153 @@
+"""Several workers with the real app behind one address, which gives each request to the next of them in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Self
+
+import httpx2
+import uvicorn
+
+from local.config import REPOSITORY
+from tests.support.azurite import Azurite
+from tests.support.ports import free_ports
+from tests.support.stack import FunctionsHost
+from tests.support.standins import StandIns
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from starlette.types import Receive, Scope, Send
+
+WORKERS = 3
+
+HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
+
+
+class Fleet:
+    """Azurite, the stand-ins and the workers; all workers take the address of the proxy for theirs."""
+
+    def __init__(self, folder: Path, *, certificates: Path, app: Path = REPOSITORY) -> None:
+        self.port, *ports = free_ports(1 + WORKERS)
+        self.url = f"http://localhost:{self.port}"
+        self.azurite = Azurite(folder / "azurite")
+        self.standins = StandIns(
+            folder=folder / "standins", tls=certificates, redirect_uris=[f"{self.url}/auth/callback"]
+        )
+        self.hosts = [FunctionsHost(port=port, log=folder / f"host-{port}.log", app=app) for port in ports]
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncGenerator[RoundRobin]:
+        """The proxy, for as long as the context lasts."""
+        proxy = RoundRobin([host.url for host in self.hosts])
+        config = uvicorn.Config(proxy, port=self.port, lifespan="off", log_level="warning", access_log=False)
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve())
+        try:
+            async with asyncio.timeout(10):
+                while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+                    await asyncio.sleep(0.01)
+            yield proxy
+        finally:
+            server.should_exit = True
+            await serving
+            await proxy.aclose()
+
+    def __enter__(self) -> Self:
+        self.azurite.start()
+        try:
+            self.standins.start()
+            environment = {
+                **self.standins.environment(),
+                "MCP_BASE_URL": self.url,
+                "AzureWebJobsStorage": self.azurite.connection_string,
+            }
+            with ThreadPoolExecutor() as pool:
+                for started in [pool.submit(host.start, environment) for host in self.hosts]:
+                    started.result()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        with ThreadPoolExecutor() as pool:
+            for stopped in [pool.submit(host.stop) for host in self.hosts]:
+                stopped.result()
+        self.standins.stop()
+        self.azurite.stop()
+
+
+class RoundRobin:
+    """An ASGI application; streams both ways and ends a request whose client has gone."""
+
+    def __init__(self, targets: Sequence[str]) -> None:
+        self.served: Counter[str] = Counter(dict.fromkeys(targets, 0))
+        self.left: Counter[str] = Counter()
+        """How often each path was left by its client before the answer was complete."""
+        self.token: str | None = None
+        """Added to requests to /mcp that bring none, for clients that cannot sign in."""
+        self._next = itertools.cycle(targets)
+        self._http = httpx2.AsyncClient(timeout=60, trust_env=False, limits=httpx2.Limits(max_connections=None))
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        target = next(self._next)
+        self.served[target] += 1
+        body = await _read(receive)
+        headers = [(name, value) for name, value in scope["headers"] if name not in HOP_BY_HOP]
+        if self.token is not None and scope["path"] == "/mcp" and b"authorization" not in dict(headers):
+            headers.append((b"authorization", f"Bearer {self.token}".encode()))
+        query = scope["query_string"].decode()
+        request = self._http.build_request(
+            scope["method"],
+            f"{target}{scope['raw_path'].decode()}{'?' if query else ''}{query}",
+            headers=headers,
+            content=body,
+        )
+        forwarding = asyncio.create_task(self._forward(request, send))
+        leaving = asyncio.create_task(_gone(receive))
+        await asyncio.wait((forwarding, leaving), return_when=asyncio.FIRST_COMPLETED)
+        leaving.cancel()
+        if not forwarding.done():
+            self.left[scope["path"]] += 1
+            forwarding.cancel()
+        await asyncio.gather(forwarding, leaving, return_exceptions=True)
+
+    async def _forward(self, request: httpx2.Request, send: Send) -> None:
+        response = await self._http.send(request, stream=True)
+        try:
+            headers = [(name, value) for name, value in response.headers.raw if name.lower() not in HOP_BY_HOP]
+            await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+            async for piece in response.aiter_raw():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            await response.aclose()
+
+
+async def _read(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return body
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,30 @@
+"""Stands in for the system's browser: `python -m tests.support.headless_browser <address>` signs in there."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import suppress
+from urllib.parse import parse_qs, urlsplit
+
+from local.check.browser import Browser
+from local.check.sign_in import PERSON
+
+ATTEMPTS = 200
+
+
+async def walk(address: str) -> None:
+    """Clicks what a person would, once the client listens for the answer."""
+    redirect = urlsplit(parse_qs(urlsplit(address).query)["redirect_uri"][0])
+    for _ in range(ATTEMPTS):
+        with suppress(OSError):
+            _, writer = await asyncio.open_connection(redirect.hostname, redirect.port)
+            writer.close()
+            break
+        await asyncio.sleep(0.05)
+    async with Browser() as browser:
+        await browser.walk(await browser.open(address), PERSON, on_click=lambda _click: None)
+
+
+if __name__ == "__main__":
+    asyncio.run(walk(sys.argv[1]))

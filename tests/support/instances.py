@@ -1,0 +1,63 @@
+"""Instances of the server over HTTP in memory, which share nothing but what real ones share: keys and store."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx2
+from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
+from fastmcp.utilities.asgi_transport import StreamingASGITransport
+from key_value.aio.stores.memory import MemoryStore
+
+from entra_mcp.keys import KeyRing, RootKey
+from entra_mcp.request_state import RingCodec
+from entra_mcp.server import create_server
+from tests.support.mcp import tool_call
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+    from typing import Any
+
+    from entra_mcp.settings import Settings
+
+RING = KeyRing((RootKey(version="old", material=bytes(range(32))),))
+
+ALICE, BOB, ADMIN = "token-of-alice", "token-of-bob", "token-of-an-administrator"
+PEOPLE = {
+    token: {
+        "client_id": "client",
+        "sub": name,
+        "name": name.title(),
+        "oid": f"object-of-{name}",
+        "tid": "tenant",
+        "iss": "https://issuer.example",
+        "scopes": ["access_as_user"],
+        **({"roles": list(roles)} if roles else {}),
+    }
+    for token, name, roles in ((ALICE, "alice", ()), (BOB, "bob", ("Reader",)), (ADMIN, "admin", ("Reader", "Admin")))
+}
+
+
+@asynccontextmanager
+async def instance(
+    settings: Settings,
+    *,
+    keys: KeyRing = RING,
+    store: MemoryStore | None = None,
+    tools: Sequence[Callable[..., Any]] = (),
+) -> AsyncGenerator[httpx2.AsyncClient]:
+    """One instance of the server with some more tools, as a process of its own would make it."""
+    auth = StaticTokenVerifier(PEOPLE, required_scopes=["access_as_user"])
+    server = create_server(settings, auth=auth, request_state=RingCodec(keys), session_store=store or MemoryStore())
+    for tool in tools:
+        server.tool(tool)
+    app = server.http_app(path="/mcp", stateless_http=True)
+    transport = StreamingASGITransport(app)
+    async with app.lifespan(app), httpx2.AsyncClient(transport=transport, base_url=settings.base_url) as http:
+        yield http
+
+
+async def call(http: httpx2.AsyncClient, tool: str, *, token: str = ALICE, **arguments: object) -> httpx2.Response:
+    """The answer to a call of a tool by the person with that token: Alice, unless another is given."""
+    return await http.post("/mcp", **tool_call(tool, arguments, token=token))
