@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from entra_mcp.auth.applications import ApplicationVerifier, PeopleAndApplications
 from entra_mcp.auth.client_credential import AssertionCredential, SecretCredential
 from entra_mcp.auth.consent_cookies import ConsentCookies
 from entra_mcp.auth.counted import CountedOAuthClient, CountedSingleUse
@@ -67,6 +68,27 @@ def create_verifier(settings: Settings, *, http_client: httpx2.AsyncClient, faul
 
 @asynccontextmanager
 async def open_auth(settings: Settings, parts: Collaborators) -> AsyncGenerator[AuthProvider]:
+    """Yields the auth provider: for people, and where the settings say so, for applications too."""
+    async with _open_people_auth(settings, parts) as people:
+        if not settings.allowed_app_roles:
+            yield people
+            return
+        applications = ApplicationVerifier(
+            roles=settings.allowed_app_roles,
+            client_id=settings.client_id,
+            tenant_id=settings.tenant_id,
+            authority=settings.authority,
+            identifier_uri=settings.identifier_uri,
+            allowed_tenants=settings.allowed_tenants,
+            http_client=parts.http_client,
+            faults=parts.faults,
+            public_keys=parts.verifier.public_keys,
+        )
+        yield PeopleAndApplications(people, applications=applications, issuers=f"https://{settings.authority}/")
+
+
+@asynccontextmanager
+async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGenerator[AuthProvider]:
     """Yields the auth provider of the mode: the proxy in front of Entra ID, or verification alone."""
     if not settings.auth_mode.signs_in:
         from fastmcp.server.auth import RemoteAuthProvider
