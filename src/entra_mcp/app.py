@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -29,7 +29,7 @@ from entra_mcp.storage.owners import OwnerMarks
 from entra_mcp.storage.purge import purge
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
-from entra_mcp.telemetry import configure_logging
+from entra_mcp.telemetry import configure_logging, start_telemetry
 from entra_mcp.vault import Vault
 from entra_mcp.warmup import warm_up
 from entra_mcp.web.health import Readiness
@@ -69,8 +69,11 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
     """
     configure_logging()
     settings = Settings.load()
+    telemetry = start_telemetry(settings)
     faults, audit = Faults(), Audit(owner_of=owner_of)
     async with AsyncExitStack() as stack:
+        starting = stack.enter_context(ExitStack())
+        starting.enter_context(telemetry.watched("start"))
         credential = await stack.enter_async_context(azure_credential(settings))
         vault = await stack.enter_async_context(Vault(url=settings.key_vault_url, credential=credential))
         table = await stack.enter_async_context(open_table(settings))
@@ -96,6 +99,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
                 TOKEN_MAPPINGS: settings.token_mapping_cache_seconds,
                 UPSTREAM_TOKENS: settings.upstream_token_cache_seconds,
             },
+            metrics=telemetry.metrics,
         )
         parts = Collaborators(
             secrets=secrets,
@@ -106,10 +110,12 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
             http_client=http,
             faults=faults,
             audit=audit,
+            metrics=telemetry.metrics,
         )
         sessions = SessionStore(store, faults=faults)
         auth = await stack.enter_async_context(open_auth(settings, parts))
         server = create_server(settings, auth=auth, request_state=RingCodec(secrets), session_store=sessions)
+        telemetry.observe(server)
         mcp_app = server.http_app(path=MCP_PATH, stateless_http=True)
         # Off, because the redirect to the path without the slash would name http: this side of Azure's front end does
         # not know that the client came over https, and a client that follows would send its code or token in clear.
@@ -128,18 +134,27 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
             ]
         )
         await warm_up(server, session_store=sessions)
+        starting.close()
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
         await stack.enter_async_context(running(secrets.follow()))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
         guarded = OutageMiddleware(app, faults=faults, unbounded=frozenset({MCP_PATH}))
-        yield protect(guarded, settings=settings, audit=audit)
+        routes = {route.path for route in (*app.routes, *mcp_app.routes) if isinstance(route, Route)}
+        yield telemetry.at_the_edge(protect(guarded, settings=settings, audit=audit), routes=routes)
 
 
 async def purge_expired() -> None:
     """Deletes expired rows. A timer runs this, often on another instance than the one that serves requests."""
     settings = Settings.load()
-    async with open_table(settings) as table:
-        summary = await purge(table, budget_seconds=PURGE_BUDGET_SECONDS)
+    telemetry = start_telemetry(settings)
+    try:
+        with telemetry.watched("purge"):
+            async with open_table(settings) as table:
+                summary = await purge(table, budget_seconds=PURGE_BUDGET_SECONDS)
+        telemetry.metrics.purged(summary)
+    finally:
+        # An instance that only came for the timer may be gone before the next regular sending.
+        await telemetry.flush()
     logger.info(
         "Purge: %d rows deleted, %d renewed meanwhile, %.1f s, %s.",
         summary.deleted,

@@ -1,4 +1,4 @@
-"""The person who is calling, as a dependency of tools."""
+"""Who is calling, a person or an application, as a dependency of tools."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What the verified token of Entra ID says of the person it was issued to.
+    """What the verified token of Entra ID says of whom it was issued to.
 
-    `object_id` together with `tenant_id` identifies the person for good; name and username may change
-    (https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference).
+    `object_id` together with `tenant_id` identifies the caller for good; name and username may change
+    (https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference). An application that calls for
+    itself (`ENTRA_ALLOWED_APP_ROLES`) has neither of the two, and no scopes, but roles.
     """
 
     object_id: str
@@ -27,6 +28,8 @@ class Caller:
     username: str | None
     scopes: tuple[str, ...]
     roles: tuple[str, ...]
+    application_id: str | None = None
+    """Client id of an application that calls for itself; None for a person, whatever client they use."""
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, Any]) -> Self:
@@ -38,6 +41,8 @@ class Caller:
             username=claims.get("preferred_username"),
             scopes=tuple(str(claims.get("scp", "")).split()),
             roles=tuple(claims.get("roles", ())),
+            # A person's token always has scopes.
+            application_id=None if "scp" in claims else claims.get("azp"),
         )
 
 

@@ -16,7 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from entra_mcp.errors import SettingFault, SettingsError
-from entra_mcp.urls import is_loopback, require_https, require_origin
+from entra_mcp.urls import is_loopback, require_https, require_narrow, require_origin
 
 ASSERTION_AUDIENCES = {
     "login.microsoftonline.us": "api://AzureADTokenExchangeUSGov",
@@ -121,6 +121,9 @@ class Settings(BaseSettings):
     required_scopes: Words = Field(default=("access_as_user",), validation_alias="ENTRA_REQUIRED_SCOPES", min_length=1)
     """Scopes that every call needs, as the registration names them, without the identifier URI."""
 
+    allowed_app_roles: Words = Field(default=(), validation_alias="ENTRA_ALLOWED_APP_ROLES")
+    """App roles one of which lets an application call for itself, without a person; empty admits no application."""
+
     additional_scopes: Words = Field(
         default=("openid", "profile", "offline_access", "User.Read"), validation_alias="ENTRA_ADDITIONAL_SCOPES"
     )
@@ -178,6 +181,31 @@ class Settings(BaseSettings):
     session_days: int = Field(default=30, validation_alias="MCP_SESSION_DAYS", ge=1, le=365)
     """How long what tools keep for a user is there after the last change."""
 
+    application_insights: SecretStr | None = Field(
+        default=None, validation_alias="APPLICATIONINSIGHTS_CONNECTION_STRING", min_length=1
+    )
+    """Connection string of the Application Insights resource that traces and metrics go to."""
+
+    application_insights_identity: str | None = Field(
+        default=None,
+        validation_alias="APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+        pattern=r"(?i)^(ClientId=[0-9a-f-]{36};)?Authorization=AAD(;ClientId=[0-9a-f-]{36})?;?$",
+    )
+    """Says that they go there with a token of the managed identity, and of which."""
+
+    otlp_endpoint: str | None = Field(
+        default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT", pattern=r"^https?://[^\s/]+"
+    )
+    """The collector that traces and metrics go to over OTLP/HTTP; read by OpenTelemetry, like its other variables."""
+
+    traces_sampler: str | None = Field(default=None, validation_alias="OTEL_TRACES_SAMPLER")
+    """Chooses another of OpenTelemetry's samplers, and is read by OpenTelemetry."""
+
+    otel_service_name: str | None = Field(default=None, validation_alias="OTEL_SERVICE_NAME")
+
+    site_name: str | None = Field(default=None, validation_alias="WEBSITE_SITE_NAME")
+    """Name of the function app, set by Azure; the host's own telemetry goes under it."""
+
     identity_endpoint: str | None = Field(default=None, validation_alias="IDENTITY_ENDPOINT")
     """Set by Azure where a managed identity exists; decides which credential is used, and is read by azure-identity."""
 
@@ -202,6 +230,11 @@ class Settings(BaseSettings):
         return f"{self.base_url}/mcp"
 
     @property
+    def service_name(self) -> str:
+        """The name under which traces and metrics go out."""
+        return self.otel_service_name or self.site_name or self.server_name
+
+    @property
     def assertion_audience(self) -> str:
         """For whom the managed identity's token has to be, to serve as this server's proof at Entra ID."""
         return ASSERTION_AUDIENCES.get(self.authority, "api://AzureADTokenExchange")
@@ -221,6 +254,7 @@ class Settings(BaseSettings):
         "allowed_hosts",
         "allowed_origins",
         "allowed_tenants",
+        "allowed_app_roles",
         "required_scopes",
         "additional_scopes",
         "allowed_redirect_uris",
@@ -311,7 +345,7 @@ class Settings(BaseSettings):
     def _allowed_redirect_uris(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in value:
             if pattern != "defaults":
-                _check_redirect_pattern(pattern)
+                require_narrow(pattern)
         return value
 
     @field_validator("graph_base_url")
@@ -346,21 +380,6 @@ class Settings(BaseSettings):
             if "UseDevelopmentStorage" not in names and not {"AccountName", "AccountKey"} <= names:
                 raise ValueError("is not the connection string of a storage account")
         return value
-
-
-def _check_redirect_pattern(pattern: str) -> None:
-    """Refuses patterns that admit more than one client's callback (RFC 9700 section 4.1)."""
-    parts = urlsplit(pattern)
-    if not parts.netloc and not re.fullmatch(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+", parts.scheme):
-        raise ValueError("takes `defaults`, URIs with a host, and private-use schemes: com.example.app:/callback")
-    if "*" in (parts.hostname or ""):
-        raise ValueError("has `*` in a host: name each host")
-    if "#" in pattern or "@" in parts.netloc:
-        raise ValueError("has a redirect URI with a fragment or a user name")
-    if parts.scheme == "http" and not is_loopback(pattern):
-        raise ValueError("has an http redirect URI that is not on loopback")
-    if parts.path in {"", "/", "/*"} and not is_loopback(pattern):
-        raise ValueError("has a redirect URI without a path, which would admit every page of that site")
 
 
 def _guid(value: str, problem: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -40,3 +41,22 @@ def require_origin(url: str) -> str:
     if parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username is not None:
         raise ValueError("has to be an origin, without a path, query, fragment or user name")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def require_narrow(pattern: str) -> None:
+    """Refuses a pattern of redirect URIs that admits more than one client's callback (RFC 9700 section 4.1).
+
+    Raises:
+        ValueError: the message completes a sentence that begins with the name of a setting.
+    """
+    parts = urlsplit(pattern)
+    if not parts.netloc and not re.fullmatch(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+", parts.scheme):
+        raise ValueError("takes `defaults`, URIs with a host, and private-use schemes: com.example.app:/callback")
+    if "*" in (parts.hostname or ""):
+        raise ValueError("has `*` in a host: name each host")
+    if "#" in pattern or "@" in parts.netloc:
+        raise ValueError("has a redirect URI with a fragment or a user name")
+    if parts.scheme == "http" and not is_loopback(pattern):
+        raise ValueError("has an http redirect URI that is not on loopback")
+    if parts.path in {"", "/", "/*"} and not is_loopback(pattern):
+        raise ValueError("has a redirect URI without a path, which would admit every page of that site")

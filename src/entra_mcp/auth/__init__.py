@@ -6,15 +6,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from entra_mcp.auth.applications import ApplicationVerifier, PeopleAndApplications
 from entra_mcp.auth.audited_store import AuditedStore
 from entra_mcp.auth.client_credential import AssertionCredential, SecretCredential
 from entra_mcp.auth.consent_cookies import ConsentCookies
+from entra_mcp.auth.counted import CountedOAuthClient, CountedSingleUse
 from entra_mcp.auth.exchange import ExchangeStore
 from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials
 from entra_mcp.auth.provider import EntraProvider
 from entra_mcp.auth.registrations import RegistrationStore
-from entra_mcp.auth.single_use import SingleUse
-from entra_mcp.auth.upstream import EntraOAuthClient
 from entra_mcp.auth.verifier import EntraTokenVerifier
 from entra_mcp.faults import NotingStore
 from entra_mcp.settings import AuthMode
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from entra_mcp.settings import Settings
     from entra_mcp.storage.ledger import Ledger
     from entra_mcp.storage.store import ConditionalStore
+    from entra_mcp.telemetry import Metrics
 
 __all__ = ["Collaborators", "EntraTokenVerifier", "create_verifier", "open_auth"]
 
@@ -51,6 +52,7 @@ class Collaborators:
     http_client: httpx2.AsyncClient
     faults: Faults
     audit: Audit
+    metrics: Metrics
 
 
 def create_verifier(settings: Settings, *, http_client: httpx2.AsyncClient, faults: Faults) -> EntraTokenVerifier:
@@ -69,6 +71,27 @@ def create_verifier(settings: Settings, *, http_client: httpx2.AsyncClient, faul
 
 @asynccontextmanager
 async def open_auth(settings: Settings, parts: Collaborators) -> AsyncGenerator[AuthProvider]:
+    """Yields the auth provider: for people, and where the settings say so, for applications too."""
+    async with _open_people_auth(settings, parts) as people:
+        if not settings.allowed_app_roles:
+            yield people
+            return
+        applications = ApplicationVerifier(
+            roles=settings.allowed_app_roles,
+            client_id=settings.client_id,
+            tenant_id=settings.tenant_id,
+            authority=settings.authority,
+            identifier_uri=settings.identifier_uri,
+            allowed_tenants=settings.allowed_tenants,
+            http_client=parts.http_client,
+            faults=parts.faults,
+            public_keys=parts.verifier.public_keys,
+        )
+        yield PeopleAndApplications(people, applications=applications, issuers=f"https://{settings.authority}/")
+
+
+@asynccontextmanager
+async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGenerator[AuthProvider]:
     """Yields the auth provider of the mode: the proxy in front of Entra ID, or verification alone."""
     if not settings.auth_mode.signs_in:
         from fastmcp.server.auth import RemoteAuthProvider
@@ -90,7 +113,8 @@ async def open_auth(settings: Settings, parts: Collaborators) -> AsyncGenerator[
         authority=settings.authority,
         credential=credential,
     )
-    upstream = EntraOAuthClient(
+    upstream = CountedOAuthClient(
+        metrics=parts.metrics,
         client_id=settings.client_id,
         credential=credential,
         verifier=parts.verifier,
@@ -103,8 +127,12 @@ async def open_auth(settings: Settings, parts: Collaborators) -> AsyncGenerator[
             settings=settings,
             keys=parts.secrets,
             storage=AuditedStore(NotingStore(registrations, faults=parts.faults), audit=parts.audit),
-            single_use=SingleUse(
-                ledger=parts.ledger, store=exchanges, grace_seconds=settings.refresh_grace_seconds, audit=parts.audit
+            single_use=CountedSingleUse(
+                metrics=parts.metrics,
+                ledger=parts.ledger,
+                store=exchanges,
+                grace_seconds=settings.refresh_grace_seconds,
+                audit=parts.audit,
             ),
             cookies=ConsentCookies(parts.secrets),
             upstream=upstream,

@@ -47,7 +47,9 @@ class EntraTokenVerifier(AzureJWTVerifier):
         allowed_tenants: Collection[str] = (),
         http_client: httpx2.AsyncClient,
         faults: Faults,
+        public_keys: PublicKeys | None = None,
     ) -> None:
+        """Takes the keys of another verifier, so that both fetch them once."""
         super().__init__(
             client_id=client_id,
             tenant_id=tenant_id,
@@ -58,7 +60,7 @@ class EntraTokenVerifier(AzureJWTVerifier):
         self._authority = authority
         self._http_client = http_client
         self._faults = faults
-        self._public_keys = PublicKeys(fetch=self._fetch_key_set)
+        self.public_keys = public_keys or PublicKeys(fetch=self._fetch_key_set)
         match tenant_id:
             case "organizations":
                 self._tenants: frozenset[str] | None = frozenset(allowed_tenants) or None
@@ -84,11 +86,11 @@ class EntraTokenVerifier(AzureJWTVerifier):
         if not _is_current(claims):
             logger.warning("Token refused: it has no expiry, or is not valid yet.")
             return None
-        if claims.get("idtyp") == "app":
-            logger.warning("Token refused: it was issued to an application, not to a person.")
-            return None
         if not isinstance(claims.get("oid"), str):
-            logger.warning("Token refused: it names no user object.")
+            logger.warning("Token refused: it names no object of the directory.")
+            return None
+        if (fault := self.fault_of_caller(claims)) is not None:
+            logger.warning("Token refused: %s.", fault)
             return None
         if not isinstance(tenant, str) or issuer != f"https://{self._authority}/{tenant}/v2.0":
             logger.warning("Token refused: issuer %r is not that of its tenant %r.", issuer, tenant)
@@ -97,6 +99,10 @@ class EntraTokenVerifier(AzureJWTVerifier):
             logger.warning("Token refused: its tenant %r is not one that may sign in here.", tenant)
             return None
         return verified
+
+    def fault_of_caller(self, claims: Mapping[str, Any]) -> str | None:
+        """Returns what is wrong with whom the token was issued to, for the log; None when they may call."""
+        return "it was issued to an application, not to a person" if claims.get("idtyp") == "app" else None
 
     async def check(self) -> None:
         """Fetches the public keys of Entra ID.
@@ -109,7 +115,7 @@ class EntraTokenVerifier(AzureJWTVerifier):
 
     @override
     async def _get_jwks_key(self, kid: str | None) -> str:
-        key = None if kid is None else await self._public_keys.get(kid)
+        key = None if kid is None else await self.public_keys.get(kid)
         if key is None:
             raise ValueError("the token names a key that Entra ID does not have")
         return key

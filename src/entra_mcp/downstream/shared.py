@@ -40,13 +40,15 @@ class Downstream:
         """The current caller's token for an API.
 
         Raises:
-            ToolError: nobody is signed in, or this server cannot act on their behalf.
+            ToolError: nobody is signed in, or it is no person, or this server cannot act on their behalf.
         """
         caller = get_access_token()
         if caller is None:
             raise ToolError("This tool needs a signed-in caller.")
         if self.source is None:
             raise ToolError("This server only verifies tokens. It cannot act on your behalf at other APIs.")
+        if "scp" not in caller.claims:
+            raise ToolError("This tool acts for a person. You are an application that calls for itself.")
         return DelegatedToken(
             assertion=caller.token, scopes=scopes, api=api, source=self.source, cache=self.tokens, consent=self.consent
         )

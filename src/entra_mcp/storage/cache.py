@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, override
 
 from key_value.aio.wrappers.base import BaseWrapper
 
+from entra_mcp.telemetry.metrics import Metrics
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
@@ -60,6 +62,7 @@ class CachedStore(BaseWrapper):
         max_entries: int = MAX_ENTRIES,
         max_bytes: int = MAX_BYTES,
         clock: Callable[[], float] = time.monotonic,
+        metrics: Metrics | None = None,
     ) -> None:
         """Takes how many seconds the values of each collection may be old; 0 is not cached."""
         if forbidden := set(seconds) - CACHEABLE:
@@ -69,6 +72,7 @@ class CachedStore(BaseWrapper):
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._clock = clock
+        self._metrics = metrics or Metrics()
         self._entries: OrderedDict[_Place, _Entry] = OrderedDict()
         self._bytes = 0
         self._reads: dict[_Place, asyncio.Task[bytes | None]] = {}
@@ -79,7 +83,9 @@ class CachedStore(BaseWrapper):
             return await self.key_value.get(key, collection=collection)
         place = (collection, key)
         entry = self._entries.get(place)
-        if entry is not None and entry.until > self._clock():
+        hit = entry is not None and entry.until > self._clock()
+        self._metrics.looked_up(collection=collection, hit=hit)
+        if entry is not None and hit:
             self._entries.move_to_end(place)
             return json.loads(entry.value)
         reading = self._reads.get(place)

@@ -1,0 +1,85 @@
+"""Applications that call for themselves, with no person behind them: daemons, pipelines, other services.
+
+Threat: any application of the tenant gets a token for this server just by asking Entra ID, with no permission at all.
+So nothing but an app role that an administrator assigned to the application admits it, and by default none does
+(https://learn.microsoft.com/entra/identity-platform/claims-validation#validate-the-actor).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast, override
+
+import jwt
+from fastmcp.server.auth import MultiAuth
+
+from entra_mcp.auth.verifier import EntraTokenVerifier
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from fastmcp.server.auth import AccessToken, AuthProvider
+
+
+class ApplicationVerifier(EntraTokenVerifier):
+    """Verifies tokens that Entra ID issued to an application itself (the client credentials grant)."""
+
+    def __init__(self, *, roles: Collection[str], **like_people: Any) -> None:  # noqa: ANN401 - EntraTokenVerifier's own
+        """Such tokens have no scopes, so that `required_scopes` is left out of what is taken besides the roles."""
+        super().__init__(required_scopes=[], **like_people)
+        self._roles = frozenset(roles)
+
+    @override
+    def fault_of_caller(self, claims: Mapping[str, Any]) -> str | None:
+        if not is_application(claims):
+            return "it was issued to a person"
+        found = claims.get("roles")
+        roles = cast("list[object]", found) if isinstance(found, list) else []
+        if self._roles.isdisjoint(role for role in roles if isinstance(role, str)):
+            return f"application {claims.get('azp')} has none of the roles that ENTRA_ALLOWED_APP_ROLES names"
+        return None
+
+
+class PeopleAndApplications(MultiAuth):
+    """Adds applications to a provider that admits people; metadata, challenges and sign-in stay the provider's.
+
+    `MultiAuth` itself would try the provider first with every token: an application's costs a look into Key Vault for
+    the key that it seems to be signed with, and a warning in the log, before its own verifier sees it. And it would ask
+    applications for the scopes of people, which their tokens cannot have.
+    """
+
+    def __init__(self, people: AuthProvider, *, applications: ApplicationVerifier, issuers: str) -> None:
+        """Tokens of applications come from an issuer whose address begins with `issuers`."""
+        # The provider requires the scopes itself.
+        super().__init__(server=people, verifiers={"applications": applications}, required_scopes=[])
+        self._people = people
+        self._applications = applications
+        self._issuers = issuers
+
+    @override
+    async def verify_token(self, token: str) -> AccessToken | None:
+        # What is read here is not verified: it only decides who verifies it.
+        chosen = self._applications if self._seems_an_application_s(token) else self._people
+        return await chosen.verify_token(token)
+
+    @override
+    def get_challenge_scopes(self, required_scopes: list[str] | None = None) -> list[str]:
+        return self._people.get_challenge_scopes(required_scopes)
+
+    def _seems_an_application_s(self, token: str) -> bool:
+        try:
+            claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+        except jwt.PyJWTError:
+            return False
+        return str(claims.get("iss")).startswith(self._issuers) and is_application(claims)
+
+
+def is_application(claims: Mapping[str, Any]) -> bool:
+    """Whether a token of Entra ID was issued to an application itself.
+
+    `idtyp` says so where the registration asks for that claim; without it, such a token is one without scopes whose
+    subject is the object (https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference).
+    """
+    if "scp" in claims:
+        return False
+    kind = claims.get("idtyp")
+    return kind == "app" or (kind is None and claims.get("sub") == claims.get("oid"))

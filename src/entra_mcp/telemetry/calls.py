@@ -1,0 +1,61 @@
+"""Watches the MCP requests of a server: how long each takes, and on its span, who asked."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, override
+
+from fastmcp.exceptions import NotFoundError
+from fastmcp.server.dependencies import get_access_token
+from fastmcp.server.middleware import Middleware
+from opentelemetry import trace
+
+if TYPE_CHECKING:
+    from fastmcp.server.middleware import CallNext, MiddlewareContext
+
+    from entra_mcp.telemetry.metrics import Metrics
+
+TOOL_CALL = "tools/call"
+NAMES = {TOOL_CALL: "gen_ai.tool.name", "prompts/get": "gen_ai.prompt.name"}
+
+
+class Calls(Middleware):
+    """FastMCP makes a span for each request; this adds what it lacks."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    @override
+    async def on_request(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
+        started = time.monotonic()
+        method = context.method or "unknown"
+        tool = str(context.message.name) if method == TOOL_CALL else None
+        error: str | None = None
+        try:
+            return await call_next(context)
+        except NotFoundError:
+            # A name that a client made up says nothing, and would become a time series of its own.
+            tool, error = None, "not_found"
+            _forget_name(method)
+            raise
+        except Exception as failure:
+            error = type(failure).__name__
+            raise
+        finally:
+            _name_caller()
+            self._metrics.called(method=method, seconds=time.monotonic() - started, tool=tool, error=error)
+
+
+def _name_caller() -> None:
+    """Puts the caller's object id on the span, where FastMCP has put the id of the application that signed them in."""
+    token = get_access_token()
+    object_id = token.claims.get("oid") if token else None
+    if isinstance(object_id, str):
+        trace.get_current_span().set_attribute("enduser.id", object_id)
+
+
+def _forget_name(method: str) -> None:
+    span = trace.get_current_span()
+    span.update_name(method)
+    if method in NAMES:
+        span.set_attribute(NAMES[method], "unknown")

@@ -1,0 +1,119 @@
+"""Lets out of a span only what is known to be harmless; of a person, nothing but the object id.
+
+Threat: libraries write into spans what they are given. FastMCP records the text of every exception, with whatever a
+tool put into it, and a session's id; the Azure SDK the keys of rows; HTTP instrumentation whole addresses. Whoever may
+read traces is not therefore somebody who may read mail.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, override
+from urllib.parse import urlsplit
+
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.trace import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from opentelemetry.sdk.trace.export import SpanExportResult
+    from opentelemetry.util.types import AttributeValue
+
+HARMLESS = frozenset(
+    {
+        "_MS.sampleRate",
+        "az.client_request_id",
+        "az.namespace",
+        "az.service_request_id",
+        "enduser.id",
+        "enduser.scope",
+        "error.type",
+        "fastmcp.component.type",
+        "fastmcp.server.name",
+        "gen_ai.operation.name",
+        "gen_ai.prompt.name",
+        "gen_ai.tool.name",
+        "http.host",
+        "http.method",
+        "http.request.method",
+        "http.request.resend_count",
+        "http.response.status_code",
+        "http.route",
+        "http.status_code",
+        "mcp.method.name",
+        "mcp.protocol.version",
+        "net.peer.name",
+        "net.peer.port",
+        "server.address",
+        "server.port",
+    }
+)
+"""Attributes that leave as they are. To let one of your own out, add it here."""
+
+ADDRESSES = frozenset({"http.url", "url.full"})
+"""Attributes that leave without what may tell of a person."""
+
+KEYS = re.compile(r"\(.*\)")
+"""Where the address of a table's row has its keys."""
+
+TELLING = re.compile(r"[^/]*@[^/]*|[0-9a-fA-F-]{32,}|[^/]{64,}")
+"""Parts of a path: an account's name, an id, a token."""
+
+NO_FAILURE = "azure.core.exceptions.ResourceNotFoundError"
+"""That a row is not there is an answer like another."""
+
+
+class Scrubbed(SpanExporter):
+    """Hands spans to another exporter without all that is not known to be harmless."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+
+    @override
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return self._exporter.export([_scrubbed(span) for span in spans])
+
+    @override
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+    @override
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
+
+def _scrubbed(span: ReadableSpan) -> ReadableSpan:
+    attributes = _attributes(span.attributes or {})
+    missing = attributes.get("error.type") == NO_FAILURE
+    return ReadableSpan(
+        name=span.name,
+        context=span.context,
+        parent=span.parent,
+        resource=span.resource,
+        attributes=attributes,
+        # Of an exception the type is enough: the log has the rest.
+        events=[Event(event.name, _only_type(event.attributes or {}), event.timestamp) for event in span.events],
+        links=span.links,
+        kind=span.kind,
+        status=Status() if missing else Status(span.status.status_code),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def _attributes(attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
+    kept = {name: value for name, value in attributes.items() if name in HARMLESS}
+    return kept | {name: _address(str(value)) for name, value in attributes.items() if name in ADDRESSES}
+
+
+def _only_type(attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
+    return {name: value for name, value in attributes.items() if name == "exception.type"}
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{TELLING.sub('*', KEYS.sub('()', parts.path))}"
