@@ -3,6 +3,9 @@
 Threat: libraries log what they are given, at DEBUG whole URLs and headers, and in errors the values that were wrong. A
 code, a token or a cookie in a log store is good for whoever may read it (https://cwe.mitre.org/data/definitions/532.html).
 A filter on handlers would miss those that are added later, and loggers that keep their records to themselves.
+
+What is put into a message stays on its line, too: anybody can send the callback an error whose text, which FastMCP
+logs, begins lines of its own (https://cwe.mitre.org/data/definitions/117.html).
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     Make = Callable[..., logging.LogRecord]
 
 REDACTED = "[redacted]"
+
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 UNREADABLE = "(a log record whose arguments do not fit its message)"
 
@@ -77,6 +82,10 @@ def redact(text: str) -> str:
     return text
 
 
+def _on_its_line(text: str) -> str:
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
 def _keep_first(found: re.Match[str]) -> str:
     return f"{found[1]}{REDACTED}"
 
@@ -94,6 +103,8 @@ class RedactingFactory:
 
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: ANN401 - whatever a factory is given
         record = self._make(*args, **kwargs)
+        if isinstance(record.args, tuple):
+            record.args = tuple(_on_its_line(value) if isinstance(value, str) else value for value in record.args)
         try:
             message = record.getMessage()
         except Exception:  # noqa: BLE001 - any object may be an argument; handlers would print the arguments as they are

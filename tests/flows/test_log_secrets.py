@@ -170,3 +170,9 @@ async def test_nothing_that_passed_is_in_any_log_at_debug(
     assert {"entra_mcp", "fastmcp", "azure", "httpx2", "mcp"} <= {name.partition(".")[0] for name in log.loggers}
     assert len(wire.in_text(unredacted.text)) > 10, "the libraries have nothing to hide, or the search does not find it"
     assert wire.in_text(log.text) == {}
+
+
+async def test_error_of_the_callback_stays_on_its_line(client: OAuthClient, caplog: pytest.LogCaptureFixture) -> None:
+    await client.entra_return({"error": "x", "error_description": "y\nCRITICAL entra_mcp: forged"})
+    (line,) = [message for message in caplog.messages if "forged" in message]
+    assert "\n" not in line

@@ -146,6 +146,16 @@ def test_message_arguments_and_exceptions_are_redacted(log: tuple[logging.Logger
     assert "ValueError: state=[redacted]" in logged
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\x1b[2K", "\x85", "\u2028", "\x00"])
+def test_what_is_put_into_a_message_stays_on_its_line(log: tuple[logging.Logger, io.StringIO], end: str) -> None:
+    logger, stream = log
+    logger.error("failed: %s, %d", f"x{end}ERROR entra_mcp: forged\ttext", 3)
+    written = stream.getvalue()
+    assert len(written.splitlines()) == 1
+    assert end not in written[:-1]
+    assert "ERROR entra_mcp: forged\ttext, 3" in written
+
+
 def test_record_without_a_secret_keeps_its_parts(log: tuple[logging.Logger, io.StringIO]) -> None:
     records: list[logging.LogRecord] = []
     logger, _ = log

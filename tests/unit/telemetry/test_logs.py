@@ -33,5 +33,5 @@ def test_records_of_fastmcp_reach_the_root_logger(caplog: pytest.LogCaptureFixtu
 def test_request_lines_of_libraries_are_quiet(name: str, caplog: pytest.LogCaptureFixture) -> None:
     configure_logging()
     with caplog.at_level(logging.INFO):
-        logging.getLogger(name).info("GET https://vault/secrets/x?code=hunter2")
-    assert "hunter2" not in caplog.text
+        logging.getLogger(name).info("GET https://vault/secrets/x")
+    assert "vault" not in caplog.text
