@@ -12,6 +12,7 @@ from mcp.types import Icon
 from entra_mcp import completions, prompts, resources, tools
 from entra_mcp.icon import ICON
 from entra_mcp.lifespan import open_services
+from entra_mcp.time_limit import ToolTimeLimit
 
 if TYPE_CHECKING:
     from fastmcp.server.auth import AuthProvider
@@ -50,6 +51,7 @@ def create_server(
         cache_ttl=CACHE_SECONDS,
         cache_scope="private",
     )
+    server.add_middleware(ToolTimeLimit())
     tools.register(server, on_behalf_of=settings.auth_mode.signs_in)
     resources.register(server)
     prompts.register(server)

@@ -50,7 +50,7 @@ async def book(context: Context, room: str) -> str | InputRequiredResult:
 
 async def fail() -> str:
     """Fail in a way that nobody foresaw."""
-    raise ValueError("no user hunter2 at db.contoso.internal")
+    raise ValueError("password=hunter2 at db.contoso.internal")
 
 
 async def refuse() -> str:
@@ -187,7 +187,8 @@ async def test_failure_of_a_tool_is_told_in_the_log_alone(
     assert refusal(response) == "Error calling tool 'fail'"
     assert "hunter2" not in response.text
     assert "contoso.internal" not in response.text
-    assert "ValueError: no user hunter2 at db.contoso.internal" in caplog.text
+    assert "ValueError: password=" in caplog.text
+    assert "db.contoso.internal" in caplog.text
     assert "Traceback" in caplog.text
     assert "test_server.py" in caplog.text
 

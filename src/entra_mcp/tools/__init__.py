@@ -42,7 +42,7 @@ GRAPH_TOOLS = (
     graph_me,
     my_calendar,
 )
-"""Those that act on the caller's behalf at another API, which needs the sign-in of `AUTH_MODE=proxy`."""
+"""Those that act on the caller's behalf at another API, which needs the sign-in of `AUTH_MODE=proxy` or `federated`."""
 
 
 def register(server: FastMCP, *, on_behalf_of: bool) -> None:

@@ -19,8 +19,8 @@ from entra_mcp.icon import glyph
 )
 async def count_slowly(
     context: Context,
-    to: Annotated[int, Field(ge=1, le=100, description="The number to count to.")] = 5,
-    seconds_each: Annotated[float, Field(ge=0, le=5, description="The pause before each number, in seconds.")] = 0.3,
+    to: Annotated[int, Field(ge=1, le=60, description="The number to count to.")] = 5,
+    seconds_each: Annotated[float, Field(ge=0, le=3, description="The pause before each number, in seconds.")] = 0.3,
 ) -> int:
     """Count to a number, reporting each step while it happens. Stops when the call is cancelled."""
     for number in range(1, to + 1):
