@@ -2,12 +2,12 @@
 #
 #   make run [CHECK=1] [HOST=func] [WATCH=1] [PORT=N] [BLOB_PORT=N] [QUEUE_PORT=N] [TABLE_PORT=N]
 #            [ENTRA_PORT=N] [SIGN_IN_PORT=N] [VAULT_PORT=N]
-#   make test [ARGS="tests/unit -x"]
+#   make test [ARGS="tests/unit -x"]      make test-long
 #   make conformance [NODE=/path/to/node]
 #   make tool NAME=find_order
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run services test check conformance tool lock clean
+.PHONY: help setup run services test test-long check conformance tool lock clean
 
 # The first Python that is new enough. When none is, `python3 -m local` says what to install.
 ifneq ($(origin PYTHON),command line)
@@ -44,6 +44,9 @@ services:
 
 test:
 	@$(LOCAL) test $(call given,ARGS)
+
+test-long:
+	@$(LOCAL) test -m long
 
 check:
 	@$(LOCAL) check

@@ -34,13 +34,15 @@ MADE = (*BUILT, ".pytest_cache", ".ruff_cache", "test-results")
 
 
 def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:
-    """The whole test suite; `arguments` go to pytest and win over how it is spread.
+    """The tests; `arguments` go to pytest and win over what is chosen and how it is spread.
 
-    There is one process more than there are cores, since many tests wait for a deadline or for a process to start.
+    Without any, those that are marked `long` are left out. There is one process more than there are cores, since many
+    tests wait for a deadline or for a process to start.
     """
     found = {"CHROMIUM": str(chromium)} if chromium else {}
+    chosen = () if arguments else ("-m", "not long")
     parallel = ("-n", str(min((os.cpu_count() or 1) + 1, MOST_WORKERS)), *SPREAD)
-    return OK if call([sys.executable, "-m", "pytest", *parallel, *arguments], root, found) == 0 else FAILED
+    return OK if call([sys.executable, "-m", "pytest", *parallel, *chosen, *arguments], root, found) == 0 else FAILED
 
 
 def wants_browser(arguments: Sequence[str]) -> bool:

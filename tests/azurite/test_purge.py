@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from entra_mcp.storage.purge import purge
 from tests.support.fault_proxy import fault_proxy
 from tests.support.purging import count, fill_table, start_purge
@@ -80,6 +82,7 @@ async def test_purge_while_others_write_deletes_expired_rows_only(store: TableSt
     assert await count(table) == len(renewed)
 
 
+@pytest.mark.long
 async def test_purge_of_thousands_of_rows_takes_few_requests(azurite: str, table: Table) -> None:
     """The share of 3,000 in the 1,250 requests that 100,000 rows may take, and one for each of 96 partitions."""
     await fill_table(table, expired=3000, living=3000)
@@ -91,6 +94,7 @@ async def test_purge_of_thousands_of_rows_takes_few_requests(azurite: str, table
     assert await count(table) == 3000
 
 
+@pytest.mark.long
 async def test_purge_that_was_killed_is_finished_by_the_next(azurite: str, table: Table) -> None:
     await fill_table(table, expired=3000, living=3000)
     async with fault_proxy(azurite) as (proxy, connection_string):

@@ -72,7 +72,7 @@ async def result(client: Client[Any], tool: str, **arguments: object) -> Any:  #
     return content["result"] if content.keys() == {"result"} else content
 
 
-pytestmark = pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
+pytestmark = [pytest.mark.long, pytest.mark.parametrize("era", ["legacy", "2026-07-28"])]
 
 
 async def test_requests_go_to_each_worker_in_turn(fleet: Fleet, proxy: RoundRobin, kept: Path, era: Era) -> None:
@@ -154,7 +154,7 @@ async def test_call_that_is_cancelled_is_left_by_its_client(
         begun.set()
 
     async with signed_in(fleet, kept, era) as client:
-        steps = {"to": 100, "seconds_each": 0.1}
+        steps = {"to": 60, "seconds_each": 0.2}
         call = asyncio.create_task(client.call_tool("count_slowly", steps, progress_handler=note))
         await begun.wait()
         call.cancel()

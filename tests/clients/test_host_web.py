@@ -43,6 +43,7 @@ async def test_forged_origin_is_forbidden_behind_the_functions_host(http: httpx2
     assert (await http.post("/mcp", headers={"Origin": "https://evil.example"}, json={})).status_code == 403
 
 
+@pytest.mark.long
 async def test_forged_addresses_share_one_limit_behind_the_functions_host(stack: Stack, tmp_path: Path) -> None:
     host = FunctionsHost(port=free_ports(1)[0], log=tmp_path / "host.log")
     changes = {"MCP_BASE_URL": host.url, "MCP_REGISTRATIONS_PER_MINUTE": "5"}

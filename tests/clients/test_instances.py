@@ -110,6 +110,7 @@ async def sign_in(http: httpx2.AsyncClient) -> tuple[OAuthClient, dict[str, Any]
     return client, tokens.json()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("failing", [0.0, 0.02], ids=["storage works", "2 % of storage requests fail"])
 @pytest.mark.timeout(240)
 async def test_fifty_people_sign_in_and_refresh_at_once(

@@ -57,6 +57,7 @@ async def advance(login: AsyncGenerator[str], steps: int) -> str:
 
 
 # Two times 60 s are what the processes may take to start on a machine that is busy with other tests.
+@pytest.mark.long
 @pytest.mark.timeout(240)
 async def test_login_survives_a_restart_of_everything_between_any_two_steps(tmp_path: Path, certificates: Path) -> None:
     """There is one login for each place between two steps: one restart of everything meets them all at their own.

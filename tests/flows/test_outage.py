@@ -215,6 +215,7 @@ async def test_key_that_an_instance_cannot_look_for_is_503_and_signs_nobody_out(
 STEADY_SECONDS = 4.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dependency", ["storage", "entra", "vault"])
 async def test_outage_in_the_middle_of_steady_calls_gives_503_alone_and_ends(
     environment: Environment, azurite: str, own_standins: StandIns, dependency: str, monkeypatch: pytest.MonkeyPatch

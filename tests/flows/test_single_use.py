@@ -157,7 +157,11 @@ LOGIN_REQUESTS = 10
 REFRESH_REQUESTS = 12
 
 
-@pytest.mark.parametrize("fault", [503, Fault.RESET, Fault.LOSE_RESPONSE], ids=str)
+@pytest.mark.parametrize(
+    "fault",
+    [503, pytest.param(Fault.RESET, marks=pytest.mark.long), pytest.param(Fault.LOSE_RESPONSE, marks=pytest.mark.long)],
+    ids=str,
+)
 async def test_exchange_survives_any_storage_request_that_fails_for_a_while(
     environment: Environment, azurite: str, fault: Fault | int
 ) -> None:

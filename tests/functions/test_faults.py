@@ -51,6 +51,7 @@ def test_application_that_fails_in_mid_answer_cuts_the_connection(host: RunningH
         response.read()
 
 
+@pytest.mark.long
 async def test_many_requests_leave_no_entry_and_no_memory_behind(host: RunningHost) -> None:
     worker = psutil.Process(host.diagnostics()["pid"])
     gate = asyncio.Semaphore(CONCURRENCY)

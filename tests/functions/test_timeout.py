@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import psutil
+import pytest
 
 from local.config import REPOSITORY
 from tests.functions.harness import eventually, running_host
@@ -55,6 +56,7 @@ def write_app(folder: Path, *, schedule: str, seconds: float, limit: str = "00:0
     return folder
 
 
+@pytest.mark.long
 def test_http_function_that_takes_too_long_fails_and_its_worker_is_replaced(tmp_path: Path) -> None:
     app = write_app(tmp_path, schedule="0 0 0 1 1 *", seconds=0)
 
@@ -70,6 +72,7 @@ def test_http_function_that_takes_too_long_fails_and_its_worker_is_replaced(tmp_
         assert "slow takes longer than functionTimeout (0:00:02)" in host.log.read_text()
 
 
+@pytest.mark.long
 def test_timer_function_that_takes_too_long_never_overlaps_with_its_next_run(tmp_path: Path) -> None:
     app = write_app(tmp_path, schedule="* * * * * *", seconds=60)
 

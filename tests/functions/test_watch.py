@@ -72,6 +72,7 @@ async def test_checkout_is_watched_below_a_folder_of_any_name(tmp_path: Path, na
         assert await changes.come()
 
 
+@pytest.mark.long
 async def test_replaced_and_new_folders_are_watched_again(tmp_path: Path) -> None:
     folder = tmp_path / "checkout"
     tree = folder / "src"
@@ -148,6 +149,7 @@ def test_host_that_can_watch_no_longer_ends_with_1(tmp_path: Path) -> None:
         assert host.stop() == 1
 
 
+@pytest.mark.long
 def test_open_stream_delays_a_restart_by_one_drain_only(tmp_path: Path) -> None:
     app = tmp_path / "app"
     shutil.copytree(MCP_APP, app, ignore=shutil.ignore_patterns("__pycache__", ".local"))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tests.fuzz.server import Server
     from tests.support.standins import StandIns
 
-EXAMPLES = 35
-"""For each endpoint: one to two seconds. They are the same ones each time, so that a failure is due to a change."""
+EXAMPLES = 15
+"""For each endpoint: about a second. They are the same ones each time, so that a failure is due to a change."""
 
 TASKS = 5
 FILES = 20

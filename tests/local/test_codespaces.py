@@ -82,6 +82,7 @@ async def test_shortcut_takes_the_request_as_it_is_and_arrives_under_the_inner_n
     assert other.text == f"127.0.0.1:{port} / y "
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="ends its run with POSIX signals")
 def test_run_in_a_codespace_signs_in_at_the_forwarded_addresses(place: Place) -> None:
     place.environment = CODESPACE

@@ -145,6 +145,7 @@ def test_failed_installation_is_told_and_taken_up_again(checkout: Checkout) -> N
     assert checkout.can_import("tiny")
 
 
+@pytest.mark.long
 def test_set_up_that_was_killed_is_taken_up_again(checkout: Checkout) -> None:
     code = "import sys; from pathlib import Path; from local.setup.environment import Environment\n"
     code += "Environment(root=Path(sys.argv[1])).ensure(node=False)"
@@ -194,6 +195,7 @@ def test_missing_node_is_told_before_anything_is_installed(checkout: Checkout, m
     assert checkout.said == []
 
 
+@pytest.mark.long
 def test_environment_of_a_python_that_is_gone_is_made_anew(checkout: Checkout) -> None:
     checkout.environment.ensure(node=False)
     checkout.environment.python.unlink()
@@ -202,6 +204,7 @@ def test_environment_of_a_python_that_is_gone_is_made_anew(checkout: Checkout) -
     assert checkout.can_import("tiny")
 
 
+@pytest.mark.long
 def test_concurrent_set_ups_wait_for_each_other(checkout: Checkout) -> None:
     code = "import sys; from pathlib import Path; from local.setup.environment import Environment\n"
     code += "Environment(root=Path(sys.argv[1])).ensure(node=True)"

@@ -95,6 +95,7 @@ def test_interrupted_set_up_ends_its_command_and_all_below(tmp_path: Path, numbe
     assert "Traceback" not in output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_test_run_ends_its_workers_and_what_they_started(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "test_it.py").write_text(SLOW_TEST)
@@ -105,6 +106,7 @@ def test_interrupted_test_run_ends_its_workers_and_what_they_started(tmp_path: P
     assert wait_until_gone(*pids)
 
 
+@pytest.mark.long
 def test_ctrl_c_in_a_terminal_ends_a_test_run(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(SLOW_TEST)
     process, pids = begin(TEST_RUN, tmp_path)

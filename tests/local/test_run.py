@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="ends its run with POSIX signals")
 
 
+@pytest.mark.long
 def test_check_signs_in_keeps_the_sign_in_and_makes_it_anew_once_forgotten(place: Place) -> None:
     code, first = place.finish("run", "--check")
     assert code == 0, first
@@ -73,6 +74,7 @@ def test_failed_check_names_the_step_and_shows_the_log(place: Place, tmp_path: P
     assert "functions.log" in output
 
 
+@pytest.mark.long
 def test_settings_that_name_another_entra_are_not_checked(place: Place, tmp_path: Path) -> None:
     content = json.loads((REPOSITORY / SAMPLE).read_text())
     content["Values"]["ENTRA_AUTHORIZATION_ENDPOINT"] = "https://login.example/authorize"
@@ -120,6 +122,7 @@ def test_server_without_a_sign_in_is_checked_with_a_token(place: Place, tmp_path
     assert "registration" not in output
 
 
+@pytest.mark.long
 def test_core_tools_run_the_app_with_the_settings_they_read(place: Place, tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
     checkout.mkdir()

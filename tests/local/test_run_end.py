@@ -41,6 +41,7 @@ def test_run_stays_up_refuses_a_second_one_and_ends_everything_on_ctrl_c(place: 
     assert "successfully closed" in (place.home / "logs" / "azurite.log").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("command", "module", "name"), [("run", "local.host", "functions"), ("services", "local.vault", "vault")]
 )
@@ -77,6 +78,7 @@ def test_nothing_is_left_of_a_run_that_is_killed(place: Place) -> None:
     assert again.returncode == 0
 
 
+@pytest.mark.long
 def test_reader_of_the_output_that_goes_away_ends_the_run(place: Place) -> None:
     process = place.start("services")
     assert process.stdout is not None

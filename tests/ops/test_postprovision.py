@@ -311,6 +311,7 @@ def test_two_runs_at_once_end_well(ops: Ops, world: World) -> None:
     assert_well(world)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("importable")
 @pytest.mark.parametrize(
     ("start", "served"), [("empty vault", True), ("due for renewal", False), ("older generation", True)]
