@@ -32,6 +32,7 @@ class Input:
 
 
 TENANT = Input("AZURE_TENANT_ID", "tenant of the subscription")
+DIRECTORY = Input("AZURE_DIRECTORY_ID", "tenant of the deployment, as the infrastructure tells it")
 SUBSCRIPTION = Input("AZURE_SUBSCRIPTION_ID", "subscription of the deployment")
 LOCATION = Input("AZURE_LOCATION", "region of the deployment, such as swedencentral")
 ENVIRONMENT_NAME = Input("AZURE_ENV_NAME", "name of azd's environment")
@@ -90,22 +91,26 @@ class Environment:
             raise MissingInputsError(missing)
 
 
-def azd_values(root: Path, name: str | None) -> dict[str, str]:
+def azd_values(root: Path, name: str | None, *, required: bool) -> dict[str, str]:
     """What azd keeps for its environment `name`, or for its default one; nothing where azd was never used.
 
     Raises:
-        UsageError: the environment was named and is not there.
+        UsageError: it is required and is not there.
     """
-    folder = root / ".azure"
-    chosen = name or _default_environment(folder)
-    if not chosen:
-        return {}
-    file = folder / chosen / ".env"
-    if not file.is_file():
-        if name:
+    folder = azd_folder(root, name)
+    file = folder / ".env" if folder else None
+    if file is None or not file.is_file():
+        if required:
             raise UsageError(f"azd has no environment {name!r} in {root}. `azd env list` shows those it has.")
         return {}
     return {key: value for key, value in dotenv_values(file, interpolate=False).items() if value is not None}
+
+
+def azd_folder(root: Path, name: str | None) -> Path | None:
+    """Where azd keeps its environment `name`, or its default one; None where it has none."""
+    folder = root / ".azure"
+    chosen = name or _default_environment(folder)
+    return folder / chosen if chosen and (folder / chosen).is_dir() else None
 
 
 def _default_environment(folder: Path) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ops.client_secret import ClientSecret
 from ops.command import Command
+from ops.deployment import remember
 from ops.environment import APP_OBJECT_ID, AUTH_MODE, CLIENT_ID, ENDPOINTS, ENTRA_TENANT, TENANT, VAULT_ID
 from ops.graph import Directory
 from ops.signing_key import add_version
@@ -23,6 +24,7 @@ USES_CLIENT_SECRET = "proxy"  # noqa: S105 - a value of AUTH_MODE
 
 def run(context: Context) -> int:
     """Sees to both secrets; running it again changes nothing."""
+    remember(context.environment, root=context.root, name=context.options.environment)
     vault = vault_resource(context)
     context.report.heading(f"Secrets in {vault.name}")
     ensure_signing_key(context, vault)
@@ -91,7 +93,8 @@ COMMAND = Command(
         "Makes the client secret of the registration and puts it into the vault, or leaves a good one as it is; the "
         "same "
         "for the signing key. Only metadata is read, no secret is shown, and running it again changes nothing. With "
-        "another AUTH_MODE than proxy there is no client secret."
+        "another AUTH_MODE than proxy there is no client secret. The names that `azd down` makes azd forget are kept "
+        "in .azure/<environment>/deployment.json."
     ),
     needs=(TENANT, VAULT_ID),
     takes=(CLIENT_ID, APP_OBJECT_ID, AUTH_MODE, ENTRA_TENANT, *ENDPOINTS),

@@ -71,5 +71,6 @@ COMMAND = Command(
         ENTRA_TENANT,
         *ENDPOINTS,
     ),
+    after_down=True,
     run=run,
 )

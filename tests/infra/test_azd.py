@@ -18,6 +18,7 @@ AZURE: dict[str, Any] = yaml.safe_load((REPOSITORY / "azure.yaml").read_text("ut
 HOOKS = {
     "preprovision": "preflight",
     "postprovision": "postprovision",
+    "predown": "predown",
     "postdown": "postdown",
 }
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))

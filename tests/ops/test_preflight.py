@@ -226,7 +226,9 @@ def test_what_the_account_may_not_look_at_is_said(ready: Ops, path: str) -> None
 
 
 def test_first_run_before_azd_knows_the_subscription_looks_at_the_rest(ready: Ops) -> None:
-    outcome = ready("preflight", AZURE_SUBSCRIPTION_ID="", AZURE_TENANT_ID="", ENTRA_TENANT_ID=TENANT)
+    outcome = ready(
+        "preflight", AZURE_SUBSCRIPTION_ID="", AZURE_TENANT_ID="", AZURE_KEY_VAULT_ID="", ENTRA_TENANT_ID=TENANT
+    )
     assert outcome.code == 0, outcome.text
     assert "azd will ask" in outcome.text
 
