@@ -418,6 +418,7 @@ Application for {0}, client id {1}
 
 // `azd down` deletes every output from azd's environment. So none has the name of a variable that azd or a person sets:
 // subscription and resource group are parts of the vault's id.
+output AZURE_CLOUD_NAME string = environment().name
 output AZURE_DIRECTORY_ID string = directory
 output AZURE_IDENTITY_CLIENT_ID string = identity.outputs.clientId
 output AZURE_FUNCTION_APP_NAME string = functionApp.outputs.name

@@ -14,6 +14,7 @@ from ops.environment import (
     APP_UNIQUE_NAME,
     AUTHORITY,
     CLIENT_ID,
+    CLOUD,
     DIRECTORY,
     ENTRA_TENANT,
     ENVIRONMENT_NAME,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 FILE = "deployment.json"
 
 KEPT = (
+    CLOUD,
     ENVIRONMENT_NAME,
     TENANT,
     SUBSCRIPTION,

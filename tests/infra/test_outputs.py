@@ -10,6 +10,7 @@ from tests.infra.template import identifiers, main, templates
 from tests.infra.test_parameters import variables
 
 READ_BY_TOOLS = {
+    "AZURE_CLOUD_NAME",
     "AZURE_DIRECTORY_ID",
     "AZURE_FUNCTION_APP_NAME",
     "AZURE_IDENTITY_CLIENT_ID",
