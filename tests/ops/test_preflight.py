@@ -153,7 +153,7 @@ def test_program_that_will_not_do_is_found(
     ("program", "says", "noted"),
     [
         ("az", 'echo \'{"azure-cli": "2.30.1"}\'', "2.30.1 is older than 2.60"),
-        ("bicep", "echo Bicep CLI version 0.30.3", "0.30.3 is older than 0.36.1"),
+        ("bicep", "echo Bicep CLI version 0.30.3", "0.30.3 is older than 0.38.3"),
     ],
 )
 def test_program_that_a_deployment_can_do_without_is_noted(
