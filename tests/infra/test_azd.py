@@ -166,6 +166,16 @@ def test_editors_and_codespaces_files_are_json_that_names_what_exists() -> None:
     assert (REPOSITORY / ".python-version").read_text().strip() in container["image"]
 
 
+def test_workbook_and_alerts_count_what_happened_and_not_the_rows_that_sampling_left() -> None:
+    workbook = (REPOSITORY / "infra" / "workbook.json").read_text("utf-8")
+    assert "sum(itemCount)" in workbook
+    assert not re.findall(r"\bcount(?:if)?\(|\bpercentile\(", workbook)
+    alerts = (REPOSITORY / "infra" / "modules" / "alerts.bicep").read_text("utf-8")
+    assert re.findall(r"timeAggregation: '(\w+)'", alerts) == ["Total"]
+    assert "metricMeasureColumn: 'itemCount'" in alerts
+    assert not re.search(r"query: '[^\n]*\| (?:project|summarize|count)\b", alerts)
+
+
 def test_workbook_and_alerts_look_for_what_the_server_logs() -> None:
     """A message that is reworded would leave a chart empty and an alert silent."""
     sources = "\n".join(file.read_text("utf-8") for file in (REPOSITORY / "src").rglob("*.py"))
