@@ -416,16 +416,15 @@ Application for {0}, client id {1}
 3. Manifest: api.requestedAccessTokenVersion = 2
 4. Delegated permissions of Microsoft Graph: {5}{6}'''
 
-output AZURE_LOCATION string = location
-output AZURE_TENANT_ID string = directory
-output AZURE_SUBSCRIPTION_ID string = subscription().subscriptionId
-output AZURE_RESOURCE_GROUP string = group.name
+// `azd down` deletes every output from azd's environment. So none has the name of a variable that azd or a person sets:
+// subscription and resource group are parts of the vault's id.
+output AZURE_CLOUD_NAME string = environment().name
+output AZURE_DIRECTORY_ID string = directory
 output AZURE_IDENTITY_CLIENT_ID string = identity.outputs.clientId
 output AZURE_FUNCTION_APP_NAME string = functionApp.outputs.name
 output AZURE_KEY_VAULT_ID string = vault.outputs.id
 output AZURE_KEY_VAULT_NAME string = vault.outputs.name
 output AZURE_STORAGE_ACCOUNT_NAME string = storage.outputs.name
-output AUTH_MODE string = authMode
 output ENTRA_CLIENT_ID string = clientId
 output ENTRA_TENANT_ID string = empty(signInTenant) ? directory : signInTenant
 output ENTRA_APP_OBJECT_ID string = application.?outputs.objectId ?? ''

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from ops.command import Context, Services
 from ops.commands import load
 from ops.credentials import developer_credential
-from ops.environment import Environment, azd_values
+from ops.deployment import completed, with_remembered
+from ops.environment import ENVIRONMENT_NAME, Environment, azd_folder, azd_values
 from ops.errors import OpsError
 from ops.http import Patience
 from ops.report import Report
@@ -118,6 +119,16 @@ def _environment(
         for item in (*command.needs, *command.takes)
         if (value := getattr(options, item.name)) is not None
     }
-    kept = azd_values(root, options.environment)
     known = {name: value for name, value in process.items() if value.strip()}
-    return Environment({**known, **kept, **given} if options.environment else {**kept, **known, **given})
+    current = options.environment or _current(root, known)
+    kept = azd_values(root, current, required=bool(options.environment))
+    found = {**known, **kept, **given} if options.environment else {**kept, **known, **given}
+    if command.after_down:
+        found = with_remembered(found, root=root, name=current)
+    return Environment(completed(found))
+
+
+def _current(root: Path, known: Mapping[str, str]) -> str | None:
+    """The environment that a hook runs for, which need not be azd's default one."""
+    name = known.get(ENVIRONMENT_NAME.name)
+    return name if name and azd_folder(root, name) else None

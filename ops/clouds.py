@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ops.environment import ARM_URL, AUTHORITY, GRAPH_URL, LOGS_URL
+from ops.environment import ARM_URL, AUTHORITY, CLOUD, GRAPH_URL, LOGS_URL
 from ops.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -74,16 +74,22 @@ CHINA = Cloud(
     logs="https://api.loganalytics.azure.cn",
     logs_scope="https://api.loganalytics.azure.cn/.default",
 )
+NAMED = {"AzureCloud": PUBLIC, "AzureUSGovernment": US_GOVERNMENT, "AzureChinaCloud": CHINA}
+"""By the names that Azure Resource Manager and `infra/clouds.json` have for them."""
+
 SOVEREIGN = {cloud.authority: cloud for cloud in (US_GOVERNMENT, CHINA)} | {"login.chinacloudapi.cn": CHINA}
 
 
 def cloud_of(environment: Environment) -> Cloud:
-    """The cloud of the sign-in service's host, with the addresses that the inputs change.
+    """The cloud of the sign-in service's host, else of the deployment, with the addresses that the inputs change.
 
     Raises:
-        BadInputError: an address is neither https nor on loopback.
+        BadInputError: there is no such cloud, or an address is neither https nor on loopback.
     """
-    authority = environment.get(AUTHORITY, PUBLIC.authority).lower()
+    named = NAMED.get(environment.get(CLOUD, "AzureCloud"))
+    if named is None:
+        raise BadInputError(CLOUD.name, f"is none of {', '.join(NAMED)}")
+    authority = environment.get(AUTHORITY, named.authority).lower()
     cloud = SOVEREIGN.get(authority, PUBLIC)
     return replace(
         cloud,

@@ -45,6 +45,8 @@ class Command:
     takes: tuple[Input, ...] = ()
     add_arguments: Callable[[argparse.ArgumentParser], None] = no_arguments
     examples: str = ""
+    after_down: bool = False
+    """Whether it also works with what was written down before azd forgot it."""
 
 
 class Services:

@@ -32,6 +32,8 @@ class Input:
 
 
 TENANT = Input("AZURE_TENANT_ID", "tenant of the subscription")
+DIRECTORY = Input("AZURE_DIRECTORY_ID", "tenant of the deployment, as the infrastructure tells it")
+CLOUD = Input("AZURE_CLOUD_NAME", "cloud of the deployment: AzureCloud, AzureUSGovernment or AzureChinaCloud")
 SUBSCRIPTION = Input("AZURE_SUBSCRIPTION_ID", "subscription of the deployment")
 LOCATION = Input("AZURE_LOCATION", "region of the deployment, such as swedencentral")
 ENVIRONMENT_NAME = Input("AZURE_ENV_NAME", "name of azd's environment")
@@ -47,6 +49,7 @@ APP_OBJECT_ID = Input("ENTRA_APP_OBJECT_ID", "object id of the registration")
 APP_UNIQUE_NAME = Input("ENTRA_APP_UNIQUE_NAME", "unique name of the registration that the infrastructure made")
 EXISTING_CLIENT_ID = Input("ENTRA_EXISTING_CLIENT_ID", "client id of a registration that somebody else made")
 PRIVATE_NETWORK = Input("PRIVATE_NETWORK", "whether storage and vault are in a private network: true or false")
+PREFLIGHT = Input("PREFLIGHT", "warn: findings of the checks before a deployment do not stop it")
 ALERT_EMAIL = Input("ALERT_EMAIL", "who gets alerts")
 AUTH_MODE = Input("AUTH_MODE", "how people sign in: proxy, federated or verify")
 BASE_URL = Input("MCP_BASE_URL", "address of the server, without a path")
@@ -90,22 +93,26 @@ class Environment:
             raise MissingInputsError(missing)
 
 
-def azd_values(root: Path, name: str | None) -> dict[str, str]:
+def azd_values(root: Path, name: str | None, *, required: bool) -> dict[str, str]:
     """What azd keeps for its environment `name`, or for its default one; nothing where azd was never used.
 
     Raises:
-        UsageError: the environment was named and is not there.
+        UsageError: it is required and is not there.
     """
-    folder = root / ".azure"
-    chosen = name or _default_environment(folder)
-    if not chosen:
-        return {}
-    file = folder / chosen / ".env"
-    if not file.is_file():
-        if name:
+    folder = azd_folder(root, name)
+    file = folder / ".env" if folder else None
+    if file is None or not file.is_file():
+        if required:
             raise UsageError(f"azd has no environment {name!r} in {root}. `azd env list` shows those it has.")
         return {}
     return {key: value for key, value in dotenv_values(file, interpolate=False).items() if value is not None}
+
+
+def azd_folder(root: Path, name: str | None) -> Path | None:
+    """Where azd keeps its environment `name`, or its default one; None where it has none."""
+    folder = root / ".azure"
+    chosen = name or _default_environment(folder)
+    return folder / chosen if chosen and (folder / chosen).is_dir() else None
 
 
 def _default_environment(folder: Path) -> str:

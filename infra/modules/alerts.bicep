@@ -25,7 +25,7 @@ var rules = [
     name: 'entra-errors'
     title: 'Entra ID refuses more sign-ins than usual'
     severity: 2
-    query: 'traces | where severityLevel >= 2 and message has "AADSTS" | project timestamp, message'
+    query: 'traces | where severityLevel >= 2 and message has "AADSTS"'
     threshold: 10
   }
   {
@@ -80,7 +80,9 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
         allOf: [
           {
             query: rule.query
-            timeAggregation: 'Count'
+            // One row may stand for several, where telemetry is sampled.
+            timeAggregation: 'Total'
+            metricMeasureColumn: 'itemCount'
             operator: 'GreaterThan'
             threshold: rule.threshold
             failingPeriods: {

@@ -15,6 +15,7 @@ MODULES = (
     "revoke",
     "smoke",
     "doctor",
+    "predown",
     "postdown",
 )
 

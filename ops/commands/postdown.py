@@ -48,8 +48,7 @@ def run(context: Context) -> int:
     """Tells what is left, and purges it if that was asked for; run again, it finds nothing."""
     purge = context.options.purge
     if not purge and not context.environment.has(SUBSCRIPTION):
-        # azd forgets what the infrastructure told it when it takes that down.
-        context.report.note("nothing to look at", "AZURE_SUBSCRIPTION_ID is not set any more")
+        context.report.note("nothing to look at", "azd knows of no subscription in this environment")
         return 0
     context.environment.require(SUBSCRIPTION)
     if purge:
@@ -68,7 +67,8 @@ def run(context: Context) -> int:
 
 
 def _refuse_while_deployed(context: Context) -> None:
-    group, subscription = context.environment.get(RESOURCE_GROUP), context.environment[SUBSCRIPTION]
+    name, subscription = context.environment.get(ENVIRONMENT_NAME), context.environment[SUBSCRIPTION]
+    group = context.environment.get(RESOURCE_GROUP, f"rg-{name}" if name else "")
     if not group:
         return
     path = f"/subscriptions/{subscription}/resourceGroups/{group}"
@@ -159,5 +159,6 @@ COMMAND = Command(
         *ENDPOINTS,
     ),
     add_arguments=_add_arguments,
+    after_down=True,
     run=run,
 )

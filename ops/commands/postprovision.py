@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ops.client_secret import ClientSecret
+from ops.client_secret import KEY_ID, PREVIOUS_KEY_ID, ClientSecret
 from ops.command import Command
+from ops.deployment import remember
 from ops.environment import APP_OBJECT_ID, AUTH_MODE, CLIENT_ID, ENDPOINTS, ENTRA_TENANT, TENANT, VAULT_ID
 from ops.graph import Directory
 from ops.signing_key import add_version
 from ops.token_endpoint import TokenEndpoint
-from ops.vault import CLIENT_SECRET, SIGNING_KEY, VaultResource
+from ops.vault import ARM_VERSION, CLIENT_SECRET, PLACEHOLDER, SIGNING_KEY, VaultResource
 
 if TYPE_CHECKING:
     from ops.command import Context
@@ -23,15 +24,38 @@ USES_CLIENT_SECRET = "proxy"  # noqa: S105 - a value of AUTH_MODE
 
 def run(context: Context) -> int:
     """Sees to both secrets; running it again changes nothing."""
+    remember(context.environment, root=context.root, name=context.options.environment)
     vault = vault_resource(context)
     context.report.heading(f"Secrets in {vault.name}")
     ensure_signing_key(context, vault)
     mode = context.environment.get(AUTH_MODE, USES_CLIENT_SECRET)
     if mode != USES_CLIENT_SECRET:
         context.report.ok(CLIENT_SECRET, f"not needed: AUTH_MODE is {mode}")
+        _tell_of_unused_secret(context, vault)
         return 0
     ensure_client_secret(context, vault)
     return 0
+
+
+def _tell_of_unused_secret(context: Context, vault: VaultResource) -> None:
+    """One of an earlier mode is still good. A person ends it: servers of that mode may run for a while yet."""
+    kept = vault.find(CLIENT_SECRET)
+    if kept is None or not kept.enabled or kept.content_type == PLACEHOLDER:
+        return
+    if kept.expires is not None and kept.expires <= context.now():
+        return
+    client_id = context.environment.get(CLIENT_ID, "<client id>")
+    own = [kept.tags[tag] for tag in (KEY_ID, PREVIOUS_KEY_ID) if kept.tags.get(tag)]
+    commands = [f"az ad app credential delete --id {client_id} --key-id {key_id}" for key_id in own]
+    if not own:
+        commands.append("ask whoever made it to remove it from the registration")
+    address = f"{context.services.cloud.arm}{vault.vault_id}/secrets/{CLIENT_SECRET}?api-version={ARM_VERSION}"
+    body = '{"properties": {"attributes": {"enabled": false}}}'
+    commands.append(f"az rest --method PATCH --url '{address}' --body '{body}'")
+    listed = "\n".join(commands)
+    context.report.note(
+        CLIENT_SECRET, f"one of an earlier AUTH_MODE is still good. Once no server needs it, end it:\n{listed}"
+    )
 
 
 def vault_resource(context: Context) -> VaultResource:
@@ -91,7 +115,8 @@ COMMAND = Command(
         "Makes the client secret of the registration and puts it into the vault, or leaves a good one as it is; the "
         "same "
         "for the signing key. Only metadata is read, no secret is shown, and running it again changes nothing. With "
-        "another AUTH_MODE than proxy there is no client secret."
+        "another AUTH_MODE than proxy there is no client secret. The names that `azd down` makes azd forget are kept "
+        "in .azure/<environment>/deployment.json."
     ),
     needs=(TENANT, VAULT_ID),
     takes=(CLIENT_ID, APP_OBJECT_ID, AUTH_MODE, ENTRA_TENANT, *ENDPOINTS),

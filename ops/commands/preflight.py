@@ -15,6 +15,7 @@ from ops.environment import (
     ENVIRONMENT_NAME,
     EXISTING_CLIENT_ID,
     LOCATION,
+    PREFLIGHT,
     PRIVATE_NETWORK,
     SUBSCRIPTION,
     TENANT,
@@ -24,6 +25,9 @@ from ops.preflight import directory, subscription, tools
 
 if TYPE_CHECKING:
     from ops.command import Context
+
+
+WARN = "warn"
 
 
 def run(context: Context) -> int:
@@ -42,6 +46,10 @@ def run(context: Context) -> int:
     directory.check(context)
     if context.report.findings:
         context.report.text(f"\n{context.report.findings} thing(s) to mend before `azd up`.")
+        if context.environment.get(PREFLIGHT).lower() == WARN:
+            context.report.text("PREFLIGHT=warn: azd goes on all the same.")
+            return 0
+        context.report.text("To go on all the same, where a finding is wrong: azd env set PREFLIGHT warn")
         return 1
     context.report.text("\nReady for `azd up`.")
     return 0
@@ -68,8 +76,10 @@ COMMAND = Command(
         PRIVATE_NETWORK,
         ALERT_EMAIL,
         AUTH_MODE,
+        PREFLIGHT,
         ENTRA_TENANT,
         *ENDPOINTS,
     ),
+    after_down=True,
     run=run,
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from ops.clouds import checked_address
+from ops.clouds import checked_address, is_loopback
 from ops.command import Command
 from ops.environment import BASE_URL, CLIENT_ID
 from ops.errors import BadInputError
@@ -54,7 +55,8 @@ def run(context: Context) -> int:
     # What azd knows is of its own deployment, and not of any other address.
     expected = context.options.ENTRA_CLIENT_ID or (context.environment.get(CLIENT_ID) if base_url == known else "")
     context.report.heading(f"Smoke test of {base_url}")
-    with Target(base_url=base_url, expected_client_id=expected) as target:
+    fresh = not is_loopback(urlsplit(base_url).hostname or "")
+    with Target(base_url=base_url, expected_client_id=expected, may_be_fresh=fresh) as target:
         _walk(context, target)
     findings = context.report.findings
     context.report.text(f"\n{findings} step(s) failed." if findings else "\nEverything passed.")

@@ -36,7 +36,8 @@ def _health(context: Context, target: Target) -> None:
         context.report.finding(
             "server",
             f"/healthz answers {response.status_code} {brief(response)}",
-            remedy="azd deploy; then look at the log: az webapp log tail",
+            remedy="azd deploy; then look at the log: Application Insights, Live Metrics, or the query `traces | where "
+            "severityLevel >= 2`",
         )
         return
     context.report.ok("server", f"{target.base_url} answers")

@@ -12,6 +12,7 @@ from ops.environment import APP_UNIQUE_NAME, AUTH_MODE, CLIENT_ID, EXISTING_CLIE
 from ops.errors import ApiError
 from ops.graph import Directory
 from ops.leftovers import deleted_applications
+from ops.preflight.attempt import attempt
 
 if TYPE_CHECKING:
     from ops.command import Context
@@ -27,6 +28,8 @@ ABLE_ROLES = frozenset(
 )
 OWNED_BY = frozenset({"Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"})
 FULL_LIFE = timedelta(days=180)
+DIRECTORY_ROLE = "#microsoft.graph.directoryRole"
+NOT_TOLD = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
 UNKNOWN = "cannot be looked at with this account"
 
 
@@ -35,11 +38,12 @@ def check(context: Context) -> None:
     if context.environment.has(EXISTING_CLIENT_ID):
         context.report.note("registration", "is somebody else's (ENTRA_EXISTING_CLIENT_ID): none is made")
         return
-    _right_to_register(context)
+    report = context.report
+    attempt(report, "directory role", lambda: _right_to_register(context))
     if context.environment.get(AUTH_MODE, "proxy") == "proxy":
-        _secret_policy(context)
-    _token_protection(context)
-    _deleted_registrations(context)
+        attempt(report, "secret policy", lambda: _secret_policy(context))
+    attempt(report, "Conditional Access", lambda: _token_protection(context))
+    attempt(report, "deleted registrations", lambda: _deleted_registrations(context))
 
 
 def _right_to_register(context: Context) -> None:
@@ -58,9 +62,8 @@ def _right_to_register(context: Context) -> None:
                 "Graph and consents: docs/deploy.md has the commands",
             )
         return
-    roles = _allowed(context, "/v1.0/me/transitiveMemberOf/microsoft.graph.directoryRole")
-    held = {str(role.get("displayName")) for role in entries(roles, "value")}
-    if held & ABLE_ROLES:
+    held = _roles(context)
+    if held is not None and held & ABLE_ROLES:
         report.ok("directory role", ", ".join(sorted(held & ABLE_ROLES)))
         return
     policy = _allowed(context, "/v1.0/policies/authorizationPolicy")
@@ -68,6 +71,8 @@ def _right_to_register(context: Context) -> None:
         report.note("directory role", UNKNOWN)
     elif part(policy, "defaultUserRolePermissions").get("allowedToCreateApps"):
         report.ok("directory role", "users may register applications")
+    elif held is None:
+        report.note("directory role", f"{UNKNOWN}, and users alone may not register applications in this tenant")
     else:
         report.finding(
             "directory role",
@@ -75,6 +80,20 @@ def _right_to_register(context: Context) -> None:
             remedy="an administrator gives you the role Application Developer, or makes the registration for you: "
             "docs/deploy.md, bring your own registration",
         )
+
+
+def _roles(context: Context) -> set[str] | None:
+    """The directory roles of the account, by groups too; None when this account may not ask.
+
+    Uncast: Graph answers the list of one type only with its eventual consistency, which may not know a new role yet.
+    """
+    try:
+        found = list(context.services.graph.pages("/v1.0/me/transitiveMemberOf", **{"$top": "999"}))
+    except ApiError as error:
+        if error.status not in NOT_TOLD:
+            raise
+        return None
+    return {str(one.get("displayName")) for one in found if one.get("@odata.type") == DIRECTORY_ROLE}
 
 
 def _secret_policy(context: Context) -> None:
@@ -154,9 +173,7 @@ def _deleted_registrations(context: Context) -> None:
 
 def _allowed(context: Context, path: str) -> dict[str, Any] | None:
     """What Graph answers, or None when this account may not ask."""
-    answer = context.services.graph.request(
-        "GET", path, accept={HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
-    )
+    answer = context.services.graph.request("GET", path, accept=NOT_TOLD)
     return answer.document if answer.status == HTTPStatus.OK else None
 
 

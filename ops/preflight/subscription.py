@@ -15,21 +15,25 @@ from ops.environment import (
     VAULT_NAME,
 )
 from ops.leftovers import DeletedVaults
+from ops.preflight.attempt import attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from ops.command import Context
     from ops.http import Api
 
+DELEGATE = "Microsoft.App"
+WEB = "Microsoft.Web"
+VAULTS = "Microsoft.KeyVault"
 PROVIDERS = (
-    "Microsoft.App",
+    DELEGATE,
     "Microsoft.Insights",
-    "Microsoft.KeyVault",
+    VAULTS,
     "Microsoft.ManagedIdentity",
     "Microsoft.OperationalInsights",
     "Microsoft.Storage",
-    "Microsoft.Web",
+    WEB,
 )
 PRIVATE_MODE = "Microsoft.Network"
 ALERTS = "Microsoft.EventGrid"
@@ -49,26 +53,38 @@ def check(context: Context) -> None:
     arm, report = context.services.arm, context.report
     subscription = context.environment[SUBSCRIPTION]
     base = f"/subscriptions/{subscription}"
+    attempt(report, "subscription", lambda: _subscription(context, arm, base))
+    missing: set[str] = set()
+    # First: a provider that is not registered refuses every question to it.
+    attempt(report, "resource providers", lambda: missing.update(_providers(context, arm, base)))
+    if WEB in missing:
+        report.note("region", f"cannot be looked at before {WEB} is registered")
+    else:
+        attempt(report, "region", lambda: _region(context, arm, base))
+    attempt(report, "your rights", lambda: _permissions(context, arm, base, missing=missing))
+    if VAULTS in missing:
+        report.ok("deleted vaults", f"none is in the way: {VAULTS} was never used here")
+    else:
+        attempt(report, "deleted vaults", lambda: _vaults(context, arm))
+
+
+def _subscription(context: Context, arm: Api, base: str) -> None:
     document = arm.get(base, **{"api-version": "2022-12-01"})
     if document.get("state") != "Enabled":
-        report.finding(
+        context.report.finding(
             "subscription",
             f"{document.get('displayName')} is {document.get('state')}",
             remedy="choose another: azd env set AZURE_SUBSCRIPTION_ID <id>",
         )
     else:
-        report.ok("subscription", str(document.get("displayName")))
+        context.report.ok("subscription", str(document.get("displayName")))
     tenant, expected = str(document.get("tenantId") or ""), context.environment.get(TENANT)
     if tenant and expected and tenant != expected:
-        report.finding(
+        context.report.finding(
             "tenant",
             "AZURE_TENANT_ID is not the tenant of the subscription",
             remedy=f"azd env set AZURE_TENANT_ID {tenant}",
         )
-    _region(context, arm, base)
-    _providers(context, arm, base)
-    _permissions(context, arm, base)
-    _vaults(context, arm)
 
 
 def _region(context: Context, arm: Api, base: str) -> None:
@@ -89,12 +105,14 @@ def _region(context: Context, arm: Api, base: str) -> None:
         context.report.ok("region", f"{location} has Flex Consumption")
 
 
-def _providers(context: Context, arm: Api, base: str) -> None:
+def _providers(context: Context, arm: Api, base: str) -> list[str]:
+    """Those that are missing; Azure Resource Manager registers them with the deployment, if the account may."""
     missing: list[str] = []
     environment = context.environment
+    private = environment.get(PRIVATE_NETWORK).lower() == "true"
     wanted = [
         *PROVIDERS,
-        *([PRIVATE_MODE] if environment.get(PRIVATE_NETWORK).lower() == "true" else []),
+        *([PRIVATE_MODE] if private else []),
         *([ALERTS] if environment.has(ALERT_EMAIL) else []),
     ]
     for name in wanted:
@@ -102,17 +120,28 @@ def _providers(context: Context, arm: Api, base: str) -> None:
         if state not in {"Registered", "Registering"}:
             missing.append(name)
     for name in missing:
-        context.report.finding(
-            "resource provider", f"{name} is not registered", remedy=f"az provider register --namespace {name} --wait"
+        if private and name == DELEGATE:
+            context.report.finding(
+                "resource provider",
+                f"{name} is not registered; the subnet of private mode is delegated to it, which registers nothing",
+                remedy=f"az provider register --namespace {name} --wait",
+            )
+            continue
+        context.report.note(
+            "resource provider",
+            f"{name} is not registered; the deployment does it if you may (Contributor), or before it:\n"
+            f"az provider register --namespace {name} --wait",
         )
     if not missing:
         context.report.ok("resource providers", f"all {len(wanted)} are registered")
+    return missing
 
 
-def _permissions(context: Context, arm: Api, base: str) -> None:
+def _permissions(context: Context, arm: Api, base: str, *, missing: Collection[str]) -> None:
     path = f"{base}/providers/Microsoft.Authorization/permissions"
     granted = list(arm.pages(path, **{"api-version": "2022-04-01"}))
-    lacking = {role for action, role in NEEDED.items() if not may(granted, action)}
+    needed = NEEDED | {f"{name}/register/action": "Contributor" for name in missing}
+    lacking = {role for action, role in needed.items() if not may(granted, action)}
     for role in sorted(lacking):
         context.report.finding(
             "your rights",

@@ -50,8 +50,8 @@ TOOLS = (
     Tool(
         name="bicep",
         arguments=("--version",),
-        minimum=(0, 36, 1),
-        why="the Microsoft Graph extension needs it; azd brings its own",
+        minimum=(0, 38, 3),
+        why="@onlyIfNotExists() needs it; azd brings its own",
         install="az bicep upgrade, or: azd config unset bicep (azd then installs the newest)",
         optional=True,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -11,6 +12,8 @@ from ops.documents import words
 from ops.smoke.target import StepFailedError, brief, expect
 
 if TYPE_CHECKING:
+    import httpx2
+
     from ops.http import Patience
     from ops.smoke.target import Target
 
@@ -18,6 +21,8 @@ METADATA = "/.well-known/oauth-protected-resource/mcp"
 SERVER_METADATA = "/.well-known/oauth-authorization-server"
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 MCP_HEADERS = {"Accept": "application/json, text/event-stream"}
+DEPLOY_WAITS = (5.0, 10.0, 15.0, 30.0, 30.0, 30.0)
+"""Two minutes: how long a fresh deployment may take until its routes are there."""
 READY_WAITS = (2.0, 3.0, 5.0, 10.0, 10.0)
 ADDRESS = "Set MCP_BASE_URL to the address that clients use, letter by letter, or leave it out."
 
@@ -31,19 +36,36 @@ COMPONENTS = {
     "the "
     "network",
     "settings": "a setting is missing or wrong; the log names it, and so does `python -m ops doctor`",
-    "server": "the log says why: `az webapp log tail`, or Application Insights",
+    "server": "the log says why: Live Metrics of Application Insights, or its table `exceptions`",
 }
 """What `/readyz` names, and what to look at."""
 
 
-def alive(target: Target, _: Patience) -> str:
-    response = target.get("/healthz")
+def alive(target: Target, patience: Patience) -> str:
+    """A deployment of a moment ago has no functions yet, or no name, so this waits a while."""
+    response = _settled(target, patience)
     expect(
         response.status_code == HTTPStatus.OK and "alive" in response.text,
         f"/healthz answers {response.status_code} {brief(response)}",
         remedy="Is the app deployed (`azd deploy`), and are its functions listed? `python -m ops doctor` looks.",
     )
     return f"/healthz in {response.elapsed.total_seconds():.2f} s"
+
+
+def _settled(target: Target, patience: Patience) -> httpx2.Response:
+    began = time.monotonic()
+    for wait in DEPLOY_WAITS:
+        if not target.may_be_fresh or time.monotonic() - began > sum(DEPLOY_WAITS):
+            break
+        try:
+            response = target.get("/healthz")
+        except StepFailedError as failed:
+            patience.wait(wait, failed.reason)
+            continue
+        if response.status_code != HTTPStatus.NOT_FOUND and not response.is_server_error:
+            return response
+        patience.wait(wait, f"/healthz answers {response.status_code}")
+    return target.get("/healthz")
 
 
 def ready(target: Target, patience: Patience) -> str:

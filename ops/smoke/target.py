@@ -41,6 +41,8 @@ class Target:
     base_url: str
     expected_client_id: str = ""
     """The registration's client id, when it is known."""
+    may_be_fresh: bool = False
+    """Whether it may have been deployed a moment ago, and is worth waiting for."""
     scopes: list[str] = field(default_factory=list[str])
     authorization_server: str = ""
     client_id: str = ""

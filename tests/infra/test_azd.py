@@ -18,6 +18,7 @@ AZURE: dict[str, Any] = yaml.safe_load((REPOSITORY / "azure.yaml").read_text("ut
 HOOKS = {
     "preprovision": "preflight",
     "postprovision": "postprovision",
+    "predown": "predown",
     "postdown": "postdown",
 }
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
@@ -124,6 +125,15 @@ def test_pull_requests_run_what_a_developer_runs() -> None:
     assert any("codeql-action/analyze" in step.get("uses", "") for step in steps(workflow))
 
 
+def test_pull_requests_compile_and_lint_the_templates_whatever_the_tests_find_on_path() -> None:
+    workflow = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
+    commands = [step.get("run", "") for step in workflow["jobs"]["test"]["steps"]]
+    wanted = ["az bicep install", "az bicep build --file infra/main.bicep", "az bicep lint --file infra/main.bicep"]
+    places = [next(place for place, ran in enumerate(commands) if command in ran) for command in wanted]
+    assert places == sorted(places)
+    assert not [step for step in workflow["jobs"]["test"]["steps"] if "continue-on-error" in step or "if" in step]
+
+
 def test_deployment_signs_in_without_a_secret_and_uses_outputs_that_exist() -> None:
     workflow = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "azure-dev.yml").read_text("utf-8"))
     assert workflow["permissions"]["id-token"] == "write"
@@ -154,6 +164,16 @@ def test_editors_and_codespaces_files_are_json_that_names_what_exists() -> None:
     assert {task["dependsOn"] for task in tasks if "dependsOn" in task} <= labels
     container = json.loads((REPOSITORY / ".devcontainer" / "devcontainer.json").read_text("utf-8"))
     assert (REPOSITORY / ".python-version").read_text().strip() in container["image"]
+
+
+def test_workbook_and_alerts_count_what_happened_and_not_the_rows_that_sampling_left() -> None:
+    workbook = (REPOSITORY / "infra" / "workbook.json").read_text("utf-8")
+    assert "sum(itemCount)" in workbook
+    assert not re.findall(r"\bcount(?:if)?\(|\bpercentile\(", workbook)
+    alerts = (REPOSITORY / "infra" / "modules" / "alerts.bicep").read_text("utf-8")
+    assert re.findall(r"timeAggregation: '(\w+)'", alerts) == ["Total"]
+    assert "metricMeasureColumn: 'itemCount'" in alerts
+    assert not re.search(r"query: '[^\n]*\| (?:project|summarize|count)\b", alerts)
 
 
 def test_workbook_and_alerts_look_for_what_the_server_logs() -> None:

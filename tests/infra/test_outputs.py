@@ -10,16 +10,13 @@ from tests.infra.template import identifiers, main, templates
 from tests.infra.test_parameters import variables
 
 READ_BY_TOOLS = {
-    "AUTH_MODE",
+    "AZURE_CLOUD_NAME",
+    "AZURE_DIRECTORY_ID",
     "AZURE_FUNCTION_APP_NAME",
     "AZURE_IDENTITY_CLIENT_ID",
     "AZURE_KEY_VAULT_ID",
     "AZURE_KEY_VAULT_NAME",
-    "AZURE_LOCATION",
-    "AZURE_RESOURCE_GROUP",
     "AZURE_STORAGE_ACCOUNT_NAME",
-    "AZURE_SUBSCRIPTION_ID",
-    "AZURE_TENANT_ID",
     "ENTRA_APP_OBJECT_ID",
     "ENTRA_APP_UNIQUE_NAME",
     "ENTRA_CLIENT_ID",
@@ -28,7 +25,13 @@ READ_BY_TOOLS = {
     "MCP_URL",
 }
 
-OF_AZD = {"AZURE_ENV_NAME", "AZURE_PRINCIPAL_ID", "AZURE_PRINCIPAL_TYPE"}
+OF_AZD = {
+    "AZURE_ENV_NAME",
+    "AZURE_PRINCIPAL_ID",
+    "AZURE_PRINCIPAL_TYPE",
+    "AZURE_SUBSCRIPTION_ID",
+    "AZURE_TENANT_ID",
+}
 OF_LIBRARIES = {"AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_AUTHORITY_HOST"}
 """Read by azure-identity, which signs the tools in."""
 
@@ -47,6 +50,12 @@ def test_every_variable_that_the_tools_name_exists() -> None:
     for file in (REPOSITORY / "ops").rglob("*.py"):
         named = set(re.findall(r"[\"']((?:AZURE|ENTRA|MCP|AUTH)_[A-Z0-9_]+)[\"']", file.read_text("utf-8")))
         assert named <= known, f"{file.name}: {named - known}"
+
+
+def test_no_output_has_the_name_of_what_a_person_or_azd_sets() -> None:
+    """`azd down` deletes outputs from azd's environment, and would delete the person's own configuration with them."""
+    inputs = {variable for variable, _ in variables().values()}
+    assert not set(main().of("output")) & (inputs | OF_AZD | {"ENTRA_AUTHORITY", "GRAPH_BASE_URL"})
 
 
 def test_outputs_have_names_of_variables() -> None:

@@ -92,6 +92,7 @@ def served() -> Iterator[SmokeServer]:
 @pytest.fixture
 def server(served: SmokeServer) -> SmokeServer:
     served.fault = ""
+    served.coming_up.clear()
     return served
 
 

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.azure.world import CLIENT_ID, GROUP_ID, OBJECT_ID, UNIQUE_NAME, VAULT, VAULT_ID, Fault
+from tests.infra.template import main
+from tests.support.azure.world import (
+    CLIENT_ID,
+    GROUP_ID,
+    OBJECT_ID,
+    TENANT,
+    UNIQUE_NAME,
+    VAULT,
+    VAULT_ID,
+    Fault,
+)
 
 if TYPE_CHECKING:
     from tests.ops.conftest import Ops
@@ -108,9 +118,79 @@ def test_gone_meanwhile_is_well(ops: Ops, down: World, path: str) -> None:
 
 
 def test_without_any_inputs_the_hook_is_content(ops: Ops) -> None:
-    outcome = ops("postdown", AZURE_SUBSCRIPTION_ID="", AZURE_TENANT_ID="", ENTRA_TENANT_ID="")
+    gone = dict.fromkeys(("AZURE_SUBSCRIPTION_ID", "AZURE_TENANT_ID", "ENTRA_TENANT_ID", "AZURE_KEY_VAULT_ID"))
+    outcome = ops("postdown", **gone)
     assert outcome.code == 0
-    assert ops("postdown", "--purge", AZURE_SUBSCRIPTION_ID="").code == 2
+    assert ops("postdown", "--purge", **gone).code == 2
+
+
+@pytest.fixture
+def forgotten(ops: Ops) -> dict[str, None]:
+    """The variables that azd deletes with the infrastructure, and those that nobody need have set."""
+    (ops.root / ".azure" / "dev").mkdir(parents=True)
+    known = ops.cloud.environment()
+    unset = {"AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AUTH_MODE", "ENTRA_TENANT_ID"}
+    return dict.fromkeys(name for name in known if name in set(main().of("output")) | unset)
+
+
+@pytest.mark.parametrize("writer", ["postprovision", "predown"])
+def test_purge_works_when_azd_has_forgotten_the_deployment(
+    ops: Ops, down: World, forgotten: dict[str, None], writer: str
+) -> None:
+    given = {name: None for name in forgotten if name.startswith("AZURE_") and "VAULT" not in name}
+    down.resources[VAULT_ID.lower()] = {"id": VAULT_ID, "type": "Microsoft.KeyVault/vaults"}
+    down.applications[OBJECT_ID] = down.deleted_applications.pop(OBJECT_ID)
+    assert ops(writer, **given, AZURE_DIRECTORY_ID=TENANT).code == 0
+    written = (ops.root / ".azure" / "dev" / "deployment.json").read_text("utf-8")
+    assert not [value for value in down.secret_values.values() if value in written]
+
+    outcome = ops("postdown", "--purge", **forgotten)
+
+    assert outcome.code == 0, outcome.text
+    assert not down.applications
+    assert sorted(down.deleted_applications) == [f"other-{number}" for number in range(5)]
+    assert sorted(down.deleted_vaults) == [f"kv-other-{number}" for number in range(5)]
+
+
+def test_deployment_that_is_there_is_not_purged_though_azd_forgot_its_group(
+    ops: Ops, world: World, forgotten: dict[str, None]
+) -> None:
+    assert ops("predown").code == 0
+    world.resources[GROUP_ID.lower()] = {"id": GROUP_ID}
+    outcome = ops("postdown", "--purge", **forgotten)
+    assert outcome.code == 1
+    assert "azd down" in outcome.text
+    assert world.applications
+
+
+def test_what_was_kept_of_one_subscription_is_not_used_in_another(
+    ops: Ops, down: World, forgotten: dict[str, None]
+) -> None:
+    assert ops("predown").code == 0
+    outcome = ops("postdown", "--purge", **{**forgotten, "AZURE_SUBSCRIPTION_ID": "other", "AZURE_TENANT_ID": TENANT})
+    assert outcome.code == 1
+    assert OBJECT_ID in down.deleted_applications
+    assert VAULT in down.deleted_vaults
+
+
+def test_predown_leaves_what_was_kept_when_azd_knows_nothing_any_more(ops: Ops, forgotten: dict[str, None]) -> None:
+    file = ops.root / ".azure" / "dev" / "deployment.json"
+    assert ops("predown").code == 0
+    before = file.read_text("utf-8")
+    assert ops("predown", **forgotten).code == 0
+    assert file.read_text("utf-8") == before
+    assert UNIQUE_NAME in before
+
+
+def test_hook_looks_at_the_environment_it_runs_for_and_not_at_azds_default(ops: Ops, down: World) -> None:
+    for name in ("dev", "prod"):
+        (ops.root / ".azure" / name).mkdir(parents=True)
+        (ops.root / ".azure" / name / ".env").write_text("")
+    (ops.root / ".azure" / "config.json").write_text('{"defaultEnvironment": "dev"}')
+    (ops.root / ".azure" / "dev" / ".env").write_text(f'ENTRA_APP_UNIQUE_NAME="{UNIQUE_NAME}"\n')
+    outcome = ops("postdown", "--purge", AZURE_ENV_NAME="prod", ENTRA_APP_UNIQUE_NAME=None, AZURE_KEY_VAULT_NAME=None)
+    assert outcome.code == 0, outcome.text
+    assert OBJECT_ID in down.deleted_applications
 
 
 def test_refused_purge_names_the_right_that_lacks(ops: Ops, down: World) -> None:

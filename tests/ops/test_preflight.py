@@ -68,10 +68,6 @@ def other_regions(world: World) -> None:
     world.regions.remove("Sweden Central")
 
 
-def unregistered(world: World) -> None:
-    del world.providers["Microsoft.App"]
-
-
 def contributor(world: World) -> None:
     world.permissions[:] = [
         {"actions": ["*/read"], "notActions": []},
@@ -119,7 +115,6 @@ def token_protection(world: World) -> None:
         (disabled, "Dev is Disabled", "azd env set AZURE_SUBSCRIPTION_ID"),
         (other_tenant, "not the tenant of the subscription", "azd env set AZURE_TENANT_ID other-tenant"),
         (other_regions, "swedencentral has no Flex Consumption", "azd env set AZURE_LOCATION <one of eastus, uksouth>"),
-        (unregistered, "Microsoft.App is not registered", "az provider register --namespace Microsoft.App --wait"),
         (contributor, "lacks the role Role Based Access", 'az role assignment create --role "Role Based Access'),
         (reader, "lacks the role Contributor", 'az role assignment create --role "Contributor"'),
         (deleted_vault, VAULT, f"az keyvault purge --name {VAULT} --location swedencentral"),
@@ -158,7 +153,7 @@ def test_program_that_will_not_do_is_found(
     ("program", "says", "noted"),
     [
         ("az", 'echo \'{"azure-cli": "2.30.1"}\'', "2.30.1 is older than 2.60"),
-        ("bicep", "echo Bicep CLI version 0.30.3", "0.30.3 is older than 0.36.1"),
+        ("bicep", "echo Bicep CLI version 0.30.3", "0.30.3 is older than 0.38.3"),
     ],
 )
 def test_program_that_a_deployment_can_do_without_is_noted(
@@ -188,12 +183,67 @@ def test_token_protection_is_noted(ready: Ops) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "provider"),
-    [({"PRIVATE_NETWORK": "true"}, "Microsoft.Network"), ({"ALERT_EMAIL": "a@contoso.com"}, "Microsoft.EventGrid")],
+    [
+        ({"PRIVATE_NETWORK": "true"}, "Microsoft.Network"),
+        ({"ALERT_EMAIL": "a@contoso.com"}, "Microsoft.EventGrid"),
+        *[({}, provider) for provider in PROVIDERS],
+    ],
 )
-def test_provider_of_what_is_asked_for_is_needed_then(ready: Ops, changes: dict[str, str], provider: str) -> None:
+def test_missing_provider_is_noted_and_keeps_nothing_from_being_looked_at(
+    ready: Ops, changes: dict[str, str], provider: str
+) -> None:
+    ready.world.providers.pop(provider, None)
     outcome = ready("preflight", **changes)
-    assert outcome.code == 1
+    assert outcome.code == 0, outcome.text
     assert f"az provider register --namespace {provider} --wait" in outcome.text
+    assert "could not be looked at" not in outcome.text
+    assert "ok    your rights" in outcome.text
+
+
+def test_missing_provider_that_the_account_may_not_register_is_found(ready: Ops) -> None:
+    del ready.world.providers["Microsoft.Web"]
+    ready.world.permissions[:] = [{"actions": ["*"], "notActions": ["Microsoft.Web/register/action"]}]
+    outcome = ready("preflight")
+    assert outcome.code == 1
+    assert "lacks the role Contributor" in outcome.text
+
+
+def test_missing_provider_that_a_subnet_is_delegated_to_is_found(ready: Ops) -> None:
+    del ready.world.providers["Microsoft.App"]
+    ready.world.providers["Microsoft.Network"] = "Registered"
+    outcome = ready("preflight", PRIVATE_NETWORK="true")
+    assert outcome.code == 1
+    assert "fix: az provider register --namespace Microsoft.App --wait" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/geoRegions", "region"),
+        ("/permissions", "your rights"),
+        ("/deletedVaults", "deleted vaults"),
+        ("/providers/Microsoft.App", "resource providers"),
+        ("/transitiveMemberOf", "directory role"),
+        ("/defaultAppManagementPolicy", "secret policy"),
+        ("/conditionalAccess/policies", "Conditional Access"),
+        ("/deletedItems/", "deleted registrations"),
+    ],
+)
+def test_check_that_fails_is_noted_and_the_others_are_made(ready: Ops, path: str, name: str) -> None:
+    broken = {"error": {"code": "InternalServerError", "message": "broken"}}
+    ready.world.faults.append(Fault("GET", path, 500, broken, times=9))
+    outcome = ready("preflight")
+    assert outcome.code == 0, outcome.text
+    assert outcome.text.count("could not be looked at") == 1
+    assert f"note  {name}" in outcome.text
+
+
+def test_finding_does_not_stop_azd_where_a_person_says_so(ready: Ops) -> None:
+    no_registrations(ready.world)
+    outcome = ready("preflight", PREFLIGHT="warn")
+    assert outcome.code == 0
+    assert "1 thing(s) to mend" in outcome.text
+    assert "azd env set PREFLIGHT warn" in ready("preflight").text
 
 
 def test_registration_of_somebody_else_needs_no_right_to_register(ready: Ops) -> None:
@@ -210,8 +260,25 @@ def test_shorter_life_of_secrets_is_noted(ready: Ops) -> None:
     assert "at most 60 days" in outcome.text
 
 
+def test_roles_that_cannot_be_read_are_no_finding(ready: Ops) -> None:
+    no_registrations(ready.world)
+    denied = {"error": {"code": "Authorization_RequestDenied", "message": "no"}}
+    ready.world.faults.append(Fault("GET", "/transitiveMemberOf", 403, denied))
+    outcome = ready("preflight")
+    assert outcome.code == 0, outcome.text
+    assert "note  directory role" in outcome.text
+
+
+def test_group_with_the_name_of_a_role_is_no_role(ready: Ops) -> None:
+    no_registrations(ready.world)
+    ready.world.groups[:] = ["Application Administrator"]
+    assert ready("preflight").code == 1
+
+
 def test_role_of_the_account_is_enough_where_users_may_not_register(ready: Ops) -> None:
     ready.world.may_create_apps = False
+    ready.world.groups[:] = ["One", "Two", "Three"]
+    ready.world.page_size = 2
     ready.world.directory_roles[:] = ["Directory Readers", "Application Developer"]
     assert ready("preflight").code == 0
 
@@ -226,7 +293,9 @@ def test_what_the_account_may_not_look_at_is_said(ready: Ops, path: str) -> None
 
 
 def test_first_run_before_azd_knows_the_subscription_looks_at_the_rest(ready: Ops) -> None:
-    outcome = ready("preflight", AZURE_SUBSCRIPTION_ID="", AZURE_TENANT_ID="", ENTRA_TENANT_ID=TENANT)
+    outcome = ready(
+        "preflight", AZURE_SUBSCRIPTION_ID="", AZURE_TENANT_ID="", AZURE_KEY_VAULT_ID="", ENTRA_TENANT_ID=TENANT
+    )
     assert outcome.code == 0, outcome.text
     assert "azd will ask" in outcome.text
 

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ops.http import Patience
+from ops.smoke.discovery import alive
+from ops.smoke.target import StepFailedError, Target
 from tests.support.ports import free_ports
 from tests.support.smoke_server import CLIENT_ID
 
@@ -90,6 +93,26 @@ def test_server_that_is_not_there_is_said(ops: Ops) -> None:
     assert outcome.code == 1
     assert "does not answer" in outcome.text
     assert "make run" in outcome.text
+
+
+@pytest.mark.parametrize("statuses", [[404, 404], [503, 502, 500]])
+def test_deployment_of_a_moment_ago_is_waited_for(server: SmokeServer, statuses: list[int]) -> None:
+    server.coming_up[:] = statuses
+    waits: list[float] = []
+    with Target(base_url=server.url, may_be_fresh=True) as target:
+        assert "/healthz in" in alive(target, Patience(sleep=waits.append))
+    assert len(waits) == len(statuses)
+
+
+def test_deployment_that_does_not_come_is_given_up_after_two_minutes() -> None:
+    (port,) = free_ports(1)
+    waits: list[float] = []
+    with (
+        Target(base_url=f"http://127.0.0.1:{port}", may_be_fresh=True) as target,
+        pytest.raises(StepFailedError, match="does not answer"),
+    ):
+        alive(target, Patience(sleep=waits.append))
+    assert sum(waits) == 120
 
 
 @pytest.mark.parametrize("address", ["ftp://x", "nonsense", "http://example.com", "http://localhost:7071/mcp"])

@@ -34,6 +34,8 @@ class SmokeServer:
 
     def __init__(self) -> None:
         self.fault = ""
+        self.coming_up: list[int] = []
+        """Statuses of /healthz before the server is there."""
         self._binding = bind(port=0, purpose="server under test", flag="")
         self.url = f"http://127.0.0.1:{self._binding.port}"
         self.entra = f"http://localhost:{self._binding.port}"
@@ -71,6 +73,8 @@ class SmokeServer:
         return self.fault == fault
 
     async def health(self, _: Request) -> Response:
+        if self.coming_up:
+            return Response(status_code=self.coming_up.pop(0))
         return JSONResponse({"status": "alive"}, status_code=404 if self.has("not deployed") else 200)
 
     async def ready(self, _: Request) -> Response:

@@ -47,6 +47,7 @@ class GraphStandIn:
             Route(f"{base}/directory/deletedItems/microsoft.graph.application", self.deleted),
             Route(f"{base}/directory/deletedItems/{{id}}", self.purge, methods=["DELETE"]),
             Route(f"{base}/servicePrincipals(appId='{{value}}')", self.principal),
+            Route(f"{base}/me/transitiveMemberOf", self.memberships),
             Route(f"{base}/me/transitiveMemberOf/microsoft.graph.directoryRole", self.roles),
             Route(f"{base}/policies/authorizationPolicy", self.authorization_policy),
             Route(f"{base}/policies/defaultAppManagementPolicy", self.management_policy),
@@ -132,7 +133,23 @@ class GraphStandIn:
             raise _missing(request.path_params["value"])
         return JSONResponse(_selected(found, request))
 
-    async def roles(self, _: Request) -> Response:
+    async def memberships(self, request: Request) -> Response:
+        everything = [{"@odata.type": "#microsoft.graph.group", "displayName": name} for name in self._world.groups] + [
+            {"@odata.type": "#microsoft.graph.directoryRole", "displayName": name}
+            for name in self._world.directory_roles
+        ]
+        start = int(request.query_params.get("$skiptoken", "0"))
+        page: dict[str, Any] = {"value": everything[start : start + self._world.page_size]}
+        if start + self._world.page_size < len(everything):
+            page["@odata.nextLink"] = str(
+                request.url.include_query_params(**{"$skiptoken": start + self._world.page_size})
+            )
+        return JSONResponse(page)
+
+    async def roles(self, request: Request) -> Response:
+        """A cast of directory objects is an advanced query."""
+        if request.headers.get("ConsistencyLevel") != "eventual" or request.query_params.get("$count") != "true":
+            raise GraphError(400, "Request_UnsupportedQuery", "The specified $count or cast is not supported.")
         return JSONResponse({"value": [{"displayName": name} for name in self._world.directory_roles]})
 
     async def authorization_policy(self, _: Request) -> Response:

@@ -93,6 +93,7 @@ class ArmStandIn:
         self._world.secrets.setdefault(name, []).append(version)
 
     async def deleted_vaults(self, request: Request) -> Response:
+        self._check_registered("Microsoft.KeyVault")
         return _listed(request, list(self._world.deleted_vaults.values()))
 
     async def deleted_vault(self, request: Request) -> Response:
@@ -110,7 +111,13 @@ class ArmStandIn:
             raise ArmError(404, "DeletedVaultNotFound", f"The deleted vault {name} was not found.")
         return self._world.deleted_vaults[name]
 
+    def _check_registered(self, namespace: str) -> None:
+        if self._world.providers.get(namespace) != "Registered":
+            message = f"The subscription is not registered to use namespace '{namespace}'."
+            raise ArmError(409, "MissingSubscriptionRegistration", message)
+
     async def regions(self, request: Request) -> Response:
+        self._check_registered("Microsoft.Web")
         assert request.query_params["sku"] == "FlexConsumption"
         return _listed(request, [{"name": region} for region in self._world.regions])
 

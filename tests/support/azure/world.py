@@ -110,6 +110,7 @@ class World:
     unaccepted: int = 0
     """How many times a new secret is still refused at the token endpoint."""
     page_size: int = 100
+    groups: list[str] = field(default_factory=list[str])
     directory_roles: list[str] = field(default_factory=list[str])
     may_create_apps: bool = True
     management_policy: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -122,7 +123,9 @@ class World:
     secrets: dict[str, list[SecretVersion]] = field(default_factory=dict[str, list[SecretVersion]])
     deleted_secrets: set[str] = field(default_factory=set[str])
     deleted_vaults: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-    providers: dict[str, str] = field(default_factory=dict[str, str])
+    providers: dict[str, str] = field(
+        default_factory=lambda: {"Microsoft.KeyVault": "Registered", "Microsoft.Web": "Registered"}
+    )
     regions: list[str] = field(default_factory=list[str])
     permissions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     app_settings: dict[str, str] = field(default_factory=dict[str, str])

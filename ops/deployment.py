@@ -1,0 +1,92 @@
+"""What azd's environment does not say, or says no more: derived from what it does, or kept in a file beside it.
+
+`azd down` takes every output of the infrastructure out of azd's environment. What is needed afterwards, names alone and
+no secret, is therefore written to `.azure/<environment>/deployment.json` while it is still known.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, cast
+
+from ops.environment import (
+    APP_UNIQUE_NAME,
+    AUTHORITY,
+    CLIENT_ID,
+    CLOUD,
+    DIRECTORY,
+    ENTRA_TENANT,
+    ENVIRONMENT_NAME,
+    RESOURCE_GROUP,
+    SUBSCRIPTION,
+    TENANT,
+    VAULT_ID,
+    VAULT_NAME,
+    azd_folder,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ops.environment import Environment
+
+FILE = "deployment.json"
+
+KEPT = (
+    CLOUD,
+    ENVIRONMENT_NAME,
+    TENANT,
+    SUBSCRIPTION,
+    RESOURCE_GROUP,
+    VAULT_NAME,
+    CLIENT_ID,
+    APP_UNIQUE_NAME,
+    ENTRA_TENANT,
+    AUTHORITY,
+)
+
+GROUP_OF = re.compile(r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/", re.IGNORECASE)
+
+
+def completed(values: Mapping[str, str]) -> dict[str, str]:
+    """With subscription, group and tenant, which are inputs of the infrastructure and hence none of its outputs."""
+    derived: dict[str, str] = {}
+    if found := GROUP_OF.match(values.get(VAULT_ID.name, "")):
+        derived = {SUBSCRIPTION.name: found[1], RESOURCE_GROUP.name: found[2]}
+    if tenant := values.get(DIRECTORY.name):
+        derived[TENANT.name] = tenant
+    return {**values, **{name: value for name, value in derived.items() if not values.get(name, "").strip()}}
+
+
+def remember(environment: Environment, *, root: Path, name: str | None) -> bool:
+    """Writes the file anew; False where there is no deployment to tell of, or no environment of azd's to tell it in."""
+    folder = azd_folder(root, name or environment.get(ENVIRONMENT_NAME))
+    if folder is None or not environment.has(VAULT_ID):
+        return False
+    kept = {item.name: environment[item] for item in KEPT if environment.has(item)}
+    (folder / FILE).write_text(f"{json.dumps(kept, indent=2)}\n", "utf-8")
+    return True
+
+
+def with_remembered(values: Mapping[str, str], *, root: Path, name: str | None) -> dict[str, str]:
+    """With what the file says, where azd has forgotten the deployment and works in no other subscription by now."""
+    if values.get(VAULT_ID.name, "").strip():
+        return dict(values)
+    saved = _read(root, name or values.get(ENVIRONMENT_NAME.name))
+    given = {key: value for key, value in values.items() if value.strip()}
+    if given.get(SUBSCRIPTION.name, saved.get(SUBSCRIPTION.name)) != saved.get(SUBSCRIPTION.name):
+        return given
+    return {**saved, **given}
+
+
+def _read(root: Path, name: str | None) -> dict[str, str]:
+    folder = azd_folder(root, name)
+    try:
+        document: object = json.loads((folder / FILE).read_text("utf-8")) if folder else None
+    except (OSError, ValueError):
+        return {}
+    found = cast("dict[str, object]", document) if isinstance(document, dict) else dict[str, object]()
+    known = {item.name for item in KEPT}
+    return {key: value for key, value in found.items() if key in known and isinstance(value, str)}
