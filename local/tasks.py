@@ -30,7 +30,7 @@ PIP_COMPILE = (
     *("--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host"),
 )
 BUILT = (".venv", "node_modules", "tests/conformance/node_modules", ".local")
-MADE = (*BUILT, ".pytest_cache", ".ruff_cache", "test-results")
+MADE = (*BUILT, ".pytest_cache", ".ruff_cache", ".hypothesis", "test-results")
 
 
 def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:

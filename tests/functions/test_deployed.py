@@ -74,6 +74,7 @@ def test_package_leaves_out_what_a_working_folder_collects(tmp_path: Path) -> No
         ".azure/dev/.env",
         ".env.local/x",
         ".git/config",
+        ".hypothesis/constants/x",
         ".github/workflows/ci.yml",
         ".local/logs/x.log",
         ".venv/bin/python",
