@@ -1,7 +1,7 @@
 # Every target only calls `python -m local`, which does the same without make; `make help` lists it all.
 #
-#   make run [CHECK=1] [HOST=func] [WATCH=1] [PORT=N] [BLOB_PORT=N] [QUEUE_PORT=N] [TABLE_PORT=N]
-#            [ENTRA_PORT=N] [SIGN_IN_PORT=N] [VAULT_PORT=N]
+#   make run [CHECK=1] [HOST=func] [WATCH=1] [TRACE=1] [PORT=N] [BLOB_PORT=N] [QUEUE_PORT=N] [TABLE_PORT=N]
+#            [ENTRA_PORT=N] [SIGN_IN_PORT=N] [VAULT_PORT=N] [TRACES_PORT=N]
 #   make test [ARGS="tests/unit -x"]      make test-long
 #   make conformance [NODE=/path/to/node]
 #   make tool NAME=find_order
@@ -28,7 +28,10 @@ PORTS = $(strip $(call option,PORT,--functions-port) \
 	$(call option,TABLE_PORT,--table-port) \
 	$(call option,ENTRA_PORT,--entra-port) \
 	$(call option,SIGN_IN_PORT,--sign-in-port) \
-	$(call option,VAULT_PORT,--vault-port))
+	$(call option,VAULT_PORT,--vault-port) \
+	$(call option,TRACES_PORT,--traces-port))
+
+SWITCHES = $(strip $(call switch,CHECK,--check) $(call switch,WATCH,--watch) $(call switch,TRACE,--trace))
 
 help:
 	@$(LOCAL) --help
@@ -37,7 +40,7 @@ setup:
 	@$(LOCAL) setup
 
 run:
-	@$(LOCAL) run $(call switch,CHECK,--check) $(call switch,WATCH,--watch) $(call option,HOST,--host) $(PORTS)
+	@$(LOCAL) run $(SWITCHES) $(call option,HOST,--host) $(PORTS)
 
 services:
 	@$(LOCAL) services $(PORTS)

@@ -26,9 +26,9 @@ EPILOG = """\
 exit codes: 0 all is well, 1 a check or a test failed or a service ended, 2 wrong usage or something to install is
 missing, 3 a port is taken; 128 + the signal's number when stopped before the work was done.
 
-With make: make run [CHECK=1] [HOST=func] [WATCH=1] [PORT=N], make services, make test [ARGS="..."], make check,
-make conformance [NODE=...], make tool NAME=..., make lock, make clean. Where there is no make, `python -m local ...`
-does the same."""
+With make: make run [CHECK=1] [HOST=func] [WATCH=1] [TRACE=1] [PORT=N], make services, make test [ARGS="..."],
+make check, make conformance [NODE=...], make tool NAME=..., make lock, make clean. Where there is no make,
+`python -m local ...` does the same."""
 
 COMMANDS = {
     "run": "start everything, sign in with a real MCP client, call the tools, and stay up",
@@ -52,6 +52,7 @@ PORTS = {
     "entra": "the Entra ID stand-in",
     "sign_in": "the sign-in page of the Entra ID stand-in",
     "vault": "the Key Vault stand-in",
+    "traces": "traces and metrics, with --trace",
 }
 
 
@@ -112,6 +113,7 @@ def parser() -> argparse.ArgumentParser:
     _add_places(made["run"])
     made["run"].add_argument("--check", action="store_true", help="end after the check: 0 if it passed, 1 if not")
     made["run"].add_argument("--watch", action="store_true", help="restart the local host when a source file changes")
+    made["run"].add_argument("--trace", action="store_true", help="collect traces and metrics, and show them")
     made["run"].add_argument(
         "--host", choices=("local", "func"), default="local", help="the Functions host: local (default) or Core Tools"
     )
@@ -231,6 +233,7 @@ def _run(options: argparse.Namespace) -> int:
             host=options.host,
             check=options.check,
             watch=options.watch,
+            trace=options.trace,
             settings=options.settings,
         )
     )

@@ -35,6 +35,7 @@ class Ports:
     entra: int = 7443
     sign_in: int = 7080
     vault: int = 7444
+    traces: int = 4318
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +98,11 @@ class LocalConfig:
     @property
     def graph_url(self) -> str:
         return f"https://{self.entra_authority}/graph"
+
+    @property
+    def traces_url(self) -> str:
+        """Where traces and metrics go to, when a run is traced, and where a browser sees them."""
+        return _inside(self.ports.traces)
 
     @property
     def identity_endpoint(self) -> str:

@@ -40,6 +40,7 @@ from local.services import (
     functions_host,
     port_uses,
     stand_ins,
+    traces_viewer,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class RunOptions:
     host: str = "local"
     check: bool = False
     watch: bool = False
+    trace: bool = False
     settings: Path | None = None
     functions: bool = True
     """False for `services`: only what the app needs, not the app."""
@@ -79,7 +81,7 @@ def run(options: RunOptions, *, account: Account | None = None) -> int:
 
 def _run_alone(options: RunOptions, account: Account) -> int:
     try:
-        check_ports(port_uses(options.config, functions=options.functions))
+        check_ports(port_uses(options.config, functions=options.functions, traced=options.trace))
         settings = _settings(options, account)
         prepare(options.config)
         return asyncio.run(_Run(options, settings, account).until_stopped())
@@ -145,10 +147,18 @@ class _Run:
         account.heading("Starting")
         left_out = strays(self._settings, os.environ) if options.functions else ()
         environment = {name: value for name, value in os.environ.items() if name not in left_out}
-        seconds = await supervisor.start(*stand_ins(self._config, environment=environment))
+        backing = stand_ins(self._config, environment=environment)
+        if options.trace:
+            backing = (*backing, traces_viewer(self._config, environment=environment))
+        seconds = await supervisor.start(*backing)
         if options.functions:
             host = functions_host(
-                self._config, self._settings, kind=options.host, watch=options.watch, environment=environment
+                self._config,
+                self._settings,
+                kind=options.host,
+                watch=options.watch,
+                environment=environment,
+                traced=options.trace,
             )
             seconds |= await supervisor.start(host)
         where = addresses(self._config)

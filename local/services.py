@@ -29,8 +29,12 @@ TITLES = {
     "azurite": "Azurite (Azure Storage)",
     "entra": "Entra ID, managed identity, Graph",
     "vault": "Key Vault",
+    "traces": "Traces and metrics, in your browser",
     "functions": "Functions host with the MCP server",
 }
+
+TRACED = {"OTEL_METRIC_EXPORT_INTERVAL": "2000", "OTEL_BSP_SCHEDULE_DELAY": "500"}
+"""Milliseconds between two sendings: short enough for somebody who looks on."""
 
 
 class CoreToolsMissingError(Exception):
@@ -43,7 +47,7 @@ class CoreToolsMissingError(Exception):
         )
 
 
-def port_uses(config: LocalConfig, *, functions: bool) -> tuple[PortUse, ...]:
+def port_uses(config: LocalConfig, *, functions: bool, traced: bool = False) -> tuple[PortUse, ...]:
     """Every port of a run, with the flag that chooses another."""
     ports = config.ports
     backing = (
@@ -55,7 +59,8 @@ def port_uses(config: LocalConfig, *, functions: bool) -> tuple[PortUse, ...]:
         PortUse(number=ports.vault, purpose="Key Vault stand-in", flag="--vault-port", variable="VAULT_PORT"),
     )
     host = PortUse(number=ports.functions, purpose="Functions host", flag="--functions-port", variable="PORT")
-    return (host, *backing) if functions else backing
+    traces = PortUse(number=ports.traces, purpose="traces", flag="--traces-port", variable="TRACES_PORT")
+    return (*((host,) if functions else ()), *backing, *((traces,) if traced else ()))
 
 
 def addresses(config: LocalConfig) -> dict[str, str]:
@@ -65,6 +70,7 @@ def addresses(config: LocalConfig) -> dict[str, str]:
         "azurite": f"http://127.0.0.1:{ports.blob} (queues {ports.queue}, tables {ports.table})",
         "entra": f"https://{config.entra_authority}, sign-in {config.authorization_endpoint.split(f'/{TENANT_ID}')[0]}",
         "vault": config.vault_url,
+        "traces": config.traces_url,
         "functions": config.base_url,
     }
 
@@ -111,11 +117,30 @@ def stand_ins(config: LocalConfig, *, environment: Mapping[str, str]) -> tuple[S
     )
 
 
+def traces_viewer(config: LocalConfig, *, environment: Mapping[str, str]) -> Service:
+    """What receives the app's traces and metrics and shows them."""
+    return Service(
+        name="traces",
+        command=(sys.executable, "-m", "local.traces", "--port", str(config.ports.traces)),
+        cwd=REPOSITORY,
+        environment=child_environment(environment),
+        ready=answers(f"{config.traces_url}/healthz"),
+    )
+
+
 def functions_host(
-    config: LocalConfig, settings: AppSettings, *, kind: str, watch: bool, environment: Mapping[str, str]
+    config: LocalConfig,
+    settings: AppSettings,
+    *,
+    kind: str,
+    watch: bool,
+    environment: Mapping[str, str],
+    traced: bool = False,
 ) -> Service:
     """The host that runs function_app.py: the local one, or Core Tools (`kind` "func")."""
     surroundings = {**child_environment(environment), **overrides(settings, config, environment=environment)}
+    if traced:
+        surroundings |= {"OTEL_EXPORTER_OTLP_ENDPOINT": config.traces_url, **TRACED}
     port = str(config.ports.functions)
     if kind == "func":
         command = (core_tools(), "start", "--port", port)

@@ -3,6 +3,9 @@
 Threat: the worker trusts what the host adds. A request from outside must not be able to bring its own invocation id,
 nor the headers with which Azure's front end passes on identities and original addresses.
 
+The real host also makes the request part of a trace: that of the client, if it names one, with a span of the host's own
+(https://www.w3.org/TR/trace-context/).
+
 Kept from the client: names' order, duplicates and values. `Host` is the worker's own, and `X-Forwarded-For`, `-Host`
 and `-Proto` are this host's alone, as the real host's forwarder, YARP with its defaults, has it
 (https://learn.microsoft.com/aspnet/core/fundamentals/servers/yarp/transforms#defaults).
@@ -10,6 +13,8 @@ and `-Proto` are this host's alone, as the real host's forwarder, YARP with its 
 
 from __future__ import annotations
 
+import re
+import secrets
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
@@ -17,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 type HeaderList = list[tuple[bytes, bytes]]
+
+TRACE_PARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 
 HOP_BY_HOP = frozenset(
     {
@@ -42,7 +49,7 @@ INTERNAL_PREFIXES = (b"x-ms-", b"x-appservice-", b"x-arr-", b"x-waws-")
 
 WORKER = b"127.0.0.1"
 
-REPLACED = frozenset({b"host", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
+REPLACED = frozenset({b"host", b"traceparent", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
 """What the worker is told by this host and by nobody else."""
 
 
@@ -59,6 +66,7 @@ def to_worker(headers: HeaderList, *, invocation_id: str, client: str) -> Header
         (b"x-forwarded-host", host),
         (b"x-forwarded-proto", b"http"),
         (b"x-ms-invocation-id", invocation_id.encode()),
+        (b"traceparent", _trace_parent(headers)),
     ]
 
 
@@ -69,6 +77,13 @@ def to_client(headers: Iterable[tuple[bytes, bytes]]) -> HeaderList:
     if any(name.lower() == b"date" for name, _ in kept):
         return kept
     return [*kept, (b"date", formatdate(usegmt=True).encode())]
+
+
+def _trace_parent(headers: HeaderList) -> bytes:
+    given = next((value for name, value in headers if name.lower() == b"traceparent"), b"")
+    found = TRACE_PARENT.fullmatch(given)
+    trace = found[1] if found else secrets.token_hex(16).encode()
+    return b"00-%b-%b-%b" % (trace, secrets.token_hex(8).encode(), found[2] if found else b"01")
 
 
 def has_body(headers: HeaderList) -> bool:

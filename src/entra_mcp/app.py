@@ -29,7 +29,7 @@ from entra_mcp.storage.owners import OwnerMarks
 from entra_mcp.storage.purge import purge
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
-from entra_mcp.telemetry import configure_logging, start_telemetry
+from entra_mcp.telemetry import Work, configure_logging, start_telemetry
 from entra_mcp.vault import Vault
 from entra_mcp.warmup import warm_up
 from entra_mcp.web.health import Readiness
@@ -73,7 +73,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
     faults, audit = Faults(), Audit(owner_of=owner_of)
     async with AsyncExitStack() as stack:
         starting = stack.enter_context(ExitStack())
-        starting.enter_context(telemetry.watched("start"))
+        starting.enter_context(telemetry.watched(Work.START))
         credential = await stack.enter_async_context(azure_credential(settings))
         vault = await stack.enter_async_context(Vault(url=settings.key_vault_url, credential=credential))
         table = await stack.enter_async_context(open_table(settings))
@@ -148,7 +148,7 @@ async def purge_expired() -> None:
     settings = Settings.load()
     telemetry = start_telemetry(settings)
     try:
-        with telemetry.watched("purge"):
+        with telemetry.watched(Work.PURGE):
             async with open_table(settings) as table:
                 summary = await purge(table, budget_seconds=PURGE_BUDGET_SECONDS)
         telemetry.metrics.purged(summary)

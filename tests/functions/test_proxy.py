@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import socket
 import time
@@ -143,6 +144,24 @@ def test_forwarded_headers_replace_those_of_the_client(host: RunningHost) -> Non
     assert seen["x-forwarded-host"] == [f"localhost:{host.port}"]
     assert seen["host"] == ["127.0.0.1"]
     assert seen["x-forwarded-proto"] == ["http"]
+
+
+def test_request_becomes_part_of_the_trace_that_the_client_names(host: RunningHost) -> None:
+    (seen,) = echo(host, traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00")["traceparent"]
+
+    assert re.fullmatch("00-4bf92f3577b34da6a3ce929d0e0e4736-[0-9a-f]{16}-00", seen)
+    assert "00f067aa0ba902b7" not in seen, "the host's own span comes in between"
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"traceparent": "nonsense"}, {"traceparent": f"00-{'0' * 32}-00f067aa0ba902b7-01"}], ids=str
+)
+def test_request_without_a_trace_begins_one(host: RunningHost, headers: dict[str, str]) -> None:
+    first, second = (echo(host, **headers)["traceparent"] for _ in range(2))
+
+    assert re.fullmatch("00-(?!0{32})[0-9a-f]{32}-[0-9a-f]{16}-01", first[0])
+    assert len(first) == 1
+    assert first != second
 
 
 async def test_large_answer_arrives_while_it_is_made(host: RunningHost) -> None:

@@ -65,6 +65,7 @@ def test_help_is_the_default_and_shows_the_commands() -> None:
         (["CHECK=0"], []),
         (["CHECK="], []),
         (["WATCH=1", "CHECK=yes"], ["--check", "--watch"]),
+        (["TRACE=1", "TRACES_PORT=7"], ["--trace", "--traces-port", "7"]),
         (["HOST=func"], ["--host", "func"]),
         (["PORT=8000"], ["--functions-port", "8000"]),
         (["BLOB_PORT=1", "QUEUE_PORT=2"], ["--blob-port", "1", "--queue-port", "2"]),

@@ -10,6 +10,7 @@ import uvicorn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
+    from pathlib import Path
 
     from starlette.types import ASGIApp
 
@@ -22,10 +23,19 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncGenerator[int]:
-    """Yields the port, on 127.0.0.1, with the options of the Functions worker's server."""
+async def serving(app: ASGIApp, *, tls: Path | None = None) -> AsyncGenerator[int]:
+    """Yields the port, on 127.0.0.1, with the options of the Functions worker's server; `tls` has a key and a chain."""
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, http="h11", ws="none", lifespan="off", log_config=None, proxy_headers=False
+        app,
+        host="127.0.0.1",
+        port=0,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        proxy_headers=False,
+        ssl_certfile=tls,
+        ssl_keyfile=tls,
     )
     server = _Server(config)
     running = asyncio.create_task(server.serve())

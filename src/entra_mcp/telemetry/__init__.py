@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from entra_mcp.telemetry.logs import QUIET_LOGGERS, configure_logging
 from entra_mcp.telemetry.metrics import Metrics
-from entra_mcp.telemetry.telemetry import Telemetry
+from entra_mcp.telemetry.telemetry import Telemetry, Work
 
 if TYPE_CHECKING:
     from entra_mcp.settings import Settings
 
-__all__ = ["QUIET_LOGGERS", "Metrics", "Telemetry", "configure_logging", "start_telemetry"]
+__all__ = ["QUIET_LOGGERS", "Metrics", "Telemetry", "Work", "configure_logging", "start_telemetry"]
 
 
 def start_telemetry(settings: Settings) -> Telemetry:

@@ -24,8 +24,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from entra_mcp.telemetry.calls import Calls
 from entra_mcp.telemetry.edge import Edge
 from entra_mcp.telemetry.instruments import Instruments
+from entra_mcp.telemetry.sampling import WholeTraces
 from entra_mcp.telemetry.scrubbing import Scrubbed
-from entra_mcp.telemetry.telemetry import Telemetry
+from entra_mcp.telemetry.telemetry import Telemetry, Work
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -72,7 +73,7 @@ class Exported(Telemetry):
         super().__init__(self._instruments)
 
     @override
-    def watched(self, what: str) -> AbstractContextManager[object]:
+    def watched(self, what: Work) -> AbstractContextManager[object]:
         return trace.get_tracer("entra_mcp").start_as_current_span(what)
 
     @override
@@ -129,7 +130,7 @@ def _sampler(settings: Settings) -> Sampler | None:
         return ALWAYS_ON
     from azure.monitor.opentelemetry.exporter import RateLimitedSampler
 
-    return RateLimitedSampler(TRACES_PER_SECOND)
+    return WholeTraces(RateLimitedSampler(TRACES_PER_SECOND), always=Work)
 
 
 def _application_insights(settings: Settings, connection_string: str) -> tuple[SpanExporter, MetricExporter]:

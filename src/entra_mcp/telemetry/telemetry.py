@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from entra_mcp.telemetry.metrics import Metrics
@@ -15,13 +16,20 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 
+class Work(StrEnum):
+    """What the process does of its own accord, each time in a trace of its own."""
+
+    START = "start"
+    PURGE = "purge"
+
+
 class Telemetry:
     """Observes nothing."""
 
     def __init__(self, metrics: Metrics | None = None) -> None:
         self.metrics = metrics or Metrics()
 
-    def watched(self, what: str) -> AbstractContextManager[object]:
+    def watched(self, what: Work) -> AbstractContextManager[object]:
         """Watches the block as one piece of work, which what happens in it belongs to."""
         del what
         return nullcontext()

@@ -1,0 +1,39 @@
+"""Run the receiver of traces and metrics: `python -m local.traces --help`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from local.config import LocalConfig
+from local.loopback.serve import Listener, ServeError, announce, bind, serve
+from local.traces.app import Traces
+from local.traces.kept import Kept
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until a signal; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local.traces",
+        description="Receives traces and metrics over OTLP/HTTP, on loopback, and shows them in a browser.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--host", default="localhost", help="loopback address to listen on")
+    parser.add_argument("--port", type=int, default=LocalConfig().ports.traces, help="port; 0 takes a free one")
+    options = parser.parse_args(arguments)
+    try:
+        binding = bind(port=options.port, purpose="traces", flag="--port", host=options.host)
+    except ServeError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    listener = Listener(binding=binding, app=Traces(Kept()).app())
+    return asyncio.run(serve([listener], ready=lambda: announce(traces=f"http://localhost:{binding.port}")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Which traces are kept where not all are: whole ones.
+
+Microsoft's sampler decides anew at each span, so that what it leaves of a tool call lacks some parts, and it keeps
+nothing of its first moments, in which a process starts (azure-monitor-opentelemetry-exporter 1.0.0b58, measured).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, override
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Link, SpanKind, TraceState
+    from opentelemetry.util.types import Attributes
+
+SHARE = "_MS.sampleRate"
+"""Where Application Insights reads for how many others a span stands."""
+
+
+class WholeTraces(Sampler):
+    """Asks another sampler at the first span of a trace in this process; those below share its fate.
+
+    `always` names first spans that are kept in any case: there are few of them.
+    """
+
+    def __init__(self, first: Sampler, *, always: Collection[str] = ()) -> None:
+        self._first = first
+        self._always = always
+
+    @override
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        parent = trace.get_current_span(parent_context)
+        context = parent.get_span_context()
+        if context.is_valid and not context.is_remote:
+            decision = Decision.RECORD_AND_SAMPLE if context.trace_flags.sampled else Decision.DROP
+            share = (parent.attributes or {}).get(SHARE) if isinstance(parent, ReadableSpan) else None
+            return SamplingResult(decision, {**(attributes or {}), **({} if share is None else {SHARE: share})})
+        if name in self._always:
+            return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
+        return self._first.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+
+    @override
+    def get_description(self) -> str:
+        return f"WholeTraces{{{self._first.get_description()}}}"

@@ -1,0 +1,78 @@
+"""Sampling: a trace is kept whole or not at all, whatever the request says."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from azure.monitor.opentelemetry.exporter import RateLimitedSampler
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, TraceIdRatioBased
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from entra_mcp.telemetry.sampling import SHARE, WholeTraces
+from entra_mcp.telemetry.telemetry import Work
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.sampling import Sampler
+    from opentelemetry.trace import Tracer
+
+BELOW = 4
+
+
+def provided(sampler: Sampler) -> tuple[InMemorySpanExporter, Tracer]:
+    memory = InMemorySpanExporter()
+    provider = TracerProvider(sampler=sampler)
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    return memory, provider.get_tracer("test")
+
+
+def one_trace(tracer: Tracer, name: str = "POST /mcp", traceparent: str | None = None) -> None:
+    context = TraceContextTextMapPropagator().extract({"traceparent": traceparent}) if traceparent else None
+    with tracer.start_as_current_span(name, context=context):
+        for number in range(BELOW):
+            with tracer.start_as_current_span(f"below {number}"):
+                pass
+
+
+def test_traces_are_kept_whole_or_not_at_all() -> None:
+    memory, tracer = provided(WholeTraces(RateLimitedSampler(50.0)))
+    for _ in range(60):
+        one_trace(tracer)
+        time.sleep(0.005)
+    sizes = Counter(span.context.trace_id for span in memory.get_finished_spans() if span.context)
+    assert set(sizes.values()) == {1 + BELOW}
+    assert 1 < len(sizes) < 60
+
+
+def test_share_of_the_first_span_is_that_of_all_below() -> None:
+    memory, tracer = provided(WholeTraces(RateLimitedSampler(50.0)))
+    for _ in range(60):
+        one_trace(tracer)
+        time.sleep(0.005)
+    shares: dict[int, set[object]] = {}
+    for span in memory.get_finished_spans():
+        if span.context:
+            shares.setdefault(span.context.trace_id, set()).add((span.attributes or {}).get(SHARE))
+    assert all(len(of_trace) == 1 for of_trace in shares.values())
+    assert any(share is not None for of_trace in shares.values() for share in of_trace)
+
+
+@pytest.mark.parametrize("flag", ["00", "01"])
+@pytest.mark.parametrize(("first", "spans"), [(ALWAYS_ON, 1 + BELOW), (ALWAYS_OFF, 0), (TraceIdRatioBased(0.0), 0)])
+def test_flag_of_the_request_decides_nothing(first: Sampler, spans: int, flag: str) -> None:
+    memory, tracer = provided(WholeTraces(first))
+    one_trace(tracer, traceparent=f"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flag}")
+    assert len(memory.get_finished_spans()) == spans
+
+
+@pytest.mark.parametrize("work", Work)
+def test_own_work_of_the_process_is_always_kept(work: Work) -> None:
+    memory, tracer = provided(WholeTraces(ALWAYS_OFF, always=Work))
+    one_trace(tracer, name=work.value)
+    one_trace(tracer, name="other")
+    assert len(memory.get_finished_spans()) == 1 + BELOW
