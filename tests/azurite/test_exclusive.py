@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from entra_mcp.storage.store import TableStore
 
 
-ROUNDS = 20
+ROUNDS = 8
 
 
 @pytest.mark.parametrize("operation", ["claim", "put_if_absent", "take"])

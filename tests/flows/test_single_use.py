@@ -186,7 +186,14 @@ SLOWEST_SECONDS = 5.5
 
 
 @pytest.mark.parametrize(
-    ("settling", "times"), [(Fault.HANG, 1), (Fault.HANG, 12), (503, 12), (Fault.LOSE_RESPONSE, 1)], ids=str
+    ("settling", "times"),
+    [
+        (Fault.HANG, 1),
+        (Fault.LOSE_RESPONSE, 1),
+        pytest.param(Fault.HANG, 12, marks=pytest.mark.long),
+        pytest.param(503, 12, marks=pytest.mark.long),
+    ],
+    ids=str,
 )
 async def test_settlement_whose_answer_does_not_come_strands_nobody(
     environment: Environment, azurite: str, settling: Fault | int, times: int
