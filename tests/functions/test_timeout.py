@@ -84,6 +84,7 @@ def test_timer_function_that_takes_too_long_never_overlaps_with_its_next_run(tmp
         assert not psutil.pid_exists(int(workers[0]))
 
 
+@pytest.mark.long
 def test_timer_function_fired_by_hand_waits_for_its_run_under_way(tmp_path: Path) -> None:
     app = write_app(tmp_path, schedule="0 0 0 1 1 *", seconds=0.5, limit="00:05:00")
 

@@ -42,6 +42,7 @@ def run(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_new_tool_passes_its_test_and_the_linter(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert new_tool(checkout, "find_order") == 0
     told = capsys.readouterr().out

@@ -109,6 +109,7 @@ def test_core_tools_that_are_missing_are_explained(place: Place, monkeypatch: py
     assert "Core Tools (`func`) is not on PATH" in process.stdout
 
 
+@pytest.mark.long
 def test_server_without_a_sign_in_is_checked_with_a_token(place: Place, tmp_path: Path) -> None:
     content = json.loads((REPOSITORY / SAMPLE).read_text())
     content["Values"]["AUTH_MODE"] = "verify"
