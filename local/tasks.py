@@ -40,6 +40,8 @@ def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:
     tests wait for a deadline or for a process to start.
     """
     found = {"CHROMIUM": str(chromium)} if chromium else {}
+    # The tests start hundreds of programs, and without bytecode each would compile the same modules again.
+    found["PYTHONDONTWRITEBYTECODE"] = ""
     chosen = () if arguments else ("-m", "not long")
     parallel = ("-n", str(min((os.cpu_count() or 1) + 1, MOST_WORKERS)), *SPREAD)
     return OK if call([sys.executable, "-m", "pytest", *parallel, *chosen, *arguments], root, found) == 0 else FAILED

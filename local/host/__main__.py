@@ -48,7 +48,9 @@ def main() -> int:
 
     def configure() -> tuple[HostConfig, Mapping[str, str]]:
         values = read_local_settings(settings_file, required=named is not None)
-        return read_host_config(app), environment(values, outer=os.environ, host_name=host_name)
+        return read_host_config(app), environment(
+            values, outer=os.environ, host_name=host_name, watched=arguments.watch
+        )
 
     url = f"http://{host_name}"
     try:

@@ -76,14 +76,19 @@ def read_local_settings(path: Path, *, required: bool) -> LocalSettings:
     return LocalSettings(values=cast("dict[str, str]", values), port=port)
 
 
-def environment(settings: LocalSettings, *, outer: Mapping[str, str], host_name: str) -> dict[str, str]:
-    """The app's environment: what the real environment says wins over the file."""
+def environment(settings: LocalSettings, *, outer: Mapping[str, str], host_name: str, watched: bool) -> dict[str, str]:
+    """The app's environment: what the real environment says wins over the file.
+
+    A watched app keeps no bytecode: Python takes a file that was changed within the second, to the same length, for
+    the one that it has compiled.
+    """
     defaults = {
         "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
         "FUNCTIONS_WORKER_RUNTIME": "python",
         "WEBSITE_HOSTNAME": host_name,
     }
-    return {**defaults, **settings.values, **outer, "PYTHONUNBUFFERED": "1"}
+    bytecode = {"PYTHONDONTWRITEBYTECODE": "1"} if watched else {}
+    return {**defaults, **settings.values, **outer, **bytecode, "PYTHONUNBUFFERED": "1"}
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def test_missing_settings_file_is_fine_unless_it_was_named(settings_file: Path) 
 
 def test_outer_environment_wins_over_values_and_values_over_defaults() -> None:
     settings = LocalSettings(values={"A": "file", "B": "file", "WEBSITE_HOSTNAME": "file"})
-    made = environment(settings, outer={"A": "outer"}, host_name="localhost:1")
+    made = environment(settings, outer={"A": "outer"}, host_name="localhost:1", watched=False)
 
     assert (made["A"], made["B"], made["WEBSITE_HOSTNAME"]) == ("outer", "file", "file")
     assert made["FUNCTIONS_WORKER_RUNTIME"] == "python"

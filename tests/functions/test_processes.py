@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -132,6 +133,17 @@ def test_app_that_cannot_be_indexed_ends_an_unwatched_host_with_1(tmp_path: Path
     assert last in finished.stderr.splitlines()[-1]
     assert "azure_functions_runtime" not in finished.stderr
     assert str(REPOSITORY / "local") not in finished.stderr
+
+
+def test_watch_sees_a_change_of_the_same_length_within_the_same_second(tmp_path: Path) -> None:
+    app = write_app(tmp_path, greeting="old ")
+    os.utime(app / "function_app.py", (1, 1))
+
+    with running_host(app, "--watch", log=tmp_path / "host-log", environment={"PYTHONDONTWRITEBYTECODE": ""}) as host:
+        assert httpx2.get(f"{host.url}/api/hello/x").text.startswith("old ")
+        write_app(app, greeting="new ")
+        os.utime(app / "function_app.py", (1, 1))
+        assert eventually(lambda: httpx2.get(f"{host.url}/api/hello/x", timeout=30).text.startswith("new "), seconds=20)
 
 
 def test_watch_restarts_the_app_while_requests_wait(tmp_path: Path) -> None:
