@@ -7,7 +7,6 @@ import logging
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-import httpx2
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
@@ -16,6 +15,7 @@ from entra_mcp.auth import Collaborators, create_verifier, open_auth
 from entra_mcp.auth.ownership import owner_of
 from entra_mcp.errors import StorageError
 from entra_mcp.faults import Faults
+from entra_mcp.http_client import http_client
 from entra_mcp.identity import azure_credential
 from entra_mcp.request_state import RingCodec
 from entra_mcp.rotation import CurrentSecrets
@@ -77,7 +77,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
         credential = await stack.enter_async_context(azure_credential(settings))
         vault = await stack.enter_async_context(Vault(url=settings.key_vault_url, credential=credential))
         table = await stack.enter_async_context(open_table(settings))
-        http = await stack.enter_async_context(httpx2.AsyncClient(timeout=5.0))
+        http = await stack.enter_async_context(http_client(timeout=5.0))
 
         async def read() -> Secrets:
             return await vault.read(client_secret=settings.auth_mode is AuthMode.PROXY)

@@ -15,6 +15,7 @@ from fastmcp.server.dependencies import get_access_token
 from entra_mcp.downstream.cache import TokenCache
 from entra_mcp.downstream.consent import ConsentLink
 from entra_mcp.downstream.tokens import DelegatedToken
+from entra_mcp.http_client import http_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -58,7 +59,7 @@ class Downstream:
 async def open_downstream(settings: Settings, *, auth: AuthProvider | None) -> AsyncGenerator[Downstream]:
     """Yields what reaches the APIs of the settings, and closes it."""
     provider = auth.server if isinstance(auth, MultiAuth) else auth
-    async with httpx2.AsyncClient(base_url=settings.graph_base_url, timeout=TIMEOUT) as graph:
+    async with http_client(base_url=settings.graph_base_url, timeout=TIMEOUT) as graph:
         downstream = Downstream(
             graph=graph,
             consent=ConsentLink.of(settings),
