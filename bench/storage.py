@@ -26,11 +26,11 @@ from key_value.aio.stores.azure_tables import AzureTablesStore
 from key_value.aio.stores.memory import MemoryStore
 from key_value.aio.wrappers.encryption import FernetEncryptionWrapper
 
-from entra_mcp.keys import KeyRing, RootKey
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.rows import Address
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
+from entra_mcp.vault.keys import KeyRing, RootKey
 from tests.support.azurite import running_azurite
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 

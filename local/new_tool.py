@@ -29,7 +29,7 @@ from fastmcp.tools import tool
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from entra_mcp.caller import Caller, CurrentCaller
+from entra_mcp.toolkit.caller import Caller, CurrentCaller
 from entra_mcp.icon import glyph
 
 

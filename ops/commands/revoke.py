@@ -60,7 +60,7 @@ async def _revoke(context: Context, person: str) -> int:
     from entra_mcp.auth.ownership import OWNED
     from entra_mcp.errors import DependencyError
     from entra_mcp.storage.owners import OwnerMarks, delete_owned
-    from entra_mcp.vault import Vault
+    from entra_mcp.vault.client import Vault
 
     credential = _Credential(context.services.credential())
     total = 0

@@ -17,10 +17,10 @@ from entra_mcp.errors import StorageError
 from entra_mcp.faults import Faults
 from entra_mcp.http_client import http_client
 from entra_mcp.identity import azure_credential
-from entra_mcp.request_state import RingCodec
-from entra_mcp.rotation import CurrentSecrets
-from entra_mcp.server import create_server
-from entra_mcp.sessions import SessionStore
+from entra_mcp.server.create import create_server
+from entra_mcp.server.request_state import RingCodec
+from entra_mcp.server.sessions import SessionStore
+from entra_mcp.server.warmup import warm_up
 from entra_mcp.settings import AuthMode, Settings
 from entra_mcp.storage.cache import TOKEN_MAPPINGS, UPSTREAM_TOKENS, CachedStore
 from entra_mcp.storage.encryption import RowCipher
@@ -30,8 +30,8 @@ from entra_mcp.storage.purge import purge
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
 from entra_mcp.telemetry import Work, configure_logging, start_telemetry
-from entra_mcp.vault import Vault
-from entra_mcp.warmup import warm_up
+from entra_mcp.vault.client import Vault
+from entra_mcp.vault.rotation import CurrentSecrets
 from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
 from entra_mcp.web.metadata import metadata_aliases
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from entra_mcp.vault import Secrets
+    from entra_mcp.vault.client import Secrets
 
 __all__ = ["EARLY", "purge_expired", "running_app", "startup_failed"]
 

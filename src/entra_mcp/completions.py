@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mcp.types import PromptReference
 
-from entra_mcp.reports import FIRST_YEAR, LAST_YEAR, REGIONS, URI
+from entra_mcp.samples.reports import FIRST_YEAR, LAST_YEAR, REGIONS, URI
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

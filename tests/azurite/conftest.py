@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from entra_mcp.keys import KeyRing, RootKey
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
+from entra_mcp.vault.keys import KeyRing, RootKey
 from tests.support.fault_proxy import fault_proxy
 
 if TYPE_CHECKING:

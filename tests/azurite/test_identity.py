@@ -10,10 +10,10 @@ import pytest
 
 from entra_mcp.app import open_table
 from entra_mcp.errors import StorageError
-from entra_mcp.keys import KeyRing, RootKey
 from entra_mcp.settings import Settings
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.store import TableStore
+from entra_mcp.vault.keys import KeyRing, RootKey
 from local.azurite import ACCOUNT
 from tests.support.azurite import running_azurite
 

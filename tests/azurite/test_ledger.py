@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entra_mcp.errors import StorageError
-from entra_mcp.keys import KeyRing, RootKey
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.ledger import Claim, Ledger, Use
 from entra_mcp.storage.purge import purge
 from entra_mcp.storage.table import WRITE_SECONDS
+from entra_mcp.vault.keys import KeyRing, RootKey
 from tests.support.fault_proxy import Fault
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entra_mcp.keys import KeyRing, RootKey
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.owners import OwnerMarks, delete_owned
 from entra_mcp.storage.store import TableStore
+from entra_mcp.vault.keys import KeyRing, RootKey
 from tests.support.purging import count
 
 if TYPE_CHECKING:

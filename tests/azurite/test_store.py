@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from key_value.aio.errors import SerializationError, ValueTooLargeError
 
-from entra_mcp.keys import KeyRing, RootKey
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.rows import Address
 from entra_mcp.storage.store import TableStore
+from entra_mcp.vault.keys import KeyRing, RootKey
 from tests.support.fault_proxy import Fault
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from entra_mcp.app import running_app
-from entra_mcp.rotation import CurrentSecrets
+from entra_mcp.vault.rotation import CurrentSecrets
 from tests.flows.conftest import over
 from tests.support.mcp import result, structured
 from tests.support.oauth import OAuthClient

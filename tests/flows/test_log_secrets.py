@@ -11,8 +11,8 @@ import jwt
 
 from entra_mcp.app import running_app
 from entra_mcp.auth import single_use
-from entra_mcp.keys import RootKey, Use
 from entra_mcp.redaction import RedactingFactory
+from entra_mcp.vault.keys import RootKey, Use
 from local.config import IDENTITY_HEADER
 from tests.flows.conftest import over
 from tests.support.fault_proxy import Fault, fault_proxy

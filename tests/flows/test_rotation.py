@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import jwt
 import pytest
 
-from entra_mcp import keys, rotation
 from entra_mcp.app import running_app
+from entra_mcp.vault import keys, rotation
 from tests.flows.conftest import over
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient

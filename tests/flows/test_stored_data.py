@@ -10,9 +10,9 @@ import jwt
 from azure.data.tables import TableServiceClient
 
 from entra_mcp.auth.ownership import OWNED
-from entra_mcp.keys import KEY_BYTES, KeyRing, RootKey
 from entra_mcp.storage.owners import OwnerMarks, delete_owned
 from entra_mcp.storage.table import Table
+from entra_mcp.vault.keys import KEY_BYTES, KeyRing, RootKey
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
 from tests.support.vault import vault_client

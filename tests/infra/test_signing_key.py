@@ -6,8 +6,8 @@ import re
 from base64 import b64decode
 from uuid import uuid4
 
-from entra_mcp.keys import KEY_BYTES
-from entra_mcp.vault import CLIENT_SECRET, MIN_DIFFERENT_BYTES, MIN_SECRET_CHARACTERS, SIGNING_KEY
+from entra_mcp.vault.client import CLIENT_SECRET, MIN_DIFFERENT_BYTES, MIN_SECRET_CHARACTERS, SIGNING_KEY
+from entra_mcp.vault.keys import KEY_BYTES
 from tests.infra.template import INFRA, Template
 
 VAULT = Template(INFRA / "modules" / "vault.bicep")

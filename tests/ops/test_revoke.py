@@ -19,7 +19,7 @@ from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.owners import OwnerMarks
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
-from entra_mcp.vault import Vault
+from entra_mcp.vault.client import Vault
 from ops.cli import run
 from tests.support.vault import RESOURCE, Operator
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entra_mcp.vault import CLIENT_SECRET as SERVER_CLIENT_SECRET
-from entra_mcp.vault import MAX_VERSIONS
-from entra_mcp.vault import SIGNING_KEY as SERVER_SIGNING_KEY
+from entra_mcp.vault.client import CLIENT_SECRET as SERVER_CLIENT_SECRET
+from entra_mcp.vault.client import MAX_VERSIONS
+from entra_mcp.vault.client import SIGNING_KEY as SERVER_SIGNING_KEY
 from ops.signing_key import MOST_VERSIONS
 from ops.vault import CLIENT_SECRET, SIGNING_KEY
 from tests.support.azure.world import SITE, Fault

@@ -6,11 +6,11 @@ import asyncio
 import multiprocessing
 from typing import TYPE_CHECKING, Any
 
-from entra_mcp.keys import KeyRing, RootKey
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.ledger import Claim, Ledger
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
+from entra_mcp.vault.keys import KeyRing, RootKey
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue

@@ -10,9 +10,9 @@ from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 from key_value.aio.stores.memory import MemoryStore
 
-from entra_mcp.keys import KeyRing, RootKey
-from entra_mcp.request_state import RingCodec
-from entra_mcp.server import create_server
+from entra_mcp.server.create import create_server
+from entra_mcp.server.request_state import RingCodec
+from entra_mcp.vault.keys import KeyRing, RootKey
 from tests.support.mcp import tool_call
 
 if TYPE_CHECKING:

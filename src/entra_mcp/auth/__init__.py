@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from entra_mcp.audit import Audit
     from entra_mcp.auth.client_credential import ClientCredential
     from entra_mcp.faults import Faults
-    from entra_mcp.rotation import CurrentSecrets
     from entra_mcp.settings import Settings
     from entra_mcp.storage.ledger import Ledger
     from entra_mcp.storage.store import ConditionalStore
     from entra_mcp.telemetry import Metrics
+    from entra_mcp.vault.rotation import CurrentSecrets
 
 __all__ = ["Collaborators", "EntraTokenVerifier", "create_verifier", "open_auth"]
 

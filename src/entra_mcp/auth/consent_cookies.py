@@ -9,10 +9,10 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
-from entra_mcp.keys import Use
+from entra_mcp.vault.keys import Use
 
 if TYPE_CHECKING:
-    from entra_mcp.keys import KeySource
+    from entra_mcp.vault.keys import KeySource
 
 
 class ConsentCookies:

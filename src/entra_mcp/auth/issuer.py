@@ -15,7 +15,7 @@ from joserfc import jwk, jws, jwt
 from joserfc.errors import JoseError
 
 if TYPE_CHECKING:
-    from entra_mcp.keys import KeyRing, KeySource, RootKey
+    from entra_mcp.vault.keys import KeyRing, KeySource, RootKey
 
 ALGORITHM = "HS256"
 ACCESS = "access"

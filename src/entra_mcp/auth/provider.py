@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from entra_mcp.auth.upstream import EntraOAuthClient
     from entra_mcp.auth.verifier import EntraTokenVerifier
     from entra_mcp.faults import Faults
-    from entra_mcp.keys import KeySource
     from entra_mcp.settings import Settings
+    from entra_mcp.vault.keys import KeySource
 
 SHORTEST_SECONDS = 2
 """How long a sign-in has to last yet to be refreshed: the provider gives every successor at least a second more."""

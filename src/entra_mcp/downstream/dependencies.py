@@ -9,7 +9,7 @@ from fastmcp.dependencies import Dependency
 from entra_mcp.downstream.graph import API, BUDGET_SECONDS, GraphClient
 from entra_mcp.downstream.shared import Downstream
 from entra_mcp.downstream.tokens import DelegatedToken
-from entra_mcp.services import service
+from entra_mcp.toolkit.services import service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

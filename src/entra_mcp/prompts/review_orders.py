@@ -8,7 +8,7 @@ from fastmcp.prompts import prompt
 from pydantic import Field
 
 from entra_mcp.icon import glyph
-from entra_mcp.reports import Region, report_uri
+from entra_mcp.samples.reports import Region, report_uri
 
 
 @prompt(icons=[glyph("M4 4h16v12H9l-5 5z")])

@@ -9,7 +9,7 @@ from fastmcp.exceptions import ResourceError
 from fastmcp.resources import resource
 
 from entra_mcp.icon import glyph
-from entra_mcp.reports import FIRST_YEAR, LAST_YEAR, MIME_TYPE, REGIONS, URI, Region, report_months
+from entra_mcp.samples.reports import FIRST_YEAR, LAST_YEAR, MIME_TYPE, REGIONS, URI, Region, report_months
 
 
 @resource(URI, mime_type=MIME_TYPE, icons=[glyph("M6 2h9l4 4v16H6z", "M9 12h7", "M9 16h7")])

@@ -6,7 +6,7 @@ from fastmcp.resources import resource
 from pydantic import BaseModel
 
 from entra_mcp.icon import glyph
-from entra_mcp.reports import FIRST_YEAR, LAST_YEAR, REGIONS, URI
+from entra_mcp.samples.reports import FIRST_YEAR, LAST_YEAR, REGIONS, URI
 
 
 class Catalogue(BaseModel):

@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from key_value.aio.errors import CorruptedDataError, DecryptionError, ValueTooLargeError
 
-from entra_mcp.keys import KEY_BYTES, KEY_ID_BYTES, Use
+from entra_mcp.vault.keys import KEY_BYTES, KEY_ID_BYTES, Use
 
 if TYPE_CHECKING:
-    from entra_mcp.keys import KeySource
+    from entra_mcp.vault.keys import KeySource
 
 PLAIN = b"\x01"
 DEFLATED = b"\x02"

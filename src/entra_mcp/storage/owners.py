@@ -13,14 +13,14 @@ import hmac
 import os
 from typing import TYPE_CHECKING
 
-from entra_mcp.keys import Use
 from entra_mcp.storage.rows import collection_range
+from entra_mcp.vault.keys import Use
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from entra_mcp.keys import KeySource
     from entra_mcp.storage.table import Table
+    from entra_mcp.vault.keys import KeySource
 
 NONCE_BYTES = 16
 TAG_BYTES = 16

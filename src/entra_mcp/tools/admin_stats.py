@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from entra_mcp.downstream import Downstream
 from entra_mcp.icon import glyph
-from entra_mcp.services import Service
+from entra_mcp.toolkit.services import Service
 
 ADMIN_ROLE = "Admin"
 """The `value` of the app role in the registration

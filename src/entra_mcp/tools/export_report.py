@@ -12,7 +12,7 @@ from mcp.types import EmbeddedResource, ResourceLink, TextContent, TextResourceC
 from pydantic import BaseModel, Field
 
 from entra_mcp.icon import glyph
-from entra_mcp.reports import FIRST_YEAR, LAST_YEAR, MIME_TYPE, Region, report_months, report_uri
+from entra_mcp.samples.reports import FIRST_YEAR, LAST_YEAR, MIME_TYPE, Region, report_months, report_uri
 
 MONTHS = 12
 

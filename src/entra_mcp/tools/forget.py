@@ -7,7 +7,7 @@ from fastmcp.tools import tool
 from mcp.types import ToolAnnotations
 
 from entra_mcp.icon import glyph
-from entra_mcp.notes import NoteName, Notes
+from entra_mcp.samples.notes import NoteName, Notes
 
 
 @tool(

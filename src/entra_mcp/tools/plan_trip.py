@@ -10,7 +10,7 @@ from mcp.types import InputRequiredResult, ToolAnnotations
 from pydantic import BaseModel, Field
 
 from entra_mcp.icon import glyph
-from entra_mcp.questions import answered, ask, can_ask
+from entra_mcp.toolkit.questions import answered, ask, can_ask
 
 Days = Annotated[int, Field(ge=1, le=14, description="How many days the trip takes.")]
 Style = Literal["food", "history", "nature"]

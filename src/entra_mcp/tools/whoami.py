@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastmcp.tools import tool
 from mcp.types import ToolAnnotations
 
-from entra_mcp.caller import Caller, CurrentCaller
 from entra_mcp.icon import glyph
+from entra_mcp.toolkit.caller import Caller, CurrentCaller
 
 
 @tool(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from entra_mcp.auth.consent_cookies import ConsentCookies
-from entra_mcp.keys import KeyRing, RootKey
+from entra_mcp.vault.keys import KeyRing, RootKey
 
 OLD = RootKey(version="1", material=bytes(range(32)))
 NEW = RootKey(version="2", material=bytes(range(1, 33)))

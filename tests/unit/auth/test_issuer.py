@@ -10,7 +10,7 @@ import pytest
 from joserfc.errors import JoseError
 
 from entra_mcp.auth.issuer import ACCESS, LEEWAY_SECONDS, REFRESH, RingIssuer, UnknownKeyError
-from entra_mcp.keys import KeyRing, RootKey
+from entra_mcp.vault.keys import KeyRing, RootKey
 
 OLD = RootKey(version="1", material=bytes(range(32)))
 NEW = RootKey(version="2", material=bytes(range(1, 33)))

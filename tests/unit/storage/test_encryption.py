@@ -9,9 +9,9 @@ from secrets import token_urlsafe
 import pytest
 from key_value.aio.errors import CorruptedDataError, DecryptionError, ValueTooLargeError
 
-from entra_mcp.keys import KeyRing, RootKey
 from entra_mcp.storage.encryption import MAX_PLAIN_BYTES, RowCipher
 from entra_mcp.storage.rows import MAX_VALUE_BYTES
+from entra_mcp.vault.keys import KeyRing, RootKey
 
 OLD = RootKey(version="old", material=os.urandom(32))
 NEW = RootKey(version="new", material=os.urandom(32))

@@ -8,7 +8,7 @@ import pytest
 from fastmcp import FastMCP
 
 from entra_mcp import completions, prompts, resources, tools
-from entra_mcp.lifespan import open_services
+from entra_mcp.server.lifespan import open_services
 
 if TYPE_CHECKING:
     from collections.abc import Callable

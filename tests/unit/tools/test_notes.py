@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entra_mcp.notes import MAX_CHARACTERS, MAX_NOTES
+from entra_mcp.samples.notes import MAX_CHARACTERS, MAX_NOTES
 from entra_mcp.storage.encryption import MAX_PLAIN_BYTES
 from tests.support.instances import ALICE, BOB, call, instance
 from tests.support.mcp import refusal, structured

@@ -22,7 +22,7 @@ from mcp.types import (
     TextResourceContents,
 )
 
-from entra_mcp.reports import COLUMNS, REGIONS, URI, report_months
+from entra_mcp.samples.reports import COLUMNS, REGIONS, URI, report_months
 
 if TYPE_CHECKING:
     from fastmcp import FastMCP

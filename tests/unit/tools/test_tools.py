@@ -11,7 +11,7 @@ from fastmcp.exceptions import ToolError
 from fastmcp.tools import Tool
 
 from entra_mcp import tools
-from entra_mcp.caller import Caller
+from entra_mcp.toolkit.caller import Caller
 
 
 async def test_every_tool_is_described(server: FastMCP) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from entra_mcp.keys import KeyRing
-    from entra_mcp.vault import Secrets
+    from entra_mcp.vault.client import Secrets
+    from entra_mcp.vault.keys import KeyRing
 
 FOLLOW_SECONDS = 240.0
 """Between two regular readings: a new version is in use within five minutes."""

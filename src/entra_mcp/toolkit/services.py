@@ -25,7 +25,7 @@ def service[T](kind: type[T]) -> T:
 
 
 def Service[T](kind: type[T]) -> T:  # noqa: N802 - written like FastMCP's own dependencies
-    """Declares, as a parameter's default, that a tool needs the one of this type; `lifespan.py` opens them."""
+    """Declares, as a parameter's default, that a tool needs the one of this type; `server/lifespan.py` opens them."""
     return cast("T", _Service(kind))
 
 

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from entra_mcp.downstream import open_downstream
-from entra_mcp.services import as_lifespan
+from entra_mcp.toolkit.services import as_lifespan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -7,11 +7,11 @@ import asyncio
 import pytest
 from pydantic import SecretStr
 
-from entra_mcp import rotation
 from entra_mcp.errors import VaultError
-from entra_mcp.keys import KeyRing, RootKey
-from entra_mcp.rotation import REREAD_SECONDS, CurrentSecrets
-from entra_mcp.vault import Secrets
+from entra_mcp.vault import rotation
+from entra_mcp.vault.client import Secrets
+from entra_mcp.vault.keys import KeyRing, RootKey
+from entra_mcp.vault.rotation import REREAD_SECONDS, CurrentSecrets
 
 OLD = RootKey(version="1", material=bytes(range(32)))
 NEW = RootKey(version="2", material=bytes(range(1, 33)))

@@ -12,9 +12,9 @@ import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
 
-from entra_mcp.time_limit import TOOL_SECONDS, ToolTimeLimit
+from entra_mcp.server.time_limit import TOOL_SECONDS, ToolTimeLimit
 
-HOST = Path(__file__).parents[2] / "host.json"
+HOST = Path(__file__).parents[3] / "host.json"
 
 
 def server(seconds: float) -> FastMCP:

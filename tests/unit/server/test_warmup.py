@@ -11,7 +11,7 @@ from fastmcp.server.middleware import Middleware
 from key_value.aio.errors import StoreConnectionError
 from key_value.aio.stores.memory import MemoryStore
 
-from entra_mcp.warmup import warm_up
+from entra_mcp.server.warmup import warm_up
 
 if TYPE_CHECKING:
     from typing import Any
@@ -92,7 +92,9 @@ async def test_store_that_does_not_answer_is_no_reason_not_to_start(
         await warm_up(server, session_store=store)
     assert store.reads > 0
     assert requests.methods.count("tools/list") == 1
-    assert [record.levelno for record in caplog.records if record.name == "entra_mcp.warmup"] == [logging.WARNING]
+    assert [record.levelno for record in caplog.records if record.name == "entra_mcp.server.warmup"] == [
+        logging.WARNING
+    ]
     assert "did not succeed" in caplog.text
 
 

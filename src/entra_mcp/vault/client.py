@@ -19,8 +19,8 @@ from azure.keyvault.secrets.aio import SecretClient
 from pydantic import SecretStr
 
 from entra_mcp.errors import VaultError, first_line
-from entra_mcp.keys import KEY_BYTES, KeyRing, RootKey
 from entra_mcp.urls import is_loopback
+from entra_mcp.vault.keys import KEY_BYTES, KeyRing, RootKey
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator, Sequence

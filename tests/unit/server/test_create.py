@@ -16,9 +16,9 @@ from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
 from key_value.aio.stores.memory import MemoryStore
 from mcp.types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
 
-from entra_mcp.keys import KeyRing, RootKey
-from entra_mcp.request_state import RingCodec
-from entra_mcp.server import CACHE_SECONDS, create_server
+from entra_mcp.server.create import CACHE_SECONDS, create_server
+from entra_mcp.server.request_state import RingCodec
+from entra_mcp.vault.keys import KeyRing, RootKey
 from tests.support.instances import ADMIN, ALICE, BOB, PEOPLE, RING, call
 from tests.support.instances import instance as plain_instance
 from tests.support.mcp import SESSIONLESS, refusal, request, result, structured, tool_call
@@ -190,7 +190,7 @@ async def test_failure_of_a_tool_is_told_in_the_log_alone(
     assert "ValueError: password=" in caplog.text
     assert "db.contoso.internal" in caplog.text
     assert "Traceback" in caplog.text
-    assert "test_server.py" in caplog.text
+    assert "test_create.py" in caplog.text
 
 
 async def test_refusal_of_a_tool_reaches_the_client(settings: Settings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from entra_mcp.keys import KeyRing, RootKey, Use
+from entra_mcp.vault.keys import KeyRing, RootKey, Use
 
 OLD = RootKey(version="old", material=bytes(range(32)))
 NEW = RootKey(version="new", material=bytes(range(32, 64)))

@@ -14,10 +14,10 @@ from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.identity.aio import ManagedIdentityCredential
 
-from entra_mcp import vault as vault_module
 from entra_mcp.errors import VaultError
-from entra_mcp.keys import KEY_BYTES
-from entra_mcp.vault import CLIENT_SECRET, MAX_VERSIONS, SIGNING_KEY, Secrets, Vault
+from entra_mcp.vault import client as vault_module
+from entra_mcp.vault.client import CLIENT_SECRET, MAX_VERSIONS, SIGNING_KEY, Secrets, Vault
+from entra_mcp.vault.keys import KEY_BYTES
 from local.config import IDENTITY_CLIENT_ID
 from local.vault.state import Properties, VaultState
 from tests.support.standins import StandIns

@@ -11,8 +11,8 @@ from mcp.types import Icon
 
 from entra_mcp import completions, prompts, resources, tools
 from entra_mcp.icon import ICON
-from entra_mcp.lifespan import open_services
-from entra_mcp.time_limit import ToolTimeLimit
+from entra_mcp.server.lifespan import open_services
+from entra_mcp.server.time_limit import ToolTimeLimit
 
 if TYPE_CHECKING:
     from fastmcp.server.auth import AuthProvider

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from mcp.server.request_state import AESGCMRequestStateCodec
 
-from entra_mcp.keys import Use
+from entra_mcp.vault.keys import Use
 
 if TYPE_CHECKING:
-    from entra_mcp.keys import KeySource, RootKey
+    from entra_mcp.vault.keys import KeySource, RootKey
 
 
 class RingCodec:

@@ -1,0 +1,1 @@
+"""The MCP server itself: what all its instances share, and what each process opens once."""
