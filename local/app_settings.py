@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from local.azurite import connection_string
 from local.config import REPOSITORY, LocalConfig, Ports
-from local.host.app_settings import read_local_settings
 from local.host.errors import SettingsFileError
+from local.host.settings_files import read_local_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from local.host.admin import Admin
-from local.host.app_settings import HostConfig, environment, read_host_config, read_local_settings
 from local.host.errors import AppBrokenError, HostError
 from local.host.keys import HostKeys
 from local.host.report import functions_and_addresses
 from local.host.server import Front
+from local.host.settings_files import HostConfig, environment, read_host_config, read_local_settings
 from local.host.state import AppState, Broken, Running
 from local.loopback.serve import Binding, ServeError, announce, bind
 

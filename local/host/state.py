@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
-    from local.host.app_settings import HostConfig
+    from local.host.settings_files import HostConfig
 
 DRAIN_SECONDS = 2.0
 RESTART_SECONDS = 0.5

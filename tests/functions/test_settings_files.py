@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.host.app_settings import LocalSettings, environment, read_host_config, read_local_settings
 from local.host.errors import SettingsFileError
+from local.host.settings_files import LocalSettings, environment, read_host_config, read_local_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
