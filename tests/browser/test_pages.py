@@ -122,6 +122,8 @@ async def test_error_page_tells_what_to_do(stack: Stack, page: Page, screenshot:
         assert "hunter2" not in await page.content()
         assert await page.evaluate(CONTRAST) >= 4.5
         await screenshot(f"error{path.partition('?')[0].replace('/', '-')}")
+    await page.get_by_role("link", name="The home page").click()
+    await expect(page.get_by_role("heading", name="MCP address")).to_be_visible()
 
 
 @LIGHT_ONLY

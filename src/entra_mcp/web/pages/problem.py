@@ -23,6 +23,7 @@ class Problem:
     title: str
     what: str
     todo: str
+    leads_home: bool = False
 
 
 AGAIN = "Close this window, go back to your application, and connect again from there."
@@ -54,11 +55,14 @@ UNAVAILABLE = Problem(
     "Wait a moment and load this page again. You need not begin anew.",
 )
 TOO_MANY = Problem("Too many requests", "The server takes no more of these now.", "Wait a moment and try again.")
-NOT_FOUND = Problem("There is no such page", "The address is not one of this server's.", "Check the address.")
+NOT_FOUND = Problem(
+    "There is no such page", "The address is not one of this server's.", "Check the address.", leads_home=True
+)
 NOT_FOR_BROWSERS = Problem(
     "This address is not for browsers",
     "Applications use it to talk to the server.",
-    "Open the server's home page: it tells how to connect an application.",
+    "Give it to your application.",
+    leads_home=True,
 )
 FAILED = Problem("The server failed", "Something went wrong that should not have.", "Try again in a moment.")
 REFUSED = Problem("The server does not accept this request", "It was not made in a way that is allowed here.", AGAIN)
@@ -88,6 +92,7 @@ BY_STATUS = {
 def problem_page(*, path: str, status: int, server_name: str, correlation_id: str | None) -> Response:
     """Returns the page for a request to `path` that ends with `status`."""
     problem = BY_PLACE.get((path, status)) or BY_STATUS.get(status, REFUSED)
+    home = '<p><a href="/">The home page</a> tells how to connect an application.</p>' if problem.leads_home else ""
     reference = (
         f'<p class="soft">If you ask for help, give this reference: <code>{escape(correlation_id)}</code></p>'
         if correlation_id
@@ -95,7 +100,7 @@ def problem_page(*, path: str, status: int, server_name: str, correlation_id: st
     )
     return page(
         problem.title,
-        f"<h1>{escape(problem.title)}</h1>\n<p>{escape(problem.what)}</p>\n<p>{escape(problem.todo)}</p>\n{reference}",
+        f"<h1>{escape(problem.title)}</h1>\n<p>{escape(problem.what)}</p>\n<p>{escape(problem.todo)}</p>\n{home}\n{reference}",
         server_name=server_name,
         status=status,
     )
