@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import pstats
 import statistics
 import tempfile
@@ -23,40 +22,30 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import psutil
 
-from local.loopback.tls import ensure_tls
-from tests.support.azurite import running_azurite
+from bench.contestants import contestants
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
-from tests.support.ports import free_ports
-from tests.support.programs import Program
-from tests.support.standins import StandIns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-OURS = "ours"
-STOCK = "stock"
+    from bench.contestants import Contestant
+
 AT_ONCE = 4
 CALLS = 5
 """Calls with each access token, so that what is remembered of a token shows as it would in use."""
 
 
 @dataclass
-class Contestant:
-    """One server, and what its operations have cost: CPU seconds for each, round by round."""
+class Account:
+    """What the operations of one server have cost: CPU seconds for each, round by round."""
 
-    name: str
-    port: int
-    program: Program
+    contestant: Contestant
     costs: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
-
-    @property
-    def url(self) -> str:
-        return f"http://localhost:{self.port}"
 
     async def measure(self, operation: str, each: int, work: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
         """Does the work, some of it at once; each piece of it is so many operations."""
-        process = psutil.Process(self.program.pid)
+        process = psutil.Process(self.contestant.program.pid)
         before = process.cpu_times()
         places = asyncio.Semaphore(AT_ONCE)
 
@@ -71,18 +60,18 @@ class Contestant:
         return results
 
 
-async def one_round(contestant: Contestant, *, logins: int) -> None:
+async def one_round(account: Account, *, logins: int) -> None:
     """Signs so many people in, lets each client make some calls, and refreshes each of their tokens."""
     async with AsyncExitStack() as stack:
         clients = [
             OAuthClient(
                 http=await stack.enter_async_context(
-                    httpx2.AsyncClient(base_url=contestant.url, timeout=30, trust_env=False, verify=False)
+                    httpx2.AsyncClient(base_url=account.contestant.url, timeout=30, trust_env=False, verify=False)
                 )
             )
             for _ in range(logins)
         ]
-        signed_in = await contestant.measure("login", 1, [client.sign_in for client in clients])
+        signed_in = await account.measure("login", 1, [client.sign_in for client in clients])
 
         async def calls(client: OAuthClient, token: str) -> None:
             for number in range(CALLS):
@@ -92,67 +81,39 @@ async def one_round(contestant: Contestant, *, logins: int) -> None:
             (await client.refresh(token)).raise_for_status()
 
         pairs = list(zip(clients, signed_in, strict=True))
-        await contestant.measure(
+        await account.measure(
             "call", CALLS, [lambda pair=pair: calls(pair[0], pair[1]["access_token"]) for pair in pairs]
         )
-        await contestant.measure(
+        await account.measure(
             "refresh", 1, [lambda pair=pair: refresh(pair[0], pair[1]["refresh_token"]) for pair in pairs]
         )
 
 
-async def compare(contestants: Sequence[Contestant], *, rounds: int, logins: int) -> None:
+async def compare(accounts: Sequence[Account], *, rounds: int, logins: int) -> None:
     """Prints the table. A round before the first warms both servers up and does not count."""
     for number in range(rounds + 1):
-        for contestant in contestants:
-            await one_round(contestant, logins=logins)
+        for account in accounts:
+            await one_round(account, logins=logins)
             if number == 0:
-                contestant.costs.clear()
+                account.costs.clear()
     print("| operation | server | CPU ms | per second and core | ratio |")
     print("|---|---|---:|---:|---:|")
-    baseline = {operation: statistics.median(costs) for operation, costs in contestants[0].costs.items()}
+    baseline = {operation: statistics.median(costs) for operation, costs in accounts[0].costs.items()}
     for operation in ("login", "refresh", "call"):
-        for contestant in contestants:
-            cost = statistics.median(contestant.costs[operation])
+        for account in accounts:
+            cost = statistics.median(account.costs[operation])
             ratio = baseline[operation] / cost
-            print(f"| {operation} | {contestant.name} | {cost * 1000:.2f} | {1 / cost:.0f} | {ratio:.2f} |")
+            print(f"| {operation} | {account.contestant.name} | {cost * 1000:.2f} | {1 / cost:.0f} | {ratio:.2f} |")
 
 
 def run(folder: Path, *, rounds: int, logins: int, profile: bool) -> None:
     """Starts everything, compares, and ends everything."""
-    tls = folder / "tls"
-    os.environ |= {"SSL_CERT_FILE": str(ensure_tls(tls).bundle), "REQUESTS_CA_BUNDLE": str(ensure_tls(tls).bundle)}
-    ports = dict(zip((STOCK, OURS), free_ports(2), strict=True))
-    callbacks = [f"http://localhost:{port}/auth/callback" for port in ports.values()]
-    with (
-        running_azurite(folder / "azurite") as azurite,
-        StandIns(folder=folder / "standins", tls=tls, redirect_uris=callbacks) as standins,
-    ):
-        contestants = [
-            Contestant(name, port, Program("bench.login_server", log=folder / f"{name}.log"))
-            for name, port in ports.items()
-        ]
-        try:
-            for contestant in contestants:
-                recording = ["--profile", str(folder / f"{contestant.name}.profile")] if profile else []
-                contestant.program.start(
-                    contestant.name, "--port", str(contestant.port), *recording,
-                    environment={
-                        **standins.environment(),
-                        "PYTHONPATH": "src",
-                        "MCP_BASE_URL": contestant.url,
-                        "AzureWebJobsStorage": azurite.connection_string,
-                        "MCP_CREATE_TABLE": "true",
-                        "MCP_REGISTRATIONS_PER_MINUTE": "100000",
-                        "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
-                        "BENCH_CLIENT_SECRET": standins.client_secret,
-                    },
-                )  # fmt: skip
-            asyncio.run(compare(contestants, rounds=rounds, logins=logins))
-        finally:
-            for contestant in contestants:
-                contestant.program.stop()
+    with contestants(folder) as both:
+        for contestant in both:
+            contestant.start(*(("--profile", str(folder / f"{contestant.name}.profile")) if profile else ()))
+        asyncio.run(compare([Account(contestant) for contestant in both], rounds=rounds, logins=logins))
     if profile:
-        for contestant in contestants:
+        for contestant in both:
             print(f"\n== {contestant.name}")
             pstats.Stats(str(folder / f"{contestant.name}.profile")).sort_stats("tottime").print_stats(35)
 

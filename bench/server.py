@@ -1,4 +1,4 @@
-"""One of the two servers that `bench.login` compares, as a process of its own, so that its CPU time can be told apart.
+"""One of the two servers that are compared, as a process of its own, so that its time can be told apart.
 
 `ours` is the whole application with everything switched on; `stock` is FastMCP's AzureProvider as it ships, on
 `MemoryStore`. Both write their log, at INFO, to nowhere.
@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, override
 
 import uvicorn
 
+from bench.contestants import OURS, STOCK
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
     from starlette.types import ASGIApp
-
-    from entra_mcp.settings import Settings
 
 
 class _Server(uvicorn.Server):
@@ -36,14 +36,24 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def stock_app(settings: Settings) -> AsyncGenerator[ASGIApp]:
+async def own_app() -> AsyncGenerator[ASGIApp]:
+    """Yields the whole application; the baseline is not to pay for importing it."""
+    from entra_mcp.app import running_app
+
+    async with running_app() as app:
+        yield app
+
+
+@asynccontextmanager
+async def stock_app() -> AsyncGenerator[ASGIApp]:
     """Yields FastMCP's server with FastMCP's provider, set up as its guide shows and for the same Entra ID."""
     from fastmcp import FastMCP
     from fastmcp.server.auth.providers.azure import AzureProvider
     from key_value.aio.stores.memory import MemoryStore
 
-    from entra_mcp.tools.add import add
+    from entra_mcp.settings import Settings
 
+    settings = Settings.load()
     provider = AzureProvider(
         client_id=settings.client_id,
         client_secret=os.environ["BENCH_CLIENT_SECRET"],
@@ -57,7 +67,13 @@ async def stock_app(settings: Settings) -> AsyncGenerator[ASGIApp]:
     )
     # Where the stand-in serves its sign-in page without TLS; there is no parameter for it.
     provider._upstream_authorization_endpoint = settings.authorization_endpoint or ""  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-    server = FastMCP("Stock", auth=provider, tools=[add])
+    server = FastMCP("Stock", auth=provider)
+
+    @server.tool
+    async def add(a: float, b: float) -> float:  # pyright: ignore[reportUnusedFunction] - for those who call it
+        """Add two numbers."""
+        return a + b
+
     app = server.http_app(path="/mcp", stateless_http=True)
     async with app.lifespan(app):
         yield app
@@ -65,11 +81,7 @@ async def stock_app(settings: Settings) -> AsyncGenerator[ASGIApp]:
 
 async def serve(which: str, *, port: int) -> None:
     """Serves until the process is told to end, and tells on stdout when it is ready."""
-    from entra_mcp.app import running_app
-    from entra_mcp.settings import Settings
-
-    app = running_app() if which == "ours" else stock_app(Settings.load())
-    async with app as running:
+    async with own_app() if which == OURS else stock_app() as running:
         fastmcp = logging.getLogger("fastmcp")
         fastmcp.handlers.clear()
         fastmcp.propagate = True
@@ -90,8 +102,8 @@ async def serve(which: str, *, port: int) -> None:
 
 def main() -> None:
     """Reads the arguments and serves."""
-    parser = argparse.ArgumentParser(prog="python -m bench.login_server")
-    parser.add_argument("which", choices=("ours", "stock"))
+    parser = argparse.ArgumentParser(prog="python -m bench.server")
+    parser.add_argument("which", choices=(OURS, STOCK))
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--profile", help="file that gets a profile when the server ends")
     options = parser.parse_args()

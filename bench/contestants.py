@@ -1,0 +1,76 @@
+"""The two servers that are compared, as programs that can be started, and the services that both need."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from local.loopback.tls import ensure_tls
+from tests.support.azurite import running_azurite
+from tests.support.ports import free_ports
+from tests.support.programs import Program
+from tests.support.standins import StandIns
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+    from pathlib import Path
+
+OURS = "ours"
+STOCK = "stock"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """One server: where it will listen, and how it is started."""
+
+    name: str
+    port: int
+    program: Program
+    environment: Mapping[str, str]
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    def start(self, *options: str) -> None:
+        """Starts it and waits until it is ready."""
+        self.program.start(self.name, "--port", str(self.port), *options, environment=self.environment)
+
+
+@contextmanager
+def contestants(folder: Path) -> Generator[tuple[Contestant, ...]]:
+    """The baseline and ours, not started yet, with Azurite and one stand-in for Entra ID around them."""
+    bundle = str(ensure_tls(folder / "tls").bundle)
+    os.environ |= {"SSL_CERT_FILE": bundle, "REQUESTS_CA_BUNDLE": bundle}
+    ports = dict(zip((STOCK, OURS), free_ports(2), strict=True))
+    callbacks = [f"http://localhost:{port}/auth/callback" for port in ports.values()]
+    with (
+        running_azurite(folder / "azurite") as azurite,
+        StandIns(folder=folder / "standins", tls=folder / "tls", redirect_uris=callbacks) as standins,
+    ):
+        both = tuple(
+            Contestant(
+                name=name,
+                port=port,
+                program=Program("bench.server", log=folder / f"{name}.log"),
+                environment={
+                    **standins.environment(),
+                    "PYTHONPATH": "src",
+                    "PYTHONDONTWRITEBYTECODE": "",
+                    "MCP_BASE_URL": f"http://localhost:{port}",
+                    "AzureWebJobsStorage": azurite.connection_string,
+                    "MCP_CREATE_TABLE": "true",
+                    "MCP_REGISTRATIONS_PER_MINUTE": "100000",
+                    "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
+                    "BENCH_CLIENT_SECRET": standins.client_secret,
+                },
+            )
+            for name, port in ports.items()
+        )
+        try:
+            yield both
+        finally:
+            for contestant in both:
+                contestant.program.stop()
