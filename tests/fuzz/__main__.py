@@ -61,8 +61,8 @@ class Run:
             self.cases += 1
             check(self._server, requests)
 
-        self._server.renew()
         try:
+            self._server.renew()
             proper()
         except Exception as error:  # noqa: BLE001 - every failure is a finding, and the run goes on
             text = "".join(traceback.format_exception(error))

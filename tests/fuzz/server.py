@@ -180,7 +180,8 @@ class Server:
             transport=StreamingASGITransport(self._app), base_url=BASE_URL, timeout=60
         ) as http:
             client = OAuthClient(http=http, redirect_uri=REDIRECT, verifier=VERIFIER)
-            (await http.get("/readyz")).raise_for_status()
+            ready = await http.get("/readyz")
+            assert ready.status_code == 200, f"not ready: {ready.text}"
             await client.register()
 
             async def code() -> str:
