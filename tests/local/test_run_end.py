@@ -112,5 +112,5 @@ def test_every_taken_port_is_told_at_once_with_a_way_out(place: Place) -> None:
         code, output = place.finish("run", "--check")
     assert code == 3
     for name, flag in (("vault", "--vault-port"), ("functions", "--functions-port")):
-        assert re.search(rf"Port {place.ports[name]} .* is taken by .*\(pid {os.getpid()}\).*{flag}", output), output
+        assert re.search(rf"Port {place.ports[name]} .* is taken by .*\(pid {os.getpid()}, in .*{flag}", output), output
     assert not (place.home / "logs").exists()
