@@ -25,7 +25,7 @@ from local.app_settings import (
 )
 from local.azurite import AzuriteMissingError
 from local.bootstrap import prepare
-from local.config import REPOSITORY, LocalConfig
+from local.config import REPOSITORY, LocalConfig, Ports
 from local.host.errors import SettingsFileError
 from local.processes.locks import LockHeldError, exclusive
 from local.processes.ports import PortTakenError, check_ports
@@ -252,7 +252,8 @@ class _Run:
         account = self._account
         account.heading("Now run the app with Azure Functions Core Tools, in another terminal")
         account.line("Copy the settings (once), then start the host:")
-        account.paste(f"cp {SAMPLE} {OWN}\nfunc start")
+        port = self._config.ports.functions
+        account.paste(f"cp {SAMPLE} {OWN}\nfunc start" + ("" if port == Ports().functions else f" --port {port}"))
         account.line("Core Tools runs the Python of the active environment: activate .venv first.")
         changed = overrides(self._settings, self._config, environment=os.environ)
         if changed:

@@ -57,7 +57,7 @@ def test_service_that_dies_ends_the_run_and_is_named(place: Place, command: str,
 
 def test_services_tell_how_to_go_on_and_end_on_sigterm(place: Place) -> None:
     process, said, pids = place.up("services")
-    assert "func start" in said
+    assert f"func start --port {place.ports['functions']}\n" in said
     assert f"cp {SAMPLE} local.settings.json" in said
     assert f"MCP_BASE_URL=http://localhost:{place.ports['functions']}" in said
     assert "Functions host" not in said
