@@ -8,7 +8,7 @@ import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from local.account import Account
 from local.app_settings import (
@@ -32,6 +32,7 @@ from local.processes.ports import PortTakenError, check_ports
 from local.processes.signals import StopRequest, cancelled_by_signals
 from local.processes.supervisor import ServiceEndedError, ServiceError, Supervisor
 from local.progress import tail_of
+from local.restarts import tell_restarts
 from local.services import (
     TITLES,
     CoreToolsMissingError,
@@ -140,7 +141,8 @@ class _Run:
             self._tell_how_to_connect()
         self._account.heading("Running. Ctrl-C stops everything.")
         self._up = True
-        return await supervisor.watch(_until_cancelled())
+        log = self._config.logs / "functions.log"
+        return await supervisor.watch(tell_restarts(log, self._account) if self._options.watch else _until_cancelled())
 
     async def _start(self, supervisor: Supervisor) -> None:
         account, options = self._account, self._options
@@ -270,6 +272,6 @@ class _Run:
         return OK if self._up else SIGNALLED + request.received
 
 
-async def _until_cancelled() -> int:
-    await asyncio.Event().wait()
-    return OK
+async def _until_cancelled() -> NoReturn:
+    while True:
+        await asyncio.Event().wait()
