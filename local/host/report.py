@@ -15,7 +15,7 @@ CANNOT_START = "The function app cannot start: "
 """Begins what is said at length, before the line that begins with `NOT_STARTED`."""
 
 _FRAME = re.compile(r'  File "(?P<path>[^"]+)", line \d+')
-_MACHINERY = ("<frozen importlib", "azure_functions_runtime", "/importlib/", "\\importlib\\")
+_MACHINERY = ("<frozen importlib", "azure_functions_runtime", "/importlib/", "\\importlib\\", "_clawimp")
 
 
 def functions_and_addresses(functions: list[Function], routes: RouteTable, url: str) -> str:

@@ -56,6 +56,18 @@ def test_failure_is_told_with_its_place_and_the_restart_after_it(log: Path) -> N
     assert said.getvalue().splitlines()[6:] == ["  ok  restarted             the app runs again"]
 
 
+def test_frames_of_what_imports_the_app_are_left_out() -> None:
+    machinery = (
+        "<frozen importlib._bootstrap>",
+        "/x/azure_functions_runtime/loader.py",
+        "C:\\x\\importlib\\__init__.py",
+        "/x/beartype/claw/_importlib/_clawimpfileloader.py",
+    )
+    frames = "".join(f'  File "{path}", line 7, in load\n    load(\n    ^^^^\n' for path in machinery)
+    failed = Failed(message=BROKEN.message, stack=BROKEN.stack.replace("\n", f"\n{frames}", 1))
+    assert indexing_failure(failed) == indexing_failure(BROKEN)
+
+
 def test_line_that_is_still_being_written_is_told_once_it_is_whole(log: Path) -> None:
     said = StringIO()
     restarts = Restarts(log, Account(file=said))
