@@ -247,7 +247,7 @@ class _Run:
         name = self._settings.values.get("MCP_SERVER_NAME") or Settings.model_fields["server_name"].default
         for guide in connection_guides(url, name):
             account.line()
-            account.line(f"{guide.client} ({guide.where})")
+            account.line(f"{guide.client}: {guide.where}")
             account.paste(guide.text)
 
     def _tell_what_next(self) -> None:
