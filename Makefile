@@ -1,10 +1,4 @@
 # Every target only calls `python -m local`, which does the same without make; `make help` lists it all.
-#
-#   make run [CHECK=1] [HOST=func] [WATCH=1] [TRACE=1] [PORT=N] [BLOB_PORT=N] [QUEUE_PORT=N] [TABLE_PORT=N]
-#            [ENTRA_PORT=N] [SIGN_IN_PORT=N] [VAULT_PORT=N] [TRACES_PORT=N]
-#   make test [ARGS="tests/unit -x"]      make test-long
-#   make conformance [NODE=/path/to/node]
-#   make tool NAME=find_order
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run services test test-long check conformance tool lock clean

@@ -26,9 +26,14 @@ EPILOG = """\
 exit codes: 0 all is well, 1 a check or a test failed or a service ended, 2 wrong usage or something to install is
 missing, 3 a port is taken; 128 + the signal's number when stopped before the work was done.
 
-With make: make run [CHECK=1] [HOST=func] [WATCH=1] [TRACE=1] [PORT=N], make services, make test [ARGS="..."],
-make check, make conformance [NODE=...], make tool NAME=..., make lock, make clean. Where there is no make,
-`python -m local ...` does the same."""
+With make:
+  make run [CHECK=1] [WATCH=1] [TRACE=1] [HOST=func] [PORT=N] [another port, see below]
+  make services [PORT=N] [another port]     make test [ARGS="tests/unit -x"]   make test-long   make check
+  make conformance [NODE=/path/to/node]     make tool NAME=find_order          make lock [UPGRADE=1]
+  make setup                                make clean [ALL=1]
+  ports: PORT (the server), BLOB_PORT, QUEUE_PORT, TABLE_PORT, ENTRA_PORT, SIGN_IN_PORT, VAULT_PORT, TRACES_PORT
+
+Without make `python -m local ...` does the same; `python -m local run --help` tells every option and default."""
 
 COMMANDS = {
     "run": "start everything, sign in with a real MCP client, call the tools, and stay up",

@@ -8,7 +8,7 @@ import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from local.account import Account
 from local.app_settings import (
@@ -25,13 +25,14 @@ from local.app_settings import (
 )
 from local.azurite import AzuriteMissingError
 from local.bootstrap import prepare
-from local.config import REPOSITORY, LocalConfig
+from local.config import REPOSITORY, LocalConfig, Ports
 from local.host.errors import SettingsFileError
 from local.processes.locks import LockHeldError, exclusive
 from local.processes.ports import PortTakenError, check_ports
 from local.processes.signals import StopRequest, cancelled_by_signals
 from local.processes.supervisor import ServiceEndedError, ServiceError, Supervisor
 from local.progress import tail_of
+from local.restarts import tell_restarts
 from local.services import (
     TITLES,
     CoreToolsMissingError,
@@ -140,7 +141,8 @@ class _Run:
             self._tell_how_to_connect()
         self._account.heading("Running. Ctrl-C stops everything.")
         self._up = True
-        return await supervisor.watch(_until_cancelled())
+        log = self._config.logs / "functions.log"
+        return await supervisor.watch(tell_restarts(log, self._account) if self._options.watch else _until_cancelled())
 
     async def _start(self, supervisor: Supervisor) -> None:
         account, options = self._account, self._options
@@ -245,14 +247,15 @@ class _Run:
         name = self._settings.values.get("MCP_SERVER_NAME") or Settings.model_fields["server_name"].default
         for guide in connection_guides(url, name):
             account.line()
-            account.line(f"{guide.client} ({guide.where})")
+            account.line(f"{guide.client}: {guide.where}")
             account.paste(guide.text)
 
     def _tell_what_next(self) -> None:
         account = self._account
         account.heading("Now run the app with Azure Functions Core Tools, in another terminal")
         account.line("Copy the settings (once), then start the host:")
-        account.paste(f"cp {SAMPLE} {OWN}\nfunc start")
+        port = self._config.ports.functions
+        account.paste(f"cp {SAMPLE} {OWN}\nfunc start" + ("" if port == Ports().functions else f" --port {port}"))
         account.line("Core Tools runs the Python of the active environment: activate .venv first.")
         changed = overrides(self._settings, self._config, environment=os.environ)
         if changed:
@@ -269,6 +272,6 @@ class _Run:
         return OK if self._up else SIGNALLED + request.received
 
 
-async def _until_cancelled() -> int:
-    await asyncio.Event().wait()
-    return OK
+async def _until_cancelled() -> NoReturn:
+    while True:
+        await asyncio.Event().wait()

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 APP_BROKEN = 500
 """What the local host answers to /admin/host/status for an app that only a change can help."""
-LOOPBACK_NAMES = "localhost,127.0.0.1,::1"
+DIRECT = "localhost,127.0.0.1,::1"
+"""Hosts that no proxy is asked for."""
 
 TITLES = {
     "azurite": "Azurite (Azure Storage)",
@@ -155,7 +156,7 @@ def functions_host(
         command=command,
         cwd=REPOSITORY,
         environment=surroundings,
-        ready=answers(*probed) if kind == "func" else _settled(*probed),
+        ready=_settled(*probed) if watch else answers(*probed),
         start_timeout=180.0 if kind == "func" else 90.0,
         grace=10.0,
     )
@@ -164,8 +165,7 @@ def functions_host(
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment of this process, with logs that are written at once and no proxy between local services."""
     proxies = {
-        name: f"{environment[name]},{LOOPBACK_NAMES}" if environment.get(name) else LOOPBACK_NAMES
-        for name in ("NO_PROXY", "no_proxy")
+        name: f"{environment[name]},{DIRECT}" if environment.get(name) else DIRECT for name in ("NO_PROXY", "no_proxy")
     }
     return {**environment, **proxies, "PYTHONUNBUFFERED": "1"}
 
@@ -179,7 +179,10 @@ def core_tools() -> str:
 
 
 def _settled(status: str, health: str) -> Callable[[], Awaitable[bool]]:
-    """Whether the app answers, or cannot be indexed: the host that watches its files then stays and has said why."""
+    """Whether the app answers, or cannot be indexed: a host that watches its files then stays and has said why.
+
+    One that does not watch them is about to end.
+    """
     running = answers(status, health)
 
     async def check() -> bool:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local.client_secret import client_secret_in
 from local.config import CLIENT_ID, IDENTITY_HEADER, TENANT_ID, LocalConfig
 from local.entra.app import build
 from local.entra.state import State
@@ -43,12 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal; returns the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    try:
-        secret = options.client_secret_file.read_text().strip()
-    except OSError as error:
-        parser.error(f"--client-secret-file: {error.strerror}: {options.client_secret_file}")
-    if not secret:
-        parser.error(f"--client-secret-file: {options.client_secret_file} is empty")
+    secret = client_secret_in(options.client_secret_file, parser=parser)
     try:
         secure = bind(port=options.port, purpose="Entra stand-in", flag="--port", host=options.host)
         sign_in = bind(port=options.sign_in_port, purpose="sign-in page", flag="--sign-in-port", host=options.host)

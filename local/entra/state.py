@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import sqlite3
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
+
+from local.database import open_database
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,12 +106,7 @@ class State:
     """One open database; every method is one transaction."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        self._db = sqlite3.connect(path, autocommit=True)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")  # a killed process loses nothing; a power cut may
-        self._db.executescript(_SCHEMA)
+        self._db = open_database(path, schema=_SCHEMA)
 
     def close(self) -> None:
         self._db.close()

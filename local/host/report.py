@@ -9,8 +9,13 @@ if TYPE_CHECKING:
     from local.host.messages import Failed, Function
     from local.host.routes import RouteTable
 
+RESTARTED = "functions restarted"
+NOT_STARTED = "the app does not start: "
+CANNOT_START = "The function app cannot start: "
+"""Begins what is said at length, before the line that begins with `NOT_STARTED`."""
+
 _FRAME = re.compile(r'  File "(?P<path>[^"]+)", line \d+')
-_MACHINERY = ("<frozen importlib", "azure_functions_runtime", "/importlib/", "\\importlib\\")
+_MACHINERY = ("<frozen importlib", "azure_functions_runtime", "/importlib/", "\\importlib\\", "_clawimp")
 
 
 def functions_and_addresses(functions: list[Function], routes: RouteTable, url: str) -> str:
@@ -27,7 +32,7 @@ def functions_and_addresses(functions: list[Function], routes: RouteTable, url: 
 
 def indexing_failure(failed: Failed) -> str:
     """The app's own part of the traceback: the frames of the machinery that imported it help nobody."""
-    return f"The function app cannot start: {failed.message}\n{_own_frames(failed.stack)}".rstrip()
+    return f"{CANNOT_START}{failed.message}\n{_own_frames(failed.stack)}".rstrip()
 
 
 def reason(failed: Failed) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from local.host.errors import AppBrokenError, HostError
 from local.host.messages import Failed, Function, Loaded
 from local.host.process import WorkerProcess
-from local.host.report import indexing_failure, reason
+from local.host.report import NOT_STARTED, RESTARTED, indexing_failure, reason
 from local.host.routes import RouteTable
 from local.host.timers import run_timer, timer_data, timers_of
 
@@ -176,7 +176,7 @@ class AppState:
         self._settle(running)
         self._starts += 1
         if self._starts > 1:
-            self._say("functions restarted")
+            self._say(RESTARTED)
         try:
             await asyncio.wait((answers, restart), return_when=asyncio.FIRST_COMPLETED)
             if answers.done():
@@ -201,7 +201,7 @@ class AppState:
             raise AppBrokenError(indexing_failure(failed))
         print(indexing_failure(failed), file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
         self._starts += 1
-        self._say(f"the app does not start: {reason(failed)}")
+        self._say(f"{NOT_STARTED}{reason(failed)}")
         self._settle(Broken(errors=[failed.message]))
 
     def _say(self, line: str) -> None:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _EPHEMERAL_ATTEMPTS = 20
 
 
@@ -81,12 +80,15 @@ class Listener:
 
 
 def holder_of(port: int) -> str | None:
-    """Name and pid of the process that listens on a TCP port, or None when the system does not tell."""
+    """The process that listens on a TCP port, by name, pid and folder, or None when the system does not tell.
+
+    The folder tells which of several checkouts it belongs to.
+    """
     with contextlib.suppress(psutil.Error):
         for connection in psutil.net_connections(kind="tcp"):
             listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
             if listens and connection.pid:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+                return _described(psutil.Process(connection.pid))
     return None
 
 
@@ -128,6 +130,13 @@ def announce(**addresses: str) -> None:
     """Tell a supervisor on stdout, in one JSON line, that the process is ready and where it listens."""
     sys.stdout.write(json.dumps({"ready": addresses}) + "\n")
     sys.stdout.flush()
+
+
+def _described(process: psutil.Process) -> str:
+    folder = ""
+    with contextlib.suppress(psutil.Error):  # some systems show the folder to the owner alone
+        folder = f", in {process.cwd()}"
+    return f"{process.name()} (pid {process.pid}{folder})"
 
 
 class _Server(uvicorn.Server):

@@ -45,12 +45,12 @@ def _complaint(use: PortUse) -> str | None:
     fault = next((fault for family, host in LOOPBACK if (fault := _fault(family, host, use.number)) is not None), None)
     if fault is None:
         return None
-    another = f"Choose another port with {use.flag} N (make: {use.variable}=N)."
+    another = f"another port with {use.flag} N (make: {use.variable}=N)."
     if fault == errno.EACCES:
-        return f"Port {use.number} ({use.purpose}) needs rights that this user does not have. {another}"
+        return f"Port {use.number} ({use.purpose}) needs rights that this user does not have. Choose {another}"
     holder = holder_of(use.number)
     by = f"by {holder}" if holder else "by a program that this user may not look at"
-    return f"Port {use.number} ({use.purpose}) is taken {by}. Stop that program, or: {another}"
+    return f"Port {use.number} ({use.purpose}) is taken {by}. Stop that program, or choose {another}"
 
 
 def _fault(family: socket.AddressFamily, host: str, port: int) -> int | None:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local.client_secret import client_secret_in
 from local.config import TENANT_ID, LocalConfig
 from local.loopback.serve import Listener, ServeError, announce, bind, serve
 from local.loopback.tls import ensure_tls
@@ -44,12 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal; returns the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    try:
-        secret = options.client_secret_file.read_text().strip()
-    except OSError as error:
-        parser.error(f"--client-secret-file: {error.strerror}: {options.client_secret_file}")
-    if not secret:
-        parser.error(f"--client-secret-file: {options.client_secret_file} is empty")
+    secret = client_secret_in(options.client_secret_file, parser=parser)
     try:
         binding = bind(port=options.port, purpose="Key Vault stand-in", flag="--port", host=options.host)
     except ServeError as error:

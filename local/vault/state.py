@@ -6,10 +6,11 @@ As on the real vault a name is case-insensitive, a version is 32 hexadecimal dig
 from __future__ import annotations
 
 import json
-import sqlite3
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from local.database import open_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,13 +55,8 @@ class VaultState:
     """One open database; every method is one transaction."""
 
     def __init__(self, path: Path, *, clock: Callable[[], float]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
         self._clock = clock
-        self._db = sqlite3.connect(path, autocommit=True)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")  # a killed process loses nothing; a power cut may
-        self._db.executescript(_SCHEMA)
+        self._db = open_database(path, schema=_SCHEMA)
 
     def close(self) -> None:
         self._db.close()

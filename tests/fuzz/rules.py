@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from entra_mcp.auth.redirects import KNOWN_CLIENTS, is_allowed
-from tests.fuzz.requests import MARK
+from tests.fuzz.hostile import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,7 +23,8 @@ from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
 from entra_mcp.app import EARLY, running_app, startup_failed
 from entra_mcp.functions.lifespan import Lifespan
-from tests.fuzz.requests import CHALLENGE, REDIRECT, SECRETS, VERIFIER, Request
+from tests.fuzz.hostile import SECRETS
+from tests.fuzz.requests import CHALLENGE, REDIRECT, VERIFIER, Request
 from tests.support.forms import Forms
 from tests.support.oauth import OAuthClient
 

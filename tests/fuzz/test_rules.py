@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fuzz.requests import MARK, Request
+from tests.fuzz.hostile import MARK
+from tests.fuzz.requests import Request
 from tests.fuzz.rules import hold
 from tests.fuzz.server import Answer, Server
 

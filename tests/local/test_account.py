@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import re
 
 import pytest
 
 from local.account import Account
+from local.config import REPOSITORY
+from tests.local.place import UP
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +73,18 @@ def test_reader_that_is_gone_is_an_error_to_handle_and_no_exit() -> None:
         Account(file=sink).heading("Head")
     with pytest.raises(BrokenPipeError):
         sink.close()
+
+
+def test_tasks_of_vs_code_know_the_account_by_its_lines() -> None:
+    tasks = json.loads((REPOSITORY / ".vscode" / "tasks.json").read_text())["tasks"]
+    (matcher,) = [task["problemMatcher"] for task in tasks if task["label"] == "services"]
+    text = told(("heading", ("Starting",)), ("failed", ("ports", "Port 1 is taken")), ("heading", (UP,)))
+    found = {
+        name: [line for line in text.splitlines() if re.search(pattern, line)]
+        for name, pattern in {
+            "begin": matcher["background"]["beginsPattern"],
+            "problem": matcher["pattern"]["regexp"],
+            "end": matcher["background"]["endsPattern"],
+        }.items()
+    }
+    assert found == {"begin": ["Starting"], "problem": ["  FAILED  ports: Port 1 is taken"], "end": [UP]}

@@ -14,6 +14,7 @@ from local.config import CLIENT_ID, TENANT_ID
 from local.entra.app import build
 from local.entra.grants import CODE_LIFETIME
 from local.entra.state import REFRESH_TOKEN_IDLE, State
+from tests.support.clock import Clock
 from tests.support.standins import REDIRECT_URI
 
 if TYPE_CHECKING:
@@ -22,16 +23,6 @@ if TYPE_CHECKING:
 
 DAY = 24 * 3600
 SCOPE = f"api://{CLIENT_ID}/access_as_user offline_access"
-
-
-@dataclass
-class Clock:
-    """Starts in the past, so that tokens are valid by the real clock, which their verification uses."""
-
-    now: float
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass(kw_only=True)
@@ -59,6 +50,7 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
+    # In the past, so that tokens are valid by the real clock, which their verification uses.
     clock, state = Clock(now=1_700_000_000.0), State(tmp_path / "state" / "entra.sqlite3")
     state.add_secret("a secret")
     apps = build(
@@ -79,34 +71,34 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 @pytest.mark.parametrize(("age", "codes"), [(CODE_LIFETIME - 1, None), (CODE_LIFETIME, [70008]), (DAY, [70008])])
 async def test_code_expires_after_ten_minutes(world: World, age: int, codes: list[int] | None) -> None:
     code = await world.sign_in()
-    world.clock.now += age
+    world.clock.advance(age)
     assert (await world.redeem(code)).get("error_codes") == codes
 
 
 async def test_redeemed_code_stays_redeemed_when_it_is_old(world: World) -> None:
     code = await world.sign_in()
     await world.redeem(code)
-    world.clock.now += CODE_LIFETIME
+    world.clock.advance(CODE_LIFETIME)
     assert (await world.redeem(code))["error_codes"] == [54005]
 
 
 @pytest.mark.parametrize(("idle", "codes"), [(REFRESH_TOKEN_IDLE - 1, None), (REFRESH_TOKEN_IDLE, [700082])])
 async def test_idle_refresh_token_expires_after_ninety_days(world: World, idle: int, codes: list[int] | None) -> None:
     token = (await world.redeem(await world.sign_in()))["refresh_token"]
-    world.clock.now += idle
+    world.clock.advance(idle)
     assert (await world.refresh(token)).get("error_codes") == codes
 
 
 async def test_used_refresh_token_lives_on(world: World) -> None:
     token = (await world.redeem(await world.sign_in()))["refresh_token"]
     for _ in range(3):
-        world.clock.now += REFRESH_TOKEN_IDLE - DAY
+        world.clock.advance(REFRESH_TOKEN_IDLE - DAY)
         assert "access_token" in await world.refresh(token)
 
 
 async def test_revocation_names_both_dates(world: World) -> None:
     token = (await world.redeem(await world.sign_in()))["refresh_token"]
-    world.clock.now += 60
+    world.clock.advance(60)
     await world.http.post("/_local/accounts/user/revoke")
     refused = await world.refresh(token)
     assert refused["error_codes"] == [50173]
@@ -118,7 +110,7 @@ async def test_client_secret_expires(world: World) -> None:
     await world.http.post("/_local/secrets", json={"value": "short-lived", "expires_in": 60})
     form = {"grant_type": "client_credentials", "scope": "https://graph.microsoft.com/.default"}
     assert "access_token" in await world.token(**form, client_secret="short-lived")
-    world.clock.now += 60
+    world.clock.advance(60)
     assert (await world.token(**form, client_secret="short-lived"))["error_codes"] == [7000222]
 
 
@@ -127,11 +119,11 @@ async def test_purge_forgets_only_what_is_long_dead(world: World) -> None:
     tokens = await world.redeem(await world.sign_in())
     world.state.purge(now=world.clock.now + CODE_LIFETIME)
     assert "access_token" in await world.redeem(code)
-    world.clock.now += DAY + 1
+    world.clock.advance(DAY + 1)
     world.state.purge(now=world.clock.now)
     assert (await world.redeem(code))["error_codes"] == [9002313]
     assert "access_token" in await world.refresh(tokens["refresh_token"])
-    world.clock.now += 2 * REFRESH_TOKEN_IDLE + 1
+    world.clock.advance(2 * REFRESH_TOKEN_IDLE + 1)
     world.state.purge(now=world.clock.now)
     assert (await world.refresh(tokens["refresh_token"]))["error_codes"] == [9002313]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -56,6 +57,17 @@ def test_help_is_the_default_and_shows_the_commands() -> None:
     assert told.returncode == 0
     assert "usage: python -m local" in told.stdout
     assert told.stdout == make("help").stdout
+
+
+def test_help_names_every_target_and_variable() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE)) - {"help"}
+    variables = set(re.findall(r"call (?:given|switch|option),([A-Z_]+)", makefile))
+    assert len(targets) > 8
+    assert len(variables) > 12
+    told = make("help").stdout
+    assert {target for target in targets if not re.search(rf"make {target}(?![\w-])", told)} == set()
+    assert {name for name in variables if not re.search(rf"\b{name}\b", told)} == set()
 
 
 @pytest.mark.parametrize(

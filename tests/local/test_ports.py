@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +30,7 @@ def test_taken_port_is_told_with_its_holder_and_the_flag(host: str) -> None:
             check_ports([use(port)])
     (line,) = caught.value.lines
     assert f"Port {port} (first service) is taken by " in line
-    assert f"(pid {os.getpid()})" in line
+    assert f"(pid {os.getpid()}, in {Path.cwd()}). Stop that program, or choose another port with" in line
     assert "--first-port N (make: FIRST_PORT=N)" in line
 
 

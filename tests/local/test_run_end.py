@@ -57,7 +57,7 @@ def test_service_that_dies_ends_the_run_and_is_named(place: Place, command: str,
 
 def test_services_tell_how_to_go_on_and_end_on_sigterm(place: Place) -> None:
     process, said, pids = place.up("services")
-    assert "func start" in said
+    assert f"func start --port {place.ports['functions']}\n" in said
     assert f"cp {SAMPLE} local.settings.json" in said
     assert f"MCP_BASE_URL=http://localhost:{place.ports['functions']}" in said
     assert "Functions host" not in said
@@ -112,5 +112,5 @@ def test_every_taken_port_is_told_at_once_with_a_way_out(place: Place) -> None:
         code, output = place.finish("run", "--check")
     assert code == 3
     for name, flag in (("vault", "--vault-port"), ("functions", "--functions-port")):
-        assert re.search(rf"Port {place.ports[name]} .* is taken by .*\(pid {os.getpid()}\).*{flag}", output), output
+        assert re.search(rf"Port {place.ports[name]} .* is taken by .*\(pid {os.getpid()}, in .*{flag}", output), output
     assert not (place.home / "logs").exists()

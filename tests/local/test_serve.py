@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -22,7 +23,6 @@ from local.loopback.tls import ensure_tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from starlette.types import Receive, Scope, Send
 
@@ -64,7 +64,7 @@ def test_taken_port_names_purpose_holder_and_flag(binding: Binding) -> None:
     message = str(caught.value)
     assert caught.value.exit_code == 3
     assert f"Port {binding.port} (sign-in page)" in message
-    assert f"(pid {os.getpid()})" in message
+    assert f"(pid {os.getpid()}, in {Path.cwd()})" in message
     assert "--sign-in-port" in message
 
 

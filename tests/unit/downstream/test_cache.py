@@ -7,16 +7,9 @@ import asyncio
 import pytest
 
 from entra_mcp.downstream.cache import MARGIN_SECONDS, Token, TokenCache, TokenKey
+from tests.support.clock import Clock
 
 KEY = TokenKey("alice", ("User.Read",))
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Entra:
@@ -54,9 +47,9 @@ def cache(clock: Clock) -> TokenCache:
 
 async def test_token_is_acquired_once_for_its_life(cache: TokenCache, entra: Entra, clock: Clock) -> None:
     assert await cache.get(KEY, entra.acquire) == "token 1"
-    clock.now += 3600 - MARGIN_SECONDS - 1
+    clock.advance(3600 - MARGIN_SECONDS - 1)
     assert await cache.get(KEY, entra.acquire) == "token 1"
-    clock.now += 1
+    clock.advance(1)
     assert await cache.get(KEY, entra.acquire) == "token 2"
     assert (cache.counts.hits, cache.counts.exchanges) == (1, 2)
 

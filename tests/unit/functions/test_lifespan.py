@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from entra_mcp.functions.lifespan import Lifespan, LifespanClosed, LifespanEnded
+from tests.support.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -21,19 +22,6 @@ PATIENCE = 30.0
 """Seconds after which a test that waits for something that will never happen fails."""
 
 MOMENT = 0.001
-
-
-class Clock:
-    """Time passes when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Dependency:

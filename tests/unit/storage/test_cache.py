@@ -11,6 +11,7 @@ from key_value.aio.stores.memory import MemoryStore
 from key_value.aio.wrappers.base import BaseWrapper
 
 from entra_mcp.storage.cache import TOKEN_MAPPINGS, UPSTREAM_TOKENS, CachedStore
+from tests.support.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,14 +60,6 @@ class SlowStore(BaseWrapper):
         return True
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def store() -> SlowStore:
     return SlowStore()
@@ -89,10 +82,10 @@ async def test_second_get_is_served_from_memory_until_the_time_is_over(
     for _ in range(3):
         assert await cache.get("k", collection=TOKEN_MAPPINGS) == {"a": 1}
     assert store.reads == 1
-    clock.now += 59.9
+    clock.advance(59.9)
     assert await cache.get("k", collection=TOKEN_MAPPINGS) == {"a": 1}
     assert store.reads == 1
-    clock.now += 0.2
+    clock.advance(0.2)
     assert await cache.get("k", collection=TOKEN_MAPPINGS) == {"a": 1}
     assert store.reads == 2
 
@@ -100,7 +93,7 @@ async def test_second_get_is_served_from_memory_until_the_time_is_over(
 async def test_value_is_not_served_longer_than_it_lives(cache: CachedStore, store: SlowStore, clock: Clock) -> None:
     await cache.put("k", {"a": 1}, collection=TOKEN_MAPPINGS, ttl=10)
     await cache.get("k", collection=TOKEN_MAPPINGS)
-    clock.now += 10.1
+    clock.advance(10.1)
     await cache.get("k", collection=TOKEN_MAPPINGS)
     assert store.reads == 2
 

@@ -5,14 +5,7 @@ from __future__ import annotations
 import pytest
 
 from entra_mcp.web.buckets import TokenBuckets
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture
@@ -24,16 +17,16 @@ def test_bucket_gives_a_minute_s_worth_at_once_and_then_says_how_long_to_wait(cl
     buckets = TokenBuckets(per_minute=6, clock=clock)
     assert [buckets.take("a") for _ in range(6)] == [0.0] * 6
     assert buckets.take("a") == pytest.approx(10.0)
-    clock.now += 4
+    clock.advance(4)
     assert buckets.take("a") == pytest.approx(6.0), "asking in vain costs nothing"
-    clock.now += 6.001
+    clock.advance(6.001)
     assert buckets.take("a") == 0.0
     assert buckets.take("a") > 9
 
 
 def test_bucket_holds_no_more_than_a_minute_s_worth(clock: Clock) -> None:
     buckets = TokenBuckets(per_minute=2, clock=clock)
-    clock.now += 3600
+    clock.advance(3600)
     assert [buckets.take("a") == 0.0 for _ in range(3)] == [True, True, False]
 
 

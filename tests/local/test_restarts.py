@@ -1,0 +1,95 @@
+"""What a run that watches its files tells of restarts: taken from the log of the local host, from now on."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from io import StringIO
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.account import Account
+from local.host.messages import Failed
+from local.host.report import NOT_STARTED, RESTARTED, indexing_failure, reason
+from local.restarts import Restarts, tell_restarts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BROKEN = Failed(
+    message="SyntaxError: '(' was never closed (add.py, line 3)",
+    stack=(
+        'Traceback (most recent call last):\n  File "/checkout/add.py", line 3\n    add(\n'
+        "       ^\nSyntaxError: '(' was never closed\n"
+    ),
+)
+BEFORE = f"{RESTARTED}\n{indexing_failure(BROKEN)}\n"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    log = tmp_path / "functions.log"
+    log.write_text(BEFORE)
+    return log
+
+
+def add(log: Path, text: str) -> None:
+    with log.open("a") as sink:
+        sink.write(text)
+
+
+def test_failure_is_told_with_its_place_and_the_restart_after_it(log: Path) -> None:
+    said = StringIO()
+    restarts = Restarts(log, Account(file=said))
+    add(log, f"2026-01-01 INFO POST /mcp -> 200\n{indexing_failure(BROKEN)}\n{NOT_STARTED}{reason(BROKEN)}\n")
+    restarts.tell_new()
+    first, *rest = said.getvalue().splitlines()
+    assert first == "  FAILED  the app does not start: SyntaxError: '(' was never closed"
+    assert '  File "/checkout/add.py", line 3' in said.getvalue()
+    assert "POST /mcp" not in said.getvalue()
+    assert len(rest) == 5
+
+    add(log, f"INFO ready\n{RESTARTED}\nINFO POST /mcp -> 200\n")
+    restarts.tell_new()
+    restarts.tell_new()
+    assert said.getvalue().splitlines()[6:] == ["  ok  restarted             the app runs again"]
+
+
+def test_frames_of_what_imports_the_app_are_left_out() -> None:
+    machinery = (
+        "<frozen importlib._bootstrap>",
+        "/x/azure_functions_runtime/loader.py",
+        "C:\\x\\importlib\\__init__.py",
+        "/x/beartype/claw/_importlib/_clawimpfileloader.py",
+    )
+    frames = "".join(f'  File "{path}", line 7, in load\n    load(\n    ^^^^\n' for path in machinery)
+    failed = Failed(message=BROKEN.message, stack=BROKEN.stack.replace("\n", f"\n{frames}", 1))
+    assert indexing_failure(failed) == indexing_failure(BROKEN)
+
+
+def test_line_that_is_still_being_written_is_told_once_it_is_whole(log: Path) -> None:
+    said = StringIO()
+    restarts = Restarts(log, Account(file=said))
+    add(log, RESTARTED[:9])
+    restarts.tell_new()
+    assert said.getvalue() == ""
+    add(log, f"{RESTARTED[9:]}\n")
+    restarts.tell_new()
+    assert "  ok  restarted" in said.getvalue()
+
+
+async def test_log_is_followed_until_cancelled(log: Path) -> None:
+    said = StringIO()
+    following = asyncio.create_task(tell_restarts(log, Account(file=said), pause=0.01))
+    await asyncio.sleep(0.05)
+    assert said.getvalue() == ""
+    add(log, f"{RESTARTED}\n")
+    for _ in range(500):
+        if said.getvalue():
+            break
+        await asyncio.sleep(0.01)
+    following.cancel()
+    with suppress(asyncio.CancelledError):
+        await following
+    assert said.getvalue().count("restarted") == 1

@@ -1,0 +1,44 @@
+"""The services of a run: when the host of the app counts as started."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.app_settings import SAMPLE, read_settings
+from local.config import REPOSITORY, LocalConfig, Ports
+from local.services import functions_host
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+
+@asynccontextmanager
+async def host_answering(status: int) -> AsyncGenerator[LocalConfig]:
+    """Something on the port of the Functions host that gives every request the same answer."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {status} Whatever\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "localhost", 0) as server:
+        port: int = server.sockets[0].getsockname()[1]
+        yield LocalConfig(ports=Ports(functions=port))
+
+
+@pytest.mark.parametrize(
+    ("status", "watch", "ready"), [(200, False, True), (200, True, True), (500, False, False), (500, True, True)]
+)
+async def test_broken_app_counts_as_started_only_where_a_change_can_mend_it(
+    status: int, watch: bool, ready: bool
+) -> None:
+    async with host_answering(status) as config:
+        settings = read_settings(REPOSITORY / SAMPLE)
+        host = functions_host(config, settings, kind="local", watch=watch, environment=os.environ)
+        assert await host.ready() is ready
