@@ -17,6 +17,9 @@ from ops.preflight.attempt import attempt
 if TYPE_CHECKING:
     from ops.command import Context
 
+LOOKS_AT = "the tenant (directory role, secret policy, Conditional Access, deleted registrations)"
+"""For whoever cannot let it."""
+
 ABLE_ROLES = frozenset(
     {
         "Application Administrator",

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ops.command import Context
     from ops.http import Api
 
+LOOKS_AT = "the subscription (resource providers, region, your rights, deleted vaults)"
+"""For whoever cannot let it."""
+
 DELEGATE = "Microsoft.App"
 WEB = "Microsoft.Web"
 VAULTS = "Microsoft.KeyVault"
