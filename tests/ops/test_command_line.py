@@ -14,6 +14,7 @@ from local.config import REPOSITORY
 from ops.__main__ import main
 from ops.command import Command
 from ops.commands import MODULES, load
+from tests.support.azure.azd import SIGNED_IN, program
 from tests.support.azure.world import TENANT
 
 if TYPE_CHECKING:
@@ -89,24 +90,11 @@ def test_token_never_goes_to_an_address_without_tls(ops: Ops, address: str) -> N
     assert not ops.world.passwords()
 
 
-def program(folder: Path, name: str, script: str) -> None:
-    file = folder / name
-    file.write_text(f"#!/bin/sh\n{script}\n")
-    file.chmod(0o755)
-
-
 def test_command_runs_as_whoever_is_signed_in_to_azd(azure: CloudStandIn, ops: Ops, tmp_path: Path) -> None:
     """The whole program as a process, with the credentials that it uses in earnest."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    program(
-        folder,
-        "azd",
-        # As azd does: one scope, one tenant, one JSON object.
-        'while [ $# -gt 0 ]; do case "$1" in --scope) scope="$2";; --tenant-id) tenant="$2";; esac; shift; done\n'
-        'payload=$(printf \'{"aud":"%s","tid":"%s"}\' "$scope" "$tenant" | base64 -w0 | tr -d "=" | tr "+/" "-_")\n'
-        'printf \'{"token":"e30.%s.c2ln","expiresOn":"2099-01-01T00:00:00Z"}\' "$payload"',
-    )
+    program(folder, "azd", SIGNED_IN)
     outcome = subprocess.run(
         [sys.executable, "-m", "ops", "postprovision"],
         cwd=REPOSITORY,

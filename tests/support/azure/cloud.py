@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from starlette.routing import Route
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 START_SECONDS = 10.0
@@ -92,13 +93,16 @@ class CloudStandIn:
             "AZURE_LOGS_URL": f"{self.url}/logs",
         }
 
+    def routes(self) -> list[Route]:
+        """The services, one beside the other."""
+        return [*GraphStandIn(self.world).routes(), *ArmStandIn(self.world).routes()]
+
     def reset(self) -> None:
         """Forgets everything, for the next test."""
         self.world.__dict__.update(World().__dict__)
 
     def __enter__(self) -> Self:
-        routes = [*GraphStandIn(self.world).routes(), *ArmStandIn(self.world).routes()]
-        app = Starlette(routes=routes, exception_handlers={GraphError: _refusal, ArmError: _refusal})
+        app = Starlette(routes=self.routes(), exception_handlers={GraphError: _refusal, ArmError: _refusal})
         self._server = _Server(
             uvicorn.Config(
                 _Gate(app, world=self.world),
