@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -44,6 +45,32 @@ def test_hooks_of_azd_call_main_and_get_the_exit_code(monkeypatch: pytest.Monkey
     monkeypatch.setattr("ops.cli.ROOT", tmp_path)
     assert main(["postprovision"]) == 2
     assert main(["doctor", "--explain", "AADSTS65001"]) == 0
+
+
+def test_python_that_is_too_old_is_told_so_before_anything_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ops.__main__.MINIMUM", (99, 0))
+    assert main(["preflight"]) == 2
+    said = capsys.readouterr().err
+    assert "needs Python 3.13 or newer" in said
+    assert sys.executable in said
+
+
+def test_file_that_says_so_can_be_read_by_an_old_python() -> None:
+    for file in [REPOSITORY / "ops" / "__main__.py", *(REPOSITORY / "ops" / "hooks").glob("*.py")]:
+        ast.parse(file.read_text("utf-8"), feature_version=(3, 7))
+    assert (REPOSITORY / "ops" / "__init__.py").read_text("utf-8").count("\n") == 1
+
+
+@pytest.mark.parametrize("program", [("-m", "ops", "smoke"), ("ops/hooks/preprovision.py",)])
+def test_python_without_the_packages_is_told_how_to_get_them(program: tuple[str, ...]) -> None:
+    bare = [sys.executable, "-S", *program]
+    outcome = subprocess.run(bare, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    assert outcome.returncode == 2
+    assert "lacks the package" in outcome.stderr
+    assert "python -m local setup" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
 
 
 def azd_environment(root: Path, name: str, **values: str) -> None:
