@@ -50,7 +50,7 @@ def run(
     """Runs the command line `arguments`; the exit code."""
     commands = {command.name: command for command in load()}
     try:
-        options = _parser(commands).parse_args(arguments)
+        options = parser_of(commands).parse_args(arguments)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else FAILED
     command = commands[options.command]
@@ -85,7 +85,8 @@ def run(
         return FAILED
 
 
-def _parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
+def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
+    """What takes every command line of the tool."""
     top = argparse.ArgumentParser(
         prog="python -m ops",
         description="Everything that is done to a deployment of this server.",
