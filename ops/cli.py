@@ -54,7 +54,7 @@ def run(
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else FAILED
     command = commands[options.command]
-    report = Report(sys.stdout if out is None else out)
+    report = Report(_standard_output() if out is None else out)
     process = os.environ if variables is None else variables
     try:
         environment = _environment(command, options, process, root=root)
@@ -83,6 +83,14 @@ def run(
         # Whoever read the output is gone; Python's own flush at the end must not complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _standard_output() -> TextIO:
+    """What a pipe's encoding cannot say, a subscription's name for instance, is escaped: it must not end a command."""
+    # Whoever put something else there, a test for instance, has seen to it.
+    if reconfigure := getattr(sys.stdout, "reconfigure", None):
+        reconfigure(errors="backslashreplace")
+    return sys.stdout
 
 
 def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:

@@ -16,7 +16,7 @@ from ops.__main__ import main
 from ops.command import Command
 from ops.commands import MODULES, load
 from tests.support.azure.azd import SIGNED_IN, program
-from tests.support.azure.world import TENANT
+from tests.support.azure.world import SUBSCRIPTION, TENANT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,3 +135,30 @@ def test_command_runs_as_whoever_is_signed_in_to_azd(azure: CloudStandIn, ops: O
     assert len(ops.world.passwords()) == 1
     assert not outcome.stderr
     assert TENANT not in outcome.stdout
+
+
+def test_name_that_the_terminal_cannot_show_ends_no_command(azure: CloudStandIn, ops: Ops, tmp_path: Path) -> None:
+    """On Windows, what goes to a pipe is written in the code page of the machine."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program(folder, "azd", SIGNED_IN)
+    ops.world.resources[f"/subscriptions/{SUBSCRIPTION}"] = {
+        "displayName": "Entwicklung \N{EURO SIGN}",
+        "state": "Enabled",
+    }
+    outcome = subprocess.run(
+        [sys.executable, "-m", "ops", "preflight"],
+        cwd=REPOSITORY,
+        env={
+            **os.environ,
+            **azure.environment(),
+            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONIOENCODING": "ascii",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Entwicklung \\u20ac" in outcome.stdout, outcome.stdout + outcome.stderr
+    assert not outcome.stderr

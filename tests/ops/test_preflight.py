@@ -394,3 +394,36 @@ def test_what_is_not_looked_at_is_named_as_the_checks_are(ready: Ops, module: ob
     assert len(names) == 4
     for name in names:
         assert f"  {name} " in text
+
+
+def pipeline(ops: Ops, *roles: str) -> None:
+    """Whoever is signed in is a pipeline's principal with these application permissions."""
+    ops.world.may_create_apps = False
+    ops.credential = lambda tenant: FakeCredential(tenant, idtyp="app", oid="principal", upn="", roles=list(roles))
+
+
+def test_pipeline_that_may_not_make_a_registration_is_found(ready: Ops) -> None:
+    pipeline(ready, "User.Read.All")
+    outcome = ready("preflight")
+    assert outcome.code == 1
+    assert "FOUND directory role" in outcome.text
+    assert "Application.ReadWrite.OwnedBy" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("role", "owners", "noted"),
+    [
+        ("Application.ReadWrite.OwnedBy", "", True),
+        ("Application.ReadWrite.OwnedBy", "somebody principal-2", True),
+        ("Application.ReadWrite.OwnedBy", "somebody principal", False),
+        ("Application.ReadWrite.All", "", False),
+    ],
+)
+def test_pipeline_that_would_not_own_what_it_makes_is_told_its_object_id(
+    ready: Ops, role: str, owners: str, noted: bool
+) -> None:
+    pipeline(ready, role)
+    outcome = ready("preflight", ENTRA_OWNER_IDS=owners)
+    assert outcome.code == 0, outcome.text
+    assert f"the pipeline's principal has {role}" in outcome.text
+    assert ("ENTRA_OWNER_IDS: principal\n" in outcome.text) is noted

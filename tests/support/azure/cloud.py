@@ -53,11 +53,17 @@ SCOPES = {
 class FakeCredential:
     """Somebody who is signed in to the tenant; tokens say for which service they are, as real ones do."""
 
-    def __init__(self, tenant_id: str) -> None:
+    def __init__(self, tenant_id: str, **claims: Any) -> None:  # noqa: ANN401 - whatever a token may say
         self.tenant_id = tenant_id
+        self._claims = claims
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:  # noqa: ANN401 - azure-core's protocol
-        claims = {"aud": scopes[0], "tid": self.tenant_id, "oid": "operator", "upn": "operator@contoso.com"}
+        claims = {
+            "aud": scopes[0],
+            "tid": self.tenant_id,
+            "oid": "operator",
+            "upn": "operator@contoso.com",
+        } | self._claims
         payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
         return AccessToken(f"e30.{payload}.c2ln", 4102444800)
 
