@@ -14,11 +14,12 @@ from ops.cli import parser_of
 from ops.commands import load
 from ops.environment import Input
 from tests.infra.test_parameters import variables
+from tests.support.sources import python_files
 
 PARSER = parser_of({command.name: command for command in load()})
 
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-SOURCES = [*sorted((REPOSITORY / "ops").rglob("*.py")), *sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))]
+SOURCES = [*python_files(REPOSITORY / "ops"), *sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))]
 
 CHOSEN_BY_AZD = {"AZURE_SUBSCRIPTION_ID", "AZURE_TENANT_ID"}
 
