@@ -73,6 +73,29 @@ def test_python_without_the_packages_is_told_how_to_get_them(program: tuple[str,
     assert "Traceback" not in outcome.stderr
 
 
+EVERYTHING = """
+import importlib, pkgutil, sys
+from pathlib import Path
+sys.path[:0] = [".", "src", "tests/functions"]
+from deployed import Undeployed, required
+sys.meta_path.insert(0, Undeployed(required(Path("."))))
+import ops
+for module in pkgutil.walk_packages(ops.__path__, "ops."):
+    if module.name != "ops.__main__":
+        importlib.import_module(module.name)
+print(len([name for name in sys.modules if name.startswith("ops.")]))
+"""
+"""Imports all of the tool where only the packages of requirements.txt can be found."""
+
+
+def test_tool_needs_no_package_that_azd_does_not_install_for_its_hooks() -> None:
+    outcome = subprocess.run(
+        [sys.executable, "-c", EVERYTHING], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert int(outcome.stdout) > 40
+
+
 def azd_environment(root: Path, name: str, **values: str) -> None:
     folder = root / ".azure" / name
     folder.mkdir(parents=True)
