@@ -244,6 +244,15 @@ def test_check_that_fails_is_noted_and_the_others_are_made(ready: Ops, path: str
     assert f"note  {name}" in outcome.text
 
 
+def test_deleted_vault_of_another_region_is_not_in_the_way(ready: Ops) -> None:
+    protected_vault(ready.world)
+    outcome = ready("preflight", AZURE_LOCATION="eastus")
+    assert outcome.code == 0, outcome.text
+    assert f"{VAULT} was in swedencentral" in outcome.text
+    assert "FOUND deleted vault" in ready("preflight", AZURE_LOCATION="Sweden Central").text
+    assert "FOUND deleted vault" in ready("preflight", AZURE_LOCATION="").text
+
+
 def test_finding_does_not_stop_azd_where_a_person_says_so(ready: Ops) -> None:
     no_registrations(ready.world)
     outcome = ready("preflight", PREFLIGHT="warn")
