@@ -334,7 +334,7 @@ module application 'modules/entra-application.bicep' = if (ownApplication) {
   }
 }
 
-module consent 'modules/entra-consent.bicep' = if (ownApplication && adminConsent) {
+module consent 'modules/entra-consent.bicep' = if (ownApplication && adminConsent && authMode != 'verify') {
   scope: group
   name: 'entra-consent'
   params: {
