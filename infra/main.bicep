@@ -286,7 +286,10 @@ module functionApp 'modules/function-app.bicep' = {
 }
 
 var generatedBaseUrl = 'https://${functionApp.outputs.hostName}'
-var baseUrl = empty(customBaseUrl) ? generatedBaseUrl : customBaseUrl
+var isOrigin = startsWith(customBaseUrl, 'https://') && length(split(customBaseUrl, '/')) == 3
+var baseUrl = empty(customBaseUrl)
+  ? generatedBaseUrl
+  : (isOrigin ? customBaseUrl : fail('MCP_CUSTOM_BASE_URL has to be https:// and a host name, with nothing behind it.'))
 // The generated name stays registered beside a custom one, so that moving to the custom one breaks nobody's sign-in.
 var redirectUris = map(union([generatedBaseUrl], [baseUrl]), origin => '${origin}/auth/callback')
 
@@ -299,6 +302,8 @@ module registration 'modules/entra-registration.bicep' = if (ownApplication) {
       : fail('Applications can be made in the public cloud only: set ENTRA_EXISTING_CLIENT_ID (docs/deploy.md).')
     displayName: applicationDisplayName
     signInAudience: signInAudience
+    ownerIds: ownerWords
+    serviceManagementReference: serviceManagementReference
   }
 }
 
@@ -329,7 +334,7 @@ module application 'modules/entra-application.bicep' = if (ownApplication) {
   }
 }
 
-module consent 'modules/entra-consent.bicep' = if (ownApplication && adminConsent) {
+module consent 'modules/entra-consent.bicep' = if (ownApplication && adminConsent && authMode != 'verify') {
   scope: group
   name: 'entra-consent'
   params: {
@@ -402,19 +407,26 @@ module budget 'modules/budget.bicep' = if (budgetAmount > 0) {
 }
 
 // What the administrator of an application that somebody else made has to set, as one text.
-var redirectLines = join(map(redirectUris, uri => '  - ${uri}'), '\n')
-var scopeLines = join(map(scopeWords, scope => '  - ${scope}'), '\n')
+var callers = authMode == 'verify'
+  ? map(preauthorizedWords, client => 'Authorized client application, for all of these scopes: ${client}')
+  : map(redirectUris, uri => 'Redirect URI, platform Web: ${uri}')
+var graphLines = authMode == 'verify' ? [] : ['Delegated permissions of Microsoft Graph: ${join(permissionWords, ' ')}']
 var federatedLines = authMode == 'federated'
-  ? '\n5. Federated credential (other issuer): issuer ${issuer}, subject ${identity.outputs.principalId}, audience ${cloud.tokenExchange}'
-  : ''
-var handOff = '''
-Application for {0}, client id {1}
-1. Redirect URIs, platform Web:
-{2}
-2. Application ID URI {3}, with these enabled delegated scopes:
-{4}
-3. Manifest: api.requestedAccessTokenVersion = 2
-4. Delegated permissions of Microsoft Graph: {5}{6}'''
+  ? ['Federated credential (other issuer): issuer ${issuer}, subject ${identity.outputs.principalId}, audience ${cloud.tokenExchange}']
+  : []
+var handOff = join(
+  concat(
+    ['Application for ${serverName}, client id ${clientId}'],
+    ['Manifest: api.requestedAccessTokenVersion = 2'],
+    ['Application ID URI: ${identifierUri}'],
+    map(scopeWords, scope => 'Delegated scope of it, enabled: ${scope}'),
+    map(roleWords, role => 'App role for users and groups: ${role}'),
+    callers,
+    graphLines,
+    federatedLines
+  ),
+  '\n- '
+)
 
 // `azd down` deletes every output from azd's environment. So none has the name of a variable that azd or a person sets:
 // subscription and resource group are parts of the vault's id.
@@ -429,8 +441,6 @@ output ENTRA_CLIENT_ID string = clientId
 output ENTRA_TENANT_ID string = empty(signInTenant) ? directory : signInTenant
 output ENTRA_APP_OBJECT_ID string = application.?outputs.objectId ?? ''
 output ENTRA_APP_UNIQUE_NAME string = application.?outputs.uniqueName ?? ''
-output ENTRA_HAND_OFF string = ownApplication
-  ? ''
-  : format(handOff, serverName, clientId, redirectLines, identifierUri, scopeLines, additionalScopes, federatedLines)
+output ENTRA_HAND_OFF string = ownApplication ? '' : handOff
 output MCP_BASE_URL string = baseUrl
 output MCP_URL string = '${baseUrl}/mcp'

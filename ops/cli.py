@@ -50,11 +50,11 @@ def run(
     """Runs the command line `arguments`; the exit code."""
     commands = {command.name: command for command in load()}
     try:
-        options = _parser(commands).parse_args(arguments)
+        options = parser_of(commands).parse_args(arguments)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else FAILED
     command = commands[options.command]
-    report = Report(sys.stdout if out is None else out)
+    report = Report(_standard_output() if out is None else out)
     process = os.environ if variables is None else variables
     try:
         environment = _environment(command, options, process, root=root)
@@ -85,7 +85,16 @@ def run(
         return FAILED
 
 
-def _parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
+def _standard_output() -> TextIO:
+    """What a pipe's encoding cannot say, a subscription's name for instance, is escaped: it must not end a command."""
+    # Whoever put something else there, a test for instance, has seen to it.
+    if reconfigure := getattr(sys.stdout, "reconfigure", None):
+        reconfigure(errors="backslashreplace")
+    return sys.stdout
+
+
+def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
+    """What takes every command line of the tool."""
     top = argparse.ArgumentParser(
         prog="python -m ops",
         description="Everything that is done to a deployment of this server.",

@@ -80,4 +80,4 @@ def _sign_in_error(scope: str, error: ClientAuthenticationError) -> SignInError:
     said = re.sub(r"\s+", " ", error.message or "").strip()[:600]
     explained = [f"AADSTS{code}: {known.means} {known.remedy}" for code in codes_in(said) if (known := explain(code))]
     remedy = "\n".join(explained) or "Sign in with `azd auth login` (in a pipeline: see docs/deploy.md) or `az login`."
-    return SignInError(f"There is no token for {resource}: {said}\n{remedy}")
+    return SignInError(resource=resource, said=said, remedy=remedy)

@@ -66,7 +66,10 @@ def remember(environment: Environment, *, root: Path, name: str | None) -> bool:
     if folder is None or not environment.has(VAULT_ID):
         return False
     kept = {item.name: environment[item] for item in KEPT if environment.has(item)}
-    (folder / FILE).write_text(f"{json.dumps(kept, indent=2)}\n", "utf-8")
+    # In one step: half a file would be none, and these are the only names that are left of the deployment.
+    new = folder / f"{FILE}.new"
+    new.write_text(f"{json.dumps(kept, indent=2)}\n", "utf-8")
+    new.replace(folder / FILE)
     return True
 
 

@@ -48,6 +48,7 @@ ENTRA_TENANT = Input("ENTRA_TENANT_ID", "tenant of the registration, or organiza
 APP_OBJECT_ID = Input("ENTRA_APP_OBJECT_ID", "object id of the registration")
 APP_UNIQUE_NAME = Input("ENTRA_APP_UNIQUE_NAME", "unique name of the registration that the infrastructure made")
 EXISTING_CLIENT_ID = Input("ENTRA_EXISTING_CLIENT_ID", "client id of a registration that somebody else made")
+OWNER_IDS = Input("ENTRA_OWNER_IDS", "object ids of further owners of the registration")
 PRIVATE_NETWORK = Input("PRIVATE_NETWORK", "whether storage and vault are in a private network: true or false")
 PREFLIGHT = Input("PREFLIGHT", "warn: findings of the checks before a deployment do not stop it")
 ALERT_EMAIL = Input("ALERT_EMAIL", "who gets alerts")

@@ -43,7 +43,13 @@ class BadInputError(UsageError):
 
 
 class SignInError(OpsError):
-    """No token for an API: nobody is signed in, or Entra ID refuses."""
+    """No token for an API: nobody is signed in, or Entra ID refuses; `said` is the reason as it was given."""
+
+    def __init__(self, *, resource: str, said: str, remedy: str) -> None:
+        self.resource = resource
+        self.said = said
+        self.remedy = remedy
+        super().__init__(f"There is no token for {resource}: {said}\n{remedy}")
 
 
 class UnreachableError(OpsError):

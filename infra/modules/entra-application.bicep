@@ -95,6 +95,9 @@ resource application 'Microsoft.Graph/applications@v1.0' = {
 resource servicePrincipal 'Microsoft.Graph/servicePrincipals@v1.0' = {
   appId: application.appId
   appRoleAssignmentRequired: assignmentRequired
+  tags: [
+    'WindowsAzureActiveDirectoryIntegratedApp' // without it the list of enterprise applications does not show this one
+  ]
   owners: {
     relationshipSemantics: 'append'
     relationships: ownerIds

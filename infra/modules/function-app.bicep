@@ -98,6 +98,9 @@ resource noDeploymentPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPo
   properties: {
     allow: false
   }
+  dependsOn: [
+    noFtpPasswords // the app refuses two changes at once
+  ]
 }
 
 output id string = app.id

@@ -15,13 +15,14 @@ from ops.environment import (
     ENVIRONMENT_NAME,
     EXISTING_CLIENT_ID,
     LOCATION,
+    OWNER_IDS,
     PREFLIGHT,
     PRIVATE_NETWORK,
     SUBSCRIPTION,
     TENANT,
     VAULT_NAME,
 )
-from ops.preflight import directory, subscription, tools
+from ops.preflight import directory, sign_in, subscription, tools
 
 if TYPE_CHECKING:
     from ops.command import Context
@@ -31,19 +32,20 @@ WARN = "warn"
 
 
 def run(context: Context) -> int:
-    """Looks at the machine, the subscription and the tenant."""
+    """Looks at the machine, at who is signed in, at the subscription and the tenant."""
     context.report.heading("Tools")
     tools.check(context.report, environment=context.process)
-    context.report.heading("Subscription")
-    if context.environment.has(SUBSCRIPTION):
-        subscription.check(context)
-    else:
-        # azd runs this before it asks for the subscription, the first time.
-        context.report.note(
-            "subscription", "AZURE_SUBSCRIPTION_ID is not set yet: azd will ask. Run this again afterwards"
-        )
-    context.report.heading("Tenant")
-    directory.check(context)
+    context.report.heading("Sign-in")
+    needed = {subscription.LOOKS_AT: context.services.arm}
+    if not context.environment.has(EXISTING_CLIENT_ID):
+        needed[directory.LOOKS_AT] = context.services.graph
+    refused = sign_in.refused(context, needed)
+    if subscription.LOOKS_AT not in refused:
+        context.report.heading("Subscription")
+        _subscription(context)
+    if directory.LOOKS_AT not in refused:
+        context.report.heading("Tenant")
+        directory.check(context)
     if context.report.findings:
         context.report.text(f"\n{context.report.findings} thing(s) to mend before `azd up`.")
         if context.environment.get(PREFLIGHT).lower() == WARN:
@@ -53,6 +55,16 @@ def run(context: Context) -> int:
         return 1
     context.report.text("\nReady for `azd up`.")
     return 0
+
+
+def _subscription(context: Context) -> None:
+    if context.environment.has(SUBSCRIPTION):
+        subscription.check(context)
+    else:
+        # azd runs this before it asks for the subscription, the first time.
+        context.report.note(
+            "subscription", "AZURE_SUBSCRIPTION_ID is not set yet: azd will ask. Run this again afterwards"
+        )
 
 
 COMMAND = Command(
@@ -73,6 +85,7 @@ COMMAND = Command(
         CLIENT_ID,
         APP_UNIQUE_NAME,
         EXISTING_CLIENT_ID,
+        OWNER_IDS,
         PRIVATE_NETWORK,
         ALERT_EMAIL,
         AUTH_MODE,

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from ops.documents import entries, part
-from ops.environment import APP_UNIQUE_NAME, AUTH_MODE, CLIENT_ID, EXISTING_CLIENT_ID
+from ops.environment import APP_UNIQUE_NAME, AUTH_MODE, CLIENT_ID, EXISTING_CLIENT_ID, OWNER_IDS
 from ops.errors import ApiError
 from ops.graph import Directory
 from ops.leftovers import deleted_applications
@@ -16,6 +16,9 @@ from ops.preflight.attempt import attempt
 
 if TYPE_CHECKING:
     from ops.command import Context
+
+LOOKS_AT = "the tenant (directory role, secret policy, Conditional Access, deleted registrations)"
+"""For whoever cannot let it."""
 
 ABLE_ROLES = frozenset(
     {
@@ -26,7 +29,8 @@ ABLE_ROLES = frozenset(
         "Hybrid Identity Administrator",
     }
 )
-OWNED_BY = frozenset({"Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"})
+ANY_APPLICATION = "Application.ReadWrite.All"
+OWNED_BY = frozenset({"Application.ReadWrite.OwnedBy", ANY_APPLICATION})
 FULL_LIFE = timedelta(days=180)
 DIRECTORY_ROLE = "#microsoft.graph.directoryRole"
 NOT_TOLD = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
@@ -53,6 +57,8 @@ def _right_to_register(context: Context) -> None:
         granted = OWNED_BY.intersection(cast("list[str]", claims.get("roles") or []))
         if granted:
             report.ok("directory role", f"the pipeline's principal has {', '.join(sorted(granted))}")
+            if ANY_APPLICATION not in granted:
+                _ownership(context, str(claims.get("oid") or ""))
         else:
             report.finding(
                 "directory role",
@@ -79,6 +85,16 @@ def _right_to_register(context: Context) -> None:
             "users may not register applications in this tenant, and you have no role that may",
             remedy="an administrator gives you the role Application Developer, or makes the registration for you: "
             "docs/deploy.md, bring your own registration",
+        )
+
+
+def _ownership(context: Context, principal: str) -> None:
+    """A principal with OwnedBy may change what it owns alone, and who makes a registration was not always its owner."""
+    if principal not in context.environment.get(OWNER_IDS).replace(",", " ").split():
+        context.report.note(
+            "owner",
+            "the pipeline's principal may change the registration only as its owner. Add its object id to the\n"
+            f"repository's variable ENTRA_OWNER_IDS: {principal}",
         )
 
 

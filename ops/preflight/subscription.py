@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ops.command import Context
     from ops.http import Api
 
+LOOKS_AT = "the subscription (resource providers, region, your rights, deleted vaults)"
+"""For whoever cannot let it."""
+
 DELEGATE = "Microsoft.App"
 WEB = "Microsoft.Web"
 VAULTS = "Microsoft.KeyVault"
@@ -156,8 +159,14 @@ def _vaults(context: Context, arm: Api) -> None:
     vaults = DeletedVaults(arm, subscription=context.environment[SUBSCRIPTION])
     names = {"name": context.environment.get(VAULT_NAME), "environment": context.environment.get(ENVIRONMENT_NAME)}
     found = list(vaults.of(**names))
+    location = _plain(context.environment.get(LOCATION))
     for vault in found:
-        if vault.protected:
+        if location and _plain(vault.location) != location:
+            # Names derive from the region too.
+            context.report.note(
+                "deleted vault", f"{vault.name} was in {vault.location}, and is not in the way elsewhere"
+            )
+        elif vault.protected:
             context.report.finding(
                 "deleted vault",
                 f"{vault.name} keeps its name until {vault.gone_on}, and is protected against purging",

@@ -12,7 +12,7 @@ import yaml
 
 from local.config import REPOSITORY
 from tests.infra.template import main
-from tests.infra.test_parameters import variables
+from tests.infra.test_parameters import OF_HOOKS, variables
 
 AZURE: dict[str, Any] = yaml.safe_load((REPOSITORY / "azure.yaml").read_text("utf-8"))
 HOOKS = {
@@ -144,7 +144,7 @@ def test_deployment_signs_in_without_a_secret_and_uses_outputs_that_exist() -> N
     outputs = set(main().of("output"))
     assert set(re.findall(r"azd env get-value (\w+)", commands)) <= outputs
     assert workflow["concurrency"]["cancel-in-progress"] is False
-    inputs = {variable for variable, _ in variables().values()}
+    inputs = {variable for variable, _ in variables().values()} | OF_HOOKS
     assert set(workflow["env"]) == inputs | {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID"}
 
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from entra_mcp.settings import Settings
-from tests.infra.template import INFRA, Template, main, properties, templates
+from tests.infra.template import INFRA, Template, identifiers, main, properties, templates
 
 REGISTRATION = Template(INFRA / "modules" / "entra-registration.bicep")
 APPLICATION = Template(INFRA / "modules" / "entra-application.bicep")
@@ -40,6 +40,38 @@ def test_both_steps_name_the_same_application() -> None:
     assert len(re.findall(r"\bnames\.application\b", main().source)) == 2
 
 
+@pytest.mark.parametrize("template", [REGISTRATION, APPLICATION], ids=lambda template: template.path.stem)
+def test_both_steps_name_the_owners_and_the_reference(template: Template) -> None:
+    """The first step makes the application: whoever is no owner may not take the second, and a directory that wants a
+    reference refuses to make one without.
+    """
+    body = template.of("resource")["application"].text
+    assert "relationshipSemantics: 'append'\n    relationships: ownerIds\n" in body
+    assert "serviceManagementReference: empty(serviceManagementReference) ? null : serviceManagementReference" in body
+    module = "registration" if template is REGISTRATION else "application"
+    given = main().of("module")[module].text
+    assert "ownerIds: ownerWords" in given
+    assert "serviceManagementReference: serviceManagementReference" in given
+
+
+def test_enterprise_application_is_where_the_documents_send_people() -> None:
+    assert "'WindowsAzureActiveDirectoryIntegratedApp'" in APPLICATION.of("resource")["servicePrincipal"].text
+
+
+def test_custom_address_that_no_redirect_uri_could_be_made_of_is_refused() -> None:
+    origin = main().value("var", "isOrigin")
+    assert origin == "startsWith(customBaseUrl, 'https://') && length(split(customBaseUrl, '/')) == 3"
+    assert re.search(r"isOrigin \? customBaseUrl : fail\('MCP_CUSTOM_BASE_URL ", main().value("var", "baseUrl") or "")
+
+
+def test_hand_off_tells_all_that_the_templates_would_make() -> None:
+    text = "".join(main().value("var", name) or "" for name in ("handOff", "callers", "graphLines", "federatedLines"))
+    used = identifiers(text)
+    assert used >= {"identifierUri", "scopeWords", "roleWords", "redirectUris", "preauthorizedWords", "permissionWords"}
+    assert used >= {"issuer", "identity", "cloud"}
+    assert "requestedAccessTokenVersion = 2" in text
+
+
 def test_names_of_scopes_and_roles_decide_their_ids() -> None:
     assert APPLICATION.source.count("guid(uniqueName, 'scope', scope)") == 2
     assert APPLICATION.source.count("guid(uniqueName, 'role', role)") == 1
@@ -61,7 +93,8 @@ def test_application_has_no_groups_claim_no_implicit_tokens_and_no_password() ->
 
 def test_consent_for_everybody_is_off_unless_asked_for() -> None:
     assert main().value("param", "adminConsent") == "false"
-    assert main().of("module")["consent"].head.endswith("if (ownApplication && adminConsent) {")
+    condition = "if (ownApplication && adminConsent && authMode != 'verify') {"
+    assert main().of("module")["consent"].head.endswith(condition), "nobody signs in at the server in that mode"
 
 
 def test_federated_credential_trusts_the_managed_identity_alone() -> None:

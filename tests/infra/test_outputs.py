@@ -8,6 +8,7 @@ from entra_mcp.settings import Settings
 from local.config import REPOSITORY
 from tests.infra.template import identifiers, main, templates
 from tests.infra.test_parameters import variables
+from tests.support.sources import python_files
 
 READ_BY_TOOLS = {
     "AZURE_CLOUD_NAME",
@@ -47,7 +48,7 @@ def test_every_variable_that_the_tools_name_exists() -> None:
     settings = {str(field.validation_alias) for field in Settings.model_fields.values()}
     inputs = {variable for variable, _ in variables().values()}
     known = set(main().of("output")) | inputs | settings | OF_AZD | OF_LIBRARIES | ADDRESSES
-    for file in (REPOSITORY / "ops").rglob("*.py"):
+    for file in python_files(REPOSITORY / "ops"):
         named = set(re.findall(r"[\"']((?:AZURE|ENTRA|MCP|AUTH)_[A-Z0-9_]+)[\"']", file.read_text("utf-8")))
         assert named <= known, f"{file.name}: {named - known}"
 

@@ -1,4 +1,6 @@
-"""The signing key that the template makes is one that the server takes, and the placeholder beside it is not."""
+"""The signing key that the template makes is one that the server takes; the placeholder beside it is not, and the tools
+know it for one.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from uuid import uuid4
 
 from entra_mcp.vault.client import CLIENT_SECRET, MIN_DIFFERENT_BYTES, MIN_SECRET_CHARACTERS, SIGNING_KEY
 from entra_mcp.vault.keys import KEY_BYTES
+from ops.vault import PLACEHOLDER
 from tests.infra.template import INFRA, Template
 
 VAULT = Template(INFRA / "modules" / "vault.bicep")
@@ -40,3 +43,14 @@ def test_placeholder_of_the_client_secret_is_refused_by_the_server() -> None:
     assert placeholder is not None
     assert " " in placeholder[1]
     assert len(placeholder[1]) < MIN_SECRET_CHARACTERS
+
+
+def test_tools_know_the_placeholder_by_the_mark_that_the_template_gives_it() -> None:
+    """Another mark, and the hook would take the placeholder for a client secret that a person brought."""
+    marks = {
+        name: re.findall(r"contentType: '([^']*)'", resource.text)
+        for name, resource in VAULT.of("resource").items()
+        if "vaults/secrets@" in resource.head
+    }
+    assert marks["clientSecretSecret"] == [PLACEHOLDER]
+    assert marks["signingKeySecret"] != [PLACEHOLDER]

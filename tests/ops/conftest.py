@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from ops.credentials import Credential
     from tests.support.azure.world import World
 
 
@@ -41,6 +42,8 @@ class Ops:
     """Where programs are looked for."""
     ahead: timedelta = timedelta()
     """How far the clock of this machine is ahead of Azure's."""
+    credential: Callable[[str], Credential] = FakeCredential
+    """Who is signed in to a tenant."""
 
     @property
     def world(self) -> World:
@@ -53,7 +56,7 @@ class Ops:
         code = run(
             arguments,
             variables={name: value for name, value in variables.items() if value is not None},
-            credential=FakeCredential,
+            credential=self.credential,
             out=out,
             sleep=self.waits.append,
             now=lambda: self.world.now() + self.ahead,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -14,7 +15,8 @@ from local.config import REPOSITORY
 from ops.__main__ import main
 from ops.command import Command
 from ops.commands import MODULES, load
-from tests.support.azure.world import TENANT
+from tests.support.azure.azd import SIGNED_IN, program
+from tests.support.azure.world import SUBSCRIPTION, TENANT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +45,55 @@ def test_hooks_of_azd_call_main_and_get_the_exit_code(monkeypatch: pytest.Monkey
     monkeypatch.setattr("ops.cli.ROOT", tmp_path)
     assert main(["postprovision"]) == 2
     assert main(["doctor", "--explain", "AADSTS65001"]) == 0
+
+
+def test_python_that_is_too_old_is_told_so_before_anything_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ops.__main__.MINIMUM", (99, 0))
+    assert main(["preflight"]) == 2
+    said = capsys.readouterr().err
+    assert "needs Python 3.13 or newer" in said
+    assert sys.executable in said
+
+
+def test_file_that_says_so_can_be_read_by_an_old_python() -> None:
+    for file in [REPOSITORY / "ops" / "__main__.py", *(REPOSITORY / "ops" / "hooks").glob("*.py")]:
+        ast.parse(file.read_text("utf-8"), feature_version=(3, 7))
+    assert (REPOSITORY / "ops" / "__init__.py").read_text("utf-8").count("\n") == 1
+
+
+@pytest.mark.parametrize("program", [("-m", "ops", "smoke"), ("ops/hooks/preprovision.py",)])
+def test_python_without_the_packages_is_told_how_to_get_them(program: tuple[str, ...]) -> None:
+    bare = [sys.executable, "-S", *program]
+    outcome = subprocess.run(bare, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    assert outcome.returncode == 2
+    assert "lacks the package" in outcome.stderr
+    assert "python -m local setup" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+EVERYTHING = """
+import importlib, pkgutil, sys
+from pathlib import Path
+sys.path[:0] = [".", "src", "tests/functions"]
+from deployed import Undeployed, required
+sys.meta_path.insert(0, Undeployed(required(Path("."))))
+import ops
+for module in pkgutil.walk_packages(ops.__path__, "ops."):
+    if module.name != "ops.__main__":
+        importlib.import_module(module.name)
+print(len([name for name in sys.modules if name.startswith("ops.")]))
+"""
+"""Imports all of the tool where only the packages of requirements.txt can be found."""
+
+
+def test_tool_needs_no_package_that_azd_does_not_install_for_its_hooks() -> None:
+    outcome = subprocess.run(
+        [sys.executable, "-c", EVERYTHING], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert int(outcome.stdout) > 40
 
 
 def azd_environment(root: Path, name: str, **values: str) -> None:
@@ -89,24 +140,11 @@ def test_token_never_goes_to_an_address_without_tls(ops: Ops, address: str) -> N
     assert not ops.world.passwords()
 
 
-def program(folder: Path, name: str, script: str) -> None:
-    file = folder / name
-    file.write_text(f"#!/bin/sh\n{script}\n")
-    file.chmod(0o755)
-
-
 def test_command_runs_as_whoever_is_signed_in_to_azd(azure: CloudStandIn, ops: Ops, tmp_path: Path) -> None:
     """The whole program as a process, with the credentials that it uses in earnest."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    program(
-        folder,
-        "azd",
-        # As azd does: one scope, one tenant, one JSON object.
-        'while [ $# -gt 0 ]; do case "$1" in --scope) scope="$2";; --tenant-id) tenant="$2";; esac; shift; done\n'
-        'payload=$(printf \'{"aud":"%s","tid":"%s"}\' "$scope" "$tenant" | base64 -w0 | tr -d "=" | tr "+/" "-_")\n'
-        'printf \'{"token":"e30.%s.c2ln","expiresOn":"2099-01-01T00:00:00Z"}\' "$payload"',
-    )
+    program(folder, "azd", SIGNED_IN)
     outcome = subprocess.run(
         [sys.executable, "-m", "ops", "postprovision"],
         cwd=REPOSITORY,
@@ -120,3 +158,30 @@ def test_command_runs_as_whoever_is_signed_in_to_azd(azure: CloudStandIn, ops: O
     assert len(ops.world.passwords()) == 1
     assert not outcome.stderr
     assert TENANT not in outcome.stdout
+
+
+def test_name_that_the_terminal_cannot_show_ends_no_command(azure: CloudStandIn, ops: Ops, tmp_path: Path) -> None:
+    """On Windows, what goes to a pipe is written in the code page of the machine."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program(folder, "azd", SIGNED_IN)
+    ops.world.resources[f"/subscriptions/{SUBSCRIPTION}"] = {
+        "displayName": "Entwicklung \N{EURO SIGN}",
+        "state": "Enabled",
+    }
+    outcome = subprocess.run(
+        [sys.executable, "-m", "ops", "preflight"],
+        cwd=REPOSITORY,
+        env={
+            **os.environ,
+            **azure.environment(),
+            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONIOENCODING": "ascii",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Entwicklung \\u20ac" in outcome.stdout, outcome.stdout + outcome.stderr
+    assert not outcome.stderr

@@ -11,8 +11,8 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from ops.credentials import Tokens, developer_credential
 from ops.errors import SignInError
-from tests.ops.test_command_line import program
 from tests.support.azure import FakeCredential
+from tests.support.azure.azd import program
 from tests.support.azure.world import TENANT
 
 if TYPE_CHECKING:

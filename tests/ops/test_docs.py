@@ -12,6 +12,7 @@ from ops.aadsts import AADSTS, codes_in, codes_shown, parse_code
 from ops.commands import load
 from ops.refusals import REFUSALS
 from ops.smoke.discovery import COMPONENTS
+from tests.support.sources import python_files
 
 TROUBLESHOOTING = (REPOSITORY / "docs" / "troubleshooting.md").read_text("utf-8")
 OPERATE = (REPOSITORY / "docs" / "operate.md").read_text("utf-8")
@@ -42,7 +43,7 @@ def test_components_of_readiness_are_documented() -> None:
 
 def test_codes_named_anywhere_are_explained() -> None:
     """In the documents, in this tool's own findings, and in what the server's documents complain of."""
-    places = [*(REPOSITORY / "docs").glob("*.md"), *(REPOSITORY / "ops").rglob("*.py"), REPOSITORY / "README.md"]
+    places = [*(REPOSITORY / "docs").glob("*.md"), *python_files(REPOSITORY / "ops"), REPOSITORY / "README.md"]
     named = {code for place in places for code in codes_in(place.read_text("utf-8"))}
     assert named - set(AADSTS) == set()
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import base64
-import multiprocessing
-import os
 import threading
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from local.config import REPOSITORY
 from ops.client_secret import KEY_ID, PREVIOUS_KEY_ID, own_name
 from ops.vault import PLACEHOLDER
-from tests.support.azure.world import OBJECT_ID, VAULT, VAULT_ID, Fault, Kill, stamp
-from tests.support.postprovision import run_in_process
+from tests.support.azure.world import OBJECT_ID, VAULT, Fault, stamp
 
 if TYPE_CHECKING:
-    from multiprocessing.process import BaseProcess
-
     from tests.ops.conftest import Ops
     from tests.support.azure.world import SecretVersion, World
 
@@ -309,62 +303,6 @@ def test_two_runs_at_once_end_well(ops: Ops, world: World) -> None:
         run.join(30)
     assert ops("postprovision").code == 0
     assert_well(world)
-
-
-@pytest.mark.long
-@pytest.mark.usefixtures("importable")
-@pytest.mark.parametrize(
-    ("start", "served"), [("empty vault", True), ("due for renewal", False), ("older generation", True)]
-)
-def test_killed_at_any_request_and_run_again_ends_well(ops: Ops, start: str, served: bool) -> None:
-    """SIGKILL at each request of a run in turn, before the service sees it or unanswered, until a run gets through."""
-    for at in range(1, 40):
-        world = prepared(ops, start)
-        world.kill = Kill(at=at, served=served)
-        process = start_process(ops, world.kill)
-        process.join(30)
-        world.kill = None
-        if process.exitcode == 0:
-            assert at > 8, "the run was killed at each of its requests"
-            return
-        assert process.exitcode == -9, process.exitcode
-        outcome = ops("postprovision")
-        assert outcome.code == 0, f"killed at request {at}: {outcome.text}"
-        assert_well(world)
-        world.requests.clear()
-        assert ops("postprovision").code == 0
-        assert {method for method, _ in world.requests} == {"GET"}, f"killed at request {at}: not settled"
-    pytest.fail("no run got through")
-
-
-def prepared(ops: Ops, start: str) -> World:
-    """The world anew, as a run may find it."""
-    ops.cloud.reset()
-    world = ops.world
-    world.add_application()
-    world.resources[VAULT_ID.lower()] = {"id": VAULT_ID}
-    if start != "empty vault":
-        held_secret(world, days=5)
-    if start == "older generation":
-        older = world.add_password(name=OWN, days=1, started_days_ago=170)
-        newest(world).tags[PREVIOUS_KEY_ID] = older
-    return world
-
-
-@pytest.fixture
-def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fork server of Python 3.13.0 does not get this process's path, and would then load nothing in advance."""
-    monkeypatch.setenv("PYTHONPATH", f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'src'}")
-
-
-def start_process(ops: Ops, kill: Kill) -> BaseProcess:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "tests.support.postprovision"])
-    process = context.Process(target=run_in_process, args=(ops.cloud.environment(), str(ops.root)), daemon=True)
-    process.start()
-    assert process.pid is not None
-    kill.victim.set_result(process.pid)
-    return process
 
 
 def test_missing_inputs_are_named_all_at_once(ops: Ops) -> None:

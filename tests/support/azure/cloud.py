@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from starlette.routing import Route
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 START_SECONDS = 10.0
@@ -52,11 +53,17 @@ SCOPES = {
 class FakeCredential:
     """Somebody who is signed in to the tenant; tokens say for which service they are, as real ones do."""
 
-    def __init__(self, tenant_id: str) -> None:
+    def __init__(self, tenant_id: str, **claims: Any) -> None:  # noqa: ANN401 - whatever a token may say
         self.tenant_id = tenant_id
+        self._claims = claims
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:  # noqa: ANN401 - azure-core's protocol
-        claims = {"aud": scopes[0], "tid": self.tenant_id, "oid": "operator", "upn": "operator@contoso.com"}
+        claims = {
+            "aud": scopes[0],
+            "tid": self.tenant_id,
+            "oid": "operator",
+            "upn": "operator@contoso.com",
+        } | self._claims
         payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
         return AccessToken(f"e30.{payload}.c2ln", 4102444800)
 
@@ -92,13 +99,16 @@ class CloudStandIn:
             "AZURE_LOGS_URL": f"{self.url}/logs",
         }
 
+    def routes(self) -> list[Route]:
+        """The services, one beside the other."""
+        return [*GraphStandIn(self.world).routes(), *ArmStandIn(self.world).routes()]
+
     def reset(self) -> None:
         """Forgets everything, for the next test."""
         self.world.__dict__.update(World().__dict__)
 
     def __enter__(self) -> Self:
-        routes = [*GraphStandIn(self.world).routes(), *ArmStandIn(self.world).routes()]
-        app = Starlette(routes=routes, exception_handlers={GraphError: _refusal, ArmError: _refusal})
+        app = Starlette(routes=self.routes(), exception_handlers={GraphError: _refusal, ArmError: _refusal})
         self._server = _Server(
             uvicorn.Config(
                 _Gate(app, world=self.world),

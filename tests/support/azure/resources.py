@@ -71,13 +71,13 @@ class ArmStandIn:
         if VAULT_ID.lower() not in self._world.resources:
             raise ArmError(404, "ResourceNotFound", f"The Resource '{VAULT_ID}' was not found.")
         if request.method == "PUT":
-            await self._put(name, await request.json())
+            await self.put_secret(name, await request.json())
         versions = self._world.secrets.get(name)
         if not versions or name in self._world.deleted_secrets:
             raise ArmError(404, "SecretNotFound", f"Secret not found: {name}.")
         return JSONResponse(self._described(name, versions[-1], request))
 
-    async def _put(self, name: str, body: dict[str, Any]) -> None:
+    async def put_secret(self, name: str, body: dict[str, Any]) -> None:
         if name in self._world.deleted_secrets:
             raise ArmError(409, "Conflict", f"Secret {name} is currently in a deleted but recoverable state.")
         properties, now = body["properties"], int(self._world.now().timestamp())

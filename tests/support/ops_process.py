@@ -1,4 +1,4 @@
-"""Runs `postprovision` in a process of its own, which a test can kill."""
+"""Runs a command of `ops` in a process of its own, which a test can kill."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ops.commands import load
 from tests.support.azure import FakeCredential
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 LOADED = load()
 """What the fork server has in memory before it forks."""
 
 
-def run_in_process(variables: Mapping[str, str], root: str) -> None:
+def run_in_process(arguments: Sequence[str], variables: Mapping[str, str], root: str) -> None:
     """Ends the process with the command's exit code."""
     sys.exit(
         run(
-            ["postprovision"],
+            arguments,
             variables=variables,
             credential=FakeCredential,
             out=io.StringIO(),

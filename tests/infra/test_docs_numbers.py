@@ -1,0 +1,115 @@
+"""Numbers that the guides give are those of the code and of the templates."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from entra_mcp.vault.keys import ACTIVATION_SECONDS
+from entra_mcp.vault.rotation import FOLLOW_SECONDS
+from local.config import REPOSITORY
+from ops.client_secret import LIFETIMES, RENEW_BEFORE
+from ops.signing_key import KEY_BYTES, MARGIN_DAYS, MOST_VERSIONS, TOKEN_LIFETIME_DAYS
+from ops.smoke.discovery import DEPLOY_WAITS
+from tests.infra.template import INFRA, main, properties
+
+OPERATE = " ".join((REPOSITORY / "docs" / "operate.md").read_text("utf-8").split())
+DEPLOY = " ".join((REPOSITORY / "docs" / "deploy.md").read_text("utf-8").split()).translate(
+    {ord("\N{MULTIPLICATION SIGN}"): "x", ord("\N{MINUS SIGN}"): "-"}
+)
+ALERTS = (INFRA / "modules" / "alerts.bicep").read_text("utf-8")
+NETWORK = (INFRA / "modules" / "network.bicep").read_text("utf-8")
+
+WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def preset(name: str) -> dict[str, str]:
+    return properties(properties(main().value("var", "presets") or "")[name])
+
+
+def rules() -> dict[str, str]:
+    """The threshold of each alert, by its title."""
+    return dict(re.findall(r"title: '([^']+)'.*?threshold: (\d+)", ALERTS, re.DOTALL))
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        f"`azd up` makes it, for {LIFETIMES[0]} days",
+        f"renew it when it has {RENEW_BEFORE.days} days left (a third of its life",
+        f"a version of {KEY_BYTES} random bytes",
+        f"Servers know it within {WORDS[round(FOLLOW_SECONDS / 60)]} minutes",
+        f"sign with it once it is {WORDS[round(ACTIVATION_SECONDS / 60)]} minutes old",
+        f"which is {TOKEN_LIFETIME_DAYS} days or what",
+        f"if that is longer, and {MARGIN_DAYS} days more",
+        f"Servers read at most {WORDS[MOST_VERSIONS]} enabled versions",
+        f"It waits up to {WORDS[round(sum(DEPLOY_WAITS) / 60)]} minutes",
+        f"A secret expires within {RENEW_BEFORE.days} days",
+    ],
+)
+def test_operators_guide_says(sentence: str) -> None:
+    assert sentence in OPERATE
+
+
+def test_deploying_as_often_as_the_guide_says_keeps_the_client_secret_good() -> None:
+    assert "if you deploy at least every five months" in OPERATE
+    assert timedelta(days=5 * 30) <= timedelta(days=LIFETIMES[0]) - RENEW_BEFORE
+
+
+def test_alerts_are_those_of_the_guide_with_their_thresholds() -> None:
+    table = (REPOSITORY / "docs" / "operate.md").read_text("utf-8").partition("## Alerts")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| ([A-Z][^|]+) \| ([^|]+) \|", table, re.MULTILINE))
+    vaults_own = "A secret expires within 30 days"
+    assert set(rows) == {*rules(), vaults_own}
+    for title, threshold in rules().items():
+        number = re.search(r"[Mm]ore than (\d+)", rows[title])
+        assert (number[1] if number else "0") == threshold, title
+    assert "Each looks at fifteen minutes" in table
+    assert set(re.findall(r"(?:windowSize|evaluationFrequency): '(\w+)'", ALERTS)) == {"PT15M"}
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_presets_of_the_guide_are_those_of_the_templates(name: str) -> None:
+    column = 1 if name == "dev" else 2
+    rows = [
+        line.strip("| ").split(" | ") for line in (REPOSITORY / "docs" / "deploy.md").read_text("utf-8").splitlines()
+    ]
+    logs = next(row for row in rows if row[0].startswith("logs kept"))[column]
+    vault = next(row for row in rows if row[0].startswith("a deleted vault"))[column]
+    size = preset(name)
+    cap = "no limit" if size["logDailyCapGb"] == "-1" else f"{size['logDailyCapGb']} GB"
+    assert logs == f"{size['logRetentionDays']} days, {cap}"
+    assert vault.startswith(f"{size['softDeleteDays']} days, ")
+    assert ("nobody can purge" in vault) is (size["purgeProtection"] == "true")
+    for variable, key in {
+        "MAXIMUM_INSTANCE_COUNT": "maximumInstanceCount",
+        "ALWAYS_READY_INSTANCES": "alwaysReadyInstances",
+        "STORAGE_SKU": "storageSku",
+    }.items():
+        given = next(row for row in rows if row[0] == f"`{variable}`")[1].removeprefix("by preset: ").split(", ")
+        assert given[column - 1] == size[key].strip("'")
+
+
+def test_prices_are_for_as_many_things_as_are_made() -> None:
+    endpoints = len(re.findall(r"^    service: ", NETWORK, re.MULTILINE))
+    assert f"alerts, {len(rules())} rules x $0.50 = ${len(rules()) * 0.5:.2f}" in DEPLOY
+    price = endpoints * 730 * 0.01 + endpoints * 0.5
+    assert f"{endpoints} endpoints x 730 h x $0.01 + {endpoints} zones x $0.50 = ${price:.2f}" in DEPLOY
+
+
+@pytest.mark.parametrize(
+    ("formula", "cost"),
+    [
+        ("(1,000,000 - 250,000) x $0.40 / 1,000,000", (1_000_000 - 250_000) * 0.40 / 1_000_000),
+        ("(1,000,000 x 1 s x 2 GB - 100,000) x $0.000026", (2_000_000 - 100_000) * 0.000026),
+        ("(1,000,000 x 1 s x 0.5 GB - 100,000) x $0.000026", (500_000 - 100_000) * 0.000026),
+        ("(1,000,000 x 1 s x 2 GB / 20 - 100,000) x $0.000026", (2_000_000 / 20 - 100_000) * 0.000026),
+        ("2,000,000 / 10,000 x $0.00036", 2_000_000 / 10_000 * 0.00036),
+        ("always-ready: 2 GB x 2,628,000 s x $0.000004 |", 2 * 730 * 3600 * 0.000004),
+        ("1,460 x $0.000016 =", 730 * 1 * 2 * 0.000016),
+    ],
+)
+def test_arithmetic_of_the_costs_is_right(formula: str, cost: float) -> None:
+    assert re.search(rf"{re.escape(formula)}[ |]*\${cost:.2f}\b", DEPLOY)
