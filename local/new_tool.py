@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 OK, USAGE = 0, 2
 
+LONGEST_NAME = 43
+"""With more, lines of what is made would be longer than the linter lets them be."""
+
 TOOLS = "src/entra_mcp/tools"
 TESTS = "tests/unit/tools"
 
@@ -29,8 +32,8 @@ from fastmcp.tools import tool
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from entra_mcp.toolkit.caller import Caller, CurrentCaller
 from entra_mcp.icon import glyph
+from entra_mcp.toolkit.caller import Caller, CurrentCaller
 
 
 @tool(
@@ -68,7 +71,7 @@ async def test_{name}_names_the_caller(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x" * 201])
-async def test_{name}_refuses_a_text_out_of_bounds(settings: Settings, text: str) -> None:
+async def test_{name}_refuses_other_texts(settings: Settings, text: str) -> None:
     async with instance(settings) as http:
         assert "validation error" in refusal(await call(http, "{name}", text=text))
 '''
@@ -98,8 +101,11 @@ def new_tool(root: Path, name: str) -> int:
 
 def make_tool(root: Path, name: str) -> tuple[Path, Path, Path]:
     """Write module and test and register the tool; the three files. Raises NewToolError before it writes anything."""
-    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > 64:
-        raise NewToolError(f"{name!r} is no name for a tool: write small letters, digits and single underscores.")
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > LONGEST_NAME:
+        raise NewToolError(
+            f"{name!r} is no name for a tool: write small letters, digits and single underscores, "
+            f"{LONGEST_NAME} characters at most."
+        )
     if keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name):
         raise NewToolError(f"{name} means something in Python already; choose another name.")
     module, test, registry = root / TOOLS / f"{name}.py", root / TESTS / f"test_{name}.py", root / TOOLS / "__init__.py"
@@ -115,6 +121,8 @@ def make_tool(root: Path, name: str) -> tuple[Path, Path, Path]:
 
 def registered_with(source: str, name: str) -> str:
     """The source of tools/__init__.py with one more tool; raises NewToolError when it has another form by now."""
+    if re.search(rf"^(def|class) {name}\b", source, re.MULTILINE):
+        raise NewToolError(f"{name} means something in {TOOLS}/__init__.py already; choose another name.")
     found = _LIST.search(source)
     if found is None or _BEFORE_IMPORTS not in source:
         raise NewToolError(

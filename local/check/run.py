@@ -102,7 +102,7 @@ async def _attempt(mcp_url: str, *, storage: FileStore, report: Reporter, shortc
             person = await who_is_signed_in(client)
             connected = True
             report.done("signed in", _how(person, trace), seconds=time.monotonic() - began)
-            await call_tools(client, report=report)
+            await call_tools(client, report=report, shortcuts=shortcuts)
     except CheckFailedError:
         raise
     except Exception as fault:

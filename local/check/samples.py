@@ -15,6 +15,8 @@ from local.check.report import CheckFailedError
 from local.check.sign_in import PERSON
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastmcp import Client
 
     from local.check.report import Reporter
@@ -52,7 +54,7 @@ async def export_report(client: Client[Any], _report: Reporter) -> str:
     return f"{export['rows']:,} orders, {export['size']:,} bytes, read through the link {export['uri']}"
 
 
-async def my_calendar(client: Client[Any], report: Reporter) -> str:
+async def my_calendar(client: Client[Any], report: Reporter, *, shortcuts: Mapping[str, str]) -> str:
     """The person allows what the sign-in did not ask for, then the events come page by page."""
     try:
         page = await content(client, "my_calendar", **DAYS)
@@ -61,7 +63,7 @@ async def my_calendar(client: Client[Any], report: Reporter) -> str:
         if address is None:
             raise
         report.progress("not allowed yet: a person opens the address in the message, and accepts")
-        async with Browser() as browser:
+        async with Browser(shortcuts=shortcuts) as browser:
             await browser.walk(await browser.open(address[0]), PERSON, on_click=lambda _click: None)
         page = await content(client, "my_calendar", **DAYS)
     events, pages = len(page["events"]), 1

@@ -87,7 +87,7 @@ async def test_start_includes_the_warm_up(http: httpx2.AsyncClient, stack: Stack
     await http.get("/")
     before, up, _ = stack.host.log.partition(" is up at ")
     assert up
-    assert "Warmed up with 10 tools" in before
+    assert re.search(r"Warmed up with [1-9]\d* tools", before)
 
 
 async def test_consent_cookies_arrive_as_the_server_set_them(http: httpx2.AsyncClient) -> None:

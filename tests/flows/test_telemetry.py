@@ -17,7 +17,7 @@ from entra_mcp.auth.verifier import EntraTokenVerifier
 from entra_mcp.storage.table import Table
 from local.config import REPOSITORY
 from tests.flows.conftest import over
-from tests.support.mcp import structured
+from tests.support.mcp import SESSIONLESS, request, structured
 from tests.support.oauth import OAuthClient
 from tests.support.purging import fill_table
 from tests.support.telemetry import Seen, keep_in_memory, watching
@@ -193,6 +193,38 @@ async def test_metrics_count_what_clients_and_people_did(
     assert calls[("gen_ai.tool.name", "add"), ("mcp.method.name", "tools/call")] == 3
     assert calls[("error.type", "not_found"), ("mcp.method.name", "tools/call")] == 1
     assert "nonsense" not in str(calls)
+
+
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+async def test_nothing_that_a_client_makes_up_leaves(
+    environment: Callable[..., None], seen: Seen, protocol: str
+) -> None:
+    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
+    async with started(seen) as client:
+        token = (await client.sign_in())["access_token"]
+        client.http.headers["tracestate"] = "made_up=made_up"
+        client.http.headers["traceparent"] = TRACEPARENT
+        client.http.headers["baggage"] = "made_up=made_up"
+        for method, params in (
+            ("made_up", {}),
+            ("made_up/call", {"name": "made_up"}),
+            ("prompts/get", {"name": "made_up"}),
+            ("resources/read", {"uri": "made://up/made_up"}),
+            (
+                "completion/complete",
+                {"ref": {"type": "ref/prompt", "name": "made_up"}, "argument": {"name": "made_up"}},
+            ),
+            ("tools/call", {"name": "made_up", "arguments": {"made_up": "made_up"}}),
+            ("logging/setLevel", {"level": "made_up"}),
+        ):
+            sent = request(method, params, protocol=protocol, token=token, meta={"progressToken": "made_up"})
+            await client.http.post("/mcp", **sent)
+        await client.http.request("MADE_UP", "/made_up")
+        told = seen.text()
+    assert "made_up" not in told.lower()
+    assert only(seen.named("_OTHER other")).status.status_code is StatusCode.UNSET
+    calls = seen.points("mcp.server.operation.duration")
+    assert calls[("error.type", "MCPError"), ("mcp.method.name", "unknown")] >= 2
 
 
 def grew(before: dict[Any, int], after: dict[Any, int]) -> dict[Any, int]:

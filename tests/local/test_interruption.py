@@ -62,10 +62,17 @@ def test_slow():
 """
 
 
+AS_IN_A_TERMINAL = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+"""A shell that runs the tests in the background has them, and all below, ignore this signal."""
+
+
 def begin(code: str, folder: Path) -> tuple[subprocess.Popen[str], list[int]]:
     """The process and the pids of what it started, two steps down."""
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(folder)],
+        [sys.executable, "-c", AS_IN_A_TERMINAL + code, str(folder)],
         cwd=REPOSITORY,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

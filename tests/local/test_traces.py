@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from tests.local.place import Place
 
+TRACE, CLIENT_SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
 
 @pytest.fixture(scope="module")
 def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -175,13 +177,22 @@ def test_traced_run_shows_the_login_and_the_tools(place: Place) -> None:
         "tools/call graph_me",
         "entra_mcp.sign_ins",
     )
+    server = f"http://localhost:{place.ports['functions']}"
+    answer = httpx2.get(f"{server}/nothing", headers={"traceparent": f"00-{TRACE}-{CLIENT_SPAN}-01"}, trust_env=False)
+    assert answer.headers["x-correlation-id"] == TRACE
     deadline = time.monotonic() + 20
-    with httpx2.Client(base_url=viewer) as http:
+    with httpx2.Client(base_url=viewer, trust_env=False) as http:
         while missing := [each for each in wanted if each not in http.get("/").text]:
             assert time.monotonic() < deadline, missing
             time.sleep(0.2)
+        while (joined := http.get(f"/traces/{TRACE}")).status_code != 200:
+            assert time.monotonic() < deadline, "the span of the request is not in the trace of the host"
+            time.sleep(0.2)
+    assert "GET other" in joined.text
     process.terminate()
     assert process.wait(20) == 0
+    log = (place.home / "logs" / "functions.log").read_text("utf-8")
+    assert f"correlation id {TRACE}" in log
 
 
 def test_taken_port_of_the_viewer_matters_to_a_traced_run_only(place: Place, tmp_path: Path) -> None:

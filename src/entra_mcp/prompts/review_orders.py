@@ -8,12 +8,12 @@ from fastmcp.prompts import prompt
 from pydantic import Field
 
 from entra_mcp.icon import glyph
-from entra_mcp.samples.reports import Region, report_uri
+from entra_mcp.samples.reports import FIRST_YEAR, LAST_YEAR, Region, report_uri
 
 
 @prompt(icons=[glyph("M4 4h16v12H9l-5 5z")])
 def review_orders(
-    year: Annotated[int, Field(description="The year of the orders.")],
+    year: Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR, description="The year of the orders.")],
     region: Annotated[Region, Field(description="The region of the orders.")],
 ) -> str:
     """Review a year's orders of a region."""

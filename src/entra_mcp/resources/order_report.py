@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 
 from fastmcp.exceptions import ResourceError
 from fastmcp.resources import resource
@@ -15,7 +16,7 @@ from entra_mcp.samples.reports import FIRST_YEAR, LAST_YEAR, MIME_TYPE, REGIONS,
 @resource(URI, mime_type=MIME_TYPE, icons=[glyph("M6 2h9l4 4v16H6z", "M9 12h7", "M9 16h7")])
 async def order_report(year: str, region: str) -> str:
     """A year's orders of a region, as CSV: what `export_report` links to."""
-    if region not in REGIONS or not year.isdecimal() or not FIRST_YEAR <= int(year) <= LAST_YEAR:
+    if region not in REGIONS or not re.fullmatch(r"\d{4}", year) or not FIRST_YEAR <= int(year) <= LAST_YEAR:
         told = "There is no such report. Read report://catalogue for those that there are."
         raise ResourceError(told, log_level=logging.INFO)
     return await asyncio.to_thread(_text, int(year), region)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, override
 from fastmcp.exceptions import NotFoundError
 from fastmcp.server.dependencies import get_access_token
 from fastmcp.server.middleware import Middleware
+from mcp_types.methods import SPEC_CLIENT_METHODS
 from opentelemetry import trace
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from entra_mcp.telemetry.metrics import Metrics
 
 TOOL_CALL = "tools/call"
+UNKNOWN = "unknown"
+"""Stands for what a client made up: it says nothing, and would become a time series of its own."""
+
 NAMES = {TOOL_CALL: "gen_ai.tool.name", "prompts/get": "gen_ai.prompt.name"}
 
 
@@ -28,13 +32,12 @@ class Calls(Middleware):
     @override
     async def on_request(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
         started = time.monotonic()
-        method = context.method or "unknown"
+        method = context.method if context.method in SPEC_CLIENT_METHODS else UNKNOWN
         tool = str(context.message.name) if method == TOOL_CALL else None
         error: str | None = None
         try:
             return await call_next(context)
         except NotFoundError:
-            # A name that a client made up says nothing, and would become a time series of its own.
             tool, error = None, "not_found"
             _forget_name(method)
             raise
@@ -43,6 +46,8 @@ class Calls(Middleware):
             raise
         finally:
             _name_caller()
+            if method == UNKNOWN:
+                _forget_method()
             self._metrics.called(method=method, seconds=time.monotonic() - started, tool=tool, error=error)
 
 
@@ -58,4 +63,10 @@ def _forget_name(method: str) -> None:
     span = trace.get_current_span()
     span.update_name(method)
     if method in NAMES:
-        span.set_attribute(NAMES[method], "unknown")
+        span.set_attribute(NAMES[method], UNKNOWN)
+
+
+def _forget_method() -> None:
+    span = trace.get_current_span()
+    span.update_name(UNKNOWN)
+    span.set_attribute("mcp.method.name", UNKNOWN)

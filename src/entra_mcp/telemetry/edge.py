@@ -23,13 +23,20 @@ if TYPE_CHECKING:
 OTHER = "other"
 """Stands for every path that is no route: those are whatever somebody tries."""
 
+METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
+OTHER_METHOD = "_OTHER"
+"""Stands for every other method (https://opentelemetry.io/docs/specs/semconv/http/http-spans/)."""
+
+TRACE_PARENT = "traceparent"
+
 UNAVAILABLE = 503
 
 
 class Edge:
     """Continues the trace that the request names (https://www.w3.org/TR/trace-context/), or begins one.
 
-    What reads the header further in finds the trace there in either case.
+    What reads the header further in finds the trace there in either case. Nothing but its ids is taken from the client:
+    what comes in `tracestate` or `baggage` would be sent on with every span and to every API.
     """
 
     def __init__(self, app: ASGIApp, *, routes: Collection[str], metrics: Metrics) -> None:
@@ -44,10 +51,11 @@ class Edge:
             await self._app(scope, receive, send)
             return
         route = scope["path"] if scope["path"] in self._routes else OTHER
+        method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
         with self._tracer.start_as_current_span(
-            f"{scope['method']} {route}",
-            context=self._propagator.extract(Headers(scope=scope)),
-            attributes={"http.request.method": scope["method"], "http.route": route},
+            f"{method} {route}",
+            context=self._propagator.extract({TRACE_PARENT: Headers(scope=scope).get(TRACE_PARENT, "")}),
+            attributes={"http.request.method": method, "http.route": route},
         ) as span:
 
             async def watched(message: Message) -> None:

@@ -58,7 +58,7 @@ ADDRESSES = frozenset({"http.url", "url.full"})
 KEYS = re.compile(r"\(.*\)")
 """Where the address of a table's row has its keys."""
 
-TELLING = re.compile(r"[^/]*@[^/]*|[0-9a-fA-F-]{32,}|[^/]{64,}")
+TELLING = re.compile(r"[^/]*(?:@|%40)[^/]*|[0-9a-fA-F-]{32,}|[^/]{64,}")
 """Parts of a path: an account's name, an id, a token."""
 
 NO_FAILURE = "azure.core.exceptions.ResourceNotFoundError"

@@ -14,14 +14,30 @@ _LIFESPAN_KEY = "services"
 
 
 def as_lifespan(services: Iterable[object]) -> dict[str, Any]:
-    """What the server's lifespan yields, so that these are found; one of each type."""
-    return {_LIFESPAN_KEY: {type(service): service for service in services}}
+    """What the server's lifespan yields, so that these are found.
+
+    Raises:
+        ValueError: two are of one type, so that a tool could not tell which it asks for.
+    """
+    found: dict[type, object] = {}
+    for each in services:
+        if found.setdefault(type(each), each) is not each:
+            raise ValueError(f"The server opened two of the type {type(each).__name__}. Give one a class of its own.")
+    return {_LIFESPAN_KEY: found}
 
 
 def service[T](kind: type[T]) -> T:
-    """The one of this type, of the server whose tool is being called."""
+    """The one of this type, of the server whose tool is being called.
+
+    Raises:
+        LookupError: none was opened.
+    """
     found: dict[type, Any] = get_context().lifespan_context[_LIFESPAN_KEY]
-    return found[kind]
+    try:
+        return found[kind]
+    except KeyError:
+        told = f"No {kind.__name__} was opened. Open it in server/lifespan.py, and put it on the list that is there."
+        raise LookupError(told) from None
 
 
 def Service[T](kind: type[T]) -> T:  # noqa: N802 - written like FastMCP's own dependencies

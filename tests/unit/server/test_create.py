@@ -13,6 +13,7 @@ from fastmcp import (
 )
 from fastmcp.exceptions import ToolError
 from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
+from fastmcp.server.sessions import UserSession  # noqa: TC002 - FastMCP reads the annotation
 from key_value.aio.stores.memory import MemoryStore
 from mcp.types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
 
@@ -34,7 +35,15 @@ if TYPE_CHECKING:
 NEW_KEY = RootKey(version="new", material=bytes(range(32, 64)))
 
 
-TEA = {"name": "drink", "text": "tea"}
+async def keep(text: str, session: UserSession) -> str:
+    """Keep a text for the caller."""
+    await session.set("text", text)
+    return text
+
+
+async def kept(session: UserSession) -> str:
+    """What was kept for the caller."""
+    return await session.get("text", "")
 
 
 async def book(context: Context, room: str) -> str | InputRequiredResult:
@@ -63,7 +72,7 @@ def settings(load_settings: Callable[..., Settings]) -> Settings:
     return load_settings(MCP_BASE_URL="http://localhost:7071", MCP_SERVER_NAME="Contoso tools")
 
 
-instance = partial(plain_instance, tools=(book, fail, refuse))
+instance = partial(plain_instance, tools=(book, fail, keep, kept, refuse))
 
 
 async def ask_for_room(http: httpx2.AsyncClient, *, token: str = ALICE, room: str = "101", **more: Any) -> Any:  # noqa: ANN401 - JSON
@@ -94,30 +103,30 @@ def refused_state(response: httpx2.Response) -> dict[str, Any]:
 async def test_value_of_a_session_is_read_on_another_instance(settings: Settings) -> None:
     store = MemoryStore()
     async with instance(settings, store=store) as one, instance(settings, store=store) as other:
-        assert structured(await call(one, "remember", **TEA)) == TEA
-        assert structured(await call(other, "recall")) == {"result": [TEA]}
+        assert structured(await call(one, "keep", text="tea")) == {"result": "tea"}
+        assert structured(await call(other, "kept")) == {"result": "tea"}
 
 
 async def test_value_of_a_session_outlives_the_instance(settings: Settings) -> None:
     store = MemoryStore()
     async with instance(settings, store=store) as one:
-        await call(one, "remember", **TEA)
+        await call(one, "keep", text="tea")
     async with instance(settings, store=store) as later:
-        assert structured(await call(later, "recall")) == {"result": [TEA]}
+        assert structured(await call(later, "kept")) == {"result": "tea"}
 
 
 async def test_value_of_a_session_is_its_caller_s_alone(settings: Settings) -> None:
     async with instance(settings) as http:
-        await call(http, "remember", **TEA)
-        assert structured(await call(http, "recall", token=BOB)) == {"result": []}
-        assert structured(await call(http, "forget", token=BOB)) == {"result": 0}
-        assert structured(await call(http, "recall")) == {"result": [TEA]}
+        await call(http, "keep", text="tea")
+        assert structured(await call(http, "kept", token=BOB)) == {"result": ""}
+        await call(http, "keep", text="milk", token=BOB)
+        assert structured(await call(http, "kept")) == {"result": "tea"}
 
 
 async def test_value_of_a_session_ends(load_settings: Callable[..., Settings]) -> None:
     store = MemoryStore()
     async with instance(load_settings(MCP_SESSION_DAYS="2"), store=store) as http:
-        await call(http, "remember", **TEA)
+        await call(http, "keep", text="tea")
     (key,) = await store.keys(collection="fastmcp_state")
     _, seconds = await store.ttl(key, collection="fastmcp_state")
     assert seconds is not None
@@ -206,7 +215,7 @@ async def test_unknown_tool_is_refused(settings: Settings) -> None:
 @pytest.mark.parametrize("token", [None, "token-of-nobody"])
 async def test_caller_without_a_good_token_reaches_no_tool(settings: Settings, token: str | None) -> None:
     async with instance(settings) as http:
-        assert (await http.post("/mcp", **tool_call("recall", token=token))).status_code == 401
+        assert (await http.post("/mcp", **tool_call("kept", token=token))).status_code == 401
 
 
 @pytest.mark.parametrize(("mode", "offered"), [("proxy", True), ("verify", False)])

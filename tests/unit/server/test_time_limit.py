@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,7 +33,11 @@ def server(seconds: float) -> FastMCP:
     async def fail() -> None:
         raise TimeoutError("of its own")
 
+    def block(seconds: float) -> None:
+        time.sleep(seconds)
+
     limited.tool(wait)
+    limited.tool(block)
     limited.tool(fail)
     return limited
 
@@ -42,6 +47,16 @@ async def test_tool_that_takes_too_long_is_cancelled_and_the_client_is_told() ->
         with pytest.raises(ToolError, match="took longer than"):
             await client.call_tool("wait", {"seconds": 60})
         assert (await client.call_tool("wait", {"seconds": 0})).data == ["cancelled"]
+
+
+async def test_tool_that_blocks_a_thread_keeps_nobody_waiting() -> None:
+    async with Client(server(0.1)) as client:
+        call = asyncio.create_task(client.call_tool("block", {"seconds": 1}))
+        began = time.monotonic()
+        assert (await client.call_tool("wait", {"seconds": 0})).data == []
+        with pytest.raises(ToolError, match="took longer than"):
+            await call
+        assert time.monotonic() - began < 0.9
 
 
 async def test_timeout_of_the_tool_itself_is_not_taken_for_the_limit() -> None:

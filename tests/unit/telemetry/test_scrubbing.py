@@ -65,6 +65,7 @@ def test_attribute_that_is_not_known_stays_here(
         ),
         ("https://st.table/T(PartitionKey='a)b',RowKey='(')", "https://st.table/T()"),
         ("https://graph/v1.0/users/jane@contoso.com/messages", "https://graph/v1.0/users/*/messages"),
+        ("https://graph/v1.0/users/jane%40contoso.com/messages", "https://graph/v1.0/users/*/messages"),
         ("https://graph/v1.0/users/0f2b6f2e-1c6b-4c55-9d0f-6a6f3f0d8f10", "https://graph/v1.0/users/*"),
         ("https://login/t/oauth2/v2.0/token?code=hunter2#hunter2", "https://login/t/oauth2/v2.0/token"),
         ("https://jane:hunter2@host/", "https://host/"),

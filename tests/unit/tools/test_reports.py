@@ -121,7 +121,14 @@ async def test_export_out_of_bounds_is_refused(server: FastMCP, arguments: dict[
 
 @pytest.mark.parametrize(
     "address",
-    ["report://orders/1999/asia", "report://orders/x/asia", "report://orders/2024/mars", "report://orders/²/asia"],
+    [
+        "report://orders/1999/asia",
+        "report://orders/x/asia",
+        "report://orders/2024/mars",
+        "report://orders/²/asia",
+        f"report://orders/{'9' * 5000}/asia",
+        "report://orders/02024/asia",
+    ],
 )
 async def test_report_that_is_none_leads_to_the_catalogue(server: FastMCP, address: str) -> None:
     async with Client(server) as client:
@@ -176,5 +183,13 @@ async def test_prompt_names_the_report(server: FastMCP) -> None:
         (message,) = asked.messages
         assert isinstance(message.content, TextContent)
         assert ADDRESS in message.content.text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"year": "2024", "region": "mars"}, {"year": "1999", "region": "asia"}, {"year": "2100", "region": "asia"}],
+)
+async def test_prompt_for_a_report_that_is_none_is_refused(server: FastMCP, arguments: dict[str, str]) -> None:
+    async with Client(server) as client:
         with pytest.raises(MCPError):
-            await client.get_prompt("review_orders", {"year": "2024", "region": "mars"})
+            await client.get_prompt("review_orders", arguments)
