@@ -17,7 +17,6 @@ from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from joserfc.errors import JoseError
 from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.server.auth.provider import AuthorizeError, RegistrationError, TokenError
-from mcp.server.auth.routes import cors_middleware
 from mcp.server.auth.settings import RevocationOptions
 from starlette.requests import Request
 from starlette.routing import Route
@@ -301,13 +300,21 @@ class EntraProvider(ConsentPageProvider):
         token = OwnTokensHandler(provider=self, client_authenticator=authenticator, own_resource=own)
         revocation = RevocationEndpoint(authenticator=authenticator, revoke=self.revoke_sign_in)
         replaced = {
-            "/token": Route("/token", cors_middleware(token.handle, ["POST", "OPTIONS"]), methods=["POST", "OPTIONS"]),
-            "/revoke": Route(
-                "/revoke", cors_middleware(revocation.handle, ["POST", "OPTIONS"]), methods=["POST", "OPTIONS"]
-            ),
+            "/token": Route("/token", token.handle, methods=["POST"]),
+            "/revoke": Route("/revoke", revocation.handle, methods=["POST"]),
         }
-        routes = [replaced.get(route.path, route) for route in routes]
+        routes = [_without_options(replaced.get(route.path, route)) for route in routes]
         return [_without_assumptions(route, own=own) if route.path == "/authorize" else route for route in routes]
+
+
+def _without_options(route: Route) -> Route:
+    """A POST route that takes no OPTIONS, which the SDK's would handle like a POST and no limit on POSTs would see.
+
+    Preflights have been answered before (`web/cors.py`).
+    """
+    if route.methods is None or not {"POST", "OPTIONS"} <= route.methods:
+        return route
+    return Route(route.path, route.endpoint, methods=["POST"])
 
 
 def _without_assumptions(route: Route, *, own: str) -> Route:
