@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from entra_mcp.audit import Event
+from entra_mcp.auth.client_documents import ClientDocuments
 from entra_mcp.auth.consent import ConsentPageProvider
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
 from entra_mcp.auth.permission_page import permission_answer
@@ -108,6 +109,9 @@ class EntraProvider(ConsentPageProvider):
         self._audit = audit
         # The provider builds a verifier that pins one issuer, which `organizations` and `consumers` do not have.
         self._token_validator = verifier
+        if self._cimd_manager is not None:
+            self._cimd_manager = ClientDocuments(allowed_redirect_uri_patterns=self._redirect_patterns, faults=faults)
+            self._cimd_manager.default_scope = self._default_scope_str
         self.revocation_options = RevocationOptions(enabled=True)
         if settings.authorization_endpoint is not None:
             self._upstream_authorization_endpoint = settings.authorization_endpoint
