@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from azure.data.tables import TableServiceClient
 
+from entra_mcp.auth.registrations import REGISTRATIONS
+from entra_mcp.storage.rows import Address
 from local.config import CLIENT_ID
 from tests.support.oauth import OAuthClient
 
@@ -195,10 +199,38 @@ async def test_authorization_by_post_is_not_offered(client: OAuthClient) -> None
 
 
 async def test_issuer_is_in_every_authorization_response_once(client: OAuthClient) -> None:
+    """RFC 9207: the metadata says so, and a client takes an answer without it for a mix-up."""
+    metadata = (await client.http.get("/.well-known/oauth-authorization-server")).json()
+    assert metadata["authorization_response_iss_parameter_supported"] is True
     await client.register()
     denied = await client.consent(await client.consent_page(), action="deny")
+    refused = [
+        await client.authorize(**changes)
+        for changes in ({"code_challenge": ""}, {"resource": "x"}, {"scope": "x"}, {"response_type": "token"})
+    ]
     upstream = await client.consent(await client.consent_page())
+    state = parse_qs(urlsplit(upstream.headers["location"]).query)["state"][0]
+    failed = await client.entra_return({"error": "access_denied", "state": state})
     back = await client.callback(upstream.headers["location"])
-    for response in (denied, back):
+    for response in (denied, *refused, failed, back):
         query = parse_qs(urlsplit(response.headers["location"]).query)
-        assert query["iss"] == ["http://localhost:7071/"]
+        assert query["iss"] == [metadata["issuer"]]
+        assert ("code" in query) is (response is back)
+
+
+async def test_client_whose_registration_has_expired_registers_again(client: OAuthClient, azurite: str) -> None:
+    tokens = await client.sign_in()
+    with TableServiceClient.from_connection_string(azurite) as service:
+        table: Any = service.get_table_client(os.environ["MCP_TABLE_NAME"])
+        prefix = Address.of(REGISTRATIONS, "").partition.partition(".")[0]
+        expired = [row for row in table.list_entities() if row["PartitionKey"].startswith(prefix)]
+        assert len(expired) == 1
+        table.delete_entity(expired[0])
+    refused = await client.authorize()
+    assert (refused.status_code, "location" in refused.headers) == (400, False)
+    ended = await client.refresh(tokens["refresh_token"])
+    assert (ended.status_code, ended.json()["error"]) == (401, "invalid_client")
+    before = client.client_id
+    renewed = await client.sign_in()
+    assert client.client_id != before
+    assert (await client.refresh(renewed["refresh_token"])).status_code == 200

@@ -85,6 +85,16 @@ async def test_storage_that_is_away_signs_nobody_out(
         assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
 
+async def test_storage_whose_name_does_not_resolve_is_an_outage(environment: Environment) -> None:
+    nowhere = "AccountName=a;AccountKey=a2V5;TableEndpoint=http://storage.nowhere.invalid/a"
+    environment(AzureWebJobsStorage=nowhere, MCP_CREATE_TABLE="false")
+    async with running_app() as app, over(app) as http:
+        client = OAuthClient(http=http, client_id="x")
+        for request in (client.authorize(), client.refresh("x"), client.redeem("x"), OAuthClient(http=http).register()):
+            await unavailable(request)
+        assert (await http.get("/.well-known/oauth-authorization-server")).status_code == 200
+
+
 async def test_consent_and_callback_during_an_outage_are_503_and_go_on_afterwards(
     environment: Environment, azurite: str
 ) -> None:
