@@ -38,8 +38,11 @@ if TYPE_CHECKING:
     from ops.signing_key import OldKey
     from ops.vault import VaultResource, Version
 
-LIFETIME_SETTINGS = ("MCP_REFRESH_TOKEN_DAYS", "MCP_REGISTRATION_DAYS")
+LIFETIME_SETTINGS = ("MCP_REFRESH_TOKEN_DAYS", "MCP_REGISTRATION_DAYS", "MCP_SESSION_DAYS")
 """Settings of the app that say how long what a key signed or sealed is of use."""
+
+LONGEST_DAYS = 3650
+"""The most that the app takes for one of them."""
 
 SECRET = "client-secret"  # noqa: S105 - what is rotated
 KEY = "signing-key"
@@ -135,13 +138,18 @@ def _kept_for(context: Context) -> timedelta:
     days = [context.options.token_lifetime_days]
     if context.environment.has(FUNCTION_APP):
         settings = deployed_settings(context)
-        days += [int(value) for name in LIFETIME_SETTINGS if (value := settings.get(name, "")).isdecimal()]
+        days += [_days_of(value) for name in LIFETIME_SETTINGS if (value := settings.get(name, "").strip())]
     else:
         context.report.note(
             "lifetime",
             f"counted with {days[0]} days; AZURE_FUNCTION_APP_NAME is not set, so the app's own settings are not known",
         )
     return timedelta(days=max(days) + MARGIN_DAYS)
+
+
+def _days_of(value: str) -> int:
+    # The app may read what this does not, such as a reference to a secret or `365.0`: every doubt counts towards later.
+    return int(value) if value.isdecimal() else LONGEST_DAYS
 
 
 def _list(context: Context, keys: list[OldKey]) -> None:
@@ -167,8 +175,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 3650:
-        raise argparse.ArgumentTypeError(f"{text} is no number of days from 1 to 3650")
+    if not text.isdecimal() or not 1 <= int(text) <= LONGEST_DAYS:
+        raise argparse.ArgumentTypeError(f"{text} is no number of days from 1 to {LONGEST_DAYS}")
     return int(text)
 
 

@@ -26,7 +26,7 @@ from entra_mcp.storage.cache import TOKEN_MAPPINGS, UPSTREAM_TOKENS, CachedStore
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.ledger import Ledger
 from entra_mcp.storage.owners import OwnerMarks
-from entra_mcp.storage.purge import purge
+from entra_mcp.storage.purge import PurgeSummary, purge
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
 from entra_mcp.telemetry import Work, configure_logging, start_telemetry
@@ -147,21 +147,22 @@ async def purge_expired() -> None:
     """Deletes expired rows. A timer runs this, often on another instance than the one that serves requests."""
     settings = Settings.load()
     telemetry = start_telemetry(settings)
+    summary = PurgeSummary()
     try:
         with telemetry.watched(Work.PURGE):
             async with open_table(settings) as table:
-                summary = await purge(table, budget_seconds=PURGE_BUDGET_SECONDS)
-        telemetry.metrics.purged(summary)
+                await purge(table, budget_seconds=PURGE_BUDGET_SECONDS, summary=summary)
     finally:
+        logger.info(
+            "Purge: %d rows deleted, %d renewed meanwhile, %.1f s, %s.",
+            summary.deleted,
+            summary.kept,
+            summary.seconds,
+            "finished" if summary.finished else "to be continued",
+        )
+        telemetry.metrics.purged(summary)
         # An instance that only came for the timer may be gone before the next regular sending.
         await telemetry.flush()
-    logger.info(
-        "Purge: %d rows deleted, %d renewed meanwhile, %.1f s, %s.",
-        summary.deleted,
-        summary.kept,
-        summary.seconds,
-        "finished" if summary.finished else "to be continued",
-    )
 
 
 @asynccontextmanager

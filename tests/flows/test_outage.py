@@ -85,6 +85,16 @@ async def test_storage_that_is_away_signs_nobody_out(
         assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
 
+async def test_storage_whose_name_does_not_resolve_is_an_outage(environment: Environment) -> None:
+    nowhere = "AccountName=a;AccountKey=a2V5;TableEndpoint=http://storage.nowhere.invalid/a"
+    environment(AzureWebJobsStorage=nowhere, MCP_CREATE_TABLE="false")
+    async with running_app() as app, over(app) as http:
+        client = OAuthClient(http=http, client_id="x")
+        for request in (client.authorize(), client.refresh("x"), client.redeem("x"), OAuthClient(http=http).register()):
+            await unavailable(request)
+        assert (await http.get("/.well-known/oauth-authorization-server")).status_code == 200
+
+
 async def test_consent_and_callback_during_an_outage_are_503_and_go_on_afterwards(
     environment: Environment, azurite: str
 ) -> None:
@@ -102,6 +112,48 @@ async def test_consent_and_callback_during_an_outage_are_503_and_go_on_afterward
         proxy.fault = None
         answer = client.answer(await client.entra_return(parameters))
         assert (await client.redeem(answer["code"])).status_code == 200
+
+
+async def at_the_callback(client: OAuthClient) -> dict[str, str]:
+    """Signs in at Entra ID; returns the parameters of its answer, which is not yet brought back."""
+    await client.register()
+    upstream = (await client.consent(await client.consent_page())).headers["location"]
+    return await client.entra_choice(upstream, await client.entra_page(upstream))
+
+
+@pytest.mark.parametrize("fault", [503, 429])
+async def test_sign_in_survives_a_short_outage_after_the_code_of_entra_was_redeemed(
+    environment: Environment, azurite: str, fault: int
+) -> None:
+    async with app_behind_a_proxy(environment, azurite) as (proxy, client):
+        parameters = await at_the_callback(client)
+        proxy.break_next(fault, times=5, method="PUT")
+        answer = client.answer(await client.entra_return(parameters))
+        assert proxy.faults == 5
+        assert (await client.redeem(answer["code"])).status_code == 200
+
+
+async def test_sign_in_does_not_wait_for_what_is_deleted_for_tidiness(environment: Environment, azurite: str) -> None:
+    async with app_behind_a_proxy(environment, azurite) as (proxy, client):
+        parameters = await at_the_callback(client)
+        proxy.break_next(Fault.HANG, times=ALWAYS, method="DELETE")
+        answer = client.answer(await client.entra_return(parameters))
+        assert proxy.faults > 0
+        assert (await client.redeem(answer["code"])).status_code == 200
+
+
+async def test_sign_in_that_an_outage_broke_off_is_told_and_begins_anew(environment: Environment, azurite: str) -> None:
+    async with app_behind_a_proxy(environment, azurite) as (proxy, client):
+        parameters = await at_the_callback(client)
+        proxy.break_next(503, times=ALWAYS, method="PUT")
+        browser = {"accept": "text/html"}
+        page = await unavailable(client.http.get("/auth/callback", params=parameters, headers=browser))
+        assert "If that does not finish the sign-in" in page.text
+        proxy.fault = None
+        answer = client.answer(await client.entra_return(parameters))
+        assert (answer["error"], answer["state"]) == ("access_denied", client.state)
+        assert "Sign in again" in answer["error_description"]
+        assert await adds(client, (await client.sign_in())["access_token"])
 
 
 @pytest.mark.parametrize("content", [b"", b"\x02 of no key at all, and long enough to have a head and a tag", None])

@@ -181,6 +181,53 @@ async def test_exchange_survives_any_storage_request_that_fails_for_a_while(
                 assert await works(client, tokens)
 
 
+@pytest.mark.parametrize(
+    "places", [range(6, 8), pytest.param(range(REFRESH_REQUESTS), marks=pytest.mark.long)], ids=str
+)
+async def test_exchange_goes_on_elsewhere_after_an_instance_died_between_any_two_storage_requests(
+    environment: Environment, azurite: str, monkeypatch: pytest.MonkeyPatch, places: range
+) -> None:
+    """Storage never hears again of the instance that died, so that it gives nothing back and tidies nothing up."""
+    monkeypatch.setattr(single_use, "LEASE_SECONDS", 1.0)
+    async with fault_proxy(azurite) as (proxy, through):
+        environment(AzureWebJobsStorage=through)
+        async with running_app() as doomed, over(doomed) as doomed_http:
+            # The same table, and another way to it.
+            monkeypatch.setenv("AzureWebJobsStorage", azurite)
+            async with running_app() as survivor, over(survivor) as http:
+                for place in places:
+                    client = OAuthClient(http=http)
+                    code = await code_of(client)
+                    dying = OAuthClient(http=doomed_http, client_id=client.client_id, verifier=client.verifier)
+                    done = await die(proxy, place, partial(dying.redeem, code))
+                    assert (done is not None) == (place >= LOGIN_REQUESTS - 1)
+                    tokens = done or await patiently(partial(client.redeem, code))
+                    assert await works(client, tokens)
+                    await die(proxy, place, partial(dying.refresh, tokens["refresh_token"]))
+                    tokens = await patiently(partial(client.refresh, tokens["refresh_token"]))
+                    assert await works(client, tokens)
+
+
+async def die(proxy: FaultProxy, place: int, send: Callable[[], Awaitable[httpx2.Response]]) -> dict[str, Any] | None:
+    """Lets so many storage requests of an instance pass and none after them; returns what it answered nevertheless."""
+    proxy.break_next(Fault.RESET, times=1_000_000)
+    proxy.skip = place
+    response = await send()
+    proxy.fault = None
+    assert response.status_code in {200, 503}, response.text
+    return response.json() if response.status_code == 200 else None
+
+
+async def patiently(send: Callable[[], Awaitable[httpx2.Response]]) -> dict[str, Any]:
+    """What the request gets in the end, from somebody who tries again when told so."""
+    response = await send()
+    for _ in range(4):
+        if response.status_code == 503:
+            response = await send()
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
 SLOWEST_SECONDS = 5.5
 """Five are promised; half a second is for a machine that does other things too."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
@@ -14,12 +15,14 @@ from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_tra
 
 from entra_mcp.app import purge_expired, running_app
 from entra_mcp.auth.verifier import EntraTokenVerifier
+from entra_mcp.errors import StorageError
 from entra_mcp.storage.table import Table
 from local.config import REPOSITORY
 from tests.flows.conftest import over
+from tests.support.fault_proxy import fault_proxy
 from tests.support.mcp import SESSIONLESS, request, structured
 from tests.support.oauth import OAuthClient
-from tests.support.purging import fill_table
+from tests.support.purging import count, fill_table
 from tests.support.telemetry import Seen, keep_in_memory, watching
 
 if TYPE_CHECKING:
@@ -257,6 +260,30 @@ async def test_purge_counts_its_rows_in_a_trace_of_its_own(
     assert only(seen.named("purge")).parent is None
     assert seen.points("entra_mcp.purge.duration")[(("finished", True),)] >= 1
     assert grew(before, seen.points("entra_mcp.purge.rows")) == {(("result", "deleted"),): 7}
+
+
+async def test_purge_that_fails_half_way_tells_what_it_did(
+    environment: Callable[..., None], azurite: str, seen: Seen, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = "PurgedHalfWay"
+    rows, purges = seen.points("entra_mcp.purge.rows"), seen.points("entra_mcp.purge.duration")
+    async with fault_proxy(azurite) as (proxy, connection_string):
+        environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR, AzureWebJobsStorage=connection_string, MCP_TABLE_NAME=name)
+        async with Table.from_connection_string(azurite, name=name) as table:
+            await table.create()
+            await fill_table(table, expired=400, living=2)
+            proxy.break_next(403, method="POST", times=1_000_000)
+            proxy.skip = 5
+            with caplog.at_level(logging.INFO), pytest.raises(StorageError):
+                await purge_expired()
+            deleted = 402 - await count(table)
+    assert deleted > 5
+    (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Purge: ")]
+    assert line.startswith(f"Purge: {deleted} rows deleted, 0 renewed meanwhile, ")
+    assert line.endswith(" s, to be continued.")
+    assert grew(rows, seen.points("entra_mcp.purge.rows")) == {(("result", "deleted"),): deleted}
+    assert grew(purges, seen.points("entra_mcp.purge.duration")) == {(("finished", False),): 1}
+    assert only(seen.named("purge")).status.status_code is StatusCode.ERROR
 
 
 def test_without_a_place_to_send_to_nothing_of_the_sdk_is_loaded() -> None:

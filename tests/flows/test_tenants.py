@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -27,8 +28,8 @@ def multi_tenant(standins: StandIns, tenant: str) -> dict[str, str]:
     }
 
 
-async def attempt(account: str) -> httpx2.Response:
-    """Signs in and asks who that is; the answer is of the first step that the server refuses."""
+async def attempt(account: str, tool: str = "whoami") -> httpx2.Response:
+    """Signs in and calls a tool; the answer is of the first step that the server refuses."""
     async with (
         running_app() as app,
         httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30) as http,
@@ -42,7 +43,7 @@ async def attempt(account: str) -> httpx2.Response:
         tokens = await client.redeem(client.answer(back)["code"])
         if tokens.status_code != 200:
             return tokens
-        return await client.call(tokens.json()["access_token"], "whoami")
+        return await client.call(tokens.json()["access_token"], tool)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,19 @@ async def test_account_of_an_admitted_kind_signs_in(
 ) -> None:
     environment(**multi_tenant(standins, tenant))
     assert structured(await attempt(account))["username"]
+
+
+@pytest.mark.parametrize("account", ["user", "other"])
+async def test_token_is_exchanged_at_the_tenant_that_issued_it(
+    environment: Callable[..., None], standins: StandIns, caplog: pytest.LogCaptureFixture, account: str
+) -> None:
+    environment(**multi_tenant(standins, "organizations"))
+    with caplog.at_level(logging.INFO, logger="azure.core.pipeline.policies.http_logging_policy"):
+        assert structured(await attempt(account, "graph_me"))["username"]
+        tenant = structured(await attempt(account))["tenant_id"]
+    exchanges = [record.getMessage() for record in caplog.records if "/oauth2/v2.0/token" in record.getMessage()]
+    assert exchanges
+    assert all(f"/{tenant}/oauth2/v2.0/token" in message for message in exchanges)
 
 
 async def test_account_of_a_listed_tenant_signs_in(environment: Callable[..., None], standins: StandIns) -> None:

@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from annotated_types import Le
 
+from entra_mcp.settings import Settings
 from entra_mcp.vault.client import CLIENT_SECRET as SERVER_CLIENT_SECRET
 from entra_mcp.vault.client import MAX_VERSIONS
 from entra_mcp.vault.client import SIGNING_KEY as SERVER_SIGNING_KEY
+from ops.commands.rotate import LIFETIME_SETTINGS, LONGEST_DAYS
 from ops.signing_key import MOST_VERSIONS
 from ops.vault import CLIENT_SECRET, SIGNING_KEY
 from tests.support.azure.world import SITE, Fault
@@ -128,7 +131,24 @@ def test_longer_token_lifetime_moves_the_day(ops: Ops, world: World) -> None:
     assert first.enabled
 
 
-@pytest.mark.parametrize("name", ["MCP_REFRESH_TOKEN_DAYS", "MCP_REGISTRATION_DAYS"])
+def test_every_lifetime_of_the_server_is_known() -> None:
+    lifetimes = [field for name, field in Settings.model_fields.items() if name.endswith("_days")]
+    assert {str(field.validation_alias) for field in lifetimes} == set(LIFETIME_SETTINGS)
+    bounds = [bound.le for field in lifetimes for bound in field.metadata if isinstance(bound, Le)]
+    limits = [bound for bound in bounds if isinstance(bound, int)]
+    assert max(limits) == LONGEST_DAYS
+    assert len(limits) == len(lifetimes)
+
+
+@pytest.mark.parametrize("value", [" 365 ", "365.0", "+365", "@Microsoft.KeyVault(SecretUri=https://v/s)"])
+def test_lifetime_that_is_written_oddly_disables_nothing_early(ops: Ops, world: World, value: str) -> None:
+    first, _ = key(world, days_ago=400), key(world, days_ago=300)
+    world.app_settings["MCP_REFRESH_TOKEN_DAYS"] = value
+    assert ops("rotate", "--disable-old", AZURE_FUNCTION_APP_NAME=SITE).code == 0
+    assert first.enabled
+
+
+@pytest.mark.parametrize("name", LIFETIME_SETTINGS)
 def test_longer_lifetime_of_the_deployed_app_moves_the_day_too(ops: Ops, world: World, name: str) -> None:
     first, _ = key(world, days_ago=400), key(world, days_ago=300)
     world.app_settings[name] = "365"

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self, SupportsFloat, override
 
@@ -30,7 +29,12 @@ if TYPE_CHECKING:
 
 AUTHORIZATION_CODES = "mcp-authorization-codes"
 
-FINISH_SECONDS = 1.0
+TIDY_SECONDS = 1.0
+"""For deletions that somebody waits for, and that may fail."""
+
+CODE_PAUSES = (0.3, 0.6, 1.2)
+"""Seconds before each further attempt to write a code. Entra ID's own code, which is good once, has been redeemed for
+it: what cannot be written is lost, and the person has to sign in again. The deadline of the request ends these too."""
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +84,8 @@ class ExchangeStore(BaseWrapper):
         return Exchange(self._running, new_login=new_login)
 
     async def finish(self, exchange: Exchange) -> None:
-        """Deletes what an exchange that has succeeded replaced; for at most a second, since it would expire anyway."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FINISH_SECONDS):
-                await asyncio.gather(*(self._tidy(collection, key) for collection, key in exchange.deletions))
+        """Deletes what an exchange that has succeeded replaced."""
+        await asyncio.gather(*(self._tidy(collection, key) for collection, key in exchange.deletions))
 
     @override
     async def put(
@@ -93,6 +95,8 @@ class ExchangeStore(BaseWrapper):
         if collection == UPSTREAM_TOKENS and not (exchange and exchange.new_login):
             if not await self._store.put_if_present(key, value, collection=collection, ttl=ttl):
                 raise TokenError("invalid_grant", "The sign-in was revoked.")
+        elif collection == AUTHORIZATION_CODES:
+            await self._put_patiently(key, value, collection=collection, ttl=ttl)
         else:
             await self.key_value.put(key, value, collection=collection, ttl=ttl)
         if exchange is not None:
@@ -110,9 +114,24 @@ class ExchangeStore(BaseWrapper):
             exchange.deletions.append((collection, key))
         return True
 
+    async def _put_patiently(
+        self, key: str, value: Mapping[str, Any], *, collection: str, ttl: SupportsFloat | None
+    ) -> None:
+        for pause in CODE_PAUSES:
+            try:
+                await self.key_value.put(key, value, collection=collection, ttl=ttl)
+            except StorageError as error:
+                logger.warning("Writing a row of %s is tried again in %.1f s: %s", collection, pause, error)
+                await asyncio.sleep(pause)
+            else:
+                return
+        await self.key_value.put(key, value, collection=collection, ttl=ttl)
+
     async def _tidy(self, collection: str | None, key: str) -> bool:
+        """Deletes what would expire anyway; for at most a second."""
         try:
-            return await self.key_value.delete(key, collection=collection)
-        except StorageError as error:
-            logger.warning("A row of %s is left to expire: %s", collection, error)
+            async with asyncio.timeout(TIDY_SECONDS):
+                return await self.key_value.delete(key, collection=collection)
+        except (StorageError, TimeoutError) as error:
+            logger.warning("A row of %s is left to expire: %s", collection, str(error) or "no answer in time")
             return False

@@ -1,4 +1,8 @@
-"""Credentials that exchange a person's token for one of another API (on-behalf-of), kept while they are useful."""
+"""Credentials that exchange a person's token for one of another API (on-behalf-of), kept while they are useful.
+
+They ask the tenant that issued the person's token: `organizations` would answer for the home tenant of a guest, who is
+somebody else there (https://github.com/AzureAD/microsoft-authentication-library-for-dotnet/issues/4606).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,9 @@ import logging
 import re
 from collections import OrderedDict
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import jwt
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity.aio import OnBehalfOfCredential
 
@@ -34,7 +39,7 @@ class OnBehalfOfCredentials:
     """One credential for each user's token and proof of this server, least recently used first out."""
 
     def __init__(self, *, tenant_id: str, client_id: str, authority: str, credential: ClientCredential) -> None:
-        self._tenant_id = tenant_id
+        self._registered_tenant = tenant_id
         self._client_id = client_id
         self._authority = authority
         self._credential = credential
@@ -83,9 +88,10 @@ class OnBehalfOfCredentials:
 
     def _make(self, user_assertion: str, proof: Mapping[str, str]) -> OnBehalfOfCredential:
         authority = f"https://{self._authority}"
+        tenant_id = self._tenant_of(user_assertion)
         if SECRET in proof:
             return OnBehalfOfCredential(
-                self._tenant_id,
+                tenant_id,
                 self._client_id,
                 client_secret=proof[SECRET],
                 user_assertion=user_assertion,
@@ -93,12 +99,17 @@ class OnBehalfOfCredentials:
             )
         assertion = proof[ASSERTION]
         return OnBehalfOfCredential(
-            self._tenant_id,
+            tenant_id,
             self._client_id,
             client_assertion_func=lambda: assertion,
             user_assertion=user_assertion,
             authority=authority,
         )
+
+    def _tenant_of(self, user_assertion: str) -> str:
+        # The token has been verified, and its tenant is one that may sign in.
+        claims: dict[str, Any] = jwt.decode(user_assertion, options={"verify_signature": False})
+        return str(claims.get("tid") or self._registered_tenant)
 
     async def _evict(self) -> None:
         idle = [key for key, shared in self._kept.items() if not shared.users]

@@ -15,19 +15,25 @@ from urllib.parse import urlencode, urlsplit
 from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from joserfc.errors import JoseError
-from mcp.server.auth.handlers.token import TokenHandler
 from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.server.auth.provider import AuthorizeError, RegistrationError, TokenError
-from mcp.server.auth.routes import cors_middleware
 from mcp.server.auth.settings import RevocationOptions
 from starlette.requests import Request
 from starlette.routing import Route
 
 from entra_mcp.audit import Event
+from entra_mcp.auth.client_documents import ClientDocuments
 from entra_mcp.auth.consent import ConsentPageProvider
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
 from entra_mcp.auth.permission_page import permission_answer
 from entra_mcp.auth.redirects import is_allowed, redirect_patterns
+from entra_mcp.auth.resource_indicators import (
+    INVALID_TARGET,
+    ITSELF_ALONE,
+    PARAMETER,
+    OwnTokensHandler,
+    foreign_resource,
+)
 from entra_mcp.auth.revocation import RevocationEndpoint
 from entra_mcp.errors import StorageError
 
@@ -103,6 +109,9 @@ class EntraProvider(ConsentPageProvider):
         self._audit = audit
         # The provider builds a verifier that pins one issuer, which `organizations` and `consumers` do not have.
         self._token_validator = verifier
+        if self._cimd_manager is not None:
+            self._cimd_manager = ClientDocuments(allowed_redirect_uri_patterns=self._redirect_patterns, faults=faults)
+            self._cimd_manager.default_scope = self._default_scope_str
         self.revocation_options = RevocationOptions(enabled=True)
         if settings.authorization_endpoint is not None:
             self._upstream_authorization_endpoint = settings.authorization_endpoint
@@ -170,8 +179,8 @@ class EntraProvider(ConsentPageProvider):
         """
         if not CHALLENGE.fullmatch(params.code_challenge):
             raise AuthorizeError("invalid_request", "The code challenge is not one of the method S256.")
-        if params.resource and self._resource_url and not _same_resource(params.resource, str(self._resource_url)):
-            raise AuthorizeError("invalid_target", "This server issues tokens for itself alone.")  # pyright: ignore[reportArgumentType] - an error code of RFC 8707, which the SDK's list lacks
+        if params.resource and foreign_resource([params.resource], own=str(self._resource_url)) is not None:
+            raise AuthorizeError(INVALID_TARGET, ITSELF_ALONE)  # pyright: ignore[reportArgumentType] - an error code of RFC 8707, which the SDK's list lacks
         return await super().authorize(client, params)
 
     # Codes and tokens
@@ -290,39 +299,42 @@ class EntraProvider(ConsentPageProvider):
             )
         )
         # FastMCP's own answers 401 to a bad code or refresh token, where RFC 6749 section 5.2 says 400.
-        token = TokenHandler(provider=self, client_authenticator=authenticator)
+        routes = super().get_routes(mcp_path)
+        own = str(self._resource_url)
+        token = OwnTokensHandler(provider=self, client_authenticator=authenticator, own_resource=own)
         revocation = RevocationEndpoint(authenticator=authenticator, revoke=self.revoke_sign_in)
         replaced = {
-            "/token": Route("/token", cors_middleware(token.handle, ["POST", "OPTIONS"]), methods=["POST", "OPTIONS"]),
-            "/revoke": Route(
-                "/revoke", cors_middleware(revocation.handle, ["POST", "OPTIONS"]), methods=["POST", "OPTIONS"]
-            ),
+            "/token": Route("/token", token.handle, methods=["POST"]),
+            "/revoke": Route("/revoke", revocation.handle, methods=["POST"]),
         }
-        routes = [replaced.get(route.path, route) for route in super().get_routes(mcp_path)]
-        return [_without_assumptions(route) if route.path == "/authorize" else route for route in routes]
+        routes = [_without_options(replaced.get(route.path, route)) for route in routes]
+        return [_without_assumptions(route, own=own) if route.path == "/authorize" else route for route in routes]
 
 
-def _same_resource(requested: str, own: str) -> bool:
-    """Whether a client means this server; some add a query, a fragment or a trailing slash to its address."""
-    try:
-        parts, others = urlsplit(requested), urlsplit(own)
-    except ValueError:
-        return False
-    return (parts.scheme.lower(), parts.netloc.lower(), parts.path.rstrip("/")) == (
-        others.scheme.lower(),
-        others.netloc.lower(),
-        others.path.rstrip("/"),
-    )
+def _without_options(route: Route) -> Route:
+    """A POST route that takes no OPTIONS, which the SDK's would handle like a POST and no limit on POSTs would see.
+
+    Preflights have been answered before (`web/cors.py`).
+    """
+    if route.methods is None or not {"POST", "OPTIONS"} <= route.methods:
+        return route
+    return Route(route.path, route.endpoint, methods=["POST"])
 
 
-def _without_assumptions(route: Route) -> Route:
-    """Assumes nothing: who leaves out the PKCE method means `plain` (RFC 7636 section 4.3), and is refused."""
+def _without_assumptions(route: Route, *, own: str) -> Route:
+    """Assumes nothing: who leaves out the PKCE method means `plain` (RFC 7636 section 4.3), and is refused.
+
+    Of several resources (RFC 8707 section 2) the handler sees the last alone, so that is to be a foreign one if any is.
+    """
     handle: Any = route.endpoint
 
     async def authorize(request: Request) -> Response:
+        added: dict[str, str] = {}
         if "code_challenge_method" not in request.query_params:
-            query = request.scope["query_string"] + b"&code_challenge_method=plain"
-            request = Request({**request.scope, "query_string": query}, request.receive)
-        return await handle(request)
+            added["code_challenge_method"] = "plain"
+        if foreign := foreign_resource(request.query_params.getlist(PARAMETER), own=own):
+            added[PARAMETER] = foreign
+        query = request.scope["query_string"] + b"&" + urlencode(added).encode()
+        return await handle(Request({**request.scope, "query_string": query}, request.receive))
 
     return Route("/authorize", authorize, methods=["GET"])

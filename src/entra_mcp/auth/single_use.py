@@ -167,4 +167,5 @@ class SingleUse:
                 if running.new_login and running.made_token_set:
                     await self._store.delete(running.token_set, collection=UPSTREAM_TOKENS)
         except (StorageError, TimeoutError) as error:
-            logger.warning("A claim is left to its lease of %.0f s: %s", LEASE_SECONDS, error or "no answer in time")
+            reason = str(error) or "no answer in time"
+            logger.warning("A claim is left to its lease of %.0f s: %s", LEASE_SECONDS, reason)

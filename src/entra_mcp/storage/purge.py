@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class PurgeSummary:
-    """What one purge did; `finished` is False when its time was up first, and the next one goes on."""
+    """What one purge did; `finished` is False when its time was up or it failed first, and the next one goes on."""
 
     deleted: int = 0
     kept: int = 0
@@ -31,15 +31,26 @@ class PurgeSummary:
     finished: bool = False
 
 
-async def purge(table: Table, *, budget_seconds: float) -> PurgeSummary:
+async def purge(table: Table, *, budget_seconds: float, summary: PurgeSummary | None = None) -> PurgeSummary:
     """Deletes expired rows for at most about `budget_seconds`.
+
+    Returns the summary, a new one unless the caller gives it, who then knows also what was done before an error.
 
     Raises:
         StorageError: the service is out of reach; what was deleted until then stays deleted.
     """
+    summary = summary or PurgeSummary()
     started = time.monotonic()
+    try:
+        summary.finished = await _delete_expired(table, summary, until=started + budget_seconds)
+    finally:
+        summary.seconds = time.monotonic() - started
+    return summary
+
+
+async def _delete_expired(table: Table, summary: PurgeSummary, *, until: float) -> bool:
+    """Deletes what has expired by now; returns False when the time was up before the end."""
     now = int(time.time() * 1000)
-    summary = PurgeSummary()
     rest: list[Entity] = []
     async for page in table.query(f"X le {now}L", select=("PartitionKey", "RowKey")):
         groups = batches([*rest, *page], partition=lambda entity: entity["PartitionKey"])
@@ -47,14 +58,11 @@ async def purge(table: Table, *, budget_seconds: float) -> PurgeSummary:
         rest = groups.pop() if groups and len(groups[-1]) < TRANSACTION_ROWS else []
         for group in groups:
             await _delete_unchanged(table, group, summary)
-        if time.monotonic() - started > budget_seconds:
-            break
-    else:
-        if rest:
-            await _delete_unchanged(table, rest, summary)
-        summary.finished = True
-    summary.seconds = time.monotonic() - started
-    return summary
+        if time.monotonic() > until:
+            return False
+    if rest:
+        await _delete_unchanged(table, rest, summary)
+    return True
 
 
 async def _delete_unchanged(table: Table, rows: Sequence[Entity], summary: PurgeSummary) -> None:

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 
 from entra_mcp.trace import current_trace
 from entra_mcp.web.pages.problem import problem_page
+from entra_mcp.web.paths import OAUTH
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -111,7 +112,7 @@ class _Answer:
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             content = UNEXPECTED
         elif content is None:
-            content = {"error": _error_code(status)}
+            content = {"error": _error_code(status, path=self._scope["path"])}
         return JSONResponse({**content, "correlation_id": correlation_id})
 
     def _content(self, headers: Headers) -> dict[str, Any] | None:
@@ -136,6 +137,8 @@ def _wants_page(scope: Scope, headers: Headers) -> bool:
     return page_already or "text/html" in Headers(scope=scope).get("accept", "")
 
 
-def _error_code(status: int) -> str:
-    """`not_found` for 404, and so on."""
+def _error_code(status: int, *, path: str) -> str:
+    """`not_found` for 404, and so on; RFC 6749 section 5.2 names what cannot be read at an endpoint of OAuth."""
+    if status == HTTPStatus.BAD_REQUEST and path in OAUTH:
+        return "invalid_request"
     return HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")

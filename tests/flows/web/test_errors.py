@@ -172,3 +172,16 @@ async def test_failed_start_is_answered_like_any_error(headers: dict[str, str]) 
     assert response.headers["x-frame-options"] == "DENY"
     assert response.headers["x-correlation-id"] in response.text
     assert "hunter2" not in response.text
+
+
+@pytest.mark.parametrize("path", ["/token", "/revoke"])
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [("multipart/form-data", b""), ("application/x-www-form-urlencoded", b"a=1&" * 5000)],
+    ids=["no boundary", "too many fields"],
+)
+async def test_form_that_cannot_be_read_is_an_error_of_oauth(
+    http: httpx2.AsyncClient, path: str, content_type: str, body: bytes
+) -> None:
+    answer = await http.post(path, content=body, headers={"content-type": content_type})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")

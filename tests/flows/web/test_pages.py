@@ -139,3 +139,30 @@ async def test_form_sent_again_from_another_browser_is_refused(
         response = await other.post(str(page.url), data=Forms(page.text).fields | {"action": "approve"} | forged)
     assert response.status_code in {400, 403}
     assert "location" not in response.headers
+
+
+async def test_callback_in_another_browser_is_refused_and_stays_good_for_its_own(
+    client: OAuthClient, app: ASGIApp
+) -> None:
+    """Somebody who sends a victim to the sign-in of a consent of their own gets no code for the victim."""
+    await client.register()
+    upstream = (await client.consent(await client.consent_page())).headers["location"]
+    parameters = await client.entra_choice(upstream, await client.entra_page(upstream))
+    async with browser(app) as other, browser(app) as new:
+        # It has cookies of this server, of another sign-in.
+        stranger = OAuthClient(http=other)
+        await stranger.register()
+        await stranger.consent(await stranger.consent_page())
+        for victim in (other, new):
+            refused = await OAuthClient(http=victim).entra_return(parameters)
+            assert (refused.status_code, "location" in refused.headers) == (403, False)
+    assert (await client.redeem(client.answer(await client.entra_return(parameters))["code"])).status_code == 200
+
+
+async def test_consent_is_asked_for_at_every_sign_in(client: OAuthClient) -> None:
+    await client.register()
+    for _ in range(2):
+        page = await client.consent_page()
+        assert (page.status_code, Forms(page.text).fields["txn_id"] != "") == (200, True)
+        back = await client.callback((await client.consent(page)).headers["location"])
+        assert "code" in client.answer(back)

@@ -72,6 +72,29 @@ async def test_address_that_the_client_claims_counts_for_nothing(start: Start) -
     assert statuses == [201] * 3 + [429] * 5
 
 
+async def test_registration_by_another_method_passes_no_limit(start: Start) -> None:
+    """OPTIONS without what makes it a preflight reached the handlers themselves, behind limits that look for POST."""
+    async with start(MCP_REGISTRATIONS_PER_MINUTE="1") as app, browser(app) as http:
+        flood = from_address("203.0.113.7")
+        for method in ("OPTIONS", "GET", "PUT", "PATCH", "DELETE", "TRACE", "options", "X"):
+            for name in ("T", "n" * 10_000):
+                metadata = {"redirect_uris": [REDIRECT_URI], "client_name": name}
+                answer = await http.request(method, "/register", headers=flood, json=metadata)
+                assert answer.status_code == 405, f"{method}: {answer.text}"
+                assert "client_id" not in answer.text
+        assert (await register(http, flood)).status_code == 201
+
+
+@pytest.mark.parametrize("path", ["/token", "/revoke"])
+async def test_endpoint_of_tokens_takes_posts_alone(client: OAuthClient, path: str) -> None:
+    await client.register()
+    form = {"client_id": client.client_id, "token": "x", "grant_type": "refresh_token", "refresh_token": "x"}
+    for method in ("OPTIONS", "GET", "PUT", "PATCH", "DELETE", "TRACE"):
+        answer = await client.http.request(method, path, data=form)
+        assert answer.status_code == 405, f"{method}: {answer.text}"
+        assert answer.headers["allow"] == "POST"
+
+
 @pytest.mark.parametrize(
     ("setting", "header"), [({}, "Client-IP"), ({"MCP_CLIENT_ADDRESS_HEADER": "X-Azure-ClientIP"}, "X-Azure-ClientIP")]
 )

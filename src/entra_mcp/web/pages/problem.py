@@ -54,6 +54,12 @@ UNAVAILABLE = Problem(
     "Something that it needs does not answer.",
     "Wait a moment and load this page again. You need not begin anew.",
 )
+INTERRUPTED = Problem(
+    "The server is not available at this moment",
+    "Something that it needs to finish the sign-in does not answer.",
+    "Wait a moment and load this page again. If that does not finish the sign-in, go back to your application, and "
+    "connect again from there.",
+)
 TOO_MANY = Problem("Too many requests", "The server takes no more of these now.", "Wait a moment and try again.")
 NOT_FOUND = Problem(
     "There is no such page", "The address is not one of this server's.", "Check the address.", leads_home=True
@@ -74,6 +80,7 @@ BY_PLACE = {
     ("/auth/callback", 400): EXPIRED,
     ("/auth/callback", 403): OTHER_BROWSER,
     ("/auth/callback", 500): UNFINISHED,
+    ("/auth/callback", 503): INTERRUPTED,
 }
 
 BY_STATUS = {
