@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from tests.support.standins import StandIns
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 SECONDS = 90.0
 """For one run of the command."""
