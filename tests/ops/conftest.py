@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ops.cli import run
+from ops.preflight.subscription import PROVIDERS
 from tests.support.azure import CloudStandIn, FakeCredential
 from tests.support.azure.deployment import deploy
-from tests.support.azure.world import SITE, STORAGE, VAULT_ID
+from tests.support.azure.world import SITE, STORAGE, SUBSCRIPTION, TENANT, VAULT_ID
 from tests.support.smoke_server import SmokeServer
 
 if TYPE_CHECKING:
@@ -113,3 +114,32 @@ def doctor(ops: Ops, deployed: World) -> Callable[..., Outcome]:
         return ops("doctor", *arguments, **names)
 
     return examine
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Callable[..., str]:
+    """A PATH with programs that say a version."""
+
+    def make(**versions: str) -> str:
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
+        for name, says in versions.items():
+            program = folder / name
+            program.write_text(f"#!/bin/sh\n{says}\n")
+            program.chmod(0o755)
+        return str(folder)
+
+    return make
+
+
+@pytest.fixture
+def ready(ops: Ops, programs: Callable[..., str]) -> Ops:
+    """A machine, a subscription and a tenant that are in order."""
+    world = ops.world
+    world.resources[f"/subscriptions/{SUBSCRIPTION}"] = {"displayName": "Dev", "state": "Enabled", "tenantId": TENANT}
+    world.providers.update(dict.fromkeys(PROVIDERS, "Registered"))
+    world.regions[:] = ["Sweden Central", "East US", "UK South"]
+    world.permissions[:] = [{"actions": ["*"], "notActions": []}]
+    world.access_policies = []
+    ops.path = programs(azd='echo "azd version 1.24.2 (commit 1)"', az='echo \'{"azure-cli": "2.75.0"}\'')
+    return ops
