@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,15 @@ async def fail() -> str:
     raise ValueError("password=hunter2 at db.contoso.internal")
 
 
+async def wait() -> None:
+    """Wait for what somebody else cancels."""
+    await asyncio.get_running_loop().create_task(cancelled(), name="pool of db.contoso.internal")
+
+
+async def cancelled() -> None:
+    raise asyncio.CancelledError("hunter2")
+
+
 async def refuse() -> str:
     """Fail in a way that the client is told."""
     raise ToolError("The room is taken.")
@@ -72,7 +82,7 @@ def settings(load_settings: Callable[..., Settings]) -> Settings:
     return load_settings(MCP_BASE_URL="http://localhost:7071", MCP_SERVER_NAME="Contoso tools")
 
 
-instance = partial(plain_instance, tools=(book, fail, keep, kept, refuse))
+instance = partial(plain_instance, tools=(book, fail, keep, kept, refuse, wait))
 
 
 async def ask_for_room(http: httpx2.AsyncClient, *, token: str = ALICE, room: str = "101", **more: Any) -> Any:  # noqa: ANN401 - JSON
@@ -200,6 +210,18 @@ async def test_failure_of_a_tool_is_told_in_the_log_alone(
     assert "db.contoso.internal" in caplog.text
     assert "Traceback" in caplog.text
     assert "test_create.py" in caplog.text
+
+
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+async def test_tool_whose_own_waiting_is_cancelled_fails_as_any_other(
+    settings: Settings, caplog: pytest.LogCaptureFixture, protocol: str
+) -> None:
+    async with instance(settings) as http:
+        response = await http.post("/mcp", **tool_call("wait", protocol=protocol, token=ALICE))
+    assert refusal(response) == "Error calling tool 'wait'"
+    assert "hunter2" not in response.text
+    assert "What tool wait waited for was cancelled" in caplog.text
+    assert "Traceback" in caplog.text
 
 
 async def test_refusal_of_a_tool_reaches_the_client(settings: Settings) -> None:
