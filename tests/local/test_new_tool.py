@@ -42,21 +42,21 @@ def run(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["find_order", "f" * LONGEST_NAME, "zebra"])
+@pytest.mark.parametrize("name", ["made_by_a_test", "f" * LONGEST_NAME, "zebra"])
 def test_new_tool_passes_the_linter(checkout: Path, name: str) -> None:
-    assert new_tool(checkout, name) == 0
+    made = [str(file) for file in make_tool(checkout, name)]
     for check in (("ruff", "check"), ("ruff", "format", "--check")):
-        checked = run(checkout, *check, "src", "tests")
+        checked = run(checkout, *check, *made)
         assert checked.returncode == 0, checked.stdout
 
 
 @pytest.mark.long
 def test_new_tool_passes_its_test(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert new_tool(checkout, "find_order") == 0
+    assert new_tool(checkout, "made_by_a_test") == 0
     told = capsys.readouterr().out
-    assert f"{TOOLS}/find_order.py" in told
-    assert f"make test ARGS={TESTS}/test_find_order.py" in told
-    tested = run(checkout, "pytest", "-q", "-n", "0", f"{TESTS}/test_find_order.py")
+    assert f"{TOOLS}/made_by_a_test.py" in told
+    assert f"make test ARGS={TESTS}/test_made_by_a_test.py" in told
+    tested = run(checkout, "pytest", "-q", "-n", "0", f"{TESTS}/test_made_by_a_test.py")
     assert tested.returncode == 0, tested.stdout
     assert "3 passed" in tested.stdout
 
@@ -75,7 +75,6 @@ def test_new_tool_passes_its_test(checkout: Path, capsys: pytest.CaptureFixture[
         ("class", "means something in Python"),
         ("match", "means something in Python"),
         ("print", "means something in Python"),
-        ("whoami", "is there already"),
         ("register", "means something in src/entra_mcp/tools/__init__.py"),
     ],
 )
@@ -86,16 +85,22 @@ def test_name_that_will_not_do_is_refused(
     assert reason in capsys.readouterr().err
 
 
+def test_name_of_a_tool_that_is_there_is_refused(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert new_tool(checkout, "made_by_a_test") == 0
+    assert new_tool(checkout, "made_by_a_test") == 2
+    assert "is there already" in capsys.readouterr().err
+
+
 def test_tool_whose_registry_has_another_form_is_not_made(checkout: Path) -> None:
     registry = checkout / TOOLS / "__init__.py"
     registry.write_text("TOOLS = load()\n")
-    with pytest.raises(NewToolError, match=r"from entra_mcp\.tools\.find_order import find_order"):
-        make_tool(checkout, "find_order")
-    assert not (checkout / TOOLS / "find_order.py").exists()
+    with pytest.raises(NewToolError, match=r"from entra_mcp\.tools\.made_by_a_test import made_by_a_test"):
+        make_tool(checkout, "made_by_a_test")
+    assert not (checkout / TOOLS / "made_by_a_test.py").exists()
     assert registry.read_text() == "TOOLS = load()\n"
 
 
-@pytest.mark.parametrize("name", ["aardvark", "find_order", "zebra"])
+@pytest.mark.parametrize("name", ["aardvark", "made_by_a_test", "zebra"])
 def test_tool_takes_its_place_in_the_alphabet(name: str) -> None:
     source = registered_with((REPOSITORY / TOOLS / "__init__.py").read_text(), name)
     imports = [line for line in source.splitlines() if line.startswith("from entra_mcp.tools.")]
@@ -107,7 +112,7 @@ def test_tool_takes_its_place_in_the_alphabet(name: str) -> None:
 
 
 def test_tool_after_all_others_were_deleted_is_the_only_one() -> None:
-    source = registered_with(EMPTY, "find_order")
-    assert "from entra_mcp.tools.find_order import find_order\n\nif TYPE_CHECKING:" in source
-    assert "TOOLS = (\n    find_order,\n)\n" in source
+    source = registered_with(EMPTY, "made_by_a_test")
+    assert "from entra_mcp.tools.made_by_a_test import made_by_a_test\n\nif TYPE_CHECKING:" in source
+    assert "TOOLS = (\n    made_by_a_test,\n)\n" in source
     assert registered_with(source, "add").count("import") == 4

@@ -11,6 +11,7 @@ from mcp.types import Icon
 
 from entra_mcp import completions, prompts, resources, tools
 from entra_mcp.icon import ICON
+from entra_mcp.server.failures import Failures
 from entra_mcp.server.lifespan import open_services
 from entra_mcp.server.time_limit import ToolTimeLimit
 
@@ -52,6 +53,7 @@ def create_server(
         cache_scope="private",
     )
     server.add_middleware(ToolTimeLimit())
+    server.add_middleware(Failures())
     tools.register(server, on_behalf_of=settings.auth_mode.signs_in)
     resources.register(server)
     prompts.register(server)

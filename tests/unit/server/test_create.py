@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 from fastmcp import (
     Client,
@@ -26,8 +28,6 @@ from tests.support.mcp import SESSIONLESS, refusal, request, result, structured,
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import httpx2
 
     from entra_mcp.settings import Settings
 
@@ -62,6 +62,23 @@ async def fail() -> str:
     raise ValueError("password=hunter2 at db.contoso.internal")
 
 
+async def fetch(status: int) -> None:
+    """Ask another API, which refuses."""
+    async with httpx2.AsyncClient(
+        transport=httpx2.MockTransport(lambda _: httpx2.Response(status, text="hunter2"))
+    ) as http:
+        (await http.get("https://orders.contoso.internal/1")).raise_for_status()
+
+
+async def wait() -> None:
+    """Wait for what somebody else cancels."""
+    await asyncio.get_running_loop().create_task(cancelled(), name="pool of db.contoso.internal")
+
+
+async def cancelled() -> None:
+    raise asyncio.CancelledError("hunter2")
+
+
 async def refuse() -> str:
     """Fail in a way that the client is told."""
     raise ToolError("The room is taken.")
@@ -72,7 +89,7 @@ def settings(load_settings: Callable[..., Settings]) -> Settings:
     return load_settings(MCP_BASE_URL="http://localhost:7071", MCP_SERVER_NAME="Contoso tools")
 
 
-instance = partial(plain_instance, tools=(book, fail, keep, kept, refuse))
+instance = partial(plain_instance, tools=(book, fail, fetch, keep, kept, refuse, wait))
 
 
 async def ask_for_room(http: httpx2.AsyncClient, *, token: str = ALICE, room: str = "101", **more: Any) -> Any:  # noqa: ANN401 - JSON
@@ -199,12 +216,45 @@ async def test_failure_of_a_tool_is_told_in_the_log_alone(
     assert "ValueError: password=" in caplog.text
     assert "db.contoso.internal" in caplog.text
     assert "Traceback" in caplog.text
+    assert "Tool fail failed" not in caplog.text, "once is enough"
     assert "test_create.py" in caplog.text
 
 
-async def test_refusal_of_a_tool_reaches_the_client(settings: Settings) -> None:
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(500, "Error calling tool 'fetch'"), (429, "Rate limited by upstream API, please retry later")],
+)
+async def test_answer_of_another_api_that_a_tool_refuses_is_told_in_the_log_alone(
+    settings: Settings, caplog: pytest.LogCaptureFixture, status: int, told: str
+) -> None:
+    async with instance(settings) as http:
+        response = await call(http, "fetch", status=status)
+    assert refusal(response) == told
+    assert "contoso.internal" not in response.text
+    assert f"'{status} " in caplog.text
+    assert "orders.contoso.internal" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+async def test_tool_whose_own_waiting_is_cancelled_fails_as_any_other(
+    settings: Settings, caplog: pytest.LogCaptureFixture, protocol: str
+) -> None:
+    async with instance(settings) as http:
+        response = await http.post("/mcp", **tool_call("wait", protocol=protocol, token=ALICE))
+    assert refusal(response) == "Error calling tool 'wait'"
+    assert "hunter2" not in response.text
+    assert "What tool wait waited for was cancelled" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+async def test_refusal_of_a_tool_reaches_the_client_and_the_log(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     async with instance(settings) as http:
         assert refusal(await call(http, "refuse")) == "The room is taken."
+    assert "ToolError: The room is taken." in caplog.text
+    assert "test_create.py" in caplog.text
 
 
 async def test_unknown_tool_is_refused(settings: Settings) -> None:
@@ -237,6 +287,27 @@ async def test_lists_may_be_kept_for_a_while_by_their_caller(settings: Settings,
     async with instance(settings) as http:
         listed = result(await http.post("/mcp", **request(method, protocol=SESSIONLESS, token=ALICE)))
     assert (listed["ttlMs"], listed["cacheScope"]) == (CACHE_SECONDS * 1000, "private")
+
+
+@pytest.mark.parametrize("address", ["report://catalogue", "report://orders/2024/asia"])
+async def test_resources_may_be_kept_for_a_while_by_their_caller(settings: Settings, address: str) -> None:
+    async with instance(settings) as http:
+        sent = request("resources/read", {"uri": address}, protocol=SESSIONLESS, token=ALICE)
+        found = result(await http.post("/mcp", **sent))
+    assert (found["ttlMs"], found["cacheScope"]) == (CACHE_SECONDS * 1000, "private")
+
+
+@pytest.mark.parametrize(
+    ("method", "listed"),
+    [("resources/list", "resources"), ("resources/templates/list", "resourceTemplates"), ("prompts/list", "prompts")],
+)
+async def test_what_is_no_tool_is_described_as_tools_are(settings: Settings, method: str, listed: str) -> None:
+    async with instance(settings) as http:
+        found = result(await http.post("/mcp", **request(method, token=ALICE)))[listed]
+    assert found
+    for each in found:
+        assert each["description"]
+        assert each["icons"][0]["src"].startswith("data:image/svg+xml;base64,")
 
 
 @pytest.mark.parametrize(("token", "offered"), [(ALICE, False), (BOB, False), (ADMIN, True)])
