@@ -35,11 +35,21 @@ async def test_revoked_token_ends_the_whole_sign_in(client: OAuthClient, which: 
     assert (await revoke(client, tokens[which])).status_code == 200
 
 
+async def test_revoked_token_that_was_exchanged_already_ends_the_sign_in_too(client: OAuthClient) -> None:
+    """Its client may never have got the successor."""
+    first = await client.sign_in()
+    second = (await client.refresh(first["refresh_token"])).json()
+    assert (await revoke(client, first["refresh_token"])).status_code == 200
+    assert (await client.call(second["access_token"], "add", {"a": 1, "b": 1})).status_code == 401
+    assert (await client.refresh(second["refresh_token"])).json()["error"] == "invalid_grant"
+
+
 async def test_token_of_another_client_is_not_revoked(client: OAuthClient) -> None:
-    tokens = await client.sign_in()
+    used = await client.sign_in()
+    tokens = (await client.refresh(used["refresh_token"])).json()
     thief = OAuthClient(http=client.http)
     await thief.register()
-    for token in (tokens["access_token"], tokens["refresh_token"]):
+    for token in (used["refresh_token"], tokens["access_token"], tokens["refresh_token"]):
         assert (await revoke(thief, token)).status_code == 200
     assert structured(await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
 

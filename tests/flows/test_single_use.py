@@ -84,6 +84,16 @@ async def test_code_presented_wrongly_stays_good_for_its_owner(
     assert (await client.redeem(code)).status_code == 200
 
 
+async def test_code_presented_by_another_client_stays_good_for_its_owner(client: OAuthClient) -> None:
+    """A registered one, with everything that belongs to the code."""
+    code = await code_of(client)
+    thief = OAuthClient(http=client.http, verifier=client.verifier)
+    await thief.register()
+    refused = await thief.redeem(code)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    assert (await client.redeem(code)).status_code == 200
+
+
 async def test_refresh_by_many_at_once_gives_all_the_same_successor(client: OAuthClient) -> None:
     first = await client.sign_in()
     responses = await asyncio.gather(*(client.refresh(first["refresh_token"]) for _ in range(20)))

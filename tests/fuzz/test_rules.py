@@ -52,6 +52,7 @@ def answer(
         (CALL, answer(200, b"{}")),
         (Request("POST", "/mcp"), answer(202)),
         (Request("POST", "/register"), answer(201, b'{"redirect_uris": ["https://evil.example/cb"]}')),
+        (Request("OPTIONS", "/register"), answer(201, b'{"redirect_uris": []}')),
     ],
     ids=lambda value: str(getattr(value, "status", ""))[:3] or None,
 )
@@ -68,6 +69,7 @@ def test_broken_answer_is_noticed(request_: Request, broken: Answer) -> None:
         (GET, answer(302, b"", location="http://localhost:7071/consent?txn_id=x", content_type="")),
         (Request("POST", "/mcp", headers=(("authorization", "Bearer good"),)), answer(200, b"{}")),
         (CALL, answer(401, b"{}")),
+        (Request("OPTIONS", "/register"), answer(200, b"OK", content_type="text/plain")),
     ],
 )
 def test_right_answer_passes(request_: Request, right: Answer) -> None:

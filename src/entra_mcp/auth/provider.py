@@ -60,6 +60,8 @@ SHORTEST_SECONDS = 2
 AUTHENTICATION_SECONDS = 4.0
 """For one bearer token; after that it is an outage, not a bad token."""
 
+SIGNED_OUT = "its client signed out"
+
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 """A SHA-256 in base64url without padding."""
 
@@ -241,7 +243,9 @@ class EntraProvider(ConsentPageProvider):
             if mapping is not None:
                 # Read for the audit line alone, which is to name the person.
                 await self._upstream_token_store.get(key=mapping.upstream_token_id)
-                await self._single_use.revoke({"token_set": mapping.upstream_token_id}, because="its client signed out")
+                await self._single_use.revoke({"token_set": mapping.upstream_token_id}, because=SIGNED_OUT)
+            elif use == REFRESH:
+                await self._single_use.revoke_used(token, because=SIGNED_OUT)
 
     async def _genuine(self, token: str, *, use: str) -> dict[str, Any] | None:
         """Claims of a token that this server issued; one under an unknown key makes it look for newer keys first.

@@ -110,6 +110,12 @@ class SingleUse:
         names = ("client_id", "scopes", "expires_at")
         return RefreshToken(token=token, **{name: use.outcome[name] for name in names})
 
+    async def revoke_used(self, token: str, *, because: str) -> None:
+        """Ends the sign-in of a refresh token that was exchanged already; its client may have lost the successor."""
+        use = await self._ledger.look_up(REFRESH_TOKEN, token)
+        if use is not None:
+            await self.revoke(use.outcome, because=because)
+
     async def revoke(self, outcome: Mapping[str, Any], *, because: str) -> None:
         """Ends the sign-in that a use led to: every access and refresh token of it, on every instance."""
         token_set = outcome.get("token_set")
