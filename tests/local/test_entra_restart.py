@@ -38,6 +38,7 @@ def _redeem(standins: StandIns, callback: dict[str, str]) -> httpx2.Response:
     )
 
 
+@pytest.mark.long
 def test_sign_in_survives_a_crash_between_any_two_steps(own_standins: StandIns) -> None:
     entra = own_standins.entra
     issuer = own_standins.issuer

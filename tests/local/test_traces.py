@@ -165,6 +165,7 @@ def test_oldest_traces_and_further_spans_are_dropped() -> None:
     assert [(trace.trace_id, len(trace.spans), trace.dropped) for trace in kept.traces()] == [("3", 3, 2), ("2", 3, 2)]
 
 
+@pytest.mark.long
 def test_traced_run_shows_the_login_and_the_tools(place: Place) -> None:
     process, said, _ = place.up("run", "--trace")
     viewer = f"http://localhost:{place.ports['traces']}"

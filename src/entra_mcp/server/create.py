@@ -9,7 +9,7 @@ from key_value.aio.wrappers.ttl_clamp import TTLClampWrapper
 from mcp.server.request_state import RequestStateSecurity
 from mcp.types import Icon
 
-from entra_mcp import completions, prompts, resources, tools
+from entra_mcp import __version__, completions, prompts, resources, tools
 from entra_mcp.icon import ICON
 from entra_mcp.server.failures import Failures
 from entra_mcp.server.lifespan import open_services
@@ -37,6 +37,7 @@ def create_server(
     session_seconds = settings.session_days * 24 * 3600
     server = FastMCP(
         name=settings.server_name,
+        version=__version__,
         instructions=tools.INSTRUCTIONS,
         icons=[Icon(src=ICON, mime_type="image/svg+xml", sizes=["any"])],
         website_url=settings.base_url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tomllib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from mcp.types import ElicitRequest, ElicitRequestFormParams, InputRequiredResul
 from entra_mcp.server.create import CACHE_SECONDS, create_server
 from entra_mcp.server.request_state import RingCodec
 from entra_mcp.vault.keys import KeyRing, RootKey
+from local.config import REPOSITORY
 from tests.support.instances import ADMIN, ALICE, BOB, PEOPLE, RING, call
 from tests.support.instances import instance as plain_instance
 from tests.support.mcp import SESSIONLESS, refusal, request, result, structured, tool_call
@@ -330,3 +332,10 @@ def test_server_introduces_itself(settings: Settings) -> None:
     assert server.instructions
     (icon,) = server.icons
     assert icon.src.startswith("data:image/svg+xml;base64,")
+
+
+async def test_clients_see_the_version_of_this_repository(settings: Settings) -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    async with instance(settings) as http:
+        found = result(await http.post("/mcp", **request("server/discover", protocol=SESSIONLESS, token=ALICE)))
+    assert found["_meta"]["io.modelcontextprotocol/serverInfo"]["version"] == project["version"]
