@@ -302,9 +302,9 @@ class EntraProvider(ConsentPageProvider):
                 provider=self, cimd_manager=self._cimd_manager, token_endpoint_url=self.token_endpoint_url
             )
         )
-        # FastMCP's own answers 401 to a bad code or refresh token, where RFC 6749 section 5.2 says 400.
         routes = super().get_routes(mcp_path)
         own = str(self._resource_url)
+        # FastMCP's own answers 401 to a bad code or refresh token, where RFC 6749 section 5.2 says 400.
         token = OwnTokensHandler(provider=self, client_authenticator=authenticator, own_resource=own)
         revocation = RevocationEndpoint(authenticator=authenticator, revoke=self.revoke_sign_in)
         replaced = {

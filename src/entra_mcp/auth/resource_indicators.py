@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, override
 from urllib.parse import urlsplit
 
 from mcp.server.auth.handlers.token import TokenHandler
-from starlette.responses import JSONResponse
+
+from entra_mcp.web.answers import NO_STORE, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,11 +41,7 @@ class OwnTokensHandler(TokenHandler):
         # The request keeps what it has parsed for the next who asks.
         requested = map(str, (await request.form()).getlist(PARAMETER))
         if foreign_resource(requested, own=self.own_resource) is not None:
-            return JSONResponse(
-                {"error": INVALID_TARGET, "error_description": ITSELF_ALONE},
-                status_code=400,
-                headers={"Cache-Control": "no-store", "Pragma": "no-cache"},
-            )
+            return refusal(400, INVALID_TARGET, ITSELF_ALONE, headers=NO_STORE)
         return await super().handle(request)
 
 

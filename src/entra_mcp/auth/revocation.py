@@ -10,15 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mcp.server.auth.middleware.client_auth import AuthenticationError
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
+
+from entra_mcp.web.answers import NO_STORE, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from mcp.server.auth.middleware.client_auth import ClientAuthenticator
     from starlette.requests import Request
-
-NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 class RevocationEndpoint:
@@ -33,13 +33,9 @@ class RevocationEndpoint:
         try:
             client = await self._authenticator.authenticate_request(request)
         except AuthenticationError as error:
-            return _error(401, "invalid_client", error.message)
+            return refusal(401, "invalid_client", error.message, headers=NO_STORE)
         token = (await request.form()).get("token")
         if not isinstance(token, str) or not token:
-            return _error(400, "invalid_request", "The parameter `token` is missing.")
+            return refusal(400, "invalid_request", "The parameter `token` is missing.", headers=NO_STORE)
         await self._revoke(token, client.client_id or "")
         return Response(headers=NO_STORE)
-
-
-def _error(status: int, error: str, description: str) -> Response:
-    return JSONResponse({"error": error, "error_description": description}, status, NO_STORE)

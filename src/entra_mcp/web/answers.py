@@ -1,4 +1,4 @@
-"""How middleware refuses a request: an OAuth error object, whichever route it was for."""
+"""How a request is refused: with an OAuth error object, whichever route it was for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.responses import Response
+
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+"""Headers of every answer that may hold a token, and of the errors in its place (RFC 6749 section 5.1)."""
 
 
 def refusal(status: int, error: str, description: str, *, headers: Mapping[str, str] | None = None) -> Response:
