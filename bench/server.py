@@ -13,26 +13,18 @@ import json
 import logging
 import os
 import signal
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, override
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from bench.contestants import OURS, STOCK
+from tests.support.serving import QuietServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator
 
     from starlette.types import ASGIApp
-
-
-class _Server(uvicorn.Server):
-    """Does not send itself the signal that ended it again, which would end the process before the profile is kept."""
-
-    @contextmanager
-    @override
-    def capture_signals(self) -> Generator[None]:
-        yield
 
 
 @asynccontextmanager
@@ -91,7 +83,7 @@ async def serve(which: str, *, port: int) -> None:
                 running, host="127.0.0.1", port=port, http="h11", ws="none", lifespan="off", log_config=None,
                 access_log=False,
             )  # fmt: skip
-            server = _Server(config)
+            server = QuietServer(config)
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.handle_exit, signal.SIGTERM, None)
             task = asyncio.create_task(server.serve())
             while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it

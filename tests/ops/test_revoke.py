@@ -21,7 +21,7 @@ from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
 from entra_mcp.vault.client import Vault
 from ops.cli import run
-from tests.support.vault import RESOURCE, Operator
+from tests.support.vault import RESOURCE, operator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def revoke(standins: StandIns, azurite: str, table: str, user: str, root: Path) 
 async def fill(standins: StandIns, azurite: str, name: str) -> None:
     """Two token sets and a code of one person, one token set of another."""
     async with (
-        Vault(url=standins.vault_url, credential=Operator(standins)) as vault,
+        Vault(url=standins.vault_url, credential=operator(standins)) as vault,
         Table.from_connection_string(azurite, name=name) as table,
     ):
         await table.create()

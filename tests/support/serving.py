@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
+    """Leaves the signals of its process alone, and does not send itself again the one that ended it."""
+
     @contextmanager
     @override
     def capture_signals(self) -> Generator[None]:
@@ -37,7 +39,7 @@ async def serving(app: ASGIApp, *, tls: Path | None = None) -> AsyncGenerator[in
         ssl_certfile=tls,
         ssl_keyfile=tls,
     )
-    server = _Server(config)
+    server = QuietServer(config)
     running = asyncio.create_task(server.serve())
     async with asyncio.timeout(10):
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it

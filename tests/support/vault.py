@@ -12,7 +12,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.keyvault.secrets.aio import SecretClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from types import TracebackType
 
     from tests.support.standins import StandIns
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 RESOURCE = "https://vault.azure.net"
 
 
-class Operator(AsyncTokenCredential):
-    """The credential of Local Admin, who is Key Vault Secrets Officer; the app's own identity may only read."""
+class TokenCredential(AsyncTokenCredential):
+    """A credential that gets its tokens from a function, and counts how often it is asked."""
 
-    def __init__(self, standins: StandIns) -> None:
-        self._standins = standins
+    def __init__(self, token: Callable[[], str]) -> None:
+        self._token = token
+        self.asked = 0
 
     @override
     async def get_token(
@@ -35,8 +36,8 @@ class Operator(AsyncTokenCredential):
         enable_cae: bool = False,
         **kwargs: Any,
     ) -> AccessToken:
-        token = await asyncio.to_thread(self._standins.token, "admin", aud=RESOURCE)
-        return AccessToken(token, int(time.time()) + 3600)
+        self.asked += 1
+        return AccessToken(await asyncio.to_thread(self._token), int(time.time()) + 3600)
 
     @override
     async def close(self) -> None:
@@ -52,12 +53,17 @@ class Operator(AsyncTokenCredential):
         """There is nothing to close."""
 
 
+def operator(standins: StandIns) -> TokenCredential:
+    """The credential of Local Admin, who is Key Vault Secrets Officer; the app's own identity may only read."""
+    return TokenCredential(lambda: standins.token("admin", aud=RESOURCE))
+
+
 @asynccontextmanager
 async def vault_client(standins: StandIns) -> AsyncGenerator[SecretClient]:
     """Yields an operator's client of the vault; it trusts the certificates of the stand-ins."""
     async with SecretClient(
         standins.vault_url,
-        Operator(standins),
+        operator(standins),
         verify_challenge_resource=False,
         connection_verify=str(standins.bundle),
         retry_total=0,

@@ -7,11 +7,9 @@ import logging
 import socket
 from base64 import b64encode
 from contextlib import asynccontextmanager, closing
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING
 
 import pytest
-from azure.core.credentials import AccessToken
-from azure.core.credentials_async import AsyncTokenCredential
 from azure.identity.aio import ManagedIdentityCredential
 
 from entra_mcp.errors import VaultError
@@ -21,11 +19,11 @@ from entra_mcp.vault.keys import KEY_BYTES
 from local.config import IDENTITY_CLIENT_ID
 from local.vault.state import Properties, VaultState
 from tests.support.standins import StandIns
+from tests.support.vault import TokenCredential
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
     from pathlib import Path
-    from types import TracebackType
 
 GOOD_SECRET = "aBc8Q~0123456789012345678901234567890123"
 
@@ -285,44 +283,11 @@ async def test_forbidden_secret_is_named_with_the_role_that_is_missing(vault_sta
         await read(vault_standins, client_secret=True)
 
 
-class FixedCredential(AsyncTokenCredential):
-    """A credential that always has the same token, and counts how often it is asked."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-        self.asked = 0
-
-    @override
-    async def get_token(
-        self,
-        *scopes: str,
-        claims: str | None = None,
-        tenant_id: str | None = None,
-        enable_cae: bool = False,
-        **kwargs: Any,
-    ) -> AccessToken:
-        self.asked += 1
-        return AccessToken(self._token, 2**31)
-
-    @override
-    async def close(self) -> None:
-        return None
-
-    @override
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        return None
-
-
 async def test_token_that_the_vault_refuses_is_an_error_that_names_the_secret(
     vault_standins: StandIns, shelf: Shelf
 ) -> None:
     token = vault_standins.token("user")
-    async with Vault(url=vault_standins.vault_url, credential=FixedCredential(token)) as vault:
+    async with Vault(url=vault_standins.vault_url, credential=TokenCredential(lambda: token)) as vault:
         with pytest.raises(VaultError, match="the vault refused it") as caught:
             await vault.read(client_secret=False)
     assert SIGNING_KEY in str(caught.value)
@@ -347,7 +312,7 @@ async def test_vault_elsewhere_that_asks_for_a_token_of_another_resource_gets_no
     """The stand-in's challenge names vault.azure.net, of which it is no host: on loopback alone that is let pass."""
     shelf.put(SIGNING_KEY, encoded(1))
     monkeypatch.setattr(vault_module, "is_loopback", is_elsewhere)
-    credential = FixedCredential("a token to collect")
+    credential = TokenCredential(lambda: "a token to collect")
     async with Vault(url=vault_standins.vault_url, credential=credential) as vault:
         # The client raises ValueError, which is not one of its own errors.
         with pytest.raises((ValueError, VaultError), match="challenge"):
@@ -359,7 +324,7 @@ async def test_vault_that_hangs_is_given_up_on_in_time(monkeypatch: pytest.Monke
     monkeypatch.setattr(vault_module, "DEADLINE_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
-        async with Vault(url=url, credential=FixedCredential("")) as vault:
+        async with Vault(url=url, credential=TokenCredential(lambda: "")) as vault:
             with pytest.raises(VaultError, match="did not answer within") as caught:
                 await vault.read(client_secret=True)
     assert caught.value.component == "key_vault"
