@@ -28,7 +28,7 @@ missing, 3 a port is taken; 128 + the signal's number when stopped before the wo
 
 With make:
   make run [CHECK=1] [WATCH=1] [TRACE=1] [HOST=func] [PORT=N] [another port, see below]
-  make services [PORT=N] [another port]     make test [ARGS="tests/unit -x"]   make test-long   make check
+  make services [PORT=N] [another port]     make test [ARGS="tests/engine/unit -x"]   make test-long   make check
   make conformance [NODE=/path/to/node]     make tool NAME=find_order          make lock [UPGRADE=1]
   make setup                                make clean [ALL=1]
   ports: PORT (the server), BLOB_PORT, QUEUE_PORT, TABLE_PORT, ENTRA_PORT, SIGN_IN_PORT, VAULT_PORT, TRACES_PORT
@@ -128,7 +128,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the app's settings (default: local.settings.json if there is one, else local.settings.sample.json)",
     )
-    made["test"].epilog = "example: python -m local test tests/unit -k settings -x"
+    made["test"].epilog = "example: python -m local test tests/engine/unit -k settings -x"
     made["conformance"].add_argument("--node", metavar="PATH", help="Node 22 or newer (default: node on PATH)")
     made["tool"].add_argument("name", metavar="NAME", help="its name, such as find_order")
     made["lock"].add_argument("--upgrade", action="store_true", help="take the newest versions that are allowed")

@@ -32,7 +32,7 @@ def conformance(root: Path, *, node: str | None) -> int:
         if call([npm, "ci", "--no-audit", "--no-fund", "--prefix", str(folder)], root, {}):
             raise SetupError("npm could not install the suite. Check the network, npm's registry and proxy settings.")
     results = root / ".local" / "conformance"
-    command = [sys.executable, "-m", "tests.conformance", "--node", program, "--results", str(results)]
+    command = [sys.executable, "-m", "tests.engine.conformance", "--node", program, "--results", str(results)]
     return OK if call(command, root, {}) == 0 else FAILED
 
 

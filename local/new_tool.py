@@ -19,7 +19,7 @@ LONGEST_NAME = 43
 """With more, lines of what is made would be longer than the linter lets them be."""
 
 TOOLS = "src/entra_mcp/tools"
-TESTS = "tests/unit/tools"
+TESTS = "tests/engine/unit/tools"
 
 MODULE = '''\
 """Says something to the caller."""

@@ -29,7 +29,9 @@ PIP_COMPILE = (
     *("-m", "piptools", "compile", "--quiet", "--strip-extras", "--no-header", "--no-annotate"),
     *("--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host"),
 )
-BUILT = (".venv", "node_modules", "tests/conformance/node_modules", ".local")
+BROWSER, CONFORMANCE = "tests/engine/browser", "tests/engine/conformance"
+
+BUILT = (".venv", "node_modules", f"{CONFORMANCE}/node_modules", ".local")
 MADE = (*BUILT, ".pytest_cache", ".ruff_cache", ".hypothesis", "test-results")
 
 
@@ -48,10 +50,10 @@ def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:
 
 
 def wants_browser(arguments: Sequence[str]) -> bool:
-    """Whether a test run with these arguments may reach tests/browser: it does unless only other paths are named."""
+    """Whether a run with these arguments may reach the browser tests: it does unless only other paths are named."""
     paths = [argument.split("::", 1)[0].replace(os.sep, "/").rstrip("/") for argument in arguments]
     named = [path for path in paths if path == "tests" or path.startswith("tests/")]
-    return not named or any(path == "tests" or path.startswith("tests/browser") for path in named)
+    return not named or any(BROWSER.startswith(path) or path.startswith(BROWSER) for path in named)
 
 
 def check(root: Path) -> int:
@@ -87,7 +89,7 @@ def lock(root: Path, *, upgrade: bool) -> int:
             *(npm, "update" if upgrade else "install", "--package-lock-only", "--no-audit", "--no-fund"),
         ],
     }
-    steps["tests/conformance/package-lock.json"] = [*steps["package-lock.json"], "--prefix", "tests/conformance"]
+    steps[f"{CONFORMANCE}/package-lock.json"] = [*steps["package-lock.json"], "--prefix", CONFORMANCE]
     for name, command in steps.items():
         say(f"Locking {name}")
         if call(command, root, {}):

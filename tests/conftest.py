@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 
-SHORTEST_LAST = ("clients", "local", "functions", "ops", "azurite", "browser", "fuzz", "flows", "unit", "infra")
+LONGEST_FIRST = (
+    *(f"engine/{name}" for name in ("clients", "functions", "azurite", "browser", "fuzz", "flows")),
+    *("local", "ops", "app", "engine/unit", "engine/conformance", "infra", "template"),
+)
 """Every folder of tests, by the length of its tests."""
 
 CERTIFICATES = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
@@ -47,7 +50,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the folders with the longest tests first, so that no worker has one left when the others are done."""
-    items.sort(key=lambda item: SHORTEST_LAST.index(item.path.relative_to(FOLDER).parts[0]))
+    folders = [FOLDER / name for name in LONGEST_FIRST]
+    items.sort(key=lambda item: next(place for place, folder in enumerate(folders) if folder in item.path.parents))
 
 
 @pytest.fixture(autouse=True)

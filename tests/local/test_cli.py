@@ -127,10 +127,10 @@ def test_test_hands_the_browser_over(tmp_path: Path) -> None:
         (["-x", "-k", "store"], True),
         (["tests"], True),
         (["tests/"], True),
-        (["tests/browser/test_sign_in.py::test_it"], True),
-        (["tests/unit", "tests/browser"], True),
-        (["tests/unit"], False),
-        (["-x", "tests/unit/test_settings.py::test_it", "-q"], False),
+        (["tests/engine/browser/test_sign_in.py::test_it"], True),
+        (["tests/engine/unit", "tests/engine/browser"], True),
+        (["tests/engine/unit"], False),
+        (["-x", "tests/engine/unit/test_settings.py::test_it", "-q"], False),
     ],
 )
 def test_browser_is_wanted_only_where_a_browser_test_may_run(arguments: list[str], *, expected: bool) -> None:

@@ -15,7 +15,7 @@ from local.setup.environment import SetupError
 if TYPE_CHECKING:
     from pathlib import Path
 
-FOLDER = REPOSITORY / "tests" / "conformance"
+FOLDER = REPOSITORY / "tests" / "engine" / "conformance"
 
 
 def fake(folder: Path, name: str, answer: str) -> Path:

@@ -102,8 +102,8 @@ def test_variables_of_the_shell_do_not_count() -> None:
 
 
 def test_arguments_for_pytest_are_passed_on() -> None:
-    words = called("test", "ARGS=tests/unit -k 'one or two'")
-    assert words == ["-m", "local", "test", "tests/unit", "-k", "'one", "or", "two'"]
+    words = called("test", "ARGS=tests/engine/unit -k 'one or two'")
+    assert words == ["-m", "local", "test", "tests/engine/unit", "-k", "'one", "or", "two'"]
 
 
 def test_node_for_the_conformance_suite_is_passed_on() -> None:

@@ -22,9 +22,14 @@ EMPTY = "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from fastmcp
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of what a new tool touches and needs."""
-    for folder in ("src", "ops", "tests/unit/tools", "tests/support"):
+    for folder in ("src", "ops", "tests/engine/unit/tools", "tests/support"):
         shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "tests/__init__.py", "tests/unit/__init__.py", "tests/unit/conftest.py"):
+    for file in (
+        "pyproject.toml",
+        "tests/__init__.py",
+        "tests/engine/unit/__init__.py",
+        "tests/engine/unit/conftest.py",
+    ):
         shutil.copy(REPOSITORY / file, tmp_path / file)
     shutil.copytree(REPOSITORY / "local", tmp_path / "local", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path

@@ -76,7 +76,7 @@ def test_python_without_the_packages_is_told_how_to_get_them(program: tuple[str,
 EVERYTHING = """
 import importlib, pkgutil, sys
 from pathlib import Path
-sys.path[:0] = [".", "src", "tests/functions"]
+sys.path[:0] = [".", "src", "tests/engine/functions"]
 from deployed import Undeployed, required
 sys.meta_path.insert(0, Undeployed(required(Path("."))))
 import ops

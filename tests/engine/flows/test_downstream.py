@@ -1,0 +1,159 @@
+"""Microsoft Graph on the caller's behalf: consent on demand, one exchange, throttling, challenges, pages."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+from fastmcp.utilities.asgi_transport import StreamingASGITransport
+
+from entra_mcp.app import EARLY, running_app, startup_failed
+from entra_mcp.functions.lifespan import Lifespan
+from tests.engine.flows.conftest import BASE_URL
+from tests.support.mcp import refusal, structured
+from tests.support.oauth import OAuthClient
+from tests.support.standins import StandIns, open_page, press
+from tests.support.tasks import in_own_task
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+WEEK = {"first_day": "2026-07-27", "days": 5}
+
+
+@pytest.fixture(scope="module")
+def entra(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[StandIns]:
+    """Stand-ins of this module's own: its tests consent, revoke and ask for faults."""
+    with StandIns(folder=tmp_path_factory.mktemp("entra"), tls=certificates) as standins:
+        yield standins
+
+
+@pytest.fixture
+async def client(entra: StandIns, environment: Callable[..., None]) -> AsyncIterator[OAuthClient]:
+    """A client of an application of its own, which keeps no tokens yet."""
+    environment(**entra.environment())
+    lifespan = Lifespan(running_app, on_failure=startup_failed, early=EARLY)
+    lifespan.start()
+    http = httpx2.AsyncClient(transport=StreamingASGITransport(lifespan), base_url=BASE_URL, timeout=30)
+    async with in_own_task(http):
+        yield OAuthClient(http=http)
+    await lifespan.aclose()
+
+
+async def follow(client: OAuthClient, url: str, account: str) -> httpx2.Response:
+    """Opens the address as the person does, accepts, and comes back to the server."""
+    page = await asyncio.to_thread(open_page, url)
+    return await client.entra_return(await asyncio.to_thread(press, url, page, account=account))
+
+
+def address_in(message: str) -> str:
+    found = re.search(r"http://\S+", message)
+    assert found, message
+    return found[0]
+
+
+async def counts(client: OAuthClient) -> dict[str, Any]:
+    """What the server's cache did so far."""
+    admin = OAuthClient(http=client.http)
+    token = (await admin.sign_in("admin"))["access_token"]
+    return structured(await admin.call(token, "admin_stats"))
+
+
+async def test_missing_consent_is_given_at_the_address_in_the_message(client: OAuthClient) -> None:
+    token = (await client.sign_in("admin"))["access_token"]
+    message = refusal(await client.call(token, "my_calendar", WEEK))
+    url = address_in(message)
+    assert parse_qs(urlsplit(url).query)["scope"] == ["Calendars.Read"]
+    assert "AADSTS" not in message
+    page = await follow(client, url, "admin")
+    assert page.status_code == 200
+    assert "You have allowed it" in page.text
+    assert page.headers["cache-control"] == "no-store"
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert structured(await client.call(token, "my_calendar", WEEK))["events"]
+
+
+async def test_consent_that_nobody_gave_is_told(client: OAuthClient) -> None:
+    answer = await client.entra_return({"state": "consent", "error": "access_denied", "error_description": "<b>x"})
+    assert "Nothing was allowed" in answer.text
+    assert "<b>" not in answer.text
+
+
+async def test_calendar_comes_page_by_page(client: OAuthClient, entra: StandIns) -> None:
+    entra.sign_in(scope="Calendars.Read")
+    token = (await client.sign_in())["access_token"]
+    pages: list[list[dict[str, Any]]] = []
+    cursor: str | None = None
+    while cursor is not None or not pages:
+        page = structured(await client.call(token, "my_calendar", {**WEEK, "page_size": 6, "cursor": cursor}))
+        assert page["first_day"] == WEEK["first_day"]
+        pages.append(page["events"])
+        cursor = page["cursor"]
+    assert [len(page) for page in pages] == [6, 6, 3]
+    events = [event for page in pages for event in page]
+    assert events == sorted(events, key=lambda event: event["start"])
+    assert events[0] == {
+        "subject": "Stand-up",
+        "start": "2026-07-27T09:00:00Z",
+        "end": "2026-07-27T09:15:00Z",
+        "location": "Room 1",
+        "all_day": False,
+    }
+    assert len({event["start"] for event in events}) == 15
+
+
+async def test_calls_at_once_exchange_the_token_once(client: OAuthClient) -> None:
+    token = (await client.sign_in())["access_token"]
+    answers = await asyncio.gather(*(client.call(token, "graph_me") for _ in range(20)))
+    assert all(structured(answer)["username"] for answer in answers)
+    assert structured(await client.call(token, "graph_me"))["username"]
+    stats = await counts(client)
+    assert (stats["token_exchanges"], stats["tokens_kept"]) == (1, 1)
+    assert stats["token_hits"] >= 1
+
+
+async def test_throttled_graph_is_asked_again(client: OAuthClient, entra: StandIns) -> None:
+    token = (await client.sign_in())["access_token"]
+    entra.control("POST", "/graph/faults", {"status": 429, "retry_after": 1})
+    assert structured(await client.call(token, "graph_me"))["username"]
+
+
+async def test_graph_that_asks_for_more_patience_than_there_is_is_told(client: OAuthClient, entra: StandIns) -> None:
+    token = (await client.sign_in())["access_token"]
+    entra.control("POST", "/graph/faults", {"status": 429, "retry_after": 120})
+    assert refusal(await client.call(token, "graph_me")) == "Microsoft Graph is busy. Try again in 120 s."
+    assert structured(await client.call(token, "graph_me"))["username"]
+
+
+async def test_challenge_that_a_newer_token_meets_is_not_noticed(client: OAuthClient, entra: StandIns) -> None:
+    token = (await client.sign_in())["access_token"]
+    assert structured(await client.call(token, "graph_me"))["username"]
+    entra.control("POST", "/graph/faults", {"challenge": True})
+    assert structured(await client.call(token, "graph_me"))["username"]
+    assert (await counts(client))["token_exchanges"] == 2
+
+
+async def test_person_whose_sign_in_was_revoked_is_asked_to_sign_in_again(client: OAuthClient, entra: StandIns) -> None:
+    token = (await client.sign_in())["access_token"]
+    assert structured(await client.call(token, "graph_me"))["username"]
+    entra.control("POST", "/accounts/user/revoke")
+    for _ in range(2):
+        assert "sign in again" in refusal(await client.call(token, "graph_me"))
+    # A second starts in which a new token is newer than the revocation.
+    await asyncio.sleep(1.1)
+    again = (await client.sign_in())["access_token"]
+    assert structured(await client.call(again, "graph_me"))["username"]
+
+
+async def test_exchange_that_fails_is_told_without_its_reason(client: OAuthClient, entra: StandIns) -> None:
+    token = (await client.sign_in())["access_token"]
+    entra.control("POST", "/faults", {"code": 7000215})
+    message = refusal(await client.call(token, "graph_me"))
+    assert "Try again" in message
+    assert "AADSTS" not in message
+    assert structured(await client.call(token, "graph_me"))["username"]

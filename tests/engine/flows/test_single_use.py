@@ -1,0 +1,320 @@
+"""Codes and refresh tokens are good for one use, and a failure in the middle makes it none."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from entra_mcp.app import running_app
+from entra_mcp.auth import single_use
+from entra_mcp.web import outage
+from tests.engine.flows.conftest import over
+from tests.support.fault_proxy import Fault, fault_proxy
+from tests.support.mcp import structured
+from tests.support.oauth import OAuthClient
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import httpx2
+
+    from tests.support.fault_proxy import FaultProxy
+
+    Environment = Callable[..., None]
+
+
+async def code_of(client: OAuthClient) -> str:
+    """Takes every step up to the authorization code."""
+    await client.register()
+    upstream = await client.consent(await client.consent_page())
+    return client.answer(await client.callback(upstream.headers["location"]))["code"]
+
+
+async def works(client: OAuthClient, tokens: dict[str, Any]) -> bool:
+    response = await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})
+    if response.status_code == 401:
+        return False
+    assert structured(response) == {"result": 2}
+    return True
+
+
+async def test_code_redeemed_by_many_at_once_is_redeemed_once(client: OAuthClient) -> None:
+    code = await code_of(client)
+    responses = await asyncio.gather(*(client.redeem(code) for _ in range(20)))
+    assert sorted(response.status_code for response in responses) == [200] + [400] * 19
+    (tokens,) = (response.json() for response in responses if response.status_code == 200)
+    assert {response.json()["error"] for response in responses if response.status_code == 400} == {"invalid_grant"}
+    assert await works(client, tokens)
+
+
+async def test_code_replayed_later_revokes_what_its_first_use_got(
+    client: OAuthClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_use, "AT_ONCE_SECONDS", 0.0)
+    code = await code_of(client)
+    tokens = (await client.redeem(code)).json()
+    assert await works(client, tokens)
+    replayed = await client.redeem(code)
+    assert (replayed.status_code, replayed.json()["error"]) == (400, "invalid_grant")
+    assert not await works(client, tokens)
+    refused = await client.refresh(tokens["refresh_token"])
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"code_verifier": "x" * 43}, "invalid_grant"),
+        ({"redirect_uri": "http://localhost:1/other"}, "invalid_request"),
+        ({"client_id": "somebody-else"}, "invalid_client"),
+    ],
+    ids=["verifier", "redirect", "client"],
+)
+async def test_code_presented_wrongly_stays_good_for_its_owner(
+    client: OAuthClient, changes: dict[str, str], error: str
+) -> None:
+    code = await code_of(client)
+    refused = await client.redeem(code, **changes)
+    assert refused.status_code in {400, 401}
+    assert refused.json()["error"] == error
+    assert (await client.redeem(code)).status_code == 200
+
+
+async def test_code_presented_by_another_client_stays_good_for_its_owner(client: OAuthClient) -> None:
+    """A registered one, with everything that belongs to the code."""
+    code = await code_of(client)
+    thief = OAuthClient(http=client.http, verifier=client.verifier)
+    await thief.register()
+    refused = await thief.redeem(code)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    assert (await client.redeem(code)).status_code == 200
+
+
+async def test_refresh_by_many_at_once_gives_all_the_same_successor(client: OAuthClient) -> None:
+    first = await client.sign_in()
+    responses = await asyncio.gather(*(client.refresh(first["refresh_token"]) for _ in range(20)))
+    assert {response.status_code for response in responses} == {200}
+    assert len({response.json()["refresh_token"] for response in responses}) == 1
+    assert await works(client, responses[0].json())
+    assert (await client.refresh(responses[0].json()["refresh_token"])).status_code == 200
+
+
+async def test_refresh_reused_within_the_grace_window_has_one_lineage(client: OAuthClient) -> None:
+    first = await client.sign_in()
+    second = (await client.refresh(first["refresh_token"])).json()
+    again = (await client.refresh(first["refresh_token"])).json()
+    assert again["refresh_token"] == second["refresh_token"]
+    assert again["access_token"] == second["access_token"]
+    assert 0 < again["expires_in"] <= second["expires_in"]
+    assert await works(client, again)
+
+
+async def test_refresh_reused_after_the_grace_window_ends_the_sign_in(environment: Environment) -> None:
+    environment(MCP_REFRESH_GRACE_SECONDS="0")
+    async with running_app() as app, over(app) as http:
+        client = OAuthClient(http=http)
+        first = await client.sign_in()
+        second = (await client.refresh(first["refresh_token"])).json()
+        assert await works(client, second)
+        reused = await client.refresh(first["refresh_token"])
+        assert (reused.status_code, reused.json()["error"]) == (400, "invalid_grant")
+        assert not await works(client, second)
+        assert (await client.refresh(second["refresh_token"])).json()["error"] == "invalid_grant"
+
+
+async def test_used_refresh_token_of_another_client_tells_and_ends_nothing(environment: Environment) -> None:
+    environment(MCP_REFRESH_GRACE_SECONDS="0")
+    async with running_app() as app, over(app) as http:
+        client, thief = OAuthClient(http=http), OAuthClient(http=http)
+        first = await client.sign_in()
+        second = (await client.refresh(first["refresh_token"])).json()
+        await thief.register()
+        for token in (first["refresh_token"], second["refresh_token"]):
+            stolen = await thief.refresh(token)
+            assert (stolen.status_code, stolen.json()["error"]) == (400, "invalid_grant")
+        assert await works(client, second)
+
+
+async def test_refresh_with_a_wider_scope_is_refused_and_costs_nothing(client: OAuthClient) -> None:
+    first = await client.sign_in()
+    refused = await client.refresh(first["refresh_token"], scope="access_as_user Mail.Send")
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_scope")
+    assert (await client.refresh(first["refresh_token"])).status_code == 200
+
+
+async def test_refresh_lifetime_is_that_of_the_sign_in(environment: Environment) -> None:
+    environment(MCP_REFRESH_TOKEN_DAYS="1")
+    async with running_app() as app, over(app) as http:
+        client = OAuthClient(http=http)
+        first = await client.sign_in()
+        await asyncio.sleep(1.1)
+        second = (await client.refresh(first["refresh_token"])).json()
+        assert expiry(second) <= expiry(first)
+        assert expiry(first) - expiry(second) < 3
+
+
+def expiry(tokens: dict[str, Any]) -> int:
+    import jwt
+
+    return jwt.decode(tokens["refresh_token"], options={"verify_signature": False})["exp"]
+
+
+LOGIN_REQUESTS = 10
+REFRESH_REQUESTS = 12
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [503, pytest.param(Fault.RESET, marks=pytest.mark.long), pytest.param(Fault.LOSE_RESPONSE, marks=pytest.mark.long)],
+    ids=str,
+)
+async def test_exchange_survives_any_storage_request_that_fails_for_a_while(
+    environment: Environment, azurite: str, fault: Fault | int
+) -> None:
+    """Each request in turn fails as often as it is repeated; the client then does what it was told, and tries again."""
+    async with fault_proxy(azurite) as (proxy, connection_string):
+        environment(AzureWebJobsStorage=connection_string)
+        async with running_app() as app, over(app) as http:
+            client = OAuthClient(http=http)
+            tokens = await client.sign_in()
+            for number in range(LOGIN_REQUESTS):
+                code = await code_of(client)
+                tokens = await exchange_with_a_fault(proxy, fault, number, partial(client.redeem, code))
+                assert await works(client, tokens)
+            for number in range(REFRESH_REQUESTS):
+                refresh = partial(client.refresh, tokens["refresh_token"])
+                tokens = await exchange_with_a_fault(proxy, fault, number, refresh)
+                assert await works(client, tokens)
+
+
+@pytest.mark.parametrize(
+    "places", [range(6, 8), pytest.param(range(REFRESH_REQUESTS), marks=pytest.mark.long)], ids=str
+)
+async def test_exchange_goes_on_elsewhere_after_an_instance_died_between_any_two_storage_requests(
+    environment: Environment, azurite: str, monkeypatch: pytest.MonkeyPatch, places: range
+) -> None:
+    """Storage never hears again of the instance that died, so that it gives nothing back and tidies nothing up."""
+    monkeypatch.setattr(single_use, "LEASE_SECONDS", 1.0)
+    async with fault_proxy(azurite) as (proxy, through):
+        environment(AzureWebJobsStorage=through)
+        async with running_app() as doomed, over(doomed) as doomed_http:
+            # The same table, and another way to it.
+            monkeypatch.setenv("AzureWebJobsStorage", azurite)
+            async with running_app() as survivor, over(survivor) as http:
+                for place in places:
+                    client = OAuthClient(http=http)
+                    code = await code_of(client)
+                    dying = OAuthClient(http=doomed_http, client_id=client.client_id, verifier=client.verifier)
+                    done = await die(proxy, place, partial(dying.redeem, code))
+                    assert (done is not None) == (place >= LOGIN_REQUESTS - 1)
+                    tokens = done or await patiently(partial(client.redeem, code))
+                    assert await works(client, tokens)
+                    await die(proxy, place, partial(dying.refresh, tokens["refresh_token"]))
+                    tokens = await patiently(partial(client.refresh, tokens["refresh_token"]))
+                    assert await works(client, tokens)
+
+
+async def die(proxy: FaultProxy, place: int, send: Callable[[], Awaitable[httpx2.Response]]) -> dict[str, Any] | None:
+    """Lets so many storage requests of an instance pass and none after them; returns what it answered nevertheless."""
+    proxy.break_next(Fault.RESET, times=1_000_000)
+    proxy.skip = place
+    response = await send()
+    proxy.fault = None
+    assert response.status_code in {200, 503}, response.text
+    return response.json() if response.status_code == 200 else None
+
+
+async def patiently(send: Callable[[], Awaitable[httpx2.Response]]) -> dict[str, Any]:
+    """What the request gets in the end, from somebody who tries again when told so."""
+    response = await send()
+    for _ in range(4):
+        if response.status_code == 503:
+            response = await send()
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+SLOWEST_SECONDS = 5.5
+"""Five are promised; half a second is for a machine that does other things too."""
+
+
+@pytest.mark.parametrize(
+    ("settling", "times"),
+    [
+        (Fault.HANG, 1),
+        (Fault.LOSE_RESPONSE, 1),
+        pytest.param(Fault.HANG, 12, marks=pytest.mark.long),
+        pytest.param(503, 12, marks=pytest.mark.long),
+    ],
+    ids=str,
+)
+async def test_settlement_whose_answer_does_not_come_strands_nobody(
+    environment: Environment, azurite: str, settling: Fault | int, times: int
+) -> None:
+    async with fault_proxy(azurite) as (proxy, connection_string):
+        environment(AzureWebJobsStorage=connection_string)
+        async with running_app() as app, over(app) as http:
+            client = OAuthClient(http=http)
+            # What comes before the settlement: three reads, the claim, four writes; a refresh reads one more.
+            code = await code_of(client)
+            tokens = await exchange_with_a_fault(proxy, settling, 8, partial(client.redeem, code), times=times)
+            assert await works(client, tokens)
+            refresh = partial(client.refresh, tokens["refresh_token"])
+            tokens = await exchange_with_a_fault(proxy, settling, 9, refresh, times=times)
+            assert await works(client, tokens)
+
+
+async def test_storage_that_hangs_in_the_middle_of_an_exchange_is_503_in_time(
+    environment: Environment, azurite: str
+) -> None:
+    async with fault_proxy(azurite) as (proxy, connection_string):
+        environment(AzureWebJobsStorage=connection_string)
+        async with running_app() as app, over(app) as http:
+            client = OAuthClient(http=http)
+            code = await code_of(client)
+            proxy.break_next(Fault.HANG, times=1000)
+            proxy.skip = 5
+            proxy.latency = 0.3
+            started = time.monotonic()
+            assert (await client.redeem(code)).status_code == 503
+            assert time.monotonic() - started < SLOWEST_SECONDS
+            proxy.fault, proxy.latency = None, 0.0
+            response = await client.redeem(code)
+            while response.status_code == 503:
+                response = await client.redeem(code)
+            assert response.status_code == 200
+
+
+def test_client_that_does_what_503_says_comes_back_before_a_repetition_counts_as_a_theft() -> None:
+    assert single_use.AT_ONCE_SECONDS > outage.RETRY_SECONDS + outage.DEADLINE_SECONDS
+    assert single_use.LEASE_SECONDS > single_use.EXCHANGE_SECONDS + single_use.SETTLE_SECONDS
+    assert outage.DEADLINE_SECONDS + single_use.RELEASE_SECONDS < 5
+
+
+async def exchange_with_a_fault(
+    proxy: FaultProxy,
+    fault: Fault | int,
+    number: int,
+    send: Callable[[], Awaitable[httpx2.Response]],
+    *,
+    times: int = 4,
+) -> dict[str, Any]:
+    """Lets so many requests pass, breaks the next ones, and repeats the exchange until it succeeds."""
+    proxy.break_next(fault, times=times)
+    proxy.skip = number
+    started = time.monotonic()
+    response = await send()
+    assert time.monotonic() - started < SLOWEST_SECONDS
+    proxy.fault = None
+    for _ in range(3):
+        if response.status_code == 200:
+            break
+        assert response.status_code == 503, response.text
+        assert int(response.headers["retry-after"]) > 0
+        response = await send()
+    assert response.status_code == 200, response.text
+    return response.json()

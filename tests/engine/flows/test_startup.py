@@ -1,0 +1,98 @@
+"""Start-up fails closed, says why in the log, and is tried again by a later request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+from fastmcp.utilities.asgi_transport import StreamingASGITransport
+
+from entra_mcp.app import EARLY, running_app, startup_failed
+from entra_mcp.errors import SettingsError, StorageError, VaultError
+from entra_mcp.functions.lifespan import Lifespan
+from tests.engine.flows.conftest import BASE_URL
+from tests.support.vault import vault_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.standins import StandIns
+
+
+async def test_faulty_settings_are_named_all_at_once(environment: Callable[..., None]) -> None:
+    environment(ENTRA_CLIENT_ID="x", KEY_VAULT_URL="x", MCP_BASE_URL="http://contoso.com")
+    with pytest.raises(SettingsError) as caught:
+        async with running_app():
+            pytest.fail("the server started")
+    assert {fault.setting for fault in caught.value.faults} == {"ENTRA_CLIENT_ID", "KEY_VAULT_URL", "MCP_BASE_URL"}
+
+
+async def test_unreachable_vault_is_named(environment: Callable[..., None]) -> None:
+    environment(KEY_VAULT_URL="https://127.0.0.1:9")
+    with pytest.raises(VaultError, match=r"jwt-signing-key|entra-client-secret"):
+        async with running_app():
+            pytest.fail("the server started")
+
+
+async def test_missing_table_is_named_by_readiness(
+    environment: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    environment(MCP_CREATE_TABLE="false")
+    with caplog.at_level(logging.WARNING):
+        async with (
+            running_app() as app,
+            httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL) as http,
+        ):
+            ready = await http.get("/readyz")
+    assert (ready.status_code, ready.json()["unavailable"]) == (503, ["table_storage"])
+    assert "does not exist" in caplog.text
+
+
+async def test_unreachable_storage_with_create_table_is_an_error(environment: Callable[..., None]) -> None:
+    environment(AzureWebJobsStorage="AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:9/a")
+    with pytest.raises(StorageError):
+        async with running_app():
+            pytest.fail("the server started")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("jwt-signing-key", "too short"),
+        ("jwt-signing-key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        ("jwt-signing-key", ""),
+        ("entra-client-secret", "x"),
+        ("entra-client-secret", "@Microsoft.KeyVault(SecretUri=x)"),
+    ],
+)
+async def test_useless_secret_in_the_vault_is_named_without_its_value(
+    environment: Callable[..., None], own_standins: StandIns, name: str, value: str
+) -> None:
+    environment(**own_standins.environment())
+    async with vault_client(own_standins) as vault:
+        await vault.set_secret(name, value)
+    with pytest.raises(VaultError, match=name) as caught:
+        async with running_app():
+            pytest.fail("the server started")
+    assert not value or value not in str(caught.value)
+
+
+async def test_start_is_tried_again_when_the_vault_is_back(
+    environment: Callable[..., None], own_standins: StandIns
+) -> None:
+    environment(**own_standins.environment())
+    await asyncio.to_thread(own_standins.vault.stop)
+    lifespan = Lifespan(running_app, on_failure=startup_failed, early=EARLY, backoff=0.1, max_backoff=0.1)
+    async with httpx2.AsyncClient(transport=StreamingASGITransport(lifespan), base_url=BASE_URL, timeout=60) as http:
+        assert (await http.get("/healthz")).status_code == 200
+        down = await http.post("/mcp", json={})
+        assert (down.status_code, down.json()["error"]) == (503, "temporarily_unavailable")
+        assert (await http.get("/readyz")).json()["unavailable"] == ["key_vault"]
+        await asyncio.to_thread(own_standins.vault.start)
+        await asyncio.sleep(0.2)
+        assert (await http.post("/mcp", json={})).status_code == 401
+        assert (await http.get("/readyz")).status_code == 200
+    await lifespan.aclose()

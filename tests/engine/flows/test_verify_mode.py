@@ -1,0 +1,117 @@
+"""`AUTH_MODE=verify`: tokens of Entra ID itself, no authorization server, no client secret."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+from fastmcp.utilities.asgi_transport import StreamingASGITransport
+
+from entra_mcp import tools
+from entra_mcp.app import running_app
+from tests.engine.flows.conftest import BASE_URL
+from tests.support.mcp import result, structured
+from tests.support.oauth import OAuthClient
+from tests.support.tasks import in_own_task
+from tests.support.vault import vault_client
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from tests.support.standins import StandIns
+
+
+@pytest.fixture
+async def client(environment: Callable[..., None]) -> AsyncIterator[OAuthClient]:
+    environment(AUTH_MODE="verify")
+    async with in_own_task(running_app()) as app:
+        http = httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30)
+        async with in_own_task(http):
+            yield OAuthClient(http=http)
+
+
+async def test_token_of_entra_is_accepted(client: OAuthClient, standins: StandIns) -> None:
+    caller = structured(await client.call(standins.token("admin"), "whoami"))
+    assert caller["roles"] == ["Admin"]
+    assert caller["tenant_id"] == standins.tenant_id
+
+
+async def test_token_from_a_real_sign_in_is_accepted(client: OAuthClient, standins: StandIns) -> None:
+    answer = standins.sign_in()
+    with standins.http() as entra:
+        tokens = entra.post(
+            standins.token_endpoint,
+            data={
+                "grant_type": "authorization_code",
+                "client_id": standins.client_id,
+                "client_secret": standins.client_secret,
+                "code": answer["code"],
+                "code_verifier": answer["code_verifier"],
+                "redirect_uri": standins.redirect_uris[0],
+                "scope": f"{standins.api_scope} openid profile",
+            },
+        ).json()
+    assert structured(await client.call(tokens["access_token"], "whoami"))["username"]
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "00000003-0000-0000-c000-000000000000"},
+        {"iss": "https://sts.windows.net/11111111-1111-4111-8111-111111111111/"},
+        {"tid": "33333333-3333-4333-8333-333333333333"},
+        {"scp": "other"},
+        {"scp": None},
+        {"exp": 1_700_000_000},
+    ],
+    ids=str,
+)
+async def test_token_that_is_not_for_this_server_is_refused(
+    client: OAuthClient, standins: StandIns, claims: dict[str, object]
+) -> None:
+    response = await client.call(standins.token("user", **claims), "whoami")
+    assert response.status_code == 401
+    assert "resource_metadata=" in response.headers["www-authenticate"]
+
+
+async def test_metadata_names_entra_as_the_authorization_server(client: OAuthClient, standins: StandIns) -> None:
+    metadata = (await client.http.get("/.well-known/oauth-protected-resource/mcp")).json()
+    assert metadata["authorization_servers"] == [standins.issuer]
+    assert metadata["scopes_supported"] == [standins.api_scope]
+
+
+@pytest.mark.parametrize("path", ["/register", "/authorize", "/token", "/consent", "/auth/callback"])
+async def test_there_is_no_authorization_server(client: OAuthClient, path: str) -> None:
+    assert (await client.http.post(path)).status_code == 404
+
+
+async def test_tools_that_need_the_client_secret_are_not_offered(client: OAuthClient, standins: StandIns) -> None:
+    response = await client.http.post(
+        "/mcp",
+        headers={
+            "Accept": "application/json, text/event-stream",
+            "Authorization": f"Bearer {standins.token()}",
+            "MCP-Protocol-Version": "2025-11-25",
+        },
+        json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
+    )
+    assert {tool["name"] for tool in result(response)["tools"]} == {tool.__name__ for tool in tools.TOOLS} - {
+        "admin_stats"
+    }
+
+
+async def test_home_page_tells_the_scope_instead_of_clients_that_cannot_register(
+    client: OAuthClient, standins: StandIns
+) -> None:
+    page = (await client.http.get("/")).text
+    assert standins.api_scope in page
+    assert "claude mcp add" not in page
+
+
+async def test_client_secret_is_not_needed(environment: Callable[..., None], own_standins: StandIns) -> None:
+    environment(AUTH_MODE="verify", **own_standins.environment())
+    async with vault_client(own_standins) as vault:
+        await vault.delete_secret("entra-client-secret")
+    async with running_app() as app:
+        assert app is not None

@@ -1,0 +1,105 @@
+"""Two servers for all tests of this package: one as on a laptop, one as in Azure behind a domain of its own."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import httpx2
+import pytest
+import pytest_asyncio
+from fastmcp.utilities.asgi_transport import StreamingASGITransport
+
+from entra_mcp.app import running_app
+from entra_mcp.settings import Settings
+from tests.engine.flows.conftest import BASE_URL
+from tests.support.oauth import OAuthClient
+from tests.support.tasks import in_own_task
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from starlette.types import ASGIApp
+
+    from tests.support.standins import StandIns
+
+    Start = Callable[..., AbstractAsyncContextManager[ASGIApp]]
+
+DOMAIN = "https://mcp.contoso.com"
+FUNCTION_APP = "func-contoso.azurewebsites.net"
+CHAT = "https://chat.contoso.com"
+
+
+@pytest.fixture(scope="package")
+def start(azurite: str, standins: StandIns) -> Start:
+    """Returns what starts the application with a table of its own, and the given settings besides the usual ones."""
+
+    def running(**changes: str) -> AbstractAsyncContextManager[ASGIApp]:
+        values = {
+            **standins.environment(),
+            "MCP_BASE_URL": BASE_URL,
+            "AzureWebJobsStorage": azurite,
+            "MCP_TABLE_NAME": f"T{uuid4().hex}",
+            "MCP_CREATE_TABLE": "true",
+            "MCP_REGISTRATIONS_PER_MINUTE": "100000",
+            "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
+            **changes,
+        }
+
+        @asynccontextmanager
+        async def started() -> AsyncGenerator[ASGIApp]:
+            async with AsyncExitStack() as stack:
+                # The settings are read while the application starts; afterwards they are nobody else's business.
+                with pytest.MonkeyPatch.context() as patch:
+                    for field in Settings.model_fields.values():
+                        patch.delenv(str(field.validation_alias), raising=False)
+                    for name, value in values.items():
+                        patch.setenv(name, value)
+                    app = await stack.enter_async_context(running_app())
+                yield app
+
+        return in_own_task(started())
+
+    return running
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def app(start: Start) -> AsyncIterator[ASGIApp]:
+    async with start() as app:
+        yield app
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def deployed(start: Start) -> AsyncIterator[ASGIApp]:
+    async with start(
+        MCP_BASE_URL=DOMAIN,
+        WEBSITE_HOSTNAME=FUNCTION_APP,
+        MCP_ALLOWED_ORIGINS=CHAT,
+        MCP_ALLOWED_HOSTS="proxy.contoso.com",
+    ) as app:
+        yield app
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def http(app: ASGIApp) -> AsyncIterator[httpx2.AsyncClient]:
+    async with in_own_task(browser(app)) as http:
+        yield http
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def https(deployed: ASGIApp) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the server as in Azure."""
+    async with in_own_task(browser(deployed, base_url=DOMAIN)) as http:
+        yield http
+
+
+@pytest.fixture
+def client(http: httpx2.AsyncClient) -> OAuthClient:
+    return OAuthClient(http=http)
+
+
+def browser(app: ASGIApp, *, base_url: str = BASE_URL) -> httpx2.AsyncClient:
+    """A client with cookies of its own."""
+    return httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=base_url, timeout=30)

@@ -1,0 +1,57 @@
+"""Becomes the fixture app the way a process in Azure does, and reports how requests go: a program for the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx2
+
+from local.host.messages import Invoke
+from local.host.runtime import Runtime
+from tests.engine.functions.harness import MCP_APP
+
+if TYPE_CHECKING:
+    from local.host.messages import Loaded
+
+
+async def main(steps: list[str]) -> None:
+    # The worker puts the app's folder first; the runtime only appends it.
+    sys.path.insert(0, str(MCP_APP))
+    runtime = Runtime()
+    report: list[dict[str, object]] = []
+    for step in steps:
+        match step:
+            case "placeholder":
+                with tempfile.TemporaryDirectory() as empty:
+                    loaded = await runtime.init(Path(empty))
+            case "init":
+                loaded = await runtime.init(MCP_APP)
+            case _:
+                loaded = await runtime.reload(MCP_APP, dict(os.environ))
+        report.append({"http": loaded.http, "status": await request(runtime, loaded) if loaded.http else None})
+    print(json.dumps(report))  # noqa: T201 - the answer of this program
+
+
+async def request(runtime: Runtime, loaded: Loaded) -> int:
+    """One request as the host makes it: the invocation and the proxied request at once."""
+    function = next(function for function in loaded.functions if function.name == "mcp")
+    invocation_id = str(uuid.uuid4())
+    invoke = Invoke(id=invocation_id, function_id=function.id, binding="req", kind="http", params={"path": "echo/x"})
+    async with httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(retries=3)) as client:
+        error, answer = await asyncio.gather(
+            runtime.invoke(invoke),
+            client.get(f"{loaded.http}/echo/x", headers={"x-ms-invocation-id": invocation_id}),
+        )
+    assert error is None, error
+    return answer.status_code
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))

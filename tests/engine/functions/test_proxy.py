@@ -1,0 +1,239 @@
+"""The way of a request through host, runtime and extension changes nothing but what a proxy must change."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+
+from tests.engine.functions.apps.mcp_app.routes import COOKIES
+
+if TYPE_CHECKING:
+    from tests.engine.functions.harness import RunningHost
+
+
+def exchange(host: RunningHost, request: bytes) -> bytes:
+    """Raw bytes in, raw bytes out, so that no client tidies anything up."""
+    with socket.create_connection(("127.0.0.1", host.port), timeout=10) as sock:
+        sock.sendall(request)
+        answer = b""
+        while piece := sock.recv(65536):
+            answer += piece
+    return answer
+
+
+def echo(host: RunningHost, **headers: str) -> dict[str, list[str]]:
+    response = httpx2.get(f"{host.url}/echo/x", headers={k.replace("_", "-"): v for k, v in headers.items()})
+    seen: dict[str, list[str]] = {}
+    for name, value in response.json()["headers"]:
+        seen.setdefault(name, []).append(value)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/echo/a%2Fb", ""),
+        ("/echo/a%2fb", "redirect=%2Fx%20y+z&a=1&a=2"),
+        ("/echo/caf%C3%A9//double/", "=&&"),
+        ("/echo/%7Euser;v=1", "code=ab/cd=="),
+        ("/echo/a/../b/./c", ""),
+    ],
+)
+def test_path_and_query_arrive_byte_for_byte(host: RunningHost, path: str, query: str) -> None:
+    target = f"{path}?{query}" if query else path
+    answer = exchange(host, f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+
+    assert f'"raw_path":"{path}"'.encode() in answer
+    assert f'"query":"{query}"'.encode() in answer
+
+
+def test_function_route_parameters_stay_invisible_to_the_application(host: RunningHost) -> None:
+    assert httpx2.get(f"{host.url}/echo/a/b").json()["params"] == {"rest": "a/b"}
+
+
+def test_cookies_come_back_byte_for_byte(host: RunningHost) -> None:
+    sent = '__Host-a=x+/=%3D==; b="quoted value"; c=1; c=2'
+    answer = exchange(
+        host, f"GET /cookies HTTP/1.1\r\nHost: localhost\r\nCookie: {sent}\r\nConnection: close\r\n\r\n".encode()
+    )
+    head, _, body = answer.partition(b"\r\n\r\n")
+    cookies = [line[12:].decode() for line in head.split(b"\r\n") if line.lower().startswith(b"set-cookie: ")]
+
+    assert tuple(cookies) == COOKIES
+    assert body.decode() == sent
+
+
+def test_duplicate_headers_are_kept_in_both_directions(host: RunningHost) -> None:
+    answer = exchange(
+        host,
+        b"GET /echo/x HTTP/1.1\r\nHost: localhost\r\nX-Same: 1\r\nx-same: 2\r\nConnection: close\r\n\r\n",
+    )
+    twice = httpx2.get(f"{host.url}/cookies").headers.get_list("x-twice")
+
+    assert b'["x-same","1"],["x-same","2"]' in answer
+    assert twice == ["1", "2"]
+
+
+def test_exactly_one_date_header_is_sent(host: RunningHost) -> None:
+    response = httpx2.get(f"{host.url}/echo/x")
+
+    assert len(response.headers.get_list("date")) == 1
+    assert "server" not in response.headers
+
+
+def test_chunked_body_without_length_arrives(host: RunningHost) -> None:
+    def pieces() -> list[bytes]:
+        return [b"one,", b"two,", b"three"]
+
+    assert httpx2.post(f"{host.url}/body", content=iter(pieces())).content == b"one,two,three"
+
+
+def test_five_megabytes_arrive_in_both_directions(host: RunningHost) -> None:
+    body = secrets.token_bytes(5 * 1024 * 1024)
+
+    assert httpx2.post(f"{host.url}/body", content=body, timeout=30).content == body
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_every_method_reaches_the_function(host: RunningHost, method: str) -> None:
+    path = "/healthz" if method == "HEAD" else "/echo/x"
+    response = httpx2.request(method, f"{host.url}{path}")
+
+    assert response.status_code == 200
+    assert method == "HEAD" or response.json()["method"] == method
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x-ms-invocation-id",
+        "X-MS-Client-Principal",
+        "x-ms-client-principal-id",
+        "x-original-url",
+        "X-Rewrite-URL",
+        "x-arr-ssl",
+        "x-appservice-proto",
+        "client-ip",
+        "disguised-host",
+    ],
+)
+def test_internal_headers_from_outside_never_arrive(host: RunningHost, name: str) -> None:
+    values = [value for values in echo(host, **{name: "forged"}).values() for value in values]
+
+    assert "forged" not in values
+
+
+def test_hop_by_hop_headers_end_at_the_host(host: RunningHost) -> None:
+    seen = echo(host, connection="close, x-private", x_private="1", te="trailers", keep_alive="timeout=5", x_kept="1")
+
+    assert {"connection", "x-private", "te", "keep-alive"}.isdisjoint(seen)
+    assert seen["x-kept"] == ["1"]
+
+
+def test_forwarded_headers_replace_those_of_the_client(host: RunningHost) -> None:
+    seen = echo(host, x_forwarded_for="203.0.113.7", x_forwarded_host="evil.example", x_forwarded_proto="https")
+
+    assert seen["x-forwarded-for"] == ["127.0.0.1"]
+    assert seen["x-forwarded-host"] == [f"localhost:{host.port}"]
+    assert seen["host"] == ["127.0.0.1"]
+    assert seen["x-forwarded-proto"] == ["http"]
+
+
+def test_request_becomes_part_of_the_trace_that_the_client_names(host: RunningHost) -> None:
+    (seen,) = echo(host, traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00")["traceparent"]
+
+    assert re.fullmatch("00-4bf92f3577b34da6a3ce929d0e0e4736-[0-9a-f]{16}-00", seen)
+    assert "00f067aa0ba902b7" not in seen, "the host's own span comes in between"
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"traceparent": "nonsense"}, {"traceparent": f"00-{'0' * 32}-00f067aa0ba902b7-01"}], ids=str
+)
+def test_request_without_a_trace_begins_one(host: RunningHost, headers: dict[str, str]) -> None:
+    first, second = (echo(host, **headers)["traceparent"] for _ in range(2))
+
+    assert re.fullmatch("00-(?!0{32})[0-9a-f]{32}-[0-9a-f]{16}-01", first[0])
+    assert len(first) == 1
+    assert first != second
+
+
+async def test_large_answer_arrives_while_it_is_made(host: RunningHost) -> None:
+    began = time.monotonic()
+    arrivals: list[float] = []
+    size = 0
+    async with httpx2.AsyncClient(timeout=30) as client, client.stream("GET", f"{host.url}/three-megabytes") as answer:
+        async for piece in answer.aiter_bytes():
+            arrivals.append(time.monotonic() - began)
+            size += len(piece)
+
+    assert size == 48 * 65536
+    assert arrivals[0] < arrivals[-1] / 2
+
+
+def test_small_answers_are_not_held_back(host: RunningHost) -> None:
+    took: list[float] = []
+    with httpx2.Client() as client:
+        for _ in range(40):
+            began = time.perf_counter()
+            client.get(f"{host.url}/echo/x")
+            took.append(time.perf_counter() - began)
+
+    # Nagle's algorithm and delayed acknowledgements together cost 40 ms each time; a busy machine only some times.
+    assert sorted(took)[len(took) // 4] < 0.03
+
+
+def test_answer_waits_for_a_client_that_does_not_read(host: RunningHost) -> None:
+    before = host.diagnostics()["sent"]
+    with socket.create_connection(("127.0.0.1", host.port), timeout=10) as sock:
+        sock.sendall(b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(1.5)
+        held = host.diagnostics()["sent"]
+        time.sleep(0.5)
+        still_held = host.diagnostics()["sent"]
+
+    assert before < held == still_held
+    assert held - before < 32 * 1024 * 1024  # the kernel's buffers, twice, and little more
+
+
+async def test_early_answer_gets_through_while_the_request_still_comes(host: RunningHost) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", host.port)
+    writer.write(
+        b"POST /refuse-early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\nonly the first bytes"
+    )
+    status = await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+    await writer.wait_closed()
+
+    assert status.startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/unknown", "/runtime/webhooks/x"])
+def test_paths_of_the_host_never_reach_a_function(host: RunningHost, path: str) -> None:
+    assert httpx2.get(f"{host.url}{path}").status_code == 404
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_every_address_of_localhost_answers(host: RunningHost, address: str) -> None:
+    try:
+        connection = socket.create_connection((address, host.port), timeout=5)
+    except OSError:
+        if address == "::1" and not has_ipv6():
+            pytest.skip("this machine has no ::1")
+        raise
+    connection.close()
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True

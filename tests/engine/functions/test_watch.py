@@ -1,0 +1,183 @@
+"""Changes of the app's files are seen, wherever the app lies and whatever becomes of its folders."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx2
+import psutil
+import pytest
+
+from local.host import watch as watching
+from local.host.watch import watch
+from tests.engine.functions.harness import MCP_APP, eventually, running_host
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+SEEN_SECONDS = 10.0
+QUIET_SECONDS = 1.0
+
+
+class Changes:
+    def __init__(self) -> None:
+        self.seen = asyncio.Event()
+
+    async def come(self) -> bool:
+        try:
+            await asyncio.wait_for(self.seen.wait(), SEEN_SECONDS)
+        except TimeoutError:
+            return False
+        await self.settle()
+        return True
+
+    async def settle(self) -> None:
+        """Until nothing has been seen for a while."""
+        while True:
+            self.seen.clear()
+            try:
+                await asyncio.wait_for(self.seen.wait(), QUIET_SECONDS)
+            except TimeoutError:
+                return
+
+
+@asynccontextmanager
+async def watched(folder: Path) -> AsyncGenerator[Changes]:
+    changes = Changes()
+    task = asyncio.create_task(watch(folder, changes.seen.set))
+    await changes.settle()
+    try:
+        yield changes
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+        assert task.cancelled()
+
+
+@pytest.mark.parametrize("name", [".local", ".venv", ".git", "node_modules", "plain"])
+async def test_checkout_is_watched_below_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name / "checkout"
+    (folder / "src" / "inner").mkdir(parents=True)
+
+    async with watched(folder) as changes:
+        (folder / "top.py").write_text("1")
+        assert await changes.come()
+        (folder / "src" / "inner" / "deep.py").write_text("1")
+        assert await changes.come()
+
+
+@pytest.mark.long
+async def test_replaced_and_new_folders_are_watched_again(tmp_path: Path) -> None:
+    folder = tmp_path / "checkout"
+    tree = folder / "src"
+    tree.mkdir(parents=True)
+
+    async with watched(folder) as changes:
+        shutil.rmtree(tree)
+        tree.mkdir()
+        assert await changes.come()
+        (tree / "a.py").write_text("1")
+        assert await changes.come()
+
+        other = tmp_path / "other"
+        other.mkdir()
+        tree.rename(tmp_path / "old")
+        other.rename(tree)
+        assert await changes.come()
+        (tree / "b.py").write_text("1")
+        assert await changes.come()
+
+        (folder / "new").mkdir()
+        assert await changes.come()
+        (folder / "new" / "c.py").write_text("1")
+        assert await changes.come()
+
+
+@pytest.mark.parametrize("name", [".venv/a.py", "src/__pycache__/a.py", "src/notes.txt", "notes.md"])
+async def test_what_is_no_part_of_the_app_is_not_seen(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "checkout" / name
+    (tmp_path / "checkout" / "src").mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
+
+    async with watched(tmp_path / "checkout") as changes:
+        file.write_text("1")
+        await asyncio.sleep(QUIET_SECONDS)
+        assert not changes.seen.is_set()
+
+
+async def test_watch_that_failed_is_resumed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+
+    async with watched(folder) as changes:
+        folder.rename(tmp_path / "away")
+        (tmp_path / "away" / "a.py").write_text("1")  # the watch still sees it, and then finds no folder
+        assert await asyncio.to_thread(eventually, lambda: "trying again" in caplog.text)
+        (tmp_path / "away").rename(folder)
+        assert await changes.come()
+        (folder / "b.py").write_text("1")
+        assert await changes.come()
+
+
+async def test_watch_that_fails_again_and_again_ends_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "PAUSE_SECONDS", 0.01)
+
+    with pytest.raises(FileNotFoundError):
+        await asyncio.wait_for(watch(tmp_path / "missing", lambda: None), SEEN_SECONDS)
+
+
+def test_host_that_can_watch_no_longer_ends_with_1(tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "host.json").write_text('{"version": "2.0"}')
+
+    with running_host(app, "--watch", log=tmp_path / "log") as host:
+        process = psutil.Process(host.program.pid)
+        app.rename(tmp_path / "away")
+        (tmp_path / "away" / "a.py").write_text("1")
+
+        assert eventually(lambda: process.status() == psutil.STATUS_ZOMBIE, seconds=20)
+        assert "trying again" in host.log.read_text()
+        assert host.stop() == 1
+
+
+@pytest.mark.long
+def test_open_stream_delays_a_restart_by_one_drain_only(tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    shutil.copytree(MCP_APP, app, ignore=shutil.ignore_patterns("__pycache__", ".local"))
+    entry = app / "function_app.py"
+    text = entry.read_text().replace("Path(__file__).parents[5]", f"Path({str(MCP_APP.parents[4])!r})")
+    entry.write_text(text)
+
+    with (
+        running_host(app, "--watch", log=tmp_path / "log") as host,
+        socket.create_connection(("127.0.0.1", host.port)) as stream,
+    ):
+        first = host.diagnostics()["pid"]
+        stream.sendall(b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert stream.recv(10)
+        entry.write_text(text + "\n")
+        assert eventually(lambda: httpx2.get(f"{host.url}/admin/host/status").status_code == 503)
+        began = time.monotonic()
+        while httpx2.get(f"{host.url}/diagnostics", timeout=30).json()["pid"] == first:
+            time.sleep(0.05)
+
+        # One drain, and a start of a second or two; another drain would not fit.
+        assert time.monotonic() - began < 2 * 2 + start_seconds(host.url, entry, text)
+
+
+def start_seconds(url: str, entry: Path, text: str) -> float:
+    """How long a restart takes here and now without a stream."""
+    entry.write_text(text + "\n\n")
+    assert eventually(lambda: httpx2.get(f"{url}/admin/host/status").status_code == 503)
+    began = time.monotonic()
+    assert httpx2.get(f"{url}/diagnostics", timeout=30).status_code == 200
+    return time.monotonic() - began

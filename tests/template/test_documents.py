@@ -1,0 +1,59 @@
+"""The documents lead where they say, and name what the repository has; its modules stay short enough to read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LONGEST = 400
+"""Lines of a module."""
+
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "tests").rglob("README.md")],
+)
+CODE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def anchors(document: Path) -> set[str]:
+    """The headings as GitHub makes anchors of them."""
+    headings = re.findall(r"^#+ (.*)$", CODE.sub("", document.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_links_lead_to_files_and_headings_that_exist(document: Path) -> None:
+    broken: list[str] = []
+    for link in LINK.findall(CODE.sub("", document.read_text("utf-8"))):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (document.parent / name).resolve() if name else document
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_place_of_every_module_is_described() -> None:
+    first, second = re.findall(r"(?:^\|.*\n)+", (ROOT / "docs" / "how-it-works.md").read_text("utf-8"), re.MULTILINE)[
+        :2
+    ]
+    package = ROOT / "src" / "entra_mcp"
+    places = {path.name + ("/" if path.is_dir() else "") for path in package.iterdir() if path.name[0] != "_"}
+    assert described(first) == places
+    assert described(second) >= {"local/", "infra/", "ops/", "tests/", "bench/"}
+
+
+def described(table: str) -> set[str]:
+    """The names in the first column."""
+    return {name for row in table.splitlines() for name in re.findall(r"`([\w./]+)`", row.split("|")[1])}
+
+
+def test_no_module_is_too_long() -> None:
+    folders = ("src", "local", "ops", "bench", "tests")
+    modules = [path for name in folders for path in (ROOT / name).rglob("*.py") if "node_modules" not in path.parts]
+    assert len(modules) > 100
+    assert {path.name for path in modules if len(path.read_text("utf-8").splitlines()) > LONGEST} == set()
