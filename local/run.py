@@ -234,7 +234,7 @@ class _Run:
         if self._verifies():
             self._account.heading(f"Clients of {self._config.base_url}/mcp send a token of Entra ID as bearer token")
             return
-        from entra_mcp.settings import Settings
+        from app.server import server
         from entra_mcp.web.connect import connection_guides
 
         account = self._account
@@ -244,7 +244,7 @@ class _Run:
             ports = self._config.ports
             account.line(f"This is a forwarded port. For a client outside this codespace make {ports.functions} and")
             account.line(f"{ports.sign_in} public in the Ports view, which lets anybody in who has the address.")
-        name = self._settings.values.get("MCP_SERVER_NAME") or Settings.model_fields["server_name"].default
+        name = self._settings.values.get("MCP_SERVER_NAME") or server.name
         for guide in connection_guides(url, name):
             account.line()
             account.line(f"{guide.client}: {guide.where}")

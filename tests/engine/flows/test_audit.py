@@ -10,12 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from entra_mcp.app import running_app
 from entra_mcp.audit import LOGGER
 from entra_mcp.auth import single_use
 from local.config import TENANT_ID
 from tests.engine.flows.conftest import over
 from tests.engine.flows.test_tenants import multi_tenant
+from tests.support.app.server import running_app
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
 from tests.support.token_requests import claims_of

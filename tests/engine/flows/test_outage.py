@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from azure.data.tables import TableServiceClient
 
-from entra_mcp.app import running_app
 from entra_mcp.auth import public_keys
 from entra_mcp.storage.cache import UPSTREAM_TOKENS
 from entra_mcp.storage.rows import Address
 from entra_mcp.vault import keys, rotation
 from tests.engine.flows.conftest import over
+from tests.support.app.server import running_app
 from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.support.mcp import SESSIONLESS, structured, tool_call
 from tests.support.oauth import OAuthClient

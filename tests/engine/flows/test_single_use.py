@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entra_mcp.app import running_app
 from entra_mcp.auth import single_use
 from entra_mcp.web import outage
 from tests.engine.flows.conftest import over
+from tests.support.app.server import running_app
 from tests.support.fault_proxy import Fault, fault_proxy
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from entra_mcp.errors import SettingsError
 from entra_mcp.settings import AuthMode, Settings
-from tests.engine.unit.conftest import CLIENT, TENANT
+from tests.support.settings import CLIENT, TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
