@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from local.config import REPOSITORY, LocalConfig, Ports, codespace_name
 from local.processes.signals import TerminatedError, raised_by_signals
-from local.setup.environment import Environment, SetupError
+from local.progress import SetupError
+from local.setup.environment import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,11 +43,12 @@ COMMANDS = {
     "check": "lint, formatting and types",
     "conformance": "run the conformance suite of the Model Context Protocol against the server; needs Node 22",
     "tool": "make a new tool with its test, and register it",
-    "lock": "write the locked requirements anew from pyproject.toml and package.json",
-    "setup": "only build .venv and node_modules",
+    "lock": "write the locked files again from pyproject.toml and package.json",
+    "setup": "only build .venv and node_modules, with all that the tests need",
     "clean": "remove caches; with --all also .venv, node_modules and the local data",
 }
 NEEDS_NODE = {"run", "services", "test", "conformance", "setup"}
+NEEDS_DEV = {"test", "check", "conformance", "lock", "setup"}
 NEEDS_NOTHING = {"clean", "tool"}
 
 PORTS = {
@@ -88,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _carry_out(arguments: Sequence[str], options: argparse.Namespace, rest: list[str], environment: Environment) -> int:
     if options.command not in NEEDS_NOTHING:
-        environment.ensure(node=options.command in NEEDS_NODE)
+        environment.ensure(node=options.command in NEEDS_NODE, dev=options.command in NEEDS_DEV)
         if not environment.is_current():
             return environment.enter(arguments)
     return _dispatch(options, rest, environment)
