@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from local.config import REPOSITORY, LocalConfig, Ports, codespace_name
 from local.fork import AUTH_MODES, TENANTS, Answers, new, origin, upgrade
 from local.processes.signals import TerminatedError, raised_by_signals
-from local.setup.environment import Environment, SetupError
+from local.progress import SetupError
+from local.setup.environment import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,11 +47,12 @@ COMMANDS = {
     "new": "make this copy of the template yours: its name, how people sign in, samples or none",
     "upgrade": "merge a newer version of the template into your fork",
     "tool": "create a tool that works, with its test",
-    "lock": "write the locked requirements anew from pyproject.toml and package.json",
-    "setup": "only build .venv and node_modules",
+    "lock": "write the locked files again from pyproject.toml and package.json",
+    "setup": "only build .venv and node_modules, with all that the tests need",
     "clean": "remove caches; with --all also .venv, node_modules and the local data",
 }
 NEEDS_NODE = {"run", "services", "test", "conformance", "setup"}
+NEEDS_DEV = {"test", "check", "conformance", "upgrade", "lock", "setup"}
 NEEDS_NOTHING = {"clean", "new", "tool"}
 
 PORTS = {
@@ -92,7 +94,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _carry_out(arguments: Sequence[str], options: argparse.Namespace, rest: list[str], environment: Environment) -> int:
     if options.command not in NEEDS_NOTHING:
-        environment.ensure(node=options.command in NEEDS_NODE)
+        environment.ensure(node=options.command in NEEDS_NODE, dev=options.command in NEEDS_DEV)
         if not environment.is_current():
             return environment.enter(arguments)
     return _dispatch(options, rest, environment)

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 OK, FAILED, USAGE, PORT_TAKEN = 0, 1, 2, 3
 SIGNALLED = 128
+TITLE_WIDTH = max(map(len, TITLES.values())) + 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ def run(options: RunOptions, *, account: Account | None = None) -> int:
     config = options.config
     note = f"process {os.getpid()}, {config.base_url}/mcp"
     try:
-        with exclusive(config.home / "run.lock", note=note):
+        with exclusive(config.home / "run.sqlite3", note=note):
             return _run_alone(options, account)
     except LockHeldError as held:
         account.failed("already running", f"{held.note or 'another process'} uses {config.home}.")
@@ -152,7 +153,7 @@ class _Run:
         backing = stand_ins(self._config, environment=environment)
         if options.trace:
             backing = (*backing, traces_viewer(self._config, environment=environment))
-        seconds = await supervisor.start(*backing)
+        await supervisor.start(*backing, on_ready=self._tell_ready)
         if options.functions:
             host = functions_host(
                 self._config,
@@ -162,18 +163,17 @@ class _Run:
                 environment=environment,
                 traced=options.trace,
             )
-            seconds |= await supervisor.start(host)
-        where = addresses(self._config)
-        account.table(
-            ("ok", TITLES[name], where[name], self._short(f"{name}.log"), f"{took:.1f} s")
-            for name, took in seconds.items()
-        )
+            await supervisor.start(host, on_ready=self._tell_ready)
         if options.functions:
             account.line(f"Settings: {self._settings.file.name}")
             changed = overrides(self._settings, self._config, environment=os.environ)
             shadowed = [name for name, value in changed.items() if os.environ.get(name, value) != value]
             if left_out or shadowed:
                 account.line(f"Not taken from your shell: {', '.join(sorted({*left_out, *shadowed}))}")
+
+    def _tell_ready(self, name: str, seconds: float) -> None:
+        detail = f"{addresses(self._config)[name]}, log in {self._short(f'{name}.log')}"
+        self._account.done(TITLES[name], detail, seconds=seconds, width=TITLE_WIDTH)
 
     def _short(self, log: str) -> str:
         file = self._config.logs / log
