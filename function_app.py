@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).parent / "src"))
 import azure.functions as func
 
 from entra_mcp.app import EARLY, purge_expired, running_app, startup_failed
-from entra_mcp.functions import AppResponse, Lifespan, Request, WebServer
+from entra_mcp.functions import Lifespan, Request, Response, WebServer, answer
 
 server = Lifespan(running_app, on_failure=startup_failed, early=EARLY)
 WebServer.on_start(server.start)
@@ -16,8 +16,8 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
 @app.route("{*path}")
-async def mcp(req: Request) -> AppResponse:  # noqa: ARG001 - the runtime passes it; the response runs on it
-    return AppResponse(server)
+async def mcp(req: Request) -> Response:
+    return await answer(req, server)
 
 
 @app.timer_trigger("timer", "0 0 * * * *")

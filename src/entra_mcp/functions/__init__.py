@@ -5,13 +5,13 @@
     app = FunctionApp()
 
     @app.route("{*path}", auth_level=AuthLevel.ANONYMOUS)
-    async def mcp(req: Request) -> AppResponse:
-        return AppResponse(server)
+    async def mcp(req: Request) -> Response:
+        return await answer(req, server)
 
 Importing this package registers the web extension with the runtime, which allows one per process.
 """
 
-from entra_mcp.functions.http_stream import AppResponse, Request, WebServer
+from entra_mcp.functions.http_stream import Request, Response, WebServer, answer
 from entra_mcp.functions.lifespan import Lifespan, LifespanClosed, LifespanEnded
 
-__all__ = ["AppResponse", "Lifespan", "LifespanClosed", "LifespanEnded", "Request", "WebServer"]
+__all__ = ["Lifespan", "LifespanClosed", "LifespanEnded", "Request", "Response", "WebServer", "answer"]

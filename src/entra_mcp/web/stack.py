@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from entra_mcp.urls import is_loopback
 from entra_mcp.web.allowed_hosts import AllowedHosts
 from entra_mcp.web.allowed_origins import AllowedOrigins
-from entra_mcp.web.body_limit import BodyLimit
+from entra_mcp.web.body_limit import BodyLimit, UnreadBody
 from entra_mcp.web.buckets import TokenBuckets
 from entra_mcp.web.cors import Cors
 from entra_mcp.web.error_answers import ErrorAnswers
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 BODY_SECONDS = 60.0
 """How long a request's body may take to arrive: 4 MiB over a slow mobile connection."""
+
+DISCARDED_SECONDS = 10.0
+"""How long the rest of a body is read that nobody wants, so that its sender gets the answer."""
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -64,14 +67,14 @@ def protect(app: ASGIApp, *, settings: Settings, audit: Audit) -> ASGIApp:
     app = RefusalAudit(app, audit=audit)
     app = ErrorAnswers(app, server_name=settings.server_name)
     app = SecurityHeaders(app, https=settings.base_url.startswith("https:"))
-    return Tracing(app, address=address)
+    return UnreadBody(Tracing(app, address=address), seconds=DISCARDED_SECONDS)
 
 
 def protect_without_settings(app: ASGIApp) -> ASGIApp:
     """Returns an application that answers in place of the server, as far as it can be protected without settings."""
     app = ErrorAnswers(app, server_name="MCP server")
     app = SecurityHeaders(app, https=False)
-    return Tracing(app, address=ClientAddress())
+    return UnreadBody(Tracing(app, address=ClientAddress()), seconds=DISCARDED_SECONDS)
 
 
 def _hosts(settings: Settings) -> set[str]:

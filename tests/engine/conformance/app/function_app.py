@@ -9,7 +9,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 import azure.functions as func
 
 import entra_mcp.app
-from entra_mcp.functions import AppResponse, Lifespan, Request, WebServer
+from entra_mcp.functions import Lifespan, Request, Response, WebServer, answer
 from tests.engine.conformance.app.fixtures import with_fixtures
 
 entra_mcp.app.create_server = with_fixtures(entra_mcp.app.create_server)
@@ -20,5 +20,5 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
 @app.route("{*path}")
-async def mcp(req: Request) -> AppResponse:
-    return AppResponse(server)
+async def mcp(req: Request) -> Response:
+    return await answer(req, server)
