@@ -14,7 +14,9 @@ from entra_mcp.web.allowed_origins import AllowedOrigins
 from entra_mcp.web.body_limit import BodyLimit, UnreadBody
 from entra_mcp.web.buckets import TokenBuckets
 from entra_mcp.web.cors import Cors
+from entra_mcp.web.deadline import RequestDeadline
 from entra_mcp.web.error_answers import ErrorAnswers
+from entra_mcp.web.event_streams import PromptEventStreams
 from entra_mcp.web.forwarded import ClientAddress
 from entra_mcp.web.paths import MCP
 from entra_mcp.web.refusals import RefusalAudit
@@ -66,7 +68,9 @@ def protect(app: ASGIApp, *, settings: Settings, audit: Audit) -> ASGIApp:
     app = AllowedHosts(app, hosts=_hosts(settings))
     app = RefusalAudit(app, audit=audit)
     app = ErrorAnswers(app, server_name=settings.server_name)
+    app = RequestDeadline(app)
     app = SecurityHeaders(app, https=settings.base_url.startswith("https:"))
+    app = PromptEventStreams(app)
     return UnreadBody(Tracing(app, address=address), seconds=DISCARDED_SECONDS)
 
 
