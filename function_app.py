@@ -15,7 +15,7 @@ WebServer.on_start(server.start)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
-@app.route("{*path}")
+@app.route("{*path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 async def mcp(req: Request) -> Response:
     return await answer(req, server)
 

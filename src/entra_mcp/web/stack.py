@@ -25,6 +25,7 @@ from entra_mcp.web.registration_throttle import RegistrationThrottle
 from entra_mcp.web.security_headers import SecurityHeaders
 from entra_mcp.web.session_header import SessionHeader
 from entra_mcp.web.tracing import Tracing
+from entra_mcp.web.uniform import Uniform
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -70,14 +71,14 @@ def protect(app: ASGIApp, *, settings: Settings, audit: Audit) -> ASGIApp:
     app = ErrorAnswers(app, server_name=settings.server_name)
     app = RequestDeadline(app)
     app = SecurityHeaders(app, https=settings.base_url.startswith("https:"))
-    app = PromptEventStreams(app)
+    app = Uniform(PromptEventStreams(app))
     return UnreadBody(Tracing(app, address=address), seconds=DISCARDED_SECONDS)
 
 
 def protect_without_settings(app: ASGIApp) -> ASGIApp:
     """Returns an application that answers in place of the server, as far as it can be protected without settings."""
     app = ErrorAnswers(app, server_name="MCP server")
-    app = SecurityHeaders(app, https=False)
+    app = Uniform(SecurityHeaders(app, https=False))
     return UnreadBody(Tracing(app, address=ClientAddress()), seconds=DISCARDED_SECONDS)
 
 
