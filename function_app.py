@@ -9,15 +9,15 @@ import azure.functions as func
 
 from app.server import server
 from entra_mcp.app import purge_expired, serve
-from entra_mcp.functions import AppResponse, Request
+from entra_mcp.functions import METHODS, Request, Response, answer
 
 mcp_app = serve(server)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
-@app.route("{*path}")
-async def mcp(req: Request) -> AppResponse:  # noqa: ARG001 - the runtime passes it; the response runs on it
-    return AppResponse(mcp_app)
+@app.route("{*path}", methods=METHODS)
+async def mcp(req: Request) -> Response:
+    return await answer(req, mcp_app)
 
 
 @app.timer_trigger("timer", "0 0 * * * *")

@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 from entra_mcp.urls import is_loopback
 from entra_mcp.web.allowed_hosts import AllowedHosts
 from entra_mcp.web.allowed_origins import AllowedOrigins
-from entra_mcp.web.body_limit import BodyLimit
+from entra_mcp.web.body_limit import BodyLimit, UnreadBody
 from entra_mcp.web.buckets import TokenBuckets
 from entra_mcp.web.cors import Cors
+from entra_mcp.web.deadline import RequestDeadline
 from entra_mcp.web.error_answers import ErrorAnswers
+from entra_mcp.web.event_streams import PromptEventStreams
 from entra_mcp.web.forwarded import ClientAddress
 from entra_mcp.web.paths import MCP
 from entra_mcp.web.refusals import RefusalAudit
@@ -23,6 +25,7 @@ from entra_mcp.web.registration_throttle import RegistrationThrottle
 from entra_mcp.web.security_headers import SecurityHeaders
 from entra_mcp.web.session_header import SessionHeader
 from entra_mcp.web.tracing import Tracing
+from entra_mcp.web.uniform import Uniform
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 BODY_SECONDS = 60.0
 """How long a request's body may take to arrive: 4 MiB over a slow mobile connection."""
+
+DISCARDED_SECONDS = 10.0
+"""How long the rest of a body is read that nobody wants, so that its sender gets the answer."""
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -63,15 +69,17 @@ def protect(app: ASGIApp, *, settings: Settings, audit: Audit) -> ASGIApp:
     app = AllowedHosts(app, hosts=_hosts(settings))
     app = RefusalAudit(app, audit=audit)
     app = ErrorAnswers(app, server_name=settings.server_name)
+    app = RequestDeadline(app)
     app = SecurityHeaders(app, https=settings.base_url.startswith("https:"))
-    return Tracing(app, address=address)
+    app = Uniform(PromptEventStreams(app))
+    return UnreadBody(Tracing(app, address=address), seconds=DISCARDED_SECONDS)
 
 
 def protect_without_settings(app: ASGIApp) -> ASGIApp:
     """Returns an application that answers in place of the server, as far as it can be protected without settings."""
     app = ErrorAnswers(app, server_name="MCP server")
-    app = SecurityHeaders(app, https=False)
-    return Tracing(app, address=ClientAddress())
+    app = Uniform(SecurityHeaders(app, https=False))
+    return UnreadBody(Tracing(app, address=ClientAddress()), seconds=DISCARDED_SECONDS)
 
 
 def _hosts(settings: Settings) -> set[str]:

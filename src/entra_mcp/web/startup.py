@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-async def alive(scope: Scope, receive: Receive, send: Send) -> None:
-    """Serves `/healthz`, whether or not the server has started, and touches nothing else."""
+async def _alive(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["method"] in {"GET", "HEAD"}:
         response = JSONResponse({"status": "alive"}, headers=NO_STORE)
     else:
         response = JSONResponse({"error": "method_not_allowed"}, status_code=405, headers={"Allow": "GET, HEAD"})
     await response(scope, receive, send)
+
+
+alive = protect_without_settings(_alive)
+"""Serves `/healthz`, whether or not the server has started, and touches nothing else."""
 
 
 def startup_failed(error: Exception) -> ASGIApp:

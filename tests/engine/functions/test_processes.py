@@ -30,13 +30,13 @@ sys.path.insert(0, {source!r})
 import os
 import azure.functions as func
 from starlette.responses import PlainTextResponse
-from entra_mcp.functions import AppResponse, Request
+from entra_mcp.functions import Request, Response
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 @app.route("hello/{{name:alpha}}", methods=["GET"])
-async def hello(req: Request) -> AppResponse:
-    return AppResponse(PlainTextResponse({greeting!r} + os.getcwd() + os.environ.get("FROM_FILE", "")))
+async def hello(req: Request) -> Response:
+    return PlainTextResponse({greeting!r} + os.getcwd() + os.environ.get("FROM_FILE", ""))
 """
 
 

@@ -9,16 +9,16 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 import azure.functions as func
 
 from entra_mcp.app import purge_expired, serve
-from entra_mcp.functions import AppResponse, Request
+from entra_mcp.functions import METHODS, Request, Response, answer
 from tests.support.app.server import SERVER
 
 mcp_app = serve(SERVER)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
-@app.route("{*path}")
-async def mcp(req: Request) -> AppResponse:
-    return AppResponse(mcp_app)
+@app.route("{*path}", methods=METHODS)
+async def mcp(req: Request) -> Response:
+    return await answer(req, mcp_app)
 
 
 @app.timer_trigger("timer", "0 0 * * * *")

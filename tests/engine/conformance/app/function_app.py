@@ -9,13 +9,13 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 import azure.functions as func
 
 from entra_mcp.app import serve
-from entra_mcp.functions import AppResponse, Request
+from entra_mcp.functions import METHODS, Request, Response, answer
 from tests.engine.conformance.app.fixtures import conformance_server
 
 mcp_app = serve(conformance_server())
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
-@app.route("{*path}")
-async def mcp(req: Request) -> AppResponse:
-    return AppResponse(mcp_app)
+@app.route("{*path}", methods=METHODS)
+async def mcp(req: Request) -> Response:
+    return await answer(req, mcp_app)
