@@ -14,6 +14,7 @@ from fastmcp.exceptions import ToolError
 from key_value.aio.wrappers.base import BaseWrapper
 
 from entra_mcp.errors import StorageError
+from entra_mcp.silence import lift_request_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
     from entra_mcp.faults import Faults
 
-OF_ONE_REQUEST = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:_visibility_rules")
+RULES = ":_visibility_rules"
+"""How the keys of visibility rules end, behind the session's own name."""
+
+OF_ONE_REQUEST = re.compile(rf"[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}{RULES}")
 
 UNAVAILABLE = "What is kept for you cannot be reached at this moment. Try again in a little while."
 
@@ -36,10 +40,14 @@ class SessionStore(BaseWrapper):
 
     @override
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
-        if OF_ONE_REQUEST.fullmatch(key):
-            return None
-        with self._told():
-            return await self.key_value.get(key, collection=collection)
+        value = None
+        if not OF_ONE_REQUEST.fullmatch(key):
+            with self._told():
+                value = await self.key_value.get(key, collection=collection)
+        if key.endswith(RULES):
+            # The last that FastMCP waits for before it starts what was asked for, which may take its time.
+            lift_request_deadline()
+        return value
 
     @override
     async def put(

@@ -169,7 +169,7 @@ class ClientSettings(EnvironmentSettings):
     refresh_token_days: int = Field(default=90, validation_alias="MCP_REFRESH_TOKEN_DAYS", ge=1, le=365)
     """How long after its sign-in a client can refresh, however often it does; then its user signs in again."""
 
-    refresh_grace_seconds: float = Field(default=30, validation_alias="MCP_REFRESH_GRACE_SECONDS", ge=0, le=300)
+    refresh_grace_seconds: float = Field(default=120, validation_alias="MCP_REFRESH_GRACE_SECONDS", ge=0, le=300)
     """How long a used refresh token still gets the tokens of its first use; later its use ends the sign-in."""
 
     registration_days: int = Field(default=90, validation_alias="MCP_REGISTRATION_DAYS", ge=2, le=3650)

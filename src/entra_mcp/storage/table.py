@@ -24,6 +24,7 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
 from entra_mcp.errors import StorageError, first_line
+from entra_mcp.silence import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -233,7 +234,7 @@ class Table:
     @asynccontextmanager
     async def _request(self, seconds: float) -> AsyncGenerator[_Client]:
         try:
-            async with asyncio.timeout(seconds):
+            async with Deadline(seconds):
                 yield self._client()
         except TimeoutError as error:
             raise StorageError(f"no answer within {seconds:.0f} s") from error

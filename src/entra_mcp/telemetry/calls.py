@@ -12,7 +12,7 @@ from fastmcp.server.middleware import Middleware
 from mcp_types.methods import SPEC_CLIENT_METHODS
 from opentelemetry import trace
 
-from entra_mcp.deadline import current_deadline
+from entra_mcp.time_limit import current_deadline
 
 if TYPE_CHECKING:
     from fastmcp.server.middleware import CallNext, MiddlewareContext

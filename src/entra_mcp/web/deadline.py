@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from starlette.datastructures import Headers
 
-from entra_mcp.deadline import REQUEST_SECONDS, begin_deadline
+from entra_mcp.time_limit import REQUEST_SECONDS, begin_deadline
 from entra_mcp.web.answers import refusal
 from entra_mcp.web.health import RETRY_LATER
 

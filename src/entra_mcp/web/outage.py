@@ -6,7 +6,6 @@ Table Storage, Key Vault or Entra ID is away for a moment: the tokens are still 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +15,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
 
 from entra_mcp.errors import DependencyError, UpstreamUnavailableError
+from entra_mcp.silence import RequestDeadline
 from entra_mcp.web.health import NO_STORE
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = 5
 
-DEADLINE_SECONDS = 4.4
-"""For a whole request: several slow answers of a dependency add up."""
+DEADLINE_SECONDS = 4.0
+"""For a whole request: several slow answers of a dependency add up. What has succeeded by then may end in a second."""
 
 TRY_AGAIN = "Something this server depends on does not answer. Try again in a moment; you stay signed in."
 
@@ -41,34 +41,27 @@ logger = logging.getLogger(__name__)
 class OutageMiddleware:
     """Puts a 503 in the place of an error answer to a request during which a dependency failed.
 
-    Answers that are no error pass. An answer that takes too long counts as a dependency that failed, except under the
-    `unbounded` paths, where a tool may take its time.
+    Answers that are no error pass. An answer that takes too long to begin counts as a dependency that failed, unless
+    the deadline was lifted meanwhile: by what has succeeded, or for a tool, which may take its time.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        faults: Faults,
-        unbounded: frozenset[str] = frozenset(),
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, faults: Faults) -> None:
         self._app = app
         self._faults = faults
-        self._unbounded = unbounded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         with self._faults.watch() as noted:
-            answer = _Answer(send, is_outage=lambda: bool(noted))
+            deadline = RequestDeadline(DEADLINE_SECONDS)
+            answer = _Answer(send, is_outage=lambda: bool(noted), on_begin=deadline.lift)
             failure: Exception | None = None
-            limit = asyncio.timeout(None if scope["path"] in self._unbounded else DEADLINE_SECONDS)
             try:
-                async with limit:
+                async with deadline:
                     await self._app(scope, receive, answer)
             except Exception as error:  # noqa: BLE001 - raised again, once it is known whether an answer was sent
-                failure = DependencyError("server", "no answer in time") if limit.expired() else error
+                failure = DependencyError("server", "no answer in time") if deadline.expired else error
             if isinstance(failure, DependencyError) and failure not in noted:
                 noted.append(failure)
             if not (noted and isinstance(failure, Exception)):
@@ -97,9 +90,10 @@ class _Answer:
     the error was.
     """
 
-    def __init__(self, send: Send, *, is_outage: Callable[[], bool]) -> None:
+    def __init__(self, send: Send, *, is_outage: Callable[[], bool], on_begin: Callable[[], None]) -> None:
         self._send = send
         self._is_outage = is_outage
+        self._on_begin = on_begin
         self._held: list[Message] | None = None
         self._dropped = False
         self.begun = False
@@ -116,6 +110,7 @@ class _Answer:
             self._held.append(message)
             return
         self.begun = True
+        self._on_begin()
         await self._send(message)
 
     async def finish(self) -> None:

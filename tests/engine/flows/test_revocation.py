@@ -35,13 +35,20 @@ async def test_revoked_token_ends_the_whole_sign_in(client: OAuthClient, which: 
     assert (await revoke(client, tokens[which])).status_code == 200
 
 
-async def test_revoked_token_that_was_exchanged_already_ends_the_sign_in_too(client: OAuthClient) -> None:
-    """Its client may never have got the successor."""
+@pytest.mark.parametrize("which", ["access_token", "refresh_token"])
+@pytest.mark.parametrize("used", [True, False], ids=["used", "successor"])
+async def test_revoked_sign_in_refuses_its_used_refresh_token_at_once(
+    client: OAuthClient, used: bool, which: str
+) -> None:
+    """Whichever of its four tokens was revoked, and within the grace window too: a second window signs in again."""
     first = await client.sign_in()
     second = (await client.refresh(first["refresh_token"])).json()
-    assert (await revoke(client, first["refresh_token"])).status_code == 200
+    assert (await client.refresh(first["refresh_token"])).status_code == 200
+    assert (await revoke(client, (first if used else second)[which])).status_code == 200
     assert (await client.call(second["access_token"], "add", {"a": 1, "b": 1})).status_code == 401
-    assert (await client.refresh(second["refresh_token"])).json()["error"] == "invalid_grant"
+    for tokens in (first, second):
+        refused = await client.refresh(tokens["refresh_token"])
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
 
 
 async def test_token_of_another_client_is_not_revoked(client: OAuthClient) -> None:

@@ -21,7 +21,7 @@ WARM_UP = 3
 """What is paid at start-up so that the first user need not."""
 
 LOGIN = {"GET": 11, "POST": 1, "PUT": 10, "DELETE": 2}
-REFRESH = {"GET": 4, "POST": 1, "PUT": 5, "DELETE": 2}
+REFRESH = {"GET": 4, "POST": 1, "PUT": 5}
 
 
 async def test_cost_of_login_refresh_and_call(environment: Callable[..., None], azurite: str) -> None:

@@ -19,10 +19,10 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from starlette.responses import PlainTextResponse, StreamingResponse
 
-from entra_mcp.deadline import REQUEST_SECONDS
 from entra_mcp.server.time_limit import RequestTimeLimit
 from entra_mcp.telemetry.calls import Calls
 from entra_mcp.telemetry.instruments import Instruments
+from entra_mcp.time_limit import REQUEST_SECONDS
 from entra_mcp.web.body_limit import DISCARDED_BYTES, LINGERING_SECONDS
 from entra_mcp.web.deadline import GRACE_SECONDS, RequestDeadline
 from entra_mcp.web.stack import BODY_SECONDS, DISCARDED_SECONDS
