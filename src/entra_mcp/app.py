@@ -112,7 +112,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
             audit=audit,
             metrics=telemetry.metrics,
         )
-        sessions = SessionStore(store, faults=faults)
+        sessions = SessionStore(store, faults=faults, visibility_rules=settings.visibility_rules)
         auth = await stack.enter_async_context(open_auth(settings, parts))
         server = create_server(settings, auth=auth, request_state=RingCodec(secrets), session_store=sessions)
         telemetry.observe(server)

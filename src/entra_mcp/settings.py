@@ -174,9 +174,12 @@ class Settings(BaseSettings):
     """How long an instance remembers which token set an access token stands for."""
 
     upstream_token_cache_seconds: float = Field(
-        default=0, validation_alias="MCP_UPSTREAM_TOKEN_CACHE_SECONDS", ge=0, le=300
+        default=10, validation_alias="MCP_UPSTREAM_TOKEN_CACHE_SECONDS", ge=0, le=300
     )
-    """How long an instance remembers a token set of Entra ID; that long a revoked one may go on working."""
+    """How long an instance remembers a token set of Entra ID; that long a revoked one may go on working elsewhere."""
+
+    visibility_rules: bool = Field(default=False, validation_alias="MCP_VISIBILITY_RULES")
+    """Whether tools may hide and show components for one user, which costs each call two storage reads."""
 
     session_days: int = Field(default=30, validation_alias="MCP_SESSION_DAYS", ge=1, le=365)
     """How long what tools keep for a user is there after the last change."""
@@ -317,9 +320,9 @@ class Settings(BaseSettings):
             raise ValueError("is a host name such as login.microsoftonline.us, without https:// and without a path")
         return value.lower()
 
-    @field_validator("authorization_endpoint")
+    @field_validator("authorization_endpoint", "table_service_uri")
     @classmethod
-    def _authorization_endpoint(cls, value: str | None) -> str | None:
+    def _optional_https(cls, value: str | None) -> str | None:
         return None if value is None else require_https(value)
 
     @field_validator("identifier_uri")
@@ -364,11 +367,6 @@ class Settings(BaseSettings):
         if urlsplit(value).scheme != "https":
             raise ValueError("has to begin with https://")
         return require_origin(value)
-
-    @field_validator("table_service_uri")
-    @classmethod
-    def _table_service_uri(cls, value: str | None) -> str | None:
-        return None if value is None else require_https(value)
 
     @field_validator("storage_connection_string")
     @classmethod
