@@ -126,7 +126,7 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
             audit=audit,
             metrics=telemetry.metrics,
         )
-        sessions = SessionStore(store, faults=faults)
+        sessions = SessionStore(store, faults=faults, visibility_rules=settings.visibility_rules)
         auth = await stack.enter_async_context(open_auth(settings, parts))
         opening = open_services(
             definition, settings=settings, app_settings=app_settings, auth=auth, identity=credential

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from contextvars import Token
     from types import TracebackType
 
-    from entra_mcp.storage.store import ConditionalStore
+    from entra_mcp.storage.cache import CachedStore
 
 AUTHORIZATION_CODES = "mcp-authorization-codes"
 REFRESH_TOKENS = "mcp-refresh-tokens"
@@ -79,13 +79,19 @@ class Exchange:
 class ExchangeStore(BaseWrapper):
     """Wraps the store that FastMCP's OAuth proxy uses."""
 
-    def __init__(self, store: ConditionalStore) -> None:
+    def __init__(self, store: CachedStore) -> None:
         self.key_value = self._store = store
         self._running: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
     def exchange(self, *, new_login: bool) -> Exchange:
         """Returns a new exchange; `new_login` is one that may make a token set."""
         return Exchange(self._running, new_login=new_login)
+
+    @override
+    async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
+        # An exchange replaces what it reads, so it builds on what is stored, not on what this instance remembers.
+        get = self._store.get if self._running.get() is None else self._store.get_stored
+        return await get(key, collection=collection)
 
     @override
     async def put(

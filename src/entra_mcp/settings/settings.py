@@ -204,9 +204,12 @@ class StorageSettings(EnvironmentSettings):
     """How long an instance remembers which token set an access token stands for."""
 
     upstream_token_cache_seconds: float = Field(
-        default=0, validation_alias="MCP_UPSTREAM_TOKEN_CACHE_SECONDS", ge=0, le=300
+        default=10, validation_alias="MCP_UPSTREAM_TOKEN_CACHE_SECONDS", ge=0, le=300
     )
-    """How long an instance remembers a token set of Entra ID; that long a revoked one may go on working."""
+    """How long an instance remembers a token set of Entra ID; that long a revoked one may go on working elsewhere."""
+
+    visibility_rules: bool = Field(default=False, validation_alias="MCP_VISIBILITY_RULES")
+    """Whether tools may hide and show components for one user, which costs each call two storage reads."""
 
     session_days: int = Field(default=30, validation_alias="MCP_SESSION_DAYS", ge=1, le=365)
     """How long what tools keep for a user is there after the last change."""

@@ -1,9 +1,14 @@
 """A read cache for what may be a moment old, in front of a key-value store that several instances share.
 
-Only two collections may be cached. `mcp-jti-mappings` tell which token set an access token stands for: with these
-cached a token set that another instance deletes still blocks its tokens at once. `mcp-upstream-tokens` are those token
-sets: with these cached too, a revoked one goes on working for as long as the cache keeps it. Everything else is used
-once or decides who may: a cached refresh token could be replayed.
+Only two collections may be cached. `mcp-jti-mappings` say which token set an access token stands for: with these
+cached, a token set that another instance deletes still blocks its tokens at once. `mcp-upstream-tokens` are those token
+sets: with these cached too, one that another instance deletes goes on working here until the cache forgets it; one that
+this instance deletes ends at once. Everything else is used once or decides who may: a cached refresh token could be
+replayed.
+
+Threat: who reads this process's memory reads the tokens in it. They are not sealed here: the key to unseal them, the
+vault's signing key, is in the same memory, and so is the bearer token of every request. Entries are short-lived and
+bounded, and never leave the memory.
 """
 
 from __future__ import annotations
@@ -96,6 +101,13 @@ class CachedStore(BaseWrapper):
         value = await asyncio.shield(reading)
         return None if value is None else json.loads(value)
 
+    async def get_stored(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
+        """As `get`, always from the store; what turns out to be gone is forgotten."""
+        value = await self.key_value.get(key, collection=collection)
+        if value is None and collection is not None:
+            self._invalidate([(collection, key)])
+        return value
+
     @override
     async def put(
         self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
@@ -142,8 +154,8 @@ class CachedStore(BaseWrapper):
         content = json.dumps(value, separators=(",", ":")).encode()
         # A write meanwhile has taken this read from the list: what was read may be what it replaced.
         if self._reads.get(place) is asyncio.current_task():
-            until = started + self._seconds[collection]
-            self._keep(place, _Entry(content, until if ttl is None else min(until, self._clock() + ttl)))
+            lives = [self._seconds[collection], *(() if ttl is None else (ttl,)), *_life(value)]
+            self._keep(place, _Entry(content, started + min(lives)))
         return content
 
     def _ended(self, place: _Place, task: asyncio.Task[bytes | None]) -> None:
@@ -180,3 +192,9 @@ class CachedStore(BaseWrapper):
         for place in places:
             self._forget(place)
             self._reads.pop(place, None)
+
+
+def _life(value: Mapping[str, Any]) -> list[float]:
+    """For how many seconds the token in a token set is good: then another instance may have got the next one."""
+    expires_at = value.get("expires_at")
+    return [expires_at - time.time()] if isinstance(expires_at, int | float) else []

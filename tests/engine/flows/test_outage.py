@@ -158,27 +158,29 @@ async def test_sign_in_that_an_outage_broke_off_is_told_and_begins_anew(environm
 
 @pytest.mark.parametrize("content", [b"", b"\x02 of no key at all, and long enough to have a head and a tag", None])
 async def test_one_unreadable_row_ends_one_sign_in_and_nobody_elses(
-    client: OAuthClient, azurite: str, content: bytes | None
+    environment: Environment, azurite: str, content: bytes | None
 ) -> None:
-    one, other = OAuthClient(http=client.http), OAuthClient(http=client.http)
-    tokens = [await one.sign_in(), await other.sign_in()]
-    assert await adds(one, tokens[0]["access_token"])
-    with TableServiceClient.from_connection_string(azurite) as service:
-        table: Any = service.get_table_client(os.environ["MCP_TABLE_NAME"])
-        prefix = Address.of(UPSTREAM_TOKENS, "").partition.partition(".")[0]
-        rows = [row for row in table.list_entities() if row["PartitionKey"].startswith(prefix)]
-        first = min(rows, key=lambda row: row["C"].value)
-        first["V0"] = first["V0"][:-1] + b"x" if content is None else content
-        table.update_entity(first, mode="replace")
-    assert (await one.call(tokens[0]["access_token"], "add", {"a": 1, "b": 1})).status_code == 401
-    assert (await one.refresh(tokens[0]["refresh_token"])).json()["error"] == "invalid_grant"
-    assert await adds(other, tokens[1]["access_token"])
+    async with app_behind_a_proxy(environment, azurite, MCP_UPSTREAM_TOKEN_CACHE_SECONDS="0") as (_, client):
+        one, other = OAuthClient(http=client.http), OAuthClient(http=client.http)
+        tokens = [await one.sign_in(), await other.sign_in()]
+        assert await adds(one, tokens[0]["access_token"])
+        with TableServiceClient.from_connection_string(azurite) as service:
+            table: Any = service.get_table_client(os.environ["MCP_TABLE_NAME"])
+            prefix = Address.of(UPSTREAM_TOKENS, "").partition.partition(".")[0]
+            rows = [row for row in table.list_entities() if row["PartitionKey"].startswith(prefix)]
+            first = min(rows, key=lambda row: row["C"].value)
+            first["V0"] = first["V0"][:-1] + b"x" if content is None else content
+            table.update_entity(first, mode="replace")
+        assert (await one.call(tokens[0]["access_token"], "add", {"a": 1, "b": 1})).status_code == 401
+        assert (await one.refresh(tokens[0]["refresh_token"])).json()["error"] == "invalid_grant"
+        assert await adds(other, tokens[1]["access_token"])
 
 
 async def test_storage_that_fails_in_the_middle_of_a_call_is_503_and_tells_no_reason(
     environment: Environment, azurite: str
 ) -> None:
-    async with app_behind_a_proxy(environment, azurite, MCP_UPSTREAM_TOKEN_CACHE_SECONDS="60") as (proxy, client):
+    settings = {"MCP_UPSTREAM_TOKEN_CACHE_SECONDS": "60", "MCP_VISIBILITY_RULES": "true"}
+    async with app_behind_a_proxy(environment, azurite, **settings) as (proxy, client):
         token = (await client.sign_in())["access_token"]
         arguments = {"a": 1, "b": 1}
         for _ in range(2):

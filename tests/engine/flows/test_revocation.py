@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.engine.flows.conftest import over
+from tests.support.app.server import running_app
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import httpx2
 
 
@@ -59,6 +63,23 @@ async def test_token_of_another_client_is_not_revoked(client: OAuthClient) -> No
     for token in (used["refresh_token"], tokens["access_token"], tokens["refresh_token"]):
         assert (await revoke(thief, token)).status_code == 200
     assert structured(await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
+
+
+@pytest.mark.parametrize(("seconds", "meanwhile"), [("300", 200), ("0", 401)])
+async def test_sign_in_that_another_instance_ended(
+    environment: Callable[..., None], seconds: str, meanwhile: int
+) -> None:
+    environment(MCP_UPSTREAM_TOKEN_CACHE_SECONDS=seconds)
+    async with running_app() as first, running_app() as second, over(first) as ending, over(second) as using:
+        client, elsewhere = OAuthClient(http=ending), OAuthClient(http=using)
+        tokens = await client.sign_in()
+        elsewhere.client_id = client.client_id
+        assert structured(await elsewhere.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
+        await revoke(client, tokens["access_token"])
+        assert (await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})).status_code == 401
+        assert (await elsewhere.call(tokens["access_token"], "add", {"a": 1, "b": 1})).status_code == meanwhile
+        assert (await elsewhere.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+        assert (await elsewhere.call(tokens["access_token"], "add", {"a": 1, "b": 1})).status_code == 401
 
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", "é", "x" * 5000])
