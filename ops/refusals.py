@@ -54,8 +54,8 @@ REFUSALS: dict[str, str] = {
     ),
     "MethodNotAllowed": (
         "The vault is protected against purging. Its name is free when its retention period is over; deploy under "
-        "another "
-        "name of the environment, or get the vault back with `az keyvault recover --name <name>`."
+        "another name of the environment, or get the vault back: `az group create --name <its group> --location "
+        "<region>`, then `az keyvault recover --name <name> --location <region>`."
     ),
     "ForbiddenByRbac": (
         'The signed-in account has no role in the vault itself: `az role assignment create --role "Key Vault Secrets '

@@ -18,6 +18,7 @@ from ops.environment import (
     OWNER_IDS,
     PREFLIGHT,
     PRIVATE_NETWORK,
+    RESOURCE_GROUP,
     SUBSCRIPTION,
     TENANT,
     VAULT_NAME,
@@ -79,6 +80,7 @@ COMMAND = Command(
     takes=(
         TENANT,
         SUBSCRIPTION,
+        RESOURCE_GROUP,
         LOCATION,
         ENVIRONMENT_NAME,
         VAULT_NAME,

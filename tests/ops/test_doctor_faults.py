@@ -9,7 +9,7 @@ import pytest
 
 from ops.vault import PLACEHOLDER
 from tests.support.azure.deployment import ROLES, assignment
-from tests.support.azure.world import CLIENT_ID, GROUP, OBJECT_ID, PRINCIPAL_ID, SITE, SITE_ID, stamp
+from tests.support.azure.world import CLIENT_ID, GROUP, OBJECT_ID, PRINCIPAL_ID, SITE, SITE_ID, VAULT, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,7 +185,7 @@ def late_purge(world: World) -> None:
         (expired_secret, "AADSTS7000222", "python -m ops postprovision"),
         (expiring_secret, "expires on", "python -m ops postprovision"),
         (removed_secret, "AADSTS7000215", "python -m ops postprovision"),
-        (disabled_secret, "is disabled in kv-abc123", "python -m ops postprovision"),
+        (disabled_secret, f"is disabled in {VAULT}", "python -m ops postprovision"),
         (secret_expired_in_the_vault, "AADSTS7000222", "python -m ops postprovision"),
         (placeholder, "has none yet", "python -m ops postprovision"),
         (no_signing_key, "has none", "python -m ops postprovision"),

@@ -8,7 +8,7 @@ import pytest
 
 from ops.preflight.subscription import PROVIDERS, may
 from tests.ops.test_postdown import deleted_vault
-from tests.support.azure.world import OBJECT_ID, SUBSCRIPTION, TENANT, VAULT, Fault
+from tests.support.azure.world import GROUP, OBJECT_ID, SUBSCRIPTION, TENANT, VAULT, VAULT_ID, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,6 +216,24 @@ def test_deleted_vault_of_another_region_is_not_in_the_way(ready: Ops) -> None:
     assert f"{VAULT} was in swedencentral" in outcome.text
     assert "FOUND deleted vault" in ready("preflight", AZURE_LOCATION="Sweden Central").text
     assert "FOUND deleted vault" in ready("preflight", AZURE_LOCATION="").text
+
+
+@pytest.mark.parametrize("known", [VAULT, ""])
+def test_deleted_vault_is_in_the_way_where_its_name_is_known_and_else_only_noted(ready: Ops, known: str) -> None:
+    deleted_vault(ready.world)
+    outcome = ready("preflight", AZURE_KEY_VAULT_NAME=known, AZURE_KEY_VAULT_ID=None)
+    assert outcome.code == (1 if known else 0), outcome.text
+    assert ("az keyvault purge" in outcome.text) is bool(known)
+    assert f"az group create --name {GROUP}" in outcome.text.partition(f"az keyvault recover --name {VAULT}")[0]
+
+
+@pytest.mark.parametrize("known", [VAULT, ""])
+def test_deleted_vault_of_another_resource_group_is_never_to_be_purged(ready: Ops, known: str) -> None:
+    deleted_vault(ready.world, vaultId=VAULT_ID.replace(GROUP, "rg-of-another-team"))
+    outcome = ready("preflight", AZURE_KEY_VAULT_NAME=known, AZURE_KEY_VAULT_ID=None)
+    assert outcome.code == (1 if known else 0), outcome.text
+    assert "az keyvault" not in outcome.text
+    assert ("rg-of-another-team" in outcome.text) is bool(known)
 
 
 def test_finding_does_not_stop_azd_where_a_person_says_so(ready: Ops) -> None:
