@@ -34,10 +34,11 @@ REFUSALS: dict[str, str] = {
         "The registration is not there. `python -m ops doctor` tells whether it was deleted, and how to get it back."
     ),
     "ResourceNotFound": (
-        "The resource is not there. Run `azd provision`, or choose azd's environment with --environment."
+        "The resource is not there. Run `azd provision --no-state`, or choose azd's environment with --environment."
     ),
     "ResourceGroupNotFound": (
-        "The resource group is not there. Run `azd provision`, or choose azd's environment with --environment."
+        "The resource group is not there. Run `azd provision --no-state`, or choose azd's environment with "
+        "--environment."
     ),
     "SubscriptionNotFound": (
         "The signed-in account does not see the subscription. Sign in to the right tenant: "

@@ -62,7 +62,7 @@ def _missing(context: Context, directory: Directory, facts: Facts) -> None:
     context.report.finding(
         "registration",
         "ENTRA_CLIENT_ID is not a registration of this tenant (AADSTS700016)",
-        remedy="correct ENTRA_CLIENT_ID or ENTRA_TENANT_ID, or run azd provision, which makes the registration",
+        remedy="azd provision --no-state, which makes the registration; or correct ENTRA_CLIENT_ID or ENTRA_TENANT_ID",
     )
 
 
@@ -113,8 +113,8 @@ def _scopes(context: Context, facts: Facts, application: Application) -> None:
             context.report.finding(
                 "scopes",
                 f"the registration has no scope {name} (AADSTS650053); it has: {', '.join(sorted(offered)) or 'none'}",
-                remedy=f"azd provision adds it; or in the Entra admin center: {application.name}, Expose an API, Add a "
-                f"scope {name}; or take it out of ENTRA_REQUIRED_SCOPES",
+                remedy="azd provision --no-state; or in the Entra admin center: "
+                f"{application.name}, Expose an API, Add a scope {name}; or take it out of ENTRA_REQUIRED_SCOPES",
             )
         elif not offered[name].get("isEnabled"):
             faulty = True
@@ -185,9 +185,8 @@ def _permissions(context: Context, facts: Facts, application: Application) -> No
         context.report.finding(
             "API permissions",
             f"the registration lists none, and people are asked for {' '.join(asked)} (AADSTS650056)",
-            remedy=f"azd provision; or in the Entra admin center: {application.name}, API permissions, Microsoft "
-            f"Graph, "
-            f"delegated: {' '.join(asked)}",
+            remedy="azd provision --no-state; or in the Entra admin center: "
+            f"{application.name}, API permissions, Microsoft Graph, delegated: {' '.join(asked)}",
         )
 
 
@@ -233,7 +232,8 @@ def _federated_credential(context: Context, facts: Facts, application: Applicati
     context.report.finding(
         "federated credential",
         f"none trusts the app's managed identity ({'; '.join(problems) or 'there is none'})",
-        remedy=f"azd provision; or: az ad app federated-credential create --id {application.client_id} --parameters "
+        remedy="azd provision --no-state; or: "
+        f"az ad app federated-credential create --id {application.client_id} --parameters "
         + json.dumps(
             json.dumps(dict(zip(("name", *CREDENTIAL), ("managed-identity", *wanted[:2], [wanted[2]]), strict=True)))
         ),
