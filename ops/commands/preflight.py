@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 from ops.command import Command
 from ops.environment import (
+    ADDITIONAL_SCOPES,
+    ADMIN_CONSENT,
     ALERT_EMAIL,
     APP_UNIQUE_NAME,
+    ASSIGNMENT_REQUIRED,
     AUTH_MODE,
     CLIENT_ID,
     ENDPOINTS,
@@ -18,6 +21,7 @@ from ops.environment import (
     OWNER_IDS,
     PREFLIGHT,
     PRIVATE_NETWORK,
+    REQUIRED_SCOPES,
     RESOURCE_GROUP,
     SUBSCRIPTION,
     TENANT,
@@ -91,6 +95,10 @@ COMMAND = Command(
         PRIVATE_NETWORK,
         ALERT_EMAIL,
         AUTH_MODE,
+        ADMIN_CONSENT,
+        ASSIGNMENT_REQUIRED,
+        REQUIRED_SCOPES,
+        ADDITIONAL_SCOPES,
         PREFLIGHT,
         ENTRA_TENANT,
         *ENDPOINTS,

@@ -7,8 +7,10 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from ops.consent import gap_of, permissions, principal_of
 from ops.doctor.server import compare_clock
 from ops.documents import entries, part, words
+from ops.errors import ApiError
 from ops.graph import Directory
 from ops.leftovers import deleted_applications
 
@@ -25,8 +27,6 @@ AUDIENCES = {
 
 CREDENTIAL = ("issuer", "subject", "audiences")
 FEDERATED = ("issuer (AADSTS700211)", "subject (AADSTS700213)", "audience (AADSTS700212)")
-
-OPENID = frozenset({"openid", "profile", "email", "offline_access"})
 
 
 def examine(context: Context, facts: Facts) -> None:
@@ -47,7 +47,7 @@ def examine(context: Context, facts: Facts) -> None:
     _audience(context, facts, application)
     _groups(context, application)
     _permissions(context, facts, application)
-    _principal(context, application)
+    _principal(context, facts, application)
     if facts.auth_mode == "federated":
         _federated_credential(context, facts, application)
 
@@ -180,7 +180,7 @@ def _groups(context: Context, application: Application) -> None:
 
 
 def _permissions(context: Context, facts: Facts, application: Application) -> None:
-    asked = [scope for scope in facts.additional_scopes if scope not in OPENID]
+    asked = permissions(facts.additional_scopes)
     if facts.auth_mode != "verify" and asked and not entries(application.document, "requiredResourceAccess"):
         context.report.finding(
             "API permissions",
@@ -190,11 +190,9 @@ def _permissions(context: Context, facts: Facts, application: Application) -> No
         )
 
 
-def _principal(context: Context, application: Application) -> None:
+def _principal(context: Context, facts: Facts, application: Application) -> None:
     """The enterprise application: what the tenant thinks of the registration."""
-    path = f"/v1.0/servicePrincipals(appId='{application.client_id}')"
-    fields = "id,accountEnabled,appRoleAssignmentRequired"
-    found = context.services.graph.find(path, **{"$select": fields})
+    found = principal_of(context.services.graph, application.client_id)
     if found is None:
         context.report.finding(
             "enterprise application",
@@ -208,9 +206,34 @@ def _principal(context: Context, application: Application) -> None:
             remedy=f"az ad sp update --id {application.client_id} --set accountEnabled=true",
         )
     elif found.get("appRoleAssignmentRequired"):
-        context.report.note("enterprise application", "only people who are assigned to it may sign in (AADSTS50105)")
+        context.report.ok("enterprise application", "enabled, for people who are assigned to it (AADSTS50105)")
+        if facts.auth_mode != "verify":
+            _consent(context, facts, str(found["id"]))
     else:
         context.report.ok("enterprise application", "enabled, for everybody of the tenant")
+
+
+def _consent(context: Context, facts: Facts, principal_id: str) -> None:
+    """Where people are assigned, nobody may consent for themselves."""
+    try:
+        gap = gap_of(
+            context.services.graph,
+            principal_id=principal_id,
+            own=facts.required_scopes,
+            additional=facts.additional_scopes,
+        )
+    except ApiError as error:
+        context.report.note("consent", f"could not be looked at. {error}")
+        return
+    if gap.scopes:
+        context.report.finding(
+            "consent",
+            f"no administrator consented to {' '.join(gap.scopes)}; where people are assigned, "
+            "they cannot do so for themselves (AADSTS90094)",
+            remedy=gap.remedy,
+        )
+    else:
+        context.report.ok("consent", "an administrator consented for everybody")
 
 
 def _federated_credential(context: Context, facts: Facts, application: Application) -> None:

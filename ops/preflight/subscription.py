@@ -113,7 +113,7 @@ def _providers(context: Context, arm: Api, base: str) -> list[str]:
     """Those that are missing; Azure Resource Manager registers them with the deployment, if the account may."""
     missing: list[str] = []
     environment = context.environment
-    private = environment.get(PRIVATE_NETWORK).lower() == "true"
+    private = environment.says(PRIVATE_NETWORK)
     wanted = [
         *PROVIDERS,
         *([PRIVATE_MODE] if private else []),
