@@ -62,6 +62,12 @@ REFUSALS: dict[str, str] = {
         'The signed-in account has no role in the vault itself: `az role assignment create --role "Key Vault Secrets '
         'Officer" --assignee <you> --scope <AZURE_KEY_VAULT_ID>`; it takes a few minutes to count.'
     ),
+    "ForbiddenByPolicy": (
+        "An Azure Policy for the secrets of vaults forbids it as it was to be stored; the message says why. Where it "
+        "limits their lifetime: `azd env set CLIENT_SECRET_DAYS <days>`, then `python -m ops postprovision`; or deploy "
+        "without a client secret: `azd env set AUTH_MODE federated`, then `azd provision`; or have the vault exempted "
+        "from the policy."
+    ),
     "ForbiddenByFirewall": (
         "The vault answers its private network only. Run the command from a machine in that network."
     ),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
+from ops.client_secret import days_of
 from ops.consent import gap_of, principal_of
 from ops.documents import entries, part
 from ops.environment import (
@@ -56,7 +57,6 @@ CONSENT_PERMISSIONS = frozenset({"DelegatedPermissionGrant.ReadWrite.All", "Dire
 OWNER_PERMISSIONS = frozenset({"Directory.Read.All", "Directory.ReadWrite.All"})
 ANY_APPLICATION = "Application.ReadWrite.All"
 OWNED_BY = frozenset({"Application.ReadWrite.OwnedBy", ANY_APPLICATION})
-FULL_LIFE = timedelta(days=180)
 DIRECTORY_ROLE = "#microsoft.graph.directoryRole"
 NOT_TOLD = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
 UNKNOWN = "cannot be looked at with this account"
@@ -234,10 +234,11 @@ def _secret_policy(context: Context) -> None:
     if policy is None:
         context.report.note("secret policy", UNKNOWN)
         return
+    created = _created(context)
     active = {
         str(one["restrictionType"]): one
         for one in entries(policy, "applicationRestrictions", "passwordCredentials")
-        if policy.get("isEnabled") and one.get("state", "enabled") == "enabled"
+        if policy.get("isEnabled") and one.get("state", "enabled") == "enabled" and _concerns(one, created)
     }
     if "passwordAddition" in active:
         context.report.finding(
@@ -248,15 +249,31 @@ def _secret_policy(context: Context) -> None:
         )
         return
     longest = _duration(str(part(active, "passwordLifetime").get("maxLifetime") or ""))
-    if longest is None or longest >= FULL_LIFE:
-        context.report.ok("secret policy", "client secrets may live 180 days")
+    days = days_of(context.environment)
+    if longest is None or longest >= timedelta(days=days):
+        context.report.ok("secret policy", f"client secrets may live {days} days")
     else:
         context.report.note(
             "secret policy",
             f"client secrets live at most {longest.days} days here: they are made so, and renewed when a third is "
-            f"left.\n"
+            "left.\n"
             "Run `azd hooks run postprovision` at least that often, or do without: azd env set AUTH_MODE federated",
         )
+
+
+def _created(context: Context) -> datetime | None:
+    """When the registration was made; None where it is still to be."""
+    client_id = context.environment.get(CLIENT_ID)
+    found = (
+        Directory(context.services.graph, now=context.now).find_application(client_id=client_id) if client_id else None
+    )
+    return found.created if found is not None else None
+
+
+def _concerns(restriction: dict[str, Any], created: datetime | None) -> bool:
+    """Whether a restriction counts for the registration: many count for those alone that are made after a day."""
+    since = restriction.get("restrictForAppsCreatedAfterDateTime")
+    return not since or created is None or created > datetime.fromisoformat(str(since))
 
 
 def _token_protection(context: Context) -> None:

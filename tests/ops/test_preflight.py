@@ -8,7 +8,7 @@ import pytest
 
 from ops.preflight.subscription import PROVIDERS, may
 from tests.ops.test_postdown import deleted_vault
-from tests.support.azure.world import GROUP, OBJECT_ID, SUBSCRIPTION, TENANT, VAULT, VAULT_ID, Fault
+from tests.support.azure.world import CLIENT_ID, GROUP, OBJECT_ID, SUBSCRIPTION, TENANT, VAULT, VAULT_ID, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -256,6 +256,31 @@ def test_shorter_life_of_secrets_is_noted(ready: Ops) -> None:
     outcome = ready("preflight")
     assert outcome.code == 0
     assert "at most 60 days" in outcome.text
+
+
+@pytest.mark.parametrize(("asked", "noted"), [("60", False), ("61", True), ("", True)])
+def test_life_of_secrets_is_compared_with_the_one_that_was_asked_for(ready: Ops, asked: str, noted: bool) -> None:
+    policy(ready.world, restrictionType="passwordLifetime", maxLifetime="P60D")
+    outcome = ready("preflight", CLIENT_SECRET_DAYS=asked)
+    assert outcome.code == 0
+    assert ("at most 60 days" in outcome.text) is noted
+
+
+@pytest.mark.parametrize(
+    ("since", "new", "found"),
+    [
+        ("2020-01-01T10:37:00Z", False, True),
+        ("2099-01-01T00:00:00Z", False, False),
+        ("2099-01-01T00:00:00Z", True, True),
+        ("", False, True),
+    ],
+)
+def test_policy_for_later_registrations_does_not_concern_one_that_is_there(
+    ready: Ops, since: str, new: bool, found: bool
+) -> None:
+    policy(ready.world, restrictionType="passwordAddition", restrictForAppsCreatedAfterDateTime=since)
+    outcome = ready("preflight", ENTRA_CLIENT_ID=None if new else CLIENT_ID)
+    assert outcome.code == (1 if found else 0), outcome.text
 
 
 def test_roles_that_cannot_be_read_are_no_finding(ready: Ops) -> None:

@@ -57,6 +57,8 @@ class Fault:
     body: Any = None
     times: int = 1
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    served: bool = False
+    """Whether the service does what was asked, though its answer is lost."""
 
 
 @dataclass
