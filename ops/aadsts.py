@@ -192,15 +192,15 @@ AADSTS: dict[int, Explanation] = {
     ),
     700211: Explanation(
         "No federated credential of the registration has the issuer that the managed identity's token has.",
-        "Run `azd provision` again; the issuer is `https://login.microsoftonline.com/<tenant>/v2.0`.",
+        "Run `azd provision --no-state`; the issuer is `https://login.microsoftonline.com/<tenant>/v2.0`.",
     ),
     700212: Explanation(
         "No federated credential of the registration has the audience that the managed identity's token has.",
-        "Run `azd provision` again; the audience is `api://AzureADTokenExchange`.",
+        "Run `azd provision --no-state`; the audience is `api://AzureADTokenExchange`.",
     ),
     700213: Explanation(
         "No federated credential of the registration has the managed identity as its subject.",
-        "Run `azd provision` again; the subject is the identity's principal id.",
+        "Run `azd provision --no-state`; the subject is the identity's principal id.",
     ),
     900144: Explanation(
         "A request to Entra ID lacks a parameter, which the message names.",

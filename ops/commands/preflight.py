@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 from ops.command import Command
 from ops.environment import (
+    ADDITIONAL_SCOPES,
+    ADMIN_CONSENT,
     ALERT_EMAIL,
     APP_UNIQUE_NAME,
+    ASSIGNMENT_REQUIRED,
     AUTH_MODE,
     CLIENT_ID,
     ENDPOINTS,
@@ -18,6 +21,9 @@ from ops.environment import (
     OWNER_IDS,
     PREFLIGHT,
     PRIVATE_NETWORK,
+    REQUIRED_SCOPES,
+    RESOURCE_GROUP,
+    SECRET_DAYS,
     SUBSCRIPTION,
     TENANT,
     VAULT_NAME,
@@ -79,6 +85,7 @@ COMMAND = Command(
     takes=(
         TENANT,
         SUBSCRIPTION,
+        RESOURCE_GROUP,
         LOCATION,
         ENVIRONMENT_NAME,
         VAULT_NAME,
@@ -89,6 +96,11 @@ COMMAND = Command(
         PRIVATE_NETWORK,
         ALERT_EMAIL,
         AUTH_MODE,
+        ADMIN_CONSENT,
+        ASSIGNMENT_REQUIRED,
+        REQUIRED_SCOPES,
+        ADDITIONAL_SCOPES,
+        SECRET_DAYS,
         PREFLIGHT,
         ENTRA_TENANT,
         *ENDPOINTS,

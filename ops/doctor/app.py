@@ -57,7 +57,7 @@ def _versions(context: Context, facts: Facts) -> None:
         context.report.finding(
             "versions",
             f"the app runs {name} {version}, and this repository is for python {wanted}",
-            remedy="azd provision, then azd deploy",
+            remedy="azd provision --no-state, then azd deploy",
         )
     else:
         pinned = pinned_runtime(context.root)

@@ -43,7 +43,7 @@ def examine(context: Context, facts: Facts) -> None:
         context.report.finding(
             "identity",
             "AZURE_CLIENT_ID is not an identity of the app",
-            remedy=f"azd provision; the app's identities are: {', '.join(known) or 'none'}",
+            remedy=f"azd provision --no-state; the app's identities are: {', '.join(known) or 'none'}",
         )
         return
     principal = str(identity.get("principalId"))
@@ -60,7 +60,7 @@ def examine(context: Context, facts: Facts) -> None:
         context.report.finding(
             "roles",
             f"the identity lacks {NAMES[need.role]} on {need.scope.rsplit('/', 1)[-1]}",
-            remedy=f"azd provision; or: az role assignment create --assignee-object-id {principal} "
+            remedy=f"azd provision --no-state; or: az role assignment create --assignee-object-id {principal} "
             f'--assignee-principal-type ServicePrincipal --role "{NAMES[need.role]}" --scope {need.scope}',
         )
     if not missing:

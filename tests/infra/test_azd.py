@@ -43,7 +43,7 @@ def test_azure_yaml_describes_one_python_function_and_the_templates() -> None:
     infra = AZURE["infra"]
     assert (REPOSITORY / infra["path"] / f"{infra['module']}.bicep").is_file()
     assert infra["provider"] == "bicep"
-    known = {"name", "metadata", "requiredVersions", "infra", "services", "hooks", "pipeline"}
+    known = {"name", "metadata", "requiredVersions", "resourceGroup", "infra", "services", "hooks", "pipeline"}
     assert set(AZURE) == known
 
 

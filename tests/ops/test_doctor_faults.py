@@ -9,7 +9,7 @@ import pytest
 
 from ops.vault import PLACEHOLDER
 from tests.support.azure.deployment import ROLES, assignment
-from tests.support.azure.world import CLIENT_ID, GROUP, OBJECT_ID, PRINCIPAL_ID, SITE, SITE_ID, stamp
+from tests.support.azure.world import CLIENT_ID, GROUP, OBJECT_ID, PRINCIPAL_ID, SITE, SITE_ID, VAULT, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,13 +179,13 @@ def late_purge(world: World) -> None:
         (group_claims, "tokens carry groups", '{"groupMembershipClaims": null}'),
         (no_permissions, "AADSTS650056", "User.Read"),
         (deleted, "was deleted", f"/v1.0/directory/deletedItems/{OBJECT_ID}/restore"),
-        (unknown_registration, "AADSTS700016", "azd provision"),
+        (unknown_registration, "AADSTS700016", "azd provision --no-state"),
         (no_principal, "AADSTS7000229", f"az ad sp create --id {CLIENT_ID}"),
         (disabled_principal, "AADSTS7000112", f"az ad sp update --id {CLIENT_ID} --set accountEnabled=true"),
         (expired_secret, "AADSTS7000222", "python -m ops postprovision"),
         (expiring_secret, "expires on", "python -m ops postprovision"),
         (removed_secret, "AADSTS7000215", "python -m ops postprovision"),
-        (disabled_secret, "is disabled in kv-abc123", "python -m ops postprovision"),
+        (disabled_secret, f"is disabled in {VAULT}", "python -m ops postprovision"),
         (secret_expired_in_the_vault, "AADSTS7000222", "python -m ops postprovision"),
         (placeholder, "has none yet", "python -m ops postprovision"),
         (no_signing_key, "has none", "python -m ops postprovision"),
@@ -195,9 +195,9 @@ def late_purge(world: World) -> None:
         (other_client_id, "is not the registration that azd knows", f"{SETTING} ENTRA_CLIENT_ID={CLIENT_ID}"),
         (no_table_role, "lacks Storage Table Data Contributor", f"--assignee-object-id {PRINCIPAL_ID}"),
         (no_secret_role, "Key Vault Secrets User on entra-client-secret", "/secrets/entra-client-secret"),
-        (other_identity, "AZURE_CLIENT_ID is not an identity", "azd provision"),
+        (other_identity, "AZURE_CLIENT_ID is not an identity", "azd provision --no-state"),
         (stopped, "is Stopped", f"az functionapp start --name {SITE} --resource-group {GROUP}"),
-        (other_python, "runs python 3.11", "azd provision, then azd deploy"),
+        (other_python, "runs python 3.11", "azd provision --no-state, then azd deploy"),
         (not_loaded, "not listed: mcp", "azd deploy"),
         (plain_http, "answers plain http", "--set httpsOnly=true"),
         (failed_purge, "failed, ", "az monitor app-insights query"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ops.client_secret import KEY_ID, own_name
 from tests.support.azure.world import (
     CLIENT_ID,
+    ENTERPRISE_ID,
     HOST,
     IDENTITY_CLIENT_ID,
     IDENTITY_ID,
@@ -39,7 +39,7 @@ def deploy(world: World, *, base_url: str) -> None:
         web={"redirectUris": [f"{base_url}/auth/callback"]},
         requiredResourceAccess=[{"resourceAppId": "graph", "resourceAccess": [{"id": "x", "type": "Scope"}]}],
     )
-    world.principals[CLIENT_ID] = {"id": str(uuid.uuid4()), "accountEnabled": True, "appRoleAssignmentRequired": False}
+    world.principals[CLIENT_ID] = {"id": ENTERPRISE_ID, "accountEnabled": True, "appRoleAssignmentRequired": False}
     world.resources[VAULT_ID.lower()] = {"id": VAULT_ID, "type": "Microsoft.KeyVault/vaults"}
     world.resources[INSIGHTS_ID.lower()] = {"id": INSIGHTS_ID, "type": "Microsoft.Insights/components"}
     world.resources[SITE_ID.lower()] = {
