@@ -105,7 +105,7 @@ class ClientSecret:
                 return
             held = application.password(_tag(kept, KEY_ID)) if kept is not None and kept.enabled else None
             self._tidy(application, kept)
-            if held is not None and not force and not self.is_due(held):
+            if held is not None and not force and not self.is_due(held) and _usable(kept, self._now()):
                 self._report.ok(
                     CLIENT_SECRET, f"good until {held.ends:%Y-%m-%d}; renewed from {renewal_of(held):%Y-%m-%d}"
                 )
@@ -217,6 +217,11 @@ def _tag(version: Version | None, name: str) -> str:
 
 def _brought(kept: Version | None, now: datetime) -> bool:
     """Whether a person put a secret into the vault that can be used."""
-    if kept is None or not kept.enabled or kept.content_type == PLACEHOLDER or _tag(kept, KEY_ID):
+    return _usable(kept, now) and not _tag(kept, KEY_ID)
+
+
+def _usable(kept: Version | None, now: datetime) -> bool:
+    """Whether the vault gives servers a secret, by what the vault itself says of it."""
+    if kept is None or not kept.enabled or kept.content_type == PLACEHOLDER:
         return False
     return kept.expires is None or kept.expires > now

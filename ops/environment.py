@@ -54,6 +54,7 @@ ADMIN_CONSENT = Input("ENTRA_ADMIN_CONSENT", "whether to consent for everybody i
 ASSIGNMENT_REQUIRED = Input("ENTRA_ASSIGNMENT_REQUIRED", "whether only assigned people may sign in: true or false")
 REQUIRED_SCOPES = Input("ENTRA_REQUIRED_SCOPES", "scopes of the registration that every call needs")
 ADDITIONAL_SCOPES = Input("ENTRA_ADDITIONAL_SCOPES", "what else people are asked for at the sign-in")
+PRESET = Input("DEPLOYMENT_PRESET", "dev or prod: what the deployment is like where nothing else is said")
 SECRET_DAYS = Input("CLIENT_SECRET_DAYS", "how many days a new client secret is good, 1 to 730 (default 180)")
 PREFLIGHT = Input("PREFLIGHT", "warn: findings of the checks before a deployment do not stop it")
 ALERT_EMAIL = Input("ALERT_EMAIL", "who gets alerts")

@@ -62,7 +62,7 @@ def _missing(context: Context, directory: Directory, facts: Facts) -> None:
     context.report.finding(
         "registration",
         "ENTRA_CLIENT_ID is not a registration of this tenant (AADSTS700016)",
-        remedy="azd provision --no-state, which makes the registration; or correct ENTRA_CLIENT_ID or ENTRA_TENANT_ID",
+        remedy="azd provision --no-state\nor correct ENTRA_CLIENT_ID or ENTRA_TENANT_ID",
     )
 
 
@@ -99,7 +99,7 @@ def _identifier(context: Context, facts: Facts, application: Application) -> Non
             "identifier URI",
             f"the registration does not have {facts.identifier_uri} (AADSTS500011); it has: {there}",
             remedy=patch(context, application, {"identifierUris": [*uris, facts.identifier_uri]})
-            + " or set ENTRA_IDENTIFIER_URI to what it has",
+            + "\nor set ENTRA_IDENTIFIER_URI to what it has",
         )
 
 
@@ -113,8 +113,8 @@ def _scopes(context: Context, facts: Facts, application: Application) -> None:
             context.report.finding(
                 "scopes",
                 f"the registration has no scope {name} (AADSTS650053); it has: {', '.join(sorted(offered)) or 'none'}",
-                remedy="azd provision --no-state; or in the Entra admin center: "
-                f"{application.name}, Expose an API, Add a scope {name}; or take it out of ENTRA_REQUIRED_SCOPES",
+                remedy="azd provision --no-state\nor in the Entra admin center: "
+                f"{application.name}, Expose an API, Add a scope {name}\nor take it out of ENTRA_REQUIRED_SCOPES",
             )
         elif not offered[name].get("isEnabled"):
             faulty = True
@@ -165,7 +165,7 @@ def _audience(context: Context, facts: Facts, application: Application) -> None:
             "accounts",
             f"ENTRA_TENANT_ID is {tenant}, and the registration admits {audience} alone (AADSTS50194)",
             remedy=patch(context, application, {"signInAudience": min(wanted, key=len)})
-            + " or set ENTRA_TENANT_ID to the tenant's id",
+            + "\nor set ENTRA_TENANT_ID to the tenant's id",
         )
 
 
@@ -185,7 +185,7 @@ def _permissions(context: Context, facts: Facts, application: Application) -> No
         context.report.finding(
             "API permissions",
             f"the registration lists none, and people are asked for {' '.join(asked)} (AADSTS650056)",
-            remedy="azd provision --no-state; or in the Entra admin center: "
+            remedy="azd provision --no-state\nor in the Entra admin center: "
             f"{application.name}, API permissions, Microsoft Graph, delegated: {' '.join(asked)}",
         )
 
@@ -255,7 +255,7 @@ def _federated_credential(context: Context, facts: Facts, application: Applicati
     context.report.finding(
         "federated credential",
         f"none trusts the app's managed identity ({'; '.join(problems) or 'there is none'})",
-        remedy="azd provision --no-state; or: "
+        remedy="azd provision --no-state\nor: "
         f"az ad app federated-credential create --id {application.client_id} --parameters "
         + json.dumps(
             json.dumps(dict(zip(("name", *CREDENTIAL), ("managed-identity", *wanted[:2], [wanted[2]]), strict=True)))

@@ -167,8 +167,8 @@ def _right_to_consent(context: Context) -> None:
         report.finding(
             "consent",
             "ENTRA_ADMIN_CONSENT is true, and you have no role that may consent for everybody",
-            remedy="an administrator gives you the role Cloud Application Administrator; or deploy without, and let an "
-            "administrator consent afterwards: azd env set ENTRA_ADMIN_CONSENT false",
+            remedy="an administrator gives you the role Cloud Application Administrator\n"
+            "or deploy without, and let an administrator consent afterwards: azd env set ENTRA_ADMIN_CONSENT false",
         )
 
 
@@ -181,8 +181,8 @@ def _given_consent(context: Context) -> None:
         context.report.finding(
             "consent",
             "ENTRA_ASSIGNMENT_REQUIRED is true: nobody can sign in before an administrator consented for everybody",
-            remedy="azd env set ENTRA_ADMIN_CONSENT true, as Cloud Application Administrator; or deploy with "
-            "azd env set ENTRA_ASSIGNMENT_REQUIRED false, let an administrator consent, then set it to true",
+            remedy="as Cloud Application Administrator: azd env set ENTRA_ADMIN_CONSENT true\n"
+            "or, until an administrator has consented: azd env set ENTRA_ASSIGNMENT_REQUIRED false",
         )
         return
     gap = gap_of(
@@ -195,7 +195,7 @@ def _given_consent(context: Context) -> None:
         context.report.finding(
             "consent",
             f"ENTRA_ASSIGNMENT_REQUIRED is true, and no administrator consented to {' '.join(gap.scopes)}",
-            remedy=f"azd env set ENTRA_ADMIN_CONSENT true; or {gap.remedy}",
+            remedy=f"as Cloud Application Administrator: azd env set ENTRA_ADMIN_CONSENT true\nor {gap.remedy}",
         )
     else:
         context.report.ok("consent", "an administrator consented for everybody")
@@ -244,8 +244,7 @@ def _secret_policy(context: Context) -> None:
         context.report.finding(
             "secret policy",
             "the tenant forbids client secrets",
-            remedy="deploy without one: azd env set AUTH_MODE federated; or have an administrator exempt the "
-            "registration",
+            remedy="azd env set AUTH_MODE federated\nor have an administrator exempt the registration",
         )
         return
     longest = _duration(str(part(active, "passwordLifetime").get("maxLifetime") or ""))
@@ -314,7 +313,7 @@ def _deleted_registrations(context: Context) -> None:
         context.report.finding(
             "deleted registration",
             f"{application.name} keeps the unique name {application.unique_name} for 30 days",
-            remedy="python -m ops postdown --purge, or get it back: az rest --method POST --url "
+            remedy="python -m ops postdown --purge\nor get it back: az rest --method POST --url "
             f"{context.services.cloud.graph}/v1.0/directory/deletedItems/{application.object_id}/restore",
         )
     if not found:

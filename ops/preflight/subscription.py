@@ -1,4 +1,4 @@
-"""What the subscription has to allow: region, resource providers, the rights of who deploys, free names."""
+"""What the subscription has to allow: region, providers, the rights of who deploys, policies, free names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from ops.environment import (
     VAULT_NAME,
 )
 from ops.leftovers import DeletedVaults
+from ops.preflight import policies
 from ops.preflight.attempt import attempt
+from ops.preflight.policies import plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from ops.command import Context
     from ops.http import Api
 
-LOOKS_AT = "the subscription (resource providers, region, your rights, deleted vaults)"
+LOOKS_AT = "the subscription (resource providers, region, your rights, policies, deleted vaults)"
 """For whoever cannot let it."""
 
 DELEGATE = "Microsoft.App"
@@ -66,6 +68,7 @@ def check(context: Context) -> None:
     else:
         attempt(report, "region", lambda: _region(context, arm, base))
     attempt(report, "your rights", lambda: _permissions(context, arm, base, missing=missing))
+    attempt(report, "policies", lambda: policies.check(context, arm, base))
     if VAULTS in missing:
         report.ok("deleted vaults", f"none is in the way: {VAULTS} was never used here")
     else:
@@ -95,11 +98,11 @@ def _region(context: Context, arm: Api, base: str) -> None:
     location = context.environment.get(LOCATION)
     parameters = {"api-version": "2023-01-01", "sku": "FlexConsumption"}
     regions = sorted(
-        _plain(str(one["name"])) for one in arm.pages(f"{base}/providers/Microsoft.Web/geoRegions", **parameters)
+        plain(str(one["name"])) for one in arm.pages(f"{base}/providers/Microsoft.Web/geoRegions", **parameters)
     )
     if not location:
         context.report.note("region", f"AZURE_LOCATION is not set; Flex Consumption is in: {', '.join(regions)}")
-    elif _plain(location) not in regions:
+    elif plain(location) not in regions:
         context.report.finding(
             "region",
             f"{location} has no Flex Consumption",
@@ -170,10 +173,10 @@ def _vaults(context: Context, arm: Api) -> None:
         if not similar:
             report.ok("deleted vaults", "none looks like one of this environment")
         return
-    vault, location = vaults.named(environment[VAULT_NAME]), _plain(environment.get(LOCATION))
+    vault, location = vaults.named(environment[VAULT_NAME]), plain(environment.get(LOCATION))
     if vault is None:
         report.ok("deleted vaults", "none is in the way")
-    elif location and _plain(vault.location) != location:
+    elif location and plain(vault.location) != location:
         # Names derive from the region too.
         report.note("deleted vault", f"{vault.name} was in {vault.location}, and is not in the way elsewhere")
     elif not vault.was_in(resource_group(environment)):
@@ -209,7 +212,3 @@ def may(granted: Iterable[dict[str, Any]], action: str) -> bool:
 def _matches(pattern: str, action: str) -> bool:
     expression = ".*".join(re.escape(part) for part in pattern.split("*"))
     return re.fullmatch(expression, action, re.IGNORECASE) is not None
-
-
-def _plain(region: str) -> str:
-    return region.replace(" ", "").lower()

@@ -80,21 +80,21 @@ def token_protection(world: World) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("fault", "found", "remedy"),
-    [
-        (disabled, "Dev is Disabled", "azd env set AZURE_SUBSCRIPTION_ID"),
-        (other_tenant, "not the tenant of the subscription", "azd env set AZURE_TENANT_ID other-tenant"),
-        (other_regions, "swedencentral has no Flex Consumption", "azd env set AZURE_LOCATION <one of eastus, uksouth>"),
-        (contributor, "lacks the role Role Based Access", 'az role assignment create --role "Role Based Access'),
-        (reader, "lacks the role Contributor", 'az role assignment create --role "Contributor"'),
-        (deleted_vault, VAULT, f"az keyvault purge --name {VAULT} --location swedencentral"),
-        (protected_vault, "2027-02-20", f"az keyvault recover --name {VAULT}"),
-        (deleted_registration, "keeps the unique name", "python -m ops postdown --purge"),
-        (no_registrations, "may not register applications", "Application Developer"),
-        (forbidden_secrets, "forbids client secrets", "azd env set AUTH_MODE federated"),
-    ],
-)
+FAULTS: list[tuple[Callable[[World], None], str, str]] = [
+    (disabled, "Dev is Disabled", "azd env set AZURE_SUBSCRIPTION_ID"),
+    (other_tenant, "not the tenant of the subscription", "azd env set AZURE_TENANT_ID other-tenant"),
+    (other_regions, "swedencentral has no Flex Consumption", "azd env set AZURE_LOCATION <one of eastus, uksouth>"),
+    (contributor, "lacks the role Role Based Access", 'az role assignment create --role "Role Based Access'),
+    (reader, "lacks the role Contributor", 'az role assignment create --role "Contributor"'),
+    (deleted_vault, VAULT, f"az keyvault purge --name {VAULT} --location swedencentral"),
+    (protected_vault, "2027-02-20", f"az keyvault recover --name {VAULT}"),
+    (deleted_registration, "keeps the unique name", "python -m ops postdown --purge"),
+    (no_registrations, "may not register applications", "Application Developer"),
+    (forbidden_secrets, "forbids client secrets", "azd env set AUTH_MODE federated"),
+]
+
+
+@pytest.mark.parametrize(("fault", "found", "remedy"), FAULTS)
 def test_fault_is_found_with_what_mends_it(ready: Ops, fault: Callable[[World], None], found: str, remedy: str) -> None:
     fault(ready.world)
     outcome = ready("preflight")

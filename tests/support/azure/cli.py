@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from ops.clouds import PUBLIC
+from ops.doctor.roles import NAMES
 from tests.support.azure.cloud import FakeCredential
-from tests.support.azure.world import SUBSCRIPTION, TENANT
+from tests.support.azure.deployment import assignment
+from tests.support.azure.world import (
+    CLIENT_ID,
+    ENTERPRISE_ID,
+    GROUP,
+    PRINCIPAL_ID,
+    SITE,
+    SITE_ID,
+    SUBSCRIPTION,
+    TENANT,
+    VAULT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +31,11 @@ if TYPE_CHECKING:
     from tests.support.azure.world import World
 
 Options = dict[str, str]
+
+ACTIONS = {
+    "Contributor": ["*"],
+    "Role Based Access Control Administrator": ["Microsoft.Authorization/roleAssignments/write"],
+}
 
 
 class AzureCliError(Exception):
@@ -75,11 +92,66 @@ class AzureCli:
             raise AzureCliError("(DeletedVaultNotFound) The specified deleted vault does not exist.")
         return found
 
+    def _principal_create(self, options: Options) -> None:
+        self.world.principals[options["id"]] = {"id": ENTERPRISE_ID, "accountEnabled": True}
+
+    def _principal_update(self, options: Options) -> None:
+        name, _, value = options["set"].partition("=")
+        self.world.principals[options["id"]][name] = json.loads(value)
+
+    def _federated_credential(self, options: Options) -> None:
+        assert options["id"] == CLIENT_ID
+        self.world.federated_credentials.append(json.loads(options["parameters"]))
+
+    def _site(self, options: Options) -> dict[str, Any]:
+        assert (options["name"], options["resource-group"]) == (SITE, GROUP)
+        return self.world.resources[SITE_ID.lower()]["properties"]
+
+    def _app_start(self, options: Options) -> None:
+        self._site(options)["state"] = "Running"
+
+    def _app_restart(self, options: Options) -> None:
+        assert self._site(options)["state"] == "Running"
+
+    def _app_update(self, options: Options) -> None:
+        name, _, value = options["set"].partition("=")
+        self._site(options)[name] = json.loads(value)
+
+    def _app_settings(self, options: Options) -> None:
+        name, _, value = options["settings"].partition("=")
+        assert self._site(options)
+        self.world.app_settings[name] = value
+
+    def _role(self, options: Options) -> None:
+        if "assignee-object-id" not in options:
+            self.world.permissions.append({"actions": ACTIONS[options["role"]], "notActions": []})
+            return
+        assert options["assignee-object-id"] == PRINCIPAL_ID
+        role = next(role for role, name in NAMES.items() if name == options["role"])
+        self.world.role_assignments.append(assignment(role, options["scope"]))
+
+    def _secret_attributes(self, options: Options) -> None:
+        assert options["vault-name"] == VAULT
+        self.world.secrets[options["name"]][-1].enabled = json.loads(options["enabled"])
+
+    def _provider_register(self, options: Options) -> None:
+        self.world.providers[options["namespace"]] = "Registered"
+
     _COMMANDS: dict[str, Callable[[AzureCli, Options], None]] = {  # noqa: RUF012 - filled once, here
         "rest": _rest,
         "group create": _group_create,
         "keyvault recover": _vault_recover,
         "keyvault purge": _vault_purge,
+        "keyvault secret set-attributes": _secret_attributes,
+        "ad sp create": _principal_create,
+        "ad sp update": _principal_update,
+        "ad app federated-credential create": _federated_credential,
+        "functionapp start": _app_start,
+        "functionapp restart": _app_restart,
+        "functionapp update": _app_update,
+        "functionapp config appsettings set": _app_settings,
+        "role assignment create": _role,
+        "provider register": _provider_register,
     }
 
 

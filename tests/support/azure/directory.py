@@ -46,6 +46,7 @@ class GraphStandIn:
             Route(f"{base}/applications/{{id}}/federatedIdentityCredentials", self.federated_credentials),
             Route(f"{base}/directory/deletedItems/microsoft.graph.application", self.deleted),
             Route(f"{base}/directory/deletedItems/{{id}}", self.purge, methods=["DELETE"]),
+            Route(f"{base}/directory/deletedItems/{{id}}/restore", self.restore, methods=["POST"]),
             Route(f"{base}/servicePrincipals(appId='{{value}}')", self.principal),
             Route(f"{base}/servicePrincipals/{{id}}/oauth2PermissionGrants", self.grants),
             Route(f"{base}/oauth2PermissionGrants", self.add_grant, methods=["POST"]),
@@ -129,6 +130,13 @@ class GraphStandIn:
         if self._world.deleted_applications.pop(request.path_params["id"], None) is None:
             raise _missing(request.path_params["id"])
         return Response(status_code=204)
+
+    async def restore(self, request: Request) -> Response:
+        found = self._world.deleted_applications.pop(request.path_params["id"], None)
+        if found is None:
+            raise _missing(request.path_params["id"])
+        self._world.applications[found["id"]] = found
+        return JSONResponse(found)
 
     async def principal(self, request: Request) -> Response:
         found = self._world.principals.get(request.path_params["value"])

@@ -135,6 +135,8 @@ class World:
         default_factory=lambda: {"Microsoft.KeyVault": "Registered", "Microsoft.Web": "Registered"}
     )
     regions: list[str] = field(default_factory=list[str])
+    policy_assignments: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """Those at the subscription and above; their definitions are among the resources."""
     permissions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     app_settings: dict[str, str] = field(default_factory=dict[str, str])
     functions: list[str] = field(default_factory=list[str])
