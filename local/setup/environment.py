@@ -77,6 +77,8 @@ class Environment:
     def enter(self, arguments: Sequence[str]) -> int:
         """Run `python -m local` again inside .venv: in place of this process where that exists, else as a child."""
         command = [str(self.python), "-m", "local", *arguments]
+        # A run starts five processes that read the same modules; without bytecode each would compile all of them.
+        os.environ["PYTHONDONTWRITEBYTECODE"] = ""
         os.chdir(self.root)
         sys.stdout.flush()
         if os.name == "posix":
