@@ -14,6 +14,7 @@ import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,8 @@ class Environment:
     def enter(self, arguments: Sequence[str]) -> int:
         """Run `python -m local` again inside .venv: in place of this process where that exists, else as a child."""
         command = [str(self.python), "-m", "local", *arguments]
+        # A run starts five processes that read the same modules; without bytecode each would compile all of them.
+        os.environ["PYTHONDONTWRITEBYTECODE"] = ""
         os.chdir(self.root)
         sys.stdout.flush()
         if os.name == "posix":
@@ -137,11 +140,11 @@ class Environment:
 
     def _pip(self) -> list[str]:
         """The command of a pip that works on .venv: this Python's own, or else one that ensurepip puts into .venv."""
-        for python, options in ((sys.executable, ["--python", str(self.python)]), (str(self.python), [])):
-            if subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0:
-                return [python, "-m", "pip", "--disable-pip-version-check", *options]
+        options = ["-m", "pip", "--disable-pip-version-check"]
+        if find_spec("pip"):
+            return [sys.executable, *options, "--python", str(self.python)]
         self._run([str(self.python), "-m", "ensurepip"], name="ensurepip", hint=_VENV_HINT)
-        return [str(self.python), "-m", "pip", "--disable-pip-version-check"]
+        return [str(self.python), *options]
 
     # Node
 

@@ -237,17 +237,21 @@ def test_concurrent_set_ups_wait_for_each_other(checkout: Checkout) -> None:
     assert len(checkout.npm_calls()) == 1
 
 
-def test_command_is_run_again_inside_the_environment(checkout: Checkout) -> None:
+ENTERED = "import sys; print(sys.prefix, sys.dont_write_bytecode, *sys.argv[1:]); sys.exit(7)"
+
+
+def test_command_is_run_again_inside_the_environment(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     checkout.environment.ensure(node=False, dev=False)
     (checkout.root / "local").mkdir()
-    (checkout.root / "local" / "__main__.py").write_text("import sys; print(sys.prefix, *sys.argv[1:]); sys.exit(7)")
+    (checkout.root / "local" / "__main__.py").write_text(ENTERED)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     code = "import sys; from pathlib import Path; from local.setup.environment import Environment\n"
     code += "sys.exit(Environment(root=Path(sys.argv[1])).enter(['run', '--check', 'a b']))"
     ended = subprocess.run(
         [sys.executable, "-c", code, str(checkout.root)], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 7
-    assert ended.stdout == f"{checkout.environment.venv} run --check a b\n"
+    assert ended.stdout == f"{checkout.environment.venv} False run --check a b\n"
 
 
 def test_environment_knows_whether_it_runs_inside(checkout: Checkout) -> None:
