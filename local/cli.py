@@ -175,6 +175,9 @@ def _add_places(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keeps data, certificates and logs (default .local)",
     )
+    command.add_argument(
+        "--directory", type=_file, metavar="FILE", help="accounts, groups and other APIs (default local.directory.json)"
+    )
 
 
 def _add_answers(command: argparse.ArgumentParser) -> None:
@@ -277,8 +280,9 @@ def _run(options: argparse.Namespace) -> int:
     from local.run import RunOptions, run
 
     config = _config(options)
+    directory = options.directory or REPOSITORY / "local.directory.json"
     if options.command == "services":
-        return run(RunOptions(config=config, functions=False))
+        return run(RunOptions(config=config, directory=directory, functions=False))
     return run(
         RunOptions(
             config=config,
@@ -287,6 +291,7 @@ def _run(options: argparse.Namespace) -> int:
             watch=options.watch,
             trace=options.trace,
             settings=options.settings,
+            directory=directory,
         )
     )
 

@@ -26,6 +26,7 @@ from local.app_settings import (
 from local.azurite import AzuriteMissingError
 from local.bootstrap import prepare
 from local.config import REPOSITORY, LocalConfig, Ports
+from local.directory import DirectoryError, load_directory
 from local.host.errors import SettingsFileError
 from local.processes.locks import LockHeldError, exclusive
 from local.processes.ports import PortTakenError, check_ports
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from signal import Signals
 
+    from local.directory import Directory
+
 OK, FAILED, USAGE, PORT_TAKEN = 0, 1, 2, 3
 SIGNALLED = 128
 TITLE_WIDTH = max(map(len, TITLES.values())) + 2
@@ -63,6 +66,7 @@ class RunOptions:
     watch: bool = False
     trace: bool = False
     settings: Path | None = None
+    directory: Path
     functions: bool = True
     """False for `services`: only what the app needs, not the app."""
 
@@ -85,12 +89,13 @@ def _run_alone(options: RunOptions, account: Account) -> int:
     try:
         check_ports(port_uses(options.config, functions=options.functions, traced=options.trace))
         settings = _settings(options, account)
+        directory = load_directory(options.directory)
         prepare(options.config)
-        return asyncio.run(_Run(options, settings, account).until_stopped())
+        return asyncio.run(_Run(options, settings, directory, account).until_stopped())
     except PortTakenError as fault:
         account.failed("ports", "\n".join(fault.lines))
         return PORT_TAKEN
-    except (AzuriteMissingError, CoreToolsMissingError, SettingsFileError) as fault:
+    except (AzuriteMissingError, CoreToolsMissingError, DirectoryError, SettingsFileError) as fault:
         account.failed("prerequisite", str(fault))
         return USAGE
 
@@ -106,10 +111,11 @@ def _settings(options: RunOptions, account: Account) -> AppSettings:
 
 
 class _Run:
-    def __init__(self, options: RunOptions, settings: AppSettings, account: Account) -> None:
+    def __init__(self, options: RunOptions, settings: AppSettings, directory: Directory, account: Account) -> None:
         self._options = options
         self._config = options.config
         self._settings = settings
+        self._directory = directory
         self._account = account
         self._began = time.monotonic()
         self._up = False
@@ -150,7 +156,7 @@ class _Run:
         account.heading("Starting")
         left_out = strays(self._settings, os.environ) if options.functions else ()
         environment = {name: value for name, value in os.environ.items() if name not in left_out}
-        backing = stand_ins(self._config, environment=environment)
+        backing = stand_ins(self._config, self._settings, directory=self._options.directory, environment=environment)
         if options.trace:
             backing = (*backing, traces_viewer(self._config, environment=environment))
         await supervisor.start(*backing, on_ready=self._tell_ready)
@@ -214,7 +220,10 @@ class _Run:
 
         kept = self._config.home / "check-client"
         url = f"{self._config.base_url}/mcp"
-        await check_server(url, kept=kept, log=log, report=self._account, shortcuts=self._config.shortcuts)
+        _, person = self._directory.first
+        await check_server(
+            url, person=person.name, kept=kept, log=log, report=self._account, shortcuts=self._config.shortcuts
+        )
 
     async def _check_tokens(self, log: Path) -> None:
         """Without a sign-in: with a token of the stand-in, or by readiness alone where the server trusts another."""
@@ -224,7 +233,8 @@ class _Run:
         url, config = f"{self._config.local_url}/mcp", self._config
         if trusts_local_entra(self._settings):
             entra, ca = f"https://{config.entra_authority}", config.tls / "ca.pem"
-            await check_token(url, entra=entra, ca=ca, log=log, report=self._account)
+            account, _ = self._directory.first
+            await check_token(url, account=account, entra=entra, ca=ca, log=log, report=self._account)
         elif told := await why_not_ready(url):
             raise CheckFailedError("readiness", told)
         else:

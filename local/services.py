@@ -7,7 +7,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from local.app_settings import overrides
+from local.app_settings import overrides, registration
 from local.azurite import azurite_service
 from local.config import CLIENT_ID, REPOSITORY, TENANT_ID
 from local.processes.ports import PortUse
@@ -76,7 +76,9 @@ def addresses(config: LocalConfig) -> dict[str, str]:
     }
 
 
-def stand_ins(config: LocalConfig, *, environment: Mapping[str, str]) -> tuple[Service, ...]:
+def stand_ins(
+    config: LocalConfig, settings: AppSettings, *, directory: Path, environment: Mapping[str, str]
+) -> tuple[Service, ...]:
     """Azurite and what stands in for Entra ID and Key Vault; they need nothing of each other to start."""
     ports = config.ports
     surroundings = child_environment(environment)
@@ -97,7 +99,8 @@ def stand_ins(config: LocalConfig, *, environment: Mapping[str, str]) -> tuple[S
                 *(sys.executable, "-m", "local.entra", *shared, "--state", str(config.home / "entra")),
                 *("--port", str(ports.entra), "--sign-in-port", str(ports.sign_in)),
                 *("--tenant-id", TENANT_ID, "--client-id", CLIENT_ID),
-                *("--redirect-uri", f"{config.base_url}/auth/callback"),
+                *("--redirect-uri", f"{config.base_url}/auth/callback", "--directory", str(directory)),
+                *registration(settings, config, environment=environment),
             ),
             cwd=REPOSITORY,
             environment=surroundings,

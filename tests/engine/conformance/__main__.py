@@ -65,7 +65,7 @@ class Run:
         """The suite prints the address that a person would open, and waits for the browser to come back."""
         say("== authorization")
         from local.check.browser import Browser
-        from local.check.sign_in import PERSON
+        from tests.support.standins import PERSON
         from tests.support.oauth import OAuthClient
 
         (port,) = free_ports(1)
