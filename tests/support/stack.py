@@ -39,9 +39,14 @@ class FunctionsHost:
         ready = self._program.start(*options, environment=environment)
         assert ready["state"] == "Running", self.log
 
+    @property
+    def workers(self) -> list[psutil.Process]:
+        """The processes that run the app; none while it does not run."""
+        return [] if self._program.pid is None else psutil.Process(self._program.pid).children(recursive=True)
+
     def kill(self) -> None:
         """Ends it as a crash would, and returns when its worker has gone too."""
-        workers = [] if self._program.pid is None else psutil.Process(self._program.pid).children(recursive=True)
+        workers = self.workers
         self._program.kill()
         assert wait_until_gone(*(worker.pid for worker in workers)), "the host's worker outlives it"
 

@@ -94,6 +94,7 @@ class EntraProvider(ConsentPageProvider):
             require_authorization_consent=True,
             enable_cimd=settings.client_metadata_documents,
             fallback_refresh_token_expiry_seconds=settings.refresh_token_days * 86400,
+            fastmcp_access_token_expiry_seconds=settings.access_token_minutes and settings.access_token_minutes * 60,
         )
         self.server_name = settings.server_name
         self._redirect_patterns = redirect_patterns(settings.allowed_redirect_uris)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,9 +10,10 @@ from tests.engine.flows.conftest import over
 from tests.support.app.server import running_app
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
+from tests.support.token_requests import claims_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     import httpx2
 
@@ -94,3 +95,23 @@ async def test_revocation_without_a_token_or_a_client_is_refused(client: OAuthCl
     assert (missing.status_code, missing.json()["error"]) == (400, "invalid_request")
     unknown = await client.http.post("/revoke", data={"client_id": "nobody", "token": "x"})
     assert (unknown.status_code, unknown.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("minutes", [None, "5"])
+async def test_access_of_a_person_whom_entra_locks_out_ends_with_the_access_token(
+    environment: Callable[..., None], entra: Callable[..., Awaitable[Any]], minutes: str | None
+) -> None:
+    """Nothing of Entra ID is asked at a call, so this is how long a call is answered that should not be."""
+    environment(MCP_ACCESS_TOKEN_MINUTES=minutes)
+    async with running_app() as app, over(app) as http:
+        client = OAuthClient(http=http)
+        first = await client.sign_in()
+        tokens = (await client.refresh(first["refresh_token"])).json()
+        for issued in (first, tokens):
+            claims = claims_of(issued["access_token"])
+            assert claims["exp"] - claims["iat"] == issued["expires_in"]
+            assert issued["expires_in"] == 300 if minutes else 3600 <= issued["expires_in"] <= 5400
+        await entra("POST", "/accounts/user/revoke")
+        assert structured(await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
+        refused = await client.refresh(tokens["refresh_token"])
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")

@@ -216,6 +216,25 @@ async def test_used_refresh_token_of_another_client_tells_and_ends_nothing(envir
         assert await works(client, second)
 
 
+async def test_whether_a_refresh_token_was_used_does_not_show_in_the_storage_requests_of_another_client(
+    environment: Environment, azurite: str
+) -> None:
+    """Nor in how long its refusal takes."""
+    async with fault_proxy(azurite) as (proxy, connection_string):
+        environment(AzureWebJobsStorage=connection_string)
+        async with running_app() as app, over(app) as http:
+            client, thief = OAuthClient(http=http), OAuthClient(http=http)
+            used = await client.sign_in()
+            unused = (await client.refresh(used["refresh_token"])).json()
+            await thief.register()
+            costs: list[dict[str, int]] = []
+            for tokens in (used, unused):
+                proxy.requests.clear()
+                assert (await thief.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+                costs.append(dict(proxy.requests))
+            assert costs[0] == costs[1]
+
+
 async def test_refresh_with_a_wider_scope_is_refused_and_costs_nothing(client: OAuthClient) -> None:
     first = await client.sign_in()
     refused = await client.refresh(first["refresh_token"], scope="access_as_user Mail.Send")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from entra_mcp.errors import StorageError, UpstreamUnavailableError
 from entra_mcp.faults import Faults
+from entra_mcp.silence import lift_request_deadline
+from entra_mcp.web import outage
 from entra_mcp.web.outage import OutageMiddleware
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from starlette.requests import Request
 
@@ -104,3 +107,40 @@ async def test_fault_of_one_request_is_not_another_requests() -> None:
     assert (await ask(answering(JSONResponse({}, 401)))).status_code == 401
     FAULTS.note(StorageError("outside of any request"))
     assert (await ask(answering(JSONResponse({}, 401)))).status_code == 401
+
+
+@pytest.fixture
+def short_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outage, "DEADLINE_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("short_deadline")
+async def test_answer_that_does_not_come_is_503() -> None:
+    async def endpoint(_: Request) -> Response:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets the event")
+
+    assert (await ask(endpoint)).status_code == 503
+
+
+@pytest.mark.usefixtures("short_deadline")
+async def test_success_is_the_answer_however_late_it_comes() -> None:
+    async def endpoint(_: Request) -> Response:
+        lift_request_deadline()
+        await asyncio.sleep(0.2)
+        return JSONResponse({"done": True})
+
+    assert (await ask(endpoint)).json() == {"done": True}
+
+
+@pytest.mark.usefixtures("short_deadline")
+async def test_answer_that_has_begun_goes_on_beyond_the_deadline() -> None:
+    async def parts() -> AsyncGenerator[str]:
+        yield "a"
+        await asyncio.sleep(0.2)
+        yield "b"
+
+    async def endpoint(_: Request) -> Response:
+        return StreamingResponse(parts())
+
+    assert (await ask(endpoint)).text == "ab"
