@@ -29,9 +29,9 @@ PIP_COMPILE = (
     *("-m", "piptools", "compile", "--quiet", "--strip-extras", "--no-header", "--no-annotate"),
     *("--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host"),
 )
-BROWSER, CONFORMANCE = "tests/engine/browser", "tests/engine/conformance"
+BROWSER, CONFORMANCE, INSIGHTS = "tests/engine/browser", "tests/engine/conformance", "tests/engine/insights"
 
-BUILT = (".venv", "node_modules", f"{CONFORMANCE}/node_modules", ".local")
+BUILT = (".venv", "node_modules", f"{CONFORMANCE}/node_modules", f"{INSIGHTS}/node_modules", ".local")
 MADE = (*BUILT, ".pytest_cache", ".ruff_cache", ".hypothesis", "test-results")
 
 
@@ -89,7 +89,8 @@ def lock(root: Path, *, upgrade: bool) -> int:
             *(npm, "update" if upgrade else "install", "--package-lock-only", "--no-audit", "--no-fund"),
         ],
     }
-    steps[f"{CONFORMANCE}/package-lock.json"] = [*steps["package-lock.json"], "--prefix", CONFORMANCE]
+    for folder in (CONFORMANCE, INSIGHTS):
+        steps[f"{folder}/package-lock.json"] = [*steps["package-lock.json"], "--prefix", folder]
     for name, command in steps.items():
         say(f"Locking {name}")
         if call(command, root, {}):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ACTIVITY_SECONDS = 240.0
 """The real host's limit on the time in which nothing moves in either direction."""
+RESET_SECONDS = 0.3
+"""How soon a connection is reset that is going to be."""
 FAILURE_GRACE_SECONDS = 1.0
 """After a failed invocation: how long the worker may take to send the answer it has for that."""
 
@@ -149,8 +151,11 @@ class Exchange:
         status, headers = await connection.receive_response()
         self._touch()
         if not self._uploaded and (b"connection", b"close") in [(name.lower(), value) for name, value in headers]:
-            # The real forwarder tries again, cannot send the body a second time, and gives up.
-            raise ForwardingFailed(500)
+            # Over an unread body the connection is reset. The real forwarder then tries again, cannot send the body a
+            # second time, and gives up; an answer whose sender waits with closing gets through.
+            await asyncio.sleep(RESET_SECONDS)
+            if not connection.usable:
+                raise ForwardingFailed(500)
         self.status = status
         begun = False
         # Its client gets the headers with the first bytes of the body.

@@ -52,6 +52,7 @@ class _ToHost(logging.Handler):
 
     def __init__(self, answers: BinaryIO) -> None:
         super().__init__()
+        self.setFormatter(logging.Formatter())  # the message and its traceback; the host adds the rest
         self._answers = answers
 
     @override
