@@ -33,9 +33,9 @@ COMPILE = (
     *("pip", "compile", "--quiet", "--universal", "--python-version", "3.13", "--generate-hashes"),
     *("--no-header", "--no-annotate"),
 )
-BROWSER, CONFORMANCE = "tests/engine/browser", "tests/engine/conformance"
+BROWSER, CONFORMANCE, INSIGHTS = "tests/engine/browser", "tests/engine/conformance", "tests/engine/insights"
 
-BUILT = (".venv", "node_modules", f"{CONFORMANCE}/node_modules", ".local")
+BUILT = (".venv", "node_modules", f"{CONFORMANCE}/node_modules", f"{INSIGHTS}/node_modules", ".local")
 MADE = (*BUILT, ".pytest_cache", ".ruff_cache", ".hypothesis", "test-results")
 
 
@@ -87,7 +87,7 @@ def lock(root: Path, *, upgrade: bool) -> int:
             say(f"FAILED: {name}")
             return FAILED
     npm = [shutil.which("npm") or "npm", "update" if upgrade else "install", "--package-lock-only"]
-    for folder in (".", CONFORMANCE):
+    for folder in (".", CONFORMANCE, INSIGHTS):
         say(f"Locking {folder}/package-lock.json".replace("./", ""))
         if call([*npm, "--no-audit", "--no-fund", "--prefix", folder], root, {}):
             say(f"FAILED: {folder}/package-lock.json")

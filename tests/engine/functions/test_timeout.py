@@ -90,7 +90,7 @@ def test_timer_function_fired_by_hand_waits_for_its_run_under_way(tmp_path: Path
 
     with running_host(app, log=tmp_path / "log") as host:
         for _ in range(3):
-            assert httpx2.post(f"{host.url}/admin/functions/work").status_code == 202
+            assert httpx2.post(f"{host.url}/admin/functions/work", json={}).status_code == 202
         assert eventually(lambda: (tmp_path / "diary").read_text().count("ended") == 3)
 
     lines = [line.split()[0] for line in (tmp_path / "diary").read_text().splitlines()]

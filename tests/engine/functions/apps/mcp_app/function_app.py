@@ -22,14 +22,9 @@ async def mcp(req: Request) -> Response:
     return await answer(req, server)
 
 
-@app.route("broken/{kind:alpha}")
+@app.route("broken/{kind}")
 async def broken(req: Request) -> Response:
     fixture.break_function(str(req.path_params["kind"]))
-    return await answer(req, server)
-
-
-@app.route("keyed", auth_level=func.AuthLevel.FUNCTION, methods=["GET"])
-async def keyed(req: Request) -> Response:
     return await answer(req, server)
 
 
