@@ -35,7 +35,7 @@ from entra_mcp.vault.rotation import CurrentSecrets
 from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
 from entra_mcp.web.metadata import metadata_aliases
-from entra_mcp.web.outage import OutageMiddleware
+from entra_mcp.web.paths import MCP
 from entra_mcp.web.stack import protect
 from entra_mcp.web.startup import alive, startup_failed
 
@@ -53,8 +53,6 @@ EARLY: Mapping[str, ASGIApp] = {"/healthz": alive}
 
 PURGE_BUDGET_SECONDS = 240.0
 """How long one purge may run; the timer fires every hour and the next run goes on where this one stopped."""
-
-MCP_PATH = "/mcp"
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +114,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
         auth = await stack.enter_async_context(open_auth(settings, parts))
         server = create_server(settings, auth=auth, request_state=RingCodec(secrets), session_store=sessions)
         telemetry.observe(server)
-        mcp_app = server.http_app(path=MCP_PATH, stateless_http=True)
+        mcp_app = server.http_app(path=MCP, stateless_http=True)
         # Off, because the redirect to the path without the slash would name http: this side of Azure's front end does
         # not know that the client came over https, and a client that follows would send its code or token in clear.
         mcp_app.router.redirect_slashes = False
@@ -138,9 +136,8 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
         await stack.enter_async_context(running(secrets.follow()))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
-        guarded = OutageMiddleware(app, faults=faults, unbounded=frozenset({MCP_PATH}))
         routes = {route.path for route in (*app.routes, *mcp_app.routes) if isinstance(route, Route)}
-        yield telemetry.at_the_edge(protect(guarded, settings=settings, audit=audit), routes=routes)
+        yield telemetry.at_the_edge(protect(app, settings=settings, faults=faults, audit=audit), routes=routes)
 
 
 async def purge_expired() -> None:

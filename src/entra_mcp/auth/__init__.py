@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from entra_mcp.auth.client_credential import ClientCredential
     from entra_mcp.faults import Faults
     from entra_mcp.settings import Settings
+    from entra_mcp.storage.cache import CachedStore
     from entra_mcp.storage.ledger import Ledger
-    from entra_mcp.storage.store import ConditionalStore
     from entra_mcp.telemetry import Metrics
     from entra_mcp.vault.rotation import CurrentSecrets
 
@@ -45,7 +45,7 @@ class Collaborators:
     """What the auth provider is built on."""
 
     secrets: CurrentSecrets
-    store: ConditionalStore
+    store: CachedStore
     ledger: Ledger
     verifier: EntraTokenVerifier
     identity: AsyncTokenCredential
@@ -126,6 +126,7 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
         yield EntraProvider(
             settings=settings,
             keys=parts.secrets,
+            cache=parts.store,
             storage=AuditedStore(NotingStore(registrations, faults=parts.faults), audit=parts.audit),
             single_use=CountedSingleUse(
                 metrics=parts.metrics,

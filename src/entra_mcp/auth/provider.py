@@ -9,6 +9,7 @@ import asyncio
 import logging
 import re
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, override
 from urllib.parse import urlencode, urlsplit
 
@@ -36,8 +37,11 @@ from entra_mcp.auth.resource_indicators import (
 )
 from entra_mcp.auth.revocation import RevocationEndpoint
 from entra_mcp.errors import StorageError
+from entra_mcp.storage.cache import TOKEN_MAPPINGS, UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastmcp.server.auth import AccessToken
     from key_value.aio.protocols import AsyncKeyValue
     from mcp.server.auth.provider import AuthorizationCode, AuthorizationParams, RefreshToken
@@ -52,6 +56,7 @@ if TYPE_CHECKING:
     from entra_mcp.auth.verifier import EntraTokenVerifier
     from entra_mcp.faults import Faults
     from entra_mcp.settings import Settings
+    from entra_mcp.storage.cache import CachedStore
     from entra_mcp.vault.keys import KeySource
 
 SHORTEST_SECONDS = 2
@@ -68,6 +73,14 @@ CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token of Entra ID, and the public keys that it was verified with."""
+
+    token: AccessToken
+    keys: Mapping[str, str]
+
+
 class EntraProvider(ConsentPageProvider):
     """Registers clients, asks people for consent, and lets Entra ID sign them in."""
 
@@ -77,6 +90,7 @@ class EntraProvider(ConsentPageProvider):
         settings: Settings,
         keys: KeySource,
         storage: AsyncKeyValue,
+        cache: CachedStore,
         single_use: SingleUse,
         cookies: ConsentCookies,
         upstream: EntraOAuthClient,
@@ -103,6 +117,7 @@ class EntraProvider(ConsentPageProvider):
         self.server_name = settings.server_name
         self._redirect_patterns = redirect_patterns(settings.allowed_redirect_uris)
         self._keys = keys
+        self._cache = cache
         self._single_use = single_use
         self._cookies = cookies
         self._upstream = upstream
@@ -110,7 +125,7 @@ class EntraProvider(ConsentPageProvider):
         self._faults = faults
         self._audit = audit
         # The provider builds a verifier that pins one issuer, which `organizations` and `consumers` do not have.
-        self._token_validator = verifier
+        self._token_validator = self._verifier = verifier
         if self._cimd_manager is not None:
             self._cimd_manager = ClientDocuments(allowed_redirect_uri_patterns=self._redirect_patterns, faults=faults)
             self._cimd_manager.default_scope = self._default_scope_str
@@ -227,11 +242,36 @@ class EntraProvider(ConsentPageProvider):
                 claims = await self._genuine(token, use=ACCESS)
                 if claims is None:
                     return None
-                self._audit.about("request", claims)
-                return cast("AccessToken | None", await super().load_access_token(token))
+                jti = claims["jti"]
+                remembered = self._remembered(jti)
+                if remembered is not None:
+                    return remembered
+                found = cast("AccessToken | None", await super().load_access_token(token))
+                if found is not None:
+                    await self._remember(jti, found)
+                return found
         except TimeoutError:
             self._faults.note(StorageError(f"no authentication within {AUTHENTICATION_SECONDS} s"))
             return None
+
+    def _remembered(self, jti: str) -> AccessToken | None:
+        """What was verified for an access token, while its rows are in memory and Entra ID's keys are the same."""
+        token_set = self._cache.recall(jti, collection=TOKEN_MAPPINGS)
+        known = self._cache.recall(token_set, collection=UPSTREAM_TOKENS) if isinstance(token_set, str) else None
+        if not isinstance(known, _Verified) or known.keys is not self._verifier.public_keys.keys:
+            return None
+        if (known.token.expires_at or 0) <= time.time():
+            return None
+        # A tool may change what it is given.
+        return known.token.model_copy(deep=True)
+
+    async def _remember(self, jti: str, token: AccessToken) -> None:
+        mapping = await self._jti_mapping_store.get(key=jti)
+        found = mapping and await self._upstream_token_store.get(key=mapping.upstream_token_id)
+        if mapping and found and found.access_token == token.token:
+            verified = _Verified(token.model_copy(deep=True), self._verifier.public_keys.keys)
+            self._cache.derive(jti, mapping.upstream_token_id, collection=TOKEN_MAPPINGS)
+            self._cache.derive(mapping.upstream_token_id, verified, collection=UPSTREAM_TOKENS)
 
     async def revoke_sign_in(self, token: str, client_id: str) -> None:
         """Ends the sign-in of an access or refresh token, if it is the client's own."""

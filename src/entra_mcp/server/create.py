@@ -11,9 +11,8 @@ from mcp.types import Icon
 
 from entra_mcp import __version__, completions, prompts, resources, tools
 from entra_mcp.icon import ICON
-from entra_mcp.server.failures import Failures
 from entra_mcp.server.lifespan import open_services
-from entra_mcp.server.time_limit import ToolTimeLimit
+from entra_mcp.server.tool_calls import ToolCalls
 
 if TYPE_CHECKING:
     from fastmcp.server.auth import AuthProvider
@@ -53,8 +52,7 @@ def create_server(
         cache_ttl=CACHE_SECONDS,
         cache_scope="private",
     )
-    server.add_middleware(ToolTimeLimit())
-    server.add_middleware(Failures())
+    server.add_middleware(ToolCalls())
     tools.register(server, on_behalf_of=settings.auth_mode.signs_in)
     resources.register(server)
     prompts.register(server)

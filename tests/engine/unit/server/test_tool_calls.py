@@ -13,13 +13,13 @@ import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
 
-from entra_mcp.server.time_limit import TOOL_SECONDS, ToolTimeLimit
+from entra_mcp.server.tool_calls import TOOL_SECONDS, ToolCalls
 
 HOST = Path(__file__).parents[4] / "host.json"
 
 
 def server(seconds: float) -> FastMCP:
-    limited = FastMCP("limited", middleware=[ToolTimeLimit(seconds=seconds)])
+    limited = FastMCP("limited", middleware=[ToolCalls(seconds=seconds)])
     ended: list[str] = []
 
     async def wait(seconds: float) -> list[str]:

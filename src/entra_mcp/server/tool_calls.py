@@ -1,4 +1,7 @@
-"""Sees to it that the log tells why a tool failed, also where FastMCP leaves that out.
+"""Sees to it that a tool call ends in time, and that the log says why it failed, also where FastMCP leaves that out.
+
+The Functions host gives an invocation `functionTimeout` (host.json). When that is over it restarts the worker, and
+every call that runs there ends with it. One user's slow call must not end the calls of others.
 
 FastMCP (4.1.2) logs an unforeseen error with its traceback, but of a `ToolError`, and of an answer of another API that
 `raise_for_status` refused, the name of the tool alone. And a cancellation that comes from within, since somebody else
@@ -20,11 +23,17 @@ if TYPE_CHECKING:
     from fastmcp.server.middleware import CallNext, MiddlewareContext
     from fastmcp.tools import ToolResult
 
+TOOL_SECONDS = 240.0
+"""Less than `functionTimeout`, with time to spare for what goes before and after."""
+
 logger = logging.getLogger(__name__)
 
 
-class Failures(Middleware):
-    """Logs what is not logged yet; the client is told what it would be told anyway."""
+class ToolCalls(Middleware):
+    """Cancels a tool after so many seconds, whose client hears why, and logs what is not logged yet."""
+
+    def __init__(self, *, seconds: float = TOOL_SECONDS) -> None:
+        self._seconds = seconds
 
     @override
     async def on_call_tool(
@@ -34,8 +43,10 @@ class Failures(Middleware):
     ) -> ToolResult:
         name = context.message.name
         unforeseen = f"Error calling tool {name!r}"
+        limit = asyncio.timeout(self._seconds)
         try:
-            return await call_next(context)
+            async with limit:
+                return await call_next(context)
         except ToolError as error:
             cause = error.__cause__
             told = str(error) == unforeseen and cause is not None and get_http_status_code(cause) is None
@@ -43,6 +54,11 @@ class Failures(Middleware):
             if not told and error.log_level >= logging.WARNING:
                 logger.log(error.log_level, "Tool %s failed.", name, exc_info=error)
             raise
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            logger.warning("Tool %s was ended after %.0f s.", name, self._seconds)
+            raise ToolError(f"This took longer than {self._seconds:.0f} s, and was ended. Ask for less.") from None
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
