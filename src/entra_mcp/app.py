@@ -18,6 +18,7 @@ from entra_mcp.faults import Faults
 from entra_mcp.http_client import http_client
 from entra_mcp.identity import azure_credential
 from entra_mcp.server.create import create_server
+from entra_mcp.server.input_schemas import remember_input_schemas
 from entra_mcp.server.request_state import RingCodec
 from entra_mcp.server.sessions import SessionStore
 from entra_mcp.server.warmup import warm_up
@@ -113,6 +114,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
         sessions = SessionStore(store, faults=faults, visibility_rules=settings.visibility_rules)
         auth = await stack.enter_async_context(open_auth(settings, parts))
         server = create_server(settings, auth=auth, request_state=RingCodec(secrets), session_store=sessions)
+        await remember_input_schemas(server)
         telemetry.observe(server)
         mcp_app = server.http_app(path=MCP, stateless_http=True)
         # Off, because the redirect to the path without the slash would name http: this side of Azure's front end does

@@ -266,6 +266,8 @@ class EntraProvider(ConsentPageProvider):
         return known.token.model_copy(deep=True)
 
     async def _remember(self, jti: str, token: AccessToken) -> None:
+        if not (self._cache.remembers(TOKEN_MAPPINGS) and self._cache.remembers(UPSTREAM_TOKENS)):
+            return
         mapping = await self._jti_mapping_store.get(key=jti)
         found = mapping and await self._upstream_token_store.get(key=mapping.upstream_token_id)
         if mapping and found and found.access_token == token.token:

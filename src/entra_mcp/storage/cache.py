@@ -104,6 +104,10 @@ class CachedStore(BaseWrapper):
         value = await asyncio.shield(reading)
         return None if value is None else json.loads(value)
 
+    def remembers(self, collection: str) -> bool:
+        """Whether values of the collection are kept at all."""
+        return collection in self._seconds
+
     def recall(self, key: str, *, collection: str) -> object:
         """Returns what was derived from the value, as long as that is in memory itself; None when nothing was."""
         entry = self._entries.get((collection, key))
