@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from entra_mcp.audit import Audit
-from entra_mcp.auth import Collaborators, create_verifier, open_auth
+from entra_mcp.auth.assembly import Collaborators, create_verifier, open_auth
 from entra_mcp.auth.ownership import owner_of
 from entra_mcp.errors import StorageError
 from entra_mcp.faults import Faults
@@ -23,7 +23,8 @@ from entra_mcp.server.request_state import RingCodec
 from entra_mcp.server.sessions import SessionStore
 from entra_mcp.server.warmup import warm_up
 from entra_mcp.settings import AuthMode, Settings
-from entra_mcp.storage.cache import TOKEN_MAPPINGS, UPSTREAM_TOKENS, CachedStore
+from entra_mcp.storage.cache import CachedStore
+from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.ledger import Ledger
 from entra_mcp.storage.owners import OwnerMarks
@@ -36,7 +37,7 @@ from entra_mcp.vault.rotation import CurrentSecrets
 from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
 from entra_mcp.web.metadata import metadata_aliases
-from entra_mcp.web.paths import MCP
+from entra_mcp.web.paths import HEALTH, MCP, READINESS
 from entra_mcp.web.stack import protect
 from entra_mcp.web.startup import alive, startup_failed
 
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EARLY", "purge_expired", "running_app", "startup_failed"]
 
-EARLY: Mapping[str, ASGIApp] = {"/healthz": alive}
+EARLY: Mapping[str, ASGIApp] = {HEALTH: alive}
 """What answers by path without waiting for the start-up."""
 
 PURGE_BUDGET_SECONDS = 240.0
@@ -124,7 +125,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
             routes=[
                 Route("/", HomePage(settings).show),
                 Route(
-                    "/readyz",
+                    READINESS,
                     Readiness(
                         {"table_storage": table.check, "key_vault": vault.check, "entra_signing_keys": verifier.check}
                     ).answer,

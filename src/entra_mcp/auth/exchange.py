@@ -18,7 +18,7 @@ from key_value.aio.wrappers.base import BaseWrapper
 from mcp.server.auth.provider import TokenError
 
 from entra_mcp.errors import StorageError
-from entra_mcp.storage.cache import UPSTREAM_TOKENS
+from entra_mcp.storage.collections import AUTHORIZATION_CODES, UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from entra_mcp.storage.cache import CachedStore
-
-AUTHORIZATION_CODES = "mcp-authorization-codes"
 
 TIDY_SECONDS = 1.0
 """For deletions that somebody waits for, and that may fail."""

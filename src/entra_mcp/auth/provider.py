@@ -37,7 +37,7 @@ from entra_mcp.auth.resource_indicators import (
 )
 from entra_mcp.auth.revocation import RevocationEndpoint
 from entra_mcp.errors import StorageError
-from entra_mcp.storage.cache import TOKEN_MAPPINGS, UPSTREAM_TOKENS
+from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -248,7 +248,7 @@ class EntraProvider(ConsentPageProvider):
                     return remembered
                 found = cast("AccessToken | None", await super().load_access_token(token))
                 if found is not None:
-                    await self._remember(jti, found)
+                    self._remember(jti, found)
                 return found
         except TimeoutError:
             self._faults.note(StorageError(f"no authentication within {AUTHENTICATION_SECONDS} s"))
@@ -265,15 +265,14 @@ class EntraProvider(ConsentPageProvider):
         # A tool may change what it is given.
         return known.token.model_copy(deep=True)
 
-    async def _remember(self, jti: str, token: AccessToken) -> None:
-        if not (self._cache.remembers(TOKEN_MAPPINGS) and self._cache.remembers(UPSTREAM_TOKENS)):
-            return
-        mapping = await self._jti_mapping_store.get(key=jti)
-        found = mapping and await self._upstream_token_store.get(key=mapping.upstream_token_id)
-        if mapping and found and found.access_token == token.token:
+    def _remember(self, jti: str, token: AccessToken) -> None:
+        mapping = self._cache.peek(jti, collection=TOKEN_MAPPINGS)
+        token_set = str(mapping["upstream_token_id"]) if mapping else ""
+        found = self._cache.peek(token_set, collection=UPSTREAM_TOKENS)
+        if found and found["access_token"] == token.token:
             verified = _Verified(token.model_copy(deep=True), self._verifier.public_keys.keys)
-            self._cache.derive(jti, mapping.upstream_token_id, collection=TOKEN_MAPPINGS)
-            self._cache.derive(mapping.upstream_token_id, verified, collection=UPSTREAM_TOKENS)
+            self._cache.derive(jti, token_set, collection=TOKEN_MAPPINGS)
+            self._cache.derive(token_set, verified, collection=UPSTREAM_TOKENS)
 
     async def revoke_sign_in(self, token: str, client_id: str) -> None:
         """Ends the sign-in of an access or refresh token, if it is the client's own."""

@@ -21,7 +21,7 @@ import httpx2
 from fastmcp.server.auth.oauth_proxy.upstream import OAuthError
 
 from entra_mcp.errors import EntraMcpError, UpstreamUnavailableError
-from entra_mcp.storage.cache import UPSTREAM_TOKENS
+from entra_mcp.storage.collections import UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

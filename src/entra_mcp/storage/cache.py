@@ -23,15 +23,13 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, override
 
 from key_value.aio.wrappers.base import BaseWrapper
 
+from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
 from entra_mcp.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from entra_mcp.storage.store import ConditionalStore
-
-TOKEN_MAPPINGS = "mcp-jti-mappings"  # noqa: S105 - the name of a collection
-UPSTREAM_TOKENS = "mcp-upstream-tokens"
 
 CACHEABLE = frozenset({TOKEN_MAPPINGS, UPSTREAM_TOKENS})
 
@@ -104,9 +102,10 @@ class CachedStore(BaseWrapper):
         value = await asyncio.shield(reading)
         return None if value is None else json.loads(value)
 
-    def remembers(self, collection: str) -> bool:
-        """Whether values of the collection are kept at all."""
-        return collection in self._seconds
+    def peek(self, key: str, *, collection: str) -> dict[str, Any] | None:
+        """Returns the value if it is in memory; never reads the store, and counts as no look-up."""
+        entry = self._entries.get((collection, key))
+        return None if entry is None or entry.until <= self._clock() else json.loads(entry.value)
 
     def recall(self, key: str, *, collection: str) -> object:
         """Returns what was derived from the value, as long as that is in memory itself; None when nothing was."""

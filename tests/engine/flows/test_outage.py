@@ -14,7 +14,7 @@ from azure.data.tables import TableServiceClient
 
 from entra_mcp.app import running_app
 from entra_mcp.auth import public_keys
-from entra_mcp.storage.cache import UPSTREAM_TOKENS
+from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.rows import Address
 from entra_mcp.vault import keys, rotation
 from tests.engine.flows.conftest import over

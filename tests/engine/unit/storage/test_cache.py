@@ -11,7 +11,8 @@ from key_value.aio.errors import StoreConnectionError
 from key_value.aio.stores.memory import MemoryStore
 from key_value.aio.wrappers.base import BaseWrapper
 
-from entra_mcp.storage.cache import TOKEN_MAPPINGS, UPSTREAM_TOKENS, CachedStore
+from entra_mcp.storage.cache import CachedStore
+from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
 from tests.support.clock import Clock
 
 if TYPE_CHECKING:
