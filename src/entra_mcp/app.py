@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from entra_mcp.audit import Audit
-from entra_mcp.auth import Collaborators, create_verifier, open_auth
+from entra_mcp.auth.assembly import Collaborators, create_verifier, open_auth
 from entra_mcp.auth.ownership import owner_of
 from entra_mcp.errors import StorageError
 from entra_mcp.faults import Faults
@@ -20,12 +20,14 @@ from entra_mcp.functions import Lifespan, WebServer
 from entra_mcp.http_client import http_client
 from entra_mcp.identity import azure_credential
 from entra_mcp.server.create import create_server
+from entra_mcp.server.input_schemas import remember_input_schemas
 from entra_mcp.server.request_state import RingCodec
 from entra_mcp.server.services import open_services
 from entra_mcp.server.sessions import SessionStore
 from entra_mcp.server.warmup import warm_up
 from entra_mcp.settings import AuthMode, Settings, load, unknown_names
-from entra_mcp.storage.cache import TOKEN_MAPPINGS, UPSTREAM_TOKENS, CachedStore
+from entra_mcp.storage.cache import CachedStore
+from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.ledger import Ledger
 from entra_mcp.storage.owners import OwnerMarks
@@ -35,11 +37,10 @@ from entra_mcp.storage.table import Table
 from entra_mcp.telemetry import Work, configure_logging, start_telemetry
 from entra_mcp.vault.client import Vault
 from entra_mcp.vault.rotation import CurrentSecrets
-from entra_mcp.web.admission import Admission
 from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
 from entra_mcp.web.metadata import metadata_aliases
-from entra_mcp.web.outage import OutageMiddleware
+from entra_mcp.web.paths import HEALTH, MCP, READINESS
 from entra_mcp.web.stack import protect
 from entra_mcp.web.startup import alive, startup_failed
 
@@ -54,13 +55,11 @@ if TYPE_CHECKING:
 
 __all__ = ["EARLY", "purge_expired", "running_app", "serve", "startup_failed"]
 
-EARLY: Mapping[str, ASGIApp] = {"/healthz": alive}
+EARLY: Mapping[str, ASGIApp] = {HEALTH: alive}
 """What answers by path without waiting for the start-up."""
 
 PURGE_BUDGET_SECONDS = 240.0
 """How long one purge may run; the timer fires every hour and the next run goes on where this one stopped."""
-
-MCP_PATH = "/mcp"
 
 logger = logging.getLogger(__name__)
 
@@ -140,8 +139,9 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
             session_store=sessions,
             services=services,
         )
+        await remember_input_schemas(server)
         telemetry.observe(server)
-        mcp_app = server.http_app(path=MCP_PATH, stateless_http=True)
+        mcp_app = server.http_app(path=MCP, stateless_http=True)
         # Off, because the redirect to the path without the slash would name http: this side of Azure's front end does
         # not know that the client came over https, and a client that follows would send its code or token in clear.
         mcp_app.router.redirect_slashes = False
@@ -149,7 +149,7 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
             routes=[
                 Route("/", HomePage(settings).show),
                 Route(
-                    "/readyz",
+                    READINESS,
                     Readiness(
                         {"table_storage": table.check, "key_vault": vault.check, "entra_signing_keys": verifier.check}
                     ).answer,
@@ -163,9 +163,8 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
         await stack.enter_async_context(running(secrets.follow()))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
-        guarded = Admission(OutageMiddleware(app, faults=faults))
         routes = {route.path for route in (*app.routes, *mcp_app.routes) if isinstance(route, Route)}
-        yield telemetry.at_the_edge(protect(guarded, settings=settings, audit=audit), routes=routes)
+        yield telemetry.at_the_edge(protect(app, settings=settings, faults=faults, audit=audit), routes=routes)
 
 
 def load_settings(definition: Server[Any]) -> tuple[Settings, AppSettings]:

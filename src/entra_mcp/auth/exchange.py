@@ -19,7 +19,7 @@ from mcp.server.auth.provider import TokenError
 
 from entra_mcp.errors import StorageError
 from entra_mcp.silence import Deadline, lift_request_deadline
-from entra_mcp.storage.cache import TOKEN_MAPPINGS, UPSTREAM_TOKENS
+from entra_mcp.storage.collections import AUTHORIZATION_CODES, REFRESH_TOKENS, TOKEN_MAPPINGS, UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from entra_mcp.storage.cache import CachedStore
-
-AUTHORIZATION_CODES = "mcp-authorization-codes"
-REFRESH_TOKENS = "mcp-refresh-tokens"
 
 KEPT = frozenset({AUTHORIZATION_CODES, REFRESH_TOKENS, TOKEN_MAPPINGS})
 """Stay until they expire: who presents a code or token again must be told from who never had it."""

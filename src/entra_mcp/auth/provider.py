@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, override
 from urllib.parse import urlencode, urlsplit
 
@@ -34,8 +35,11 @@ from entra_mcp.auth.resource_indicators import (
     foreign_resource,
 )
 from entra_mcp.auth.revocation import RevocationEndpoint
+from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastmcp.server.auth import AccessToken
     from key_value.aio.protocols import AsyncKeyValue
     from mcp.server.auth.provider import AuthorizationCode, AuthorizationParams, RefreshToken
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
     from entra_mcp.auth.verifier import EntraTokenVerifier
     from entra_mcp.faults import Faults
     from entra_mcp.settings import Settings
+    from entra_mcp.storage.cache import CachedStore
     from entra_mcp.vault.keys import KeySource
 
 SHORTEST_SECONDS = 2
@@ -63,6 +68,14 @@ CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token of Entra ID, and the public keys that it was verified with."""
+
+    token: AccessToken
+    keys: Mapping[str, str]
+
+
 class EntraProvider(ConsentPageProvider):
     """Registers clients, asks people for consent, and lets Entra ID sign them in."""
 
@@ -72,6 +85,7 @@ class EntraProvider(ConsentPageProvider):
         settings: Settings,
         keys: KeySource,
         storage: AsyncKeyValue,
+        cache: CachedStore,
         single_use: SingleUse,
         cookies: ConsentCookies,
         upstream: EntraOAuthClient,
@@ -99,13 +113,14 @@ class EntraProvider(ConsentPageProvider):
         self.server_name = settings.server_name
         self._redirect_patterns = redirect_patterns(settings.allowed_redirect_uris)
         self._keys = keys
+        self._cache = cache
         self._single_use = single_use
         self._cookies = cookies
         self._upstream = upstream
         self._on_behalf_of = on_behalf_of
         self._audit = audit
         # The provider builds a verifier that pins one issuer, which `organizations` and `consumers` do not have.
-        self._token_validator = verifier
+        self._token_validator = self._verifier = verifier
         if self._cimd_manager is not None:
             self._cimd_manager = ClientDocuments(allowed_redirect_uri_patterns=self._redirect_patterns, faults=faults)
             self._cimd_manager.default_scope = self._default_scope_str
@@ -217,7 +232,34 @@ class EntraProvider(ConsentPageProvider):
         if claims is None:
             return None
         self._audit.about("request", claims)
-        return cast("AccessToken | None", await super().load_access_token(token))
+        jti = claims["jti"]
+        remembered = self._remembered(jti)
+        if remembered is not None:
+            return remembered
+        found = cast("AccessToken | None", await super().load_access_token(token))
+        if found is not None:
+            self._remember(jti, found)
+        return found
+
+    def _remembered(self, jti: str) -> AccessToken | None:
+        """What was verified for an access token, while its rows are in memory and Entra ID's keys are the same."""
+        token_set = self._cache.recall(jti, collection=TOKEN_MAPPINGS)
+        known = self._cache.recall(token_set, collection=UPSTREAM_TOKENS) if isinstance(token_set, str) else None
+        if not isinstance(known, _Verified) or known.keys is not self._verifier.public_keys.keys:
+            return None
+        if (known.token.expires_at or 0) <= time.time():
+            return None
+        # A tool may change what it is given.
+        return known.token.model_copy(deep=True)
+
+    def _remember(self, jti: str, token: AccessToken) -> None:
+        mapping = self._cache.peek(jti, collection=TOKEN_MAPPINGS)
+        token_set = str(mapping["upstream_token_id"]) if mapping else ""
+        found = self._cache.peek(token_set, collection=UPSTREAM_TOKENS)
+        if found and found["access_token"] == token.token:
+            verified = _Verified(token.model_copy(deep=True), self._verifier.public_keys.keys)
+            self._cache.derive(jti, token_set, collection=TOKEN_MAPPINGS)
+            self._cache.derive(token_set, verified, collection=UPSTREAM_TOKENS)
 
     async def revoke_sign_in(self, token: str, client_id: str) -> None:
         """Ends the sign-in of an access or refresh token, if it is the client's own."""

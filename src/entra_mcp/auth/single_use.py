@@ -22,7 +22,7 @@ from mcp.shared.auth import OAuthToken
 from entra_mcp.audit import Event
 from entra_mcp.errors import StorageError
 from entra_mcp.silence import Deadline, lift_request_deadline
-from entra_mcp.storage.cache import UPSTREAM_TOKENS
+from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.ledger import Use
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from fastmcp.server.auth.oauth_proxy.upstream import OAuthError
 
 from entra_mcp.errors import EntraMcpError, UpstreamUnavailableError
 from entra_mcp.silence import Deadline
-from entra_mcp.storage.cache import UPSTREAM_TOKENS
+from entra_mcp.storage.collections import UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

@@ -12,8 +12,8 @@ from mcp.types import Icon
 
 from entra_mcp import __version__
 from entra_mcp.server.components import add_components, find_components
-from entra_mcp.server.failures import Failures
 from entra_mcp.server.time_limit import RequestTimeLimit
+from entra_mcp.server.tool_calls import ToolCalls
 from entra_mcp.toolkit.icons import data_uri
 from entra_mcp.toolkit.services import as_lifespan
 
@@ -71,7 +71,7 @@ def create_server(
         cache_ttl=CACHE_SECONDS,
         cache_scope="private",
     )
-    for middleware in (RequestTimeLimit(), Failures(), *definition.middleware):
+    for middleware in (RequestTimeLimit(), ToolCalls(), *definition.middleware):
         server.add_middleware(middleware)
     add_components(server, find_components(definition.components), signs_in=settings.auth_mode.signs_in)
     if definition.complete is not None:

@@ -38,7 +38,7 @@ class VisibilityRulesError(EntraMcpError):
     def __init__(self) -> None:
         super().__init__(
             "The tool changes which components its user sees, and this server does not read such rules. "
-            "Set MCP_VISIBILITY_RULES=true, at the price of two storage reads for each call."
+            "Set MCP_VISIBILITY_RULES=true, at the price of one storage read for each call."
         )
 
 

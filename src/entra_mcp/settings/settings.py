@@ -215,7 +215,7 @@ class StorageSettings(EnvironmentSettings):
     """How long an instance remembers a token set of Entra ID; that long a revoked one may go on working elsewhere."""
 
     visibility_rules: bool = Field(default=False, validation_alias="MCP_VISIBILITY_RULES")
-    """Whether tools may hide and show components for one user, which costs each call two storage reads."""
+    """Whether tools may hide and show components for one user, which costs each call a storage read."""
 
     session_days: int = Field(default=30, validation_alias="MCP_SESSION_DAYS", ge=1, le=365)
     """How long what tools keep for a user is there after the last change."""

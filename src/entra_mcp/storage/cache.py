@@ -23,15 +23,13 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, override
 
 from key_value.aio.wrappers.base import BaseWrapper
 
+from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
 from entra_mcp.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from entra_mcp.storage.store import ConditionalStore
-
-TOKEN_MAPPINGS = "mcp-jti-mappings"  # noqa: S105 - the name of a collection
-UPSTREAM_TOKENS = "mcp-upstream-tokens"
 
 CACHEABLE = frozenset({TOKEN_MAPPINGS, UPSTREAM_TOKENS})
 
@@ -43,10 +41,11 @@ OVERHEAD_BYTES = 300
 type _Place = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Entry:
     value: bytes
     until: float
+    derived: object = None
 
     def size(self, place: _Place) -> int:
         return len(self.value) + len(place[1]) + OVERHEAD_BYTES
@@ -77,7 +76,8 @@ class CachedStore(BaseWrapper):
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._clock = clock
-        self._metrics = metrics or Metrics()
+        # The base class counts nothing.
+        self._metrics = None if type(metrics) is Metrics else metrics
         self._entries: OrderedDict[_Place, _Entry] = OrderedDict()
         self._bytes = 0
         self._reads: dict[_Place, asyncio.Task[bytes | None]] = {}
@@ -89,7 +89,8 @@ class CachedStore(BaseWrapper):
         place = (collection, key)
         entry = self._entries.get(place)
         hit = entry is not None and entry.until > self._clock()
-        self._metrics.looked_up(collection=collection, hit=hit)
+        if self._metrics is not None:
+            self._metrics.looked_up(collection=collection, hit=hit)
         if entry is not None and hit:
             self._entries.move_to_end(place)
             return json.loads(entry.value)
@@ -100,6 +101,27 @@ class CachedStore(BaseWrapper):
         # A caller that goes away must not end the read that others wait for.
         value = await asyncio.shield(reading)
         return None if value is None else json.loads(value)
+
+    def peek(self, key: str, *, collection: str) -> dict[str, Any] | None:
+        """Returns the value if it is in memory; never reads the store, and counts as no look-up."""
+        entry = self._entries.get((collection, key))
+        return None if entry is None or entry.until <= self._clock() else json.loads(entry.value)
+
+    def recall(self, key: str, *, collection: str) -> object:
+        """Returns what was derived from the value, as long as that is in memory itself; None when nothing was."""
+        entry = self._entries.get((collection, key))
+        if entry is None or entry.derived is None or entry.until <= self._clock():
+            return None
+        if self._metrics is not None:
+            self._metrics.looked_up(collection=collection, hit=True)
+        self._entries.move_to_end((collection, key))
+        return entry.derived
+
+    def derive(self, key: str, derived: object, *, collection: str) -> None:
+        """Remembers what was made of the value, until the value is forgotten; nothing if it is not in memory."""
+        entry = self._entries.get((collection, key))
+        if entry is not None:
+            entry.derived = derived
 
     async def get_stored(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
         """As `get`, always from the store; what turns out to be gone is forgotten."""

@@ -1,75 +1,63 @@
-"""Lets in as many exchanges at once as this process can finish; the others wait their turn.
+"""Admits requests that were meant for this server, and from each of them what a client may say.
 
-Overload is not an outage. When everybody comes at once, work that is begun for all of them ends in time for nobody; it
-is done again when they try again, and the overload feeds itself. So an exchange waits before it has begun, and what
-would wait too long is refused before anything of it is used.
+Threat: a page that a person happens to have open makes the browser call the server, or submit its consent form. With
+DNS rebinding, a hostile site whose name suddenly points here is even of the same origin as this server
+(https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#security-warning, RFC 9700 section 4.7).
+
+Threat: there are no sessions here, yet FastMCP keeps what a tool stores with `ctx.set_state` under whatever
+`mcp-session-id` the client sent, so one caller could read what another's tools have kept by sending the same id.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from entra_mcp.web.answers import NO_STORE, refusal
+from starlette.datastructures import Headers
+
+from entra_mcp.web.answers import refusal
+from entra_mcp.web.forwarded import requested_host
+from entra_mcp.web.paths import MCP
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-EXCHANGES = frozenset({"/token", "/auth/callback"})
-"""Where a code or a refresh token is redeemed, here or at Entra ID."""
-
-AT_ONCE = 16
-"""An exchange takes about 20 ms of a processor: all of these end within a second and a half on a quarter of one."""
-
-WAITING = 240
-"""What a quarter of a processor can finish within `WAIT_SECONDS`."""
-
-WAIT_SECONDS = 20.0
-"""How long one waits for its turn; clients give up an answer after 30 s and more."""
-
-RETRY_SECONDS = 10
-
-TOO_MANY = "Too many people sign in at this moment. Try again a little later; you stay signed in."
-
-logger = logging.getLogger(__name__)
+SESSION_ID = b"mcp-session-id"
 
 
 class Admission:
-    """Answers 503 with `Retry-After` when too many wait already, or when its turn does not come in time."""
+    """Answers 421 (RFC 9110 section 15.5.20) to requests for other hosts, and 403 to those from pages of other origins.
 
-    def __init__(
-        self, app: ASGIApp, *, at_once: int = AT_ONCE, waiting: int = WAITING, seconds: float = WAIT_SECONDS
-    ) -> None:
-        self._app = app
-        # Wakes those who wait in the order in which they came.
-        self._turns = asyncio.Semaphore(at_once)
-        self._waiting = 0
-        self._max_waiting = waiting
-        self._seconds = seconds
+    `hosts` are names of this server, on any port. `origins` are those that each path accepts; a request without one
+    comes from no page. Session ids are removed from requests to `/mcp`.
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str], origins: Mapping[str, Collection[str]]) -> None:
+        self.app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._origins = {path: frozenset(accepted) for path, accepted in origins.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] not in EXCHANGES:
-            await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
             return
-        if not await self._admitted():
-            logger.warning("%s %s answered 503: %d wait already.", scope["method"], scope["path"], self._waiting)
-            headers = {**NO_STORE, "Retry-After": str(RETRY_SECONDS)}
-            await refusal(503, "temporarily_unavailable", TOO_MANY, headers=headers)(scope, receive, send)
-            return
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._turns.release()
-
-    async def _admitted(self) -> bool:
-        if self._turns.locked() and self._waiting >= self._max_waiting:
-            return False
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await self._turns.acquire()
-        except TimeoutError:
-            return False
-        finally:
-            self._waiting -= 1
+        accepted = self._origins.get(scope["path"])
+        if requested_host(scope) not in self._hosts:
+            response = refusal(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "misdirected_request",
+                "This server does not answer for the host of the request.",
+            )
+            await response(scope, receive, send)
+        elif accepted is not None and not accepted.issuperset(Headers(scope=scope).getlist("origin")):
+            response = refusal(
+                HTTPStatus.FORBIDDEN, "forbidden_origin", "Pages of this origin may not call this server."
+            )
+            await response(scope, receive, send)
+        else:
+            if scope["path"] == MCP:
+                headers = [header for header in scope["headers"] if header[0].lower() != SESSION_ID]
+                scope = {**scope, "headers": headers}
+            await self.app(scope, receive, send)

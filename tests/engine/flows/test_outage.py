@@ -13,7 +13,7 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from entra_mcp.auth import public_keys
-from entra_mcp.storage.cache import UPSTREAM_TOKENS
+from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.rows import Address
 from entra_mcp.vault import keys, rotation
 from entra_mcp.web import outage

@@ -91,7 +91,7 @@ async def test_burst_of_an_agent_pays_one_read_of_each_row(environment: Callable
         assert proxy.requests == {"GET": 2}
 
 
-@pytest.mark.parametrize(("protocol", "expected"), list(zip(PROTOCOLS, ([2, 0, 0], [4, 2, 2]), strict=True)))
+@pytest.mark.parametrize(("protocol", "expected"), list(zip(PROTOCOLS, ([2, 0, 0], [3, 1, 1]), strict=True)))
 async def test_visibility_rules_are_read_where_tools_may_write_them(
     environment: Callable[..., None], azurite: str, protocol: str, expected: list[int]
 ) -> None:

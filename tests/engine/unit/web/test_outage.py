@@ -15,7 +15,10 @@ from entra_mcp.errors import StorageError, UpstreamUnavailableError
 from entra_mcp.faults import Faults
 from entra_mcp.silence import lift_request_deadline
 from entra_mcp.web import outage
-from entra_mcp.web.outage import OutageMiddleware
+from entra_mcp.web.error_answers import ErrorAnswers
+from entra_mcp.web.forwarded import ClientAddress
+from entra_mcp.web.outage import SilenceLimit
+from entra_mcp.web.tracing import Tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -26,7 +29,9 @@ FAULTS = Faults()
 
 
 async def ask(endpoint: Callable[[Request], Awaitable[Response]]) -> httpx2.Response:
-    app = OutageMiddleware(Starlette(routes=[Route("/", endpoint)]), faults=FAULTS)
+    app = SilenceLimit(Starlette(routes=[Route("/", endpoint)]), faults=FAULTS)
+    app = ErrorAnswers(app, server_name="S")
+    app = Tracing(app, address=ClientAddress())
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
         return await http.get("/")
@@ -78,9 +83,10 @@ async def test_answer_that_is_no_failure_passes_in_spite_of_a_fault(response: Re
     assert (await ask(answering(response, StorageError("down")))).status_code == response.status_code
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 500])
-async def test_error_without_a_fault_passes(status: int) -> None:
-    assert (await ask(answering(JSONResponse({"error": "own"}, status)))).json() == {"error": "own"}
+@pytest.mark.parametrize("status", [400, 401, 404, 503])
+async def test_error_without_a_fault_keeps_its_status_and_its_code(status: int) -> None:
+    answer = await ask(answering(JSONResponse({"error": "own"}, status)))
+    assert (answer.status_code, answer.json()["error"]) == (status, "own")
 
 
 async def test_dependency_error_that_nobody_caught_becomes_503() -> None:

@@ -1,4 +1,4 @@
-"""Sees to it that the log tells why a tool failed, also where FastMCP leaves that out.
+"""Sees to it that the log says why a tool call failed, also where FastMCP leaves that out.
 
 FastMCP (4.1.2) logs an unforeseen error with its traceback, but of a `ToolError`, and of an answer of another API that
 `raise_for_status` refused, the name of the tool alone. And a cancellation that comes from within, since somebody else
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Failures(Middleware):
+class ToolCalls(Middleware):
     """Logs what is not logged yet; the client is told what it would be told anyway."""
 
     @override
