@@ -90,6 +90,8 @@ def _run_alone(options: RunOptions, account: Account) -> int:
         check_ports(port_uses(options.config, functions=options.functions, traced=options.trace))
         settings = _settings(options, account)
         directory = load_directory(options.directory)
+        if options.functions and not _settings_are_good(settings, options.config, account):
+            return USAGE
         prepare(options.config)
         return asyncio.run(_Run(options, settings, directory, account).until_stopped())
     except PortTakenError as fault:
@@ -108,6 +110,22 @@ def _settings(options: RunOptions, account: Account) -> AppSettings:
             shutil.copyfile(REPOSITORY / SAMPLE, own)
             account.line(f"Core Tools reads {OWN}; there was none, so it is now a copy of {SAMPLE}.")
     return read_settings(options.settings) if options.settings else load_settings(REPOSITORY)
+
+
+def _settings_are_good(settings: AppSettings, config: LocalConfig, account: Account) -> bool:
+    """Whether the server would start with them; every fault and every unknown name is reported with the file."""
+    from app.server import server
+    from entra_mcp.settings import Settings, faults_of, unknown_names
+
+    values = {**settings.values, **os.environ, **overrides(settings, config, environment=os.environ)}
+    for told in unknown_names(settings.values, Settings.names() | server.settings.names()):
+        account.line(f"{settings.file.name}: {told}")
+    faults = faults_of(values, Settings, server.settings)
+    if faults:
+        account.failed("settings", f"{settings.file} has {len(faults)} fault(s)")
+        for fault in faults:
+            account.line(f"  {fault}")
+    return not faults
 
 
 class _Run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ops.clouds import is_loopback
@@ -10,8 +10,6 @@ from ops.environment import CLIENT_ID, FUNCTION_APP, RESOURCE_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
     from entra_mcp.errors import SettingFault
     from ops.command import Context
@@ -25,6 +23,8 @@ def examine(context: Context, facts: Facts) -> None:
     faults = faults_of(given)
     for fault in faults:
         context.report.finding("settings", str(fault), remedy=how_to_set(context, fault.setting, "<value>"))
+    for told in unknown_names(facts.settings):
+        context.report.finding("settings", told, remedy=how_to_remove(context, told.split()[0]))
     known = context.environment.get(CLIENT_ID)
     if facts.site and known and facts.client_id and facts.client_id != known:
         context.report.finding(
@@ -47,33 +47,19 @@ def examine(context: Context, facts: Facts) -> None:
 
 
 def faults_of(values: Mapping[str, str]) -> tuple[SettingFault, ...]:
-    """What the server would say of these settings alone, whatever this process's environment holds."""
-    from pydantic_settings import InitSettingsSource
+    """What the server would say of these settings: the engine's, and the app's own."""
+    from app.server import server
+    from entra_mcp import settings
 
-    from entra_mcp.errors import SettingsError
-    from entra_mcp.settings import Settings
+    return settings.faults_of(values, settings.Settings, server.settings)
 
-    class Given(Settings):
-        """The server's settings, read from a mapping."""
 
-        @classmethod
-        @override
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            given = {name: value for name, value in values.items() if value}
-            return (InitSettingsSource(settings_cls, init_kwargs=given),)
+def unknown_names(values: Mapping[str, str]) -> list[str]:
+    """What the server would warn of: names like the engine's that it does not read."""
+    from app.server import server
+    from entra_mcp import settings
 
-    try:
-        Given.load()
-    except SettingsError as error:
-        return error.faults
-    return ()
+    return settings.unknown_names(values, settings.Settings.names() | server.settings.names())
 
 
 def how_to_set(context: Context, name: str, value: str) -> str:
@@ -81,6 +67,13 @@ def how_to_set(context: Context, name: str, value: str) -> str:
     if not context.environment.has(FUNCTION_APP):
         return f"set {name} in local.settings.json to {value}; docs/settings.md describes it"
     return f"az functionapp config appsettings set {_app(context)} --settings {name}={value}"
+
+
+def how_to_remove(context: Context, name: str) -> str:
+    """The command that removes an app setting where the server runs."""
+    if not context.environment.has(FUNCTION_APP):
+        return f"remove {name} from local.settings.json, or give it the right name"
+    return f"az functionapp config appsettings delete {_app(context)} --setting-names {name}"
 
 
 def _app(context: Context) -> str:

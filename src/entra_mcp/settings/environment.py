@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, override
 
 from pydantic import AliasGenerator, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from entra_mcp.errors import SettingFault, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 OURS = ("MCP_", "ENTRA_")
 """How the names of the engine's own variables begin."""
@@ -93,6 +93,29 @@ def load[Engine: EnvironmentSettings, App: EnvironmentSettings](
     if faults:
         raise SettingsError(faults)
     return found[0], found[1]
+
+
+def faults_of(values: Mapping[str, str], *kinds: type[EnvironmentSettings]) -> tuple[SettingFault, ...]:
+    """What would be reported of these variables alone, whatever this process's own environment has."""
+    given = {name: value for name, value in values.items() if value}
+    faults: list[SettingFault] = []
+    for kind in kinds:
+
+        class Given(kind):
+            """The settings, read from a mapping."""
+
+            @classmethod
+            @override
+            def settings_customise_sources(
+                cls, settings_cls: type[BaseSettings], *_: PydanticBaseSettingsSource, **__: PydanticBaseSettingsSource
+            ) -> tuple[PydanticBaseSettingsSource, ...]:
+                return (InitSettingsSource(settings_cls, init_kwargs=given),)
+
+        try:
+            Given.load()
+        except SettingsError as error:
+            faults += error.faults
+    return tuple(faults)
 
 
 def unknown_names(present: Iterable[str], known: Iterable[str]) -> list[str]:
