@@ -160,3 +160,19 @@ from local import cli
 cli.Environment.ensure = lambda self, *, node: None
 sys.exit(cli.main(["run", *sys.argv[1:]]))
 """
+
+
+def test_faulty_and_unknown_settings_are_all_named_with_their_file(place: Place, tmp_path: Path) -> None:
+    sample = json.loads((REPOSITORY / SAMPLE).read_text("utf-8"))
+    sample["Values"] |= {"ENTRA_CLIENT_ID": "nope", "MCP_REGISTRATION_DAYS": "0", "MCP_SERVERNAME": "Order desk"}
+    file = tmp_path / "faulty.settings.json"
+    file.write_text(json.dumps(sample))
+
+    code, output = place.finish("run", "--settings", str(file))
+
+    assert code == 2
+    assert "faulty.settings.json: MCP_SERVERNAME is no setting: did you mean MCP_SERVER_NAME?" in output
+    assert "ENTRA_CLIENT_ID: is not the GUID of an app registration" in output
+    assert "MCP_REGISTRATION_DAYS: " in output
+    assert "Traceback" not in output
+    assert "Starting" not in output
