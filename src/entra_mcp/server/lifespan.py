@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from entra_mcp.downstream import open_downstream
+from entra_mcp.samples.catalog import open_catalog
+from entra_mcp.samples.orders import open_orders
 from entra_mcp.toolkit.services import as_lifespan
 
 if TYPE_CHECKING:
@@ -21,4 +23,6 @@ async def open_services(settings: Settings, *, auth: AuthProvider | None) -> Asy
     """Yields them as the server's lifespan. A database client goes here too: opened, and added to the list."""
     async with AsyncExitStack() as stack:
         downstream = await stack.enter_async_context(open_downstream(settings, auth=auth))
-        yield as_lifespan([settings, downstream])
+        orders = await stack.enter_async_context(open_orders())
+        catalog = await stack.enter_async_context(open_catalog())
+        yield as_lifespan([settings, downstream, orders, catalog])

@@ -8,8 +8,10 @@ from entra_mcp.tools.add import add
 from entra_mcp.tools.admin_stats import admin_stats
 from entra_mcp.tools.count_slowly import count_slowly
 from entra_mcp.tools.export_report import export_report
+from entra_mcp.tools.find_product import find_product
 from entra_mcp.tools.forget import forget
 from entra_mcp.tools.graph_me import graph_me
+from entra_mcp.tools.list_orders import list_orders
 from entra_mcp.tools.my_calendar import my_calendar
 from entra_mcp.tools.plan_trip import plan_trip
 from entra_mcp.tools.recall import recall
@@ -31,6 +33,7 @@ TOOLS = (
     admin_stats,
     count_slowly,
     export_report,
+    find_product,
     forget,
     plan_trip,
     recall,
@@ -40,6 +43,7 @@ TOOLS = (
 
 GRAPH_TOOLS = (
     graph_me,
+    list_orders,
     my_calendar,
 )
 """Those that act on the caller's behalf at another API, which needs the sign-in of `AUTH_MODE=proxy` or `federated`."""

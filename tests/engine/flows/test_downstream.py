@@ -107,6 +107,25 @@ async def test_calendar_comes_page_by_page(client: OAuthClient, entra: StandIns)
     assert len({event["start"] for event in events}) == 15
 
 
+async def test_api_of_ones_own_is_read_once_its_consent_is_given(client: OAuthClient, entra: StandIns) -> None:
+    token = (await client.sign_in("approver"))["access_token"]
+    url = address_in(refusal(await client.call(token, "list_orders")))
+    assert parse_qs(urlsplit(url).query)["scope"] == ["api://orders/Orders.Read"]
+    await follow(client, url, "approver")
+    page = structured(await client.call(token, "list_orders", {"limit": 4}))
+    assert [order["id"] for order in page["items"]] == ["1001", "1002", "1003", "1004"]
+    rest = structured(await client.call(token, "list_orders", {"limit": 4, "cursor": page["next_cursor"]}))
+    assert [order["id"] for order in rest["items"]] == ["1005"]
+    assert rest["next_cursor"] is None
+    entra.control("POST", "/orders/faults", {"status": 429, "retry_after": 9})
+    assert refusal(await client.call(token, "list_orders")) == "The orders API is busy. Try again in 9 s."
+
+
+async def test_app_role_through_a_group_reaches_the_tool(client: OAuthClient) -> None:
+    token = (await client.sign_in("approver"))["access_token"]
+    assert structured(await client.call(token, "whoami"))["roles"] == ["Orders.Approver"]
+
+
 async def test_calls_at_once_exchange_the_token_once(client: OAuthClient) -> None:
     token = (await client.sign_in())["access_token"]
     answers = await asyncio.gather(*(client.call(token, "graph_me") for _ in range(20)))

@@ -251,6 +251,7 @@ def test_sample_file_names_only_settings_and_the_platform_s_own_variables() -> N
         "IDENTITY_HEADER",
         "SSL_CERT_FILE",
         "REQUESTS_CA_BUNDLE",
+        "ORDERS_API_URL",  # of the sample list_orders
     }
     names = {str(field.validation_alias) for field in Settings.model_fields.values()}
     assert set(sample["Values"]) - names == platform
