@@ -71,7 +71,8 @@ def test_scopes_and_roles_of_a_fork_work_without_editing_the_stand_in(place: Pla
     content["Values"] |= {
         "ENTRA_IDENTIFIER_URI": "api://contoso.example/mcp",
         "ENTRA_REQUIRED_SCOPES": "orders.use",
-        "ENTRA_ADDITIONAL_SCOPES": "openid profile offline_access Mail.Send Sites.Read.All Bookings.Manage.All",
+        "ENTRA_ADDITIONAL_SCOPES": "openid profile offline_access Mail.Send Sites.Read.All "
+        "Bookings.Manage.All api://orders/Orders.Read",
     }
     settings = tmp_path / "fork.settings.json"
     settings.write_text(json.dumps(content))
@@ -84,6 +85,7 @@ def test_scopes_and_roles_of_a_fork_work_without_editing_the_stand_in(place: Pla
     assert 'clicked "Order Clerk' in output
     assert '"name": "Order Clerk", "username": "clerk@local.example"' in output
     assert "  ok  list_orders" in output
+    assert "list_orders asks for consent" not in output
 
 
 def test_failed_check_names_the_step_and_shows_the_log(place: Place, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -35,7 +35,7 @@ async def test_text_means_itself_and_no_pattern_or_statement(text: str, count: i
 
 
 @pytest.mark.parametrize("arguments", [{"limit": 0}, {"limit": 51}, {"text": "x" * 101}], ids=str)
-async def test_find_product_refuses_what_is_out_of_bounds(settings: Settings, arguments: dict[str, object]) -> None:
+async def test_find_product_refuses_what_is_out_of_bounds(settings: Settings, arguments: dict[str, Any]) -> None:
     async with instance(settings) as http:
         assert "validation error" in refusal(await call(http, "find_product", **arguments))
 
