@@ -77,18 +77,23 @@ class OrdersApi:
         return OrderPage.model_validate_json(response.content)
 
 
-@asynccontextmanager
-async def open_orders() -> AsyncGenerator[OrdersApi]:
-    """Yields the client of the API that the settings name; without one it refuses each call.
+def orders_url() -> str | None:
+    """The address of the API, or None where the environment names none.
 
     Raises:
         SettingsError: the address is faulty.
     """
     try:
-        url = OrdersSettings().url
+        return OrdersSettings().url
     except ValidationError:
         fault = SettingFault("ORDERS_API_URL", "is an https:// address without a query and a fragment")
         raise SettingsError([fault]) from None
+
+
+@asynccontextmanager
+async def open_orders() -> AsyncGenerator[OrdersApi]:
+    """Yields the client of the API that the settings name; without one it refuses each call."""
+    url = orders_url()
     if url is None:
         yield OrdersApi(http=None)
         return

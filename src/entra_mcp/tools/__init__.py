@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from entra_mcp.samples.orders import orders_url
 from entra_mcp.tools.add import add
 from entra_mcp.tools.admin_stats import admin_stats
 from entra_mcp.tools.count_slowly import count_slowly
@@ -43,13 +44,16 @@ TOOLS = (
 
 GRAPH_TOOLS = (
     graph_me,
-    list_orders,
     my_calendar,
 )
 """Those that act on the caller's behalf at another API, which needs the sign-in of `AUTH_MODE=proxy` or `federated`."""
 
+ORDERS_TOOLS = (list_orders,)
+"""Those that need `ORDERS_API_URL` besides."""
+
 
 def register(server: FastMCP, *, on_behalf_of: bool) -> None:
     """Adds every tool to the server; those that act on the user's behalf at another API only where that is possible."""
-    for tool in (*TOOLS, *(GRAPH_TOOLS if on_behalf_of else ())):
+    delegated = (*GRAPH_TOOLS, *(ORDERS_TOOLS if orders_url() else ())) if on_behalf_of else ()
+    for tool in (*TOOLS, *delegated):
         server.add_tool(tool)

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
 
+from entra_mcp import tools
 from entra_mcp.errors import SettingsError
 from entra_mcp.samples.orders import OrdersApi, open_orders
 from local.directory import load_directory
@@ -113,6 +115,20 @@ async def test_server_without_an_address_says_which_setting_is_missing(monkeypat
     async with orders_at("", monkeypatch) as orders:
         with pytest.raises(ToolError, match="set ORDERS_API_URL"):
             await orders.page("token", limit=2, cursor=None)
+
+
+@pytest.mark.parametrize(
+    ("url", "on_behalf_of", "listed"),
+    [("https://orders.example", True, True), ("https://orders.example", False, False), ("", True, False)],
+)
+async def test_list_orders_is_offered_where_it_can_work(
+    monkeypatch: pytest.MonkeyPatch, url: str, on_behalf_of: bool, listed: bool
+) -> None:
+    monkeypatch.setenv("ORDERS_API_URL", url)
+    server = FastMCP("test")
+    tools.register(server, on_behalf_of=on_behalf_of)
+    async with Client(server) as client:
+        assert ("list_orders" in {tool.name for tool in await client.list_tools()}) == listed
 
 
 @pytest.mark.parametrize("url", ["http://orders.example", "orders.example", "https://orders.example?key=hunter2"])

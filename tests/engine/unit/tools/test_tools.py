@@ -15,9 +15,12 @@ from entra_mcp import tools
 from entra_mcp.toolkit.caller import Caller
 
 
-async def test_every_tool_is_described(server: FastMCP) -> None:
+async def test_every_tool_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDERS_API_URL", "https://orders.example")
+    server = FastMCP("test")
+    tools.register(server, on_behalf_of=True)
     listed = {tool.name: tool for tool in await server.list_tools(run_middleware=False)}
-    everything = {tool.__name__ for tool in (*tools.TOOLS, *tools.GRAPH_TOOLS)}
+    everything = {tool.__name__ for tool in (*tools.TOOLS, *tools.GRAPH_TOOLS, *tools.ORDERS_TOOLS)}
     # In memory nobody has a role.
     assert set(listed) == everything - {"admin_stats"}
     for tool in listed.values():
@@ -51,7 +54,7 @@ def unbounded(schema: object) -> list[object]:
 
 
 def test_everything_that_a_tool_takes_is_bounded() -> None:
-    for function in (*tools.TOOLS, *tools.GRAPH_TOOLS):
+    for function in (*tools.TOOLS, *tools.GRAPH_TOOLS, *tools.ORDERS_TOOLS):
         assert unbounded(Tool.from_function(function).parameters) == [], function.__name__
 
 
