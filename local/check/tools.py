@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from local.check.report import Reporter
 
-LONGEST = 100
+LONGEST = 200
 """Characters of an answer that are shown."""
 
 CONSENT = re.compile(r"https?://\S+/oauth2/v2\.0/authorize\?\S+")

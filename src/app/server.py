@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from app import prompts, resources, tools
 from app.completions import complete
+from app.services import open_services
+from app.settings import SampleSettings
 from entra_mcp.definition import Server
 
 INSTRUCTIONS = """\
@@ -16,4 +18,6 @@ server = Server(
     instructions=INSTRUCTIONS,
     components=(tools, resources, prompts),
     complete=complete,
+    settings=SampleSettings,
+    services=open_services,
 )

@@ -69,7 +69,7 @@ async def test_tool_of_any_name_that_reads_without_arguments_is_called() -> None
         (5, "5"),
         ([1, 2], "[1,2]"),
         (None, "nothing"),
-        ("x" * 200, f"{'x' * 99}…"),
+        ("x" * 300, f"{'x' * 199}…"),
         ({"name": "Zoë"}, '{"name": "Zoë"}'),
     ],
     ids=str,

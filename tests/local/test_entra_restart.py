@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.config import REPOSITORY
-from tests.support.standins import REDIRECT_URI, StandIns
+from tests.support.standins import DIRECTORY, REDIRECT_URI, StandIns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,7 +101,8 @@ def _command(module: str, folder: Path, *options: str) -> list[str]:
     secret = folder / "secret"
     secret.write_text("a secret")
     folders = ("--state", str(folder / "state"), "--tls", str(folder / "tls"), "--client-secret-file", str(secret))
-    return [sys.executable, "-m", module, *folders, *options]
+    directory = ("--directory", str(DIRECTORY)) if module == "local.entra" else ()
+    return [sys.executable, "-m", module, *folders, *directory, *options]
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -142,6 +143,16 @@ def test_taken_port_is_named_with_holder_and_flag(tmp_path: Path, module: str) -
     assert f"Port {port} (" in result.stderr
     assert "(pid " in result.stderr
     assert "--port" in result.stderr
+
+
+def test_faulty_directory_file_is_bad_usage_without_a_traceback(tmp_path: Path) -> None:
+    file = tmp_path / "faulty.json"
+    file.write_text('{"accounts": {"user": {}}, "else": 1}')
+    result = _run([*_command("local.entra", tmp_path, "--port", "0"), "--directory", str(file)])
+    assert result.returncode == 2
+    assert "accounts.user.name: is missing" in result.stderr
+    assert "else: is not a name" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("module", ["local.entra", "local.vault"])

@@ -13,6 +13,7 @@ import pytest
 
 from local.app_settings import OWN, SAMPLE
 from local.config import REPOSITORY
+from tests.support.standins import DIRECTORY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,10 +28,13 @@ def test_check_signs_in_keeps_the_sign_in_and_makes_it_anew_once_forgotten(place
     code, first = place.finish("run", "--check")
     assert code == 0, first
     steps = ["discovery", "registration", "authorization", "consent page", "sign-in page", "callback", "token"]
-    tools = ["whoami", "add", "count_slowly", "graph_me"]
+    tools = ["count_slowly", "whoami", "graph_me", "list_orders", "my_calendar", "not called"]
     positions = [first.index(f"  ok  {step}") for step in [*steps, "signed in", *tools]]
     assert positions == sorted(positions)
-    assert "as Local User <user@local.example>" in first
+    assert '"name": "Local User", "username": "user@local.example"' in first
+    assert "list_orders asks for consent" in first
+    assert "add needs a, b" in first
+    assert "forget may change something" in first
     assert "5 of 5" in first
     assert "\x1b" not in first
     assert "\r" not in first
@@ -58,7 +62,30 @@ def test_check_signs_in_keeps_the_sign_in_and_makes_it_anew_once_forgotten(place
     assert "  ok  registration" in third
     for name in place.environment:
         assert name in third.split("Not taken from your shell: ")[1].splitlines()[0]
-    assert "as Local User" in third
+    assert '"name": "Local User"' in third
+
+
+@pytest.mark.long
+def test_scopes_and_roles_of_a_fork_work_without_editing_the_stand_in(place: Place, tmp_path: Path) -> None:
+    content = json.loads((REPOSITORY / SAMPLE).read_text())
+    content["Values"] |= {
+        "ENTRA_IDENTIFIER_URI": "api://contoso.example/mcp",
+        "ENTRA_REQUIRED_SCOPES": "orders.use",
+        "ENTRA_ADDITIONAL_SCOPES": "openid profile offline_access Mail.Send Sites.Read.All "
+        "Bookings.Manage.All api://orders/Orders.Read",
+    }
+    settings = tmp_path / "fork.settings.json"
+    settings.write_text(json.dumps(content))
+    directory = json.loads(DIRECTORY.read_text())
+    directory["accounts"] = {"clerk": {"name": "Order Clerk", "roles": ["Orders.Approver"]}}
+    own = tmp_path / "fork.directory.json"
+    own.write_text(json.dumps(directory))
+    code, output = place.finish("run", "--check", "--settings", str(settings), "--directory", str(own))
+    assert code == 0, output
+    assert 'clicked "Order Clerk' in output
+    assert '"name": "Order Clerk", "username": "clerk@local.example"' in output
+    assert "  ok  list_orders" in output
+    assert "list_orders asks for consent" not in output
 
 
 def test_failed_check_names_the_step_and_shows_the_log(place: Place, tmp_path: Path) -> None:

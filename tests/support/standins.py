@@ -203,6 +203,7 @@ class StandIns:
             "ENTRA_AUTHORIZATION_ENDPOINT": self.authorization_endpoint,
             "KEY_VAULT_URL": self.vault_url,
             "GRAPH_BASE_URL": self.graph_url,
+            "ORDERS_API_URL": self.orders_url,
             "IDENTITY_ENDPOINT": f"{self.entra_url}/msi/token",
             "IDENTITY_HEADER": IDENTITY_HEADER,
             "AZURE_CLIENT_ID": IDENTITY_CLIENT_ID,

@@ -14,6 +14,7 @@ from fastmcp.tools.function_tool import ToolMeta
 
 from entra_mcp.downstream import OnBehalf
 from entra_mcp.errors import ComponentsError
+from entra_mcp.toolkit.services import ServiceDependency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,12 +50,18 @@ def find_components(packages: Iterable[ModuleType]) -> list[Component]:
     return found
 
 
-def add_components(server: FastMCP, components: Iterable[Component], *, signs_in: bool) -> None:
-    """Adds them to the server; tools that act on the caller's behalf only where people sign in at this server."""
+def add_components(
+    server: FastMCP, components: Iterable[Component], *, signs_in: bool, services: Iterable[object]
+) -> None:
+    """Adds them to the server, without the tools that cannot work there.
+
+    Tools that act on the caller's behalf need a server at which people sign in; others need an optional service.
+    """
+    opened = {type(each) for each in services}
     for each in components:
         match get_fastmcp_meta(each):
             case ToolMeta():
-                if signs_in or not acts_on_behalf(each):
+                if (signs_in or not acts_on_behalf(each)) and optional_services(each) <= opened:
                     server.add_tool(each)
             case ResourceMeta():
                 server.add_resource(each)  # pyright: ignore[reportArgumentType] - takes decorated functions too
@@ -67,6 +74,12 @@ def add_components(server: FastMCP, components: Iterable[Component], *, signs_in
 def acts_on_behalf(function: Component) -> bool:
     """Whether a parameter of the function needs the caller's token for another API."""
     return any(isinstance(each.default, OnBehalf) for each in inspect.signature(function).parameters.values())
+
+
+def optional_services(function: Component) -> set[type]:
+    """The services without which the function is not offered."""
+    defaults = [each.default for each in inspect.signature(function).parameters.values()]
+    return {each.kind for each in defaults if isinstance(each, ServiceDependency) and each.optional}
 
 
 def _modules(packages: Iterable[ModuleType]) -> Iterator[str]:

@@ -50,6 +50,7 @@ def create_server(
         ComponentsError: a module of the app is faulty.
     """
     session_seconds = settings.session_days * 24 * 3600
+    services = tuple(services)
     lifespan = as_lifespan(services)
     server = FastMCP(
         name=settings.server_name,
@@ -73,7 +74,8 @@ def create_server(
     )
     for middleware in (RequestTimeLimit(), ToolCalls(), *definition.middleware):
         server.add_middleware(middleware)
-    add_components(server, find_components(definition.components), signs_in=settings.auth_mode.signs_in)
+    components = find_components(definition.components)
+    add_components(server, components, signs_in=settings.auth_mode.signs_in, services=services)
     if definition.complete is not None:
         server.completion(definition.complete)
     return server

@@ -3,5 +3,6 @@
 from entra_mcp.settings.environment import AppSettings, faults_of, load, unknown_names
 from entra_mcp.settings.modes import AuthMode
 from entra_mcp.settings.settings import Settings
+from entra_mcp.settings.types import HttpsUrl
 
-__all__ = ["AppSettings", "AuthMode", "Settings", "faults_of", "load", "unknown_names"]
+__all__ = ["AppSettings", "AuthMode", "HttpsUrl", "Settings", "faults_of", "load", "unknown_names"]

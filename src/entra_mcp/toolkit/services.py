@@ -40,15 +40,21 @@ def service[T](kind: type[T]) -> T:
         raise LookupError(told) from None
 
 
-def Service[T](kind: type[T]) -> T:  # noqa: N802 - written like FastMCP's own dependencies
-    """Declares, as a parameter's default, that a tool needs the one of this type; `Server(services=...)` opens them."""
-    return cast("T", _Service(kind))
+def Service[T](kind: type[T], *, optional: bool = False) -> T:  # noqa: N802 - written like FastMCP's own dependencies
+    """Declares, as a parameter's default, that a tool needs the one of this type; `Server(services=...)` opens them.
+
+    A tool whose optional service was not opened is not offered.
+    """
+    return cast("T", ServiceDependency(kind, optional=optional))
 
 
-class _Service[T](Dependency[T]):
-    def __init__(self, kind: type[T]) -> None:
-        self._kind = kind
+class ServiceDependency[T](Dependency[T]):
+    """Finds the service when the tool is called."""
+
+    def __init__(self, kind: type[T], *, optional: bool) -> None:
+        self.kind = kind
+        self.optional = optional
 
     @override
     async def __aenter__(self) -> T:
-        return service(self._kind)
+        return service(self.kind)

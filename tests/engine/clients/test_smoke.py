@@ -26,5 +26,6 @@ def test_smoke_test_passes_and_a_person_signs_in_with_the_systems_browser(stack:
     )
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert "Everything passed" in outcome.stdout
-    assert "Local User <user@local.example>" in outcome.stdout
-    assert "5 progress events" in outcome.stdout
+    assert '"name": "Local User", "username": "user@local.example"' in outcome.stdout
+    assert "5 of 5" in outcome.stdout
+    assert "add needs a, b" in outcome.stdout

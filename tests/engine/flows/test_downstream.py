@@ -100,6 +100,25 @@ async def test_calendar_comes_page_by_page(client: OAuthClient, entra: StandIns)
     assert len(set(starts)) == 15
 
 
+async def test_token_for_an_api_of_ones_own_comes_once_its_consent_is_given(
+    client: OAuthClient, entra: StandIns
+) -> None:
+    token = (await client.sign_in("approver"))["access_token"]
+    url = address_in(refusal(await client.call(token, "order_token")))
+    assert parse_qs(urlsplit(url).query)["scope"] == ["api://orders/Orders.Read"]
+    await follow(client, url, "approver")
+    found = structured(await client.call(token, "order_token"))["result"]
+    async with httpx2.AsyncClient(base_url=entra.orders_url, headers={"Authorization": f"Bearer {found}"}) as orders:
+        assert [order["id"] for order in (await orders.get("/orders", params={"limit": "1"})).json()["items"]] == [
+            "1001"
+        ]
+
+
+async def test_app_role_through_a_group_reaches_the_tool(client: OAuthClient) -> None:
+    token = (await client.sign_in("approver"))["access_token"]
+    assert structured(await client.call(token, "whoami"))["roles"] == ["Orders.Approver"]
+
+
 async def test_calls_at_once_exchange_the_token_once(client: OAuthClient) -> None:
     token = (await client.sign_in())["access_token"]
     answers = await asyncio.gather(*(client.call(token, "graph_me") for _ in range(20)))

@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[3] / "src"
 
-OFFERED = {"entra_mcp.definition", "entra_mcp.downstream", "entra_mcp.settings", "entra_mcp.toolkit"}
+OFFERED = {f"entra_mcp.{name}" for name in ("definition", "downstream", "http_client", "settings", "toolkit")}
 """The engine's public modules; a change to one of them that breaks an app is a new major version."""
 
 PLATFORM = {"azure", "starlette", "uvicorn"}

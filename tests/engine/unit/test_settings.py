@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -241,19 +240,6 @@ def test_every_setting_is_in_the_documentation() -> None:
     documented = (REPOSITORY / "docs" / "settings.md").read_text("utf-8")
     names = {str(field.validation_alias) for field in Settings.model_fields.values()}
     assert {name for name in names if f"`{name}`" not in documented} == set[str]()
-
-
-def test_sample_file_names_only_settings_and_the_platform_s_own_variables() -> None:
-    sample = json.loads((REPOSITORY / "local.settings.sample.json").read_text("utf-8"))
-    platform = {
-        "FUNCTIONS_WORKER_RUNTIME",
-        "AzureWebJobsDisableHomepage",
-        "IDENTITY_HEADER",
-        "SSL_CERT_FILE",
-        "REQUESTS_CA_BUNDLE",
-    }
-    names = {str(field.validation_alias) for field in Settings.model_fields.values()}
-    assert set(sample["Values"]) - names == platform
 
 
 def test_load_caches_have_safe_defaults(load_settings: Load) -> None:

@@ -1,4 +1,4 @@
-"""Tools that call Microsoft Graph on the caller's behalf, with permissions from the sign-in and on demand."""
+"""Tools that call other APIs on the caller's behalf, with permissions from the sign-in and on demand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from fastmcp.tools import tool
 from pydantic import BaseModel
 
-from entra_mcp.downstream import Graph, GraphClient
+from entra_mcp.downstream import DelegatedToken, Graph, GraphClient, OnBehalfOf
 
 
 class Profile(BaseModel):
@@ -52,3 +52,9 @@ async def my_calendar(
         },
     )
     return Events(starts=[item["start"]["dateTime"] for item in page.items], cursor=page.cursor)
+
+
+@tool
+async def order_token(orders: DelegatedToken = OnBehalfOf("api://orders/Orders.Read", api="Orders")) -> str:
+    """Get the caller's token for an API of one's own."""
+    return await orders.get()
