@@ -115,7 +115,7 @@ class Environment:
         self.say(f"Installing the Python packages of {', '.join(files)}")
         if uv:
             install = [uv, "pip", "install", "--python", str(self.python), "--require-hashes", *requirements]
-            self._run(install, name="uv", hint=_INDEX_HINT, environment=uv_environment([sys.executable, "-m", "pip"]))
+            self._run(install, name="uv", hint=_INDEX_HINT, environment=uv_environment())
         else:
             install = ["install", "--no-input", "--require-hashes", *requirements]
             self._run([*self._pip(), *install], name="pip", hint=_INDEX_HINT)
