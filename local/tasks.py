@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.processes.signals import TerminatedError
-from local.progress import GRACE, say
-from local.setup.uv import uv_environment
+from local.progress import GRACE, SetupError, say
+from local.setup.uv import find_uv, uv_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,9 +81,12 @@ def check(root: Path) -> int:
 
 def lock(root: Path, *, upgrade: bool) -> int:
     """Write the locked files again: the requirements from pyproject.toml, package-lock.json from package.json."""
+    uv = find_uv(Path(sys.executable).parent)
+    if uv is None:
+        raise SetupError("uv writes the locked files, and does not run on this machine. Lock on another one.")
     for name in LOCKED:
         say(f"Locking {name}")
-        if call(_compile(root, name, upgrade=upgrade), root, uv_environment([sys.executable, "-m", "pip"])):
+        if call([uv, *_compile(root, name, upgrade=upgrade)], root, uv_environment()):
             say(f"FAILED: {name}")
             return FAILED
     npm = [shutil.which("npm") or "npm", "update" if upgrade else "install", "--package-lock-only"]
@@ -100,7 +103,7 @@ def _compile(root: Path, name: str, *, upgrade: bool) -> list[str]:
     earlier = list(LOCKED)[: list(LOCKED).index(name)]
     locked = "".join((root / file).read_text("utf-8") for file in earlier)
     return [
-        *(str(Path(sys.executable).with_name("uv")), *COMPILE, *(["--upgrade"] if upgrade else [])),
+        *(*COMPILE, *(["--upgrade"] if upgrade else [])),
         *(f"--extra={extra}" for extra in LOCKED[name]),
         *(f"--constraints={file}" for file in earlier),
         *(f"--no-emit-package={found}" for found in re.findall(r"^([\w.-]+)==", locked, re.MULTILINE)),

@@ -114,8 +114,10 @@ class Environment:
         requirements = [word for name in files for word in ("--requirement", name)]
         self.say(f"Installing the Python packages of {', '.join(files)}")
         if uv:
-            install = [uv, "pip", "install", "--python", str(self.python), "--require-hashes", *requirements]
-            self._run(install, name="uv", hint=_INDEX_HINT, environment=uv_environment([sys.executable, "-m", "pip"]))
+            # The tests start hundreds of programs that share this bytecode; a run compiles no more than it imports.
+            compiled = ["--compile-bytecode"] if dev else []
+            install = [uv, "pip", "install", "--python", str(self.python), "--require-hashes", *compiled, *requirements]
+            self._run(install, name="uv", hint=_INDEX_HINT, environment=uv_environment())
         else:
             install = ["install", "--no-input", "--require-hashes", *requirements]
             self._run([*self._pip(), *install], name="pip", hint=_INDEX_HINT)

@@ -6,11 +6,12 @@ import ast
 import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 FROM_PIP = {
     "index-url": "UV_DEFAULT_INDEX",
@@ -38,12 +39,23 @@ def find_uv(scripts: Path) -> str | None:
     return None
 
 
-def uv_environment(pip: Sequence[str], *, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Variables for uv: what `pip config list` says, unless the variable is set already. `pip` is the command."""
-    answer = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=False)
+def base_pip() -> tuple[str, ...]:
+    """The pip of the Python that .venv is made with; .venv has none of its own."""
+    python = "python.exe" if os.name == "nt" else f"bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+    return (str(Path(sys.base_prefix, python)), "-m", "pip")
+
+
+def uv_environment(*, pip: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Variables for uv: what `pip config list` says, unless the variable is set already, or there is no pip."""
+    try:
+        told = subprocess.run(
+            [*(pip or base_pip()), "config", "list"], capture_output=True, text=True, check=False
+        ).stdout
+    except OSError:
+        told = ""
     found = dict(LIKE_PIP)
     # One line a setting, `:env:.index-url='https://...'`; variables win over files.
-    for line in sorted(answer.stdout.splitlines(), key=lambda line: line.startswith(":env:")):
+    for line in sorted(told.splitlines(), key=lambda line: line.startswith(":env:")):
         name, _, value = line.partition("=")
         variable = FROM_PIP.get(name.rpartition(".")[2])
         if variable:

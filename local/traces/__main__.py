@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from local.config import LocalConfig
 from local.loopback.serve import Listener, ServeError, announce, bind, serve
 from local.traces.app import Traces
-from local.traces.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ServeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    listener = Listener(binding=binding, app=Traces(Kept()).app())
+    listener = Listener(binding=binding, app=Traces().app())
     return asyncio.run(serve([listener], ready=lambda: announce(traces=f"http://localhost:{binding.port}")))
 
 

@@ -1,84 +1,86 @@
-"""The receiver and its pages as an ASGI application."""
+"""Takes traces and metrics over OTLP/HTTP in protobuf, keeps the newest in memory, and shows them.
+
+Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local.loopback.host_header import LoopbackHost
-from local.traces.otlp import NotOtlpError, read_points, read_spans
-from local.traces.pages import trace_page, traces_page
+from local.traces.page import page
 
 if TYPE_CHECKING:
+    from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, Metric, NumberDataPoint
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
-    from local.traces.kept import Kept
-
 PROTOBUF = "application/x-protobuf"
-MOST_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
+MAX_TRACES = 200
+MAX_SPANS = 2000
+"""Of one trace; what comes later is dropped."""
 
 
 class Traces:
-    """Takes OTLP over HTTP in protobuf, and shows what came."""
+    """The newest traces, the newest value of each metric, and the routes that take and show them."""
 
-    def __init__(self, kept: Kept) -> None:
-        self._kept = kept
+    def __init__(self, *, max_traces: int = MAX_TRACES, max_spans: int = MAX_SPANS) -> None:
+        self._max_traces = max_traces
+        self._max_spans = max_spans
+        self._traces: dict[bytes, dict[bytes, Span]] = {}
+        self._points: dict[tuple[str, str], tuple[Metric, NumberDataPoint | HistogramDataPoint]] = {}
 
     def app(self) -> ASGIApp:
         routes = [
             Route("/", self.show),
-            Route("/traces/{trace_id}", self.show_one),
-            Route("/clear", self.clear, methods=["POST"]),
-            Route("/v1/traces", self.take_spans, methods=["POST"]),
-            Route("/v1/metrics", self.take_points, methods=["POST"]),
+            Route("/v1/traces", self.take_traces, methods=["POST"]),
+            Route("/v1/metrics", self.take_metrics, methods=["POST"]),
             Route("/healthz", _alive),
         ]
         return LoopbackHost(Starlette(routes=routes))
 
     async def show(self, _: Request) -> Response:
-        return traces_page(self._kept)
+        return page(list(self._traces.values()), [self._points[key] for key in sorted(self._points)])
 
-    async def show_one(self, request: Request) -> Response:
-        for trace in self._kept.traces():
-            if trace.trace_id == request.path_params["trace_id"]:
-                return trace_page(trace)
-        raise HTTPException(404, "No such trace is kept.")
-
-    async def clear(self, request: Request) -> Response:
-        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
-            raise HTTPException(403, "Another page must not clear this one.")
-        self._kept.clear()
-        return RedirectResponse("/", status_code=303)
-
-    async def take_spans(self, request: Request) -> Response:
-        body = await _body(request)
-        try:
-            self._kept.add_spans(read_spans(body))
-        except NotOtlpError as error:
-            raise HTTPException(400, str(error)) from None
+    async def take_traces(self, request: Request) -> Response:
+        for resource in (await _read(request, ExportTraceServiceRequest())).resource_spans:
+            for span in (span for scope in resource.scope_spans for span in scope.spans):
+                spans = self._traces.setdefault(span.trace_id, {})
+                if len(spans) < self._max_spans or span.span_id in spans:
+                    spans[span.span_id] = span
+        while len(self._traces) > self._max_traces:
+            del self._traces[next(iter(self._traces))]
         return Response(media_type=PROTOBUF)
 
-    async def take_points(self, request: Request) -> Response:
-        body = await _body(request)
-        try:
-            self._kept.add_points(read_points(body))
-        except NotOtlpError as error:
-            raise HTTPException(400, str(error)) from None
+    async def take_metrics(self, request: Request) -> Response:
+        for resource in (await _read(request, ExportMetricsServiceRequest())).resource_metrics:
+            for metric in (metric for scope in resource.scope_metrics for metric in scope.metrics):
+                for point in (*metric.sum.data_points, *metric.gauge.data_points, *metric.histogram.data_points):
+                    self._points[metric.name, str(point.attributes)] = (metric, point)
         return Response(media_type=PROTOBUF)
 
 
-async def _body(request: Request) -> bytes:
+async def _read[Sent: (ExportTraceServiceRequest, ExportMetricsServiceRequest)](request: Request, sent: Sent) -> Sent:
     # A web page can send other types without asking; this one takes a preflight, which nobody answers.
     if request.headers.get("content-type") != PROTOBUF or "content-encoding" in request.headers:
         raise HTTPException(415, f"Only {PROTOBUF} is taken, not compressed.")
-    if int(request.headers.get("content-length", MOST_BYTES + 1)) > MOST_BYTES:
+    if int(request.headers.get("content-length", MAX_BYTES + 1)) > MAX_BYTES:
         raise HTTPException(413, "The body is too large, or does not say how large it is.")
-    return await request.body()
+    try:
+        sent.ParseFromString(await request.body())
+    except DecodeError:
+        raise HTTPException(400, "The body is not OTLP in protobuf.") from None
+    return sent
 
 
 async def _alive(_: Request) -> Response:

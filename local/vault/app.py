@@ -1,11 +1,14 @@
-"""The secrets API: https://learn.microsoft.com/rest/api/keyvault/secrets"""
+"""The secrets API, as far as the server, the operator's commands and the tests call it.
+
+Source: https://learn.microsoft.com/rest/api/keyvault/secrets
+"""
 
 from __future__ import annotations
 
 import base64
 import re
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -19,7 +22,7 @@ from local.vault.roles import check_role
 from local.vault.state import Properties
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
     from starlette.types import ASGIApp
@@ -41,14 +44,10 @@ class Vault:
     def app(self) -> ASGIApp:
         routes = [
             Route("/healthz", _health),
-            self._route("/secrets", self.list_secrets, "GET", "readMetadata/action"),
             self._route("/secrets/{name}", self.set_secret, "PUT", "setSecret/action"),
             self._route("/secrets/{name}", self.delete_secret, "DELETE", "delete"),
             self._route("/secrets/{name}/versions", self.list_versions, "GET", "readMetadata/action"),
-            self._route("/deletedsecrets", self.list_deleted, "GET", "readMetadata/action"),
             self._route("/deletedsecrets/{name}", self.get_deleted, "GET", "readMetadata/action"),
-            self._route("/deletedsecrets/{name}", self.purge_deleted, "DELETE", "purge/action"),
-            self._route("/deletedsecrets/{name}/recover", self.recover_deleted, "POST", "recover/action"),
         ]
         # The SDK asks for the newest version with an empty one, which is a trailing slash.
         for path in ("/secrets/{name}", "/secrets/{name}/", "/secrets/{name}/{version}"):
@@ -74,46 +73,26 @@ class Vault:
         secret = self._find(request)
         body = read_body(await request.body(), SecretUpdate)
         updated = self._state.update(secret, body.applied_to(secret.properties))
-        return JSONResponse(item(updated, base=_base(request), versioned=True))
-
-    async def list_secrets(self, request: Request) -> Response:
-        after, limit = _page(request)
-        found = self._state.newest(after=after, limit=limit + 1)
-        return _listed(request, found, limit, lambda one: item(one, base=_base(request), versioned=False))
+        return JSONResponse(item(updated, base=_base(request)))
 
     async def list_versions(self, request: Request) -> Response:
         name = self._find(request).name
         after, limit = _page(request)
         found = self._state.versions(name, after=after, limit=limit + 1)
-        return _listed(request, found, limit, lambda one: item(one, base=_base(request), versioned=True))
+        # One more than fits was asked for, to know whether another page follows.
+        page, following = found[:limit], None
+        if len(found) > limit:
+            token = base64.urlsafe_b64encode(str(page[-1].sequence).encode()).decode()
+            following = str(request.url.include_query_params(**{"$skiptoken": token, "maxresults": limit}))
+        return JSONResponse({"value": [item(one, base=_base(request)) for one in page], "nextLink": following})
 
     async def delete_secret(self, request: Request) -> Response:
         secret = self._find(request)
         self._state.delete(secret.name)
         return self._deleted_bundle(request, secret)
 
-    async def list_deleted(self, request: Request) -> Response:
-        after, limit = _page(request)
-        found = self._state.newest(after=after, limit=limit + 1, deleted=True)
-
-        def describe(one: SecretVersion) -> dict[str, Any]:
-            at = self._state.deleted_at(one.name) or 0
-            base = _base(request)
-            return {**item(one, base=base, versioned=False), **deletion(one, base=base, at=at)}
-
-        return _listed(request, found, limit, describe)
-
     async def get_deleted(self, request: Request) -> Response:
         return self._deleted_bundle(request, self._find(request, deleted=True))
-
-    async def recover_deleted(self, request: Request) -> Response:
-        secret = self._find(request, deleted=True)
-        self._state.recover(secret.name)
-        return JSONResponse(item(secret, base=_base(request), versioned=True))
-
-    async def purge_deleted(self, request: Request) -> Response:
-        self._state.purge(self._find(request, deleted=True).name)
-        return Response(status_code=204)
 
     def _find(self, request: Request, *, deleted: bool = False) -> SecretVersion:
         name = checked_name(request.path_params["name"])
@@ -125,7 +104,7 @@ class Vault:
 
     def _deleted_bundle(self, request: Request, secret: SecretVersion) -> Response:
         base, at = _base(request), self._state.deleted_at(secret.name) or 0
-        described = item(secret, base=base, versioned=True)
+        described = item(secret, base=base)
         return JSONResponse({**described, **deletion(secret, base=base, at=at)})
 
     def _route(self, path: str, handler: Callable[[Request], Awaitable[Response]], method: str, action: str) -> Route:
@@ -173,17 +152,3 @@ def _page(request: Request) -> tuple[int, int]:
     except ValueError as error:
         raise bad_parameter("The $skiptoken is not valid.") from error
     return after, int(size)
-
-
-def _listed(
-    request: Request,
-    found: Sequence[SecretVersion],
-    limit: int,
-    describe: Callable[[SecretVersion], dict[str, Any]],
-) -> Response:
-    """A page of a list; one more than fits was asked for, to know whether another page follows."""
-    page, following = found[:limit], None
-    if len(found) > limit:
-        token = base64.urlsafe_b64encode(str(page[-1].sequence).encode()).decode()
-        following = str(request.url.include_query_params(**{"$skiptoken": token, "maxresults": limit}))
-    return JSONResponse({"value": [describe(secret) for secret in page], "nextLink": following})

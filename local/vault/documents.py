@@ -66,13 +66,7 @@ def checked_name(name: str) -> str:
 
 def bundle(secret: SecretVersion, *, base: str) -> dict[str, Any]:
     """A secret with its value; `base` is the vault's URL."""
-    return {"value": secret.value, **_described(secret, identifier=f"{base}/secrets/{secret.name}/{secret.version}")}
-
-
-def item(secret: SecretVersion, *, base: str, versioned: bool) -> dict[str, Any]:
-    """A member of a list: no value, and no version in the id of a list of secrets."""
-    identifier = f"{base}/secrets/{secret.name}"
-    return _described(secret, identifier=f"{identifier}/{secret.version}" if versioned else identifier)
+    return {"value": secret.value, **item(secret, base=base)}
 
 
 def deletion(secret: SecretVersion, *, base: str, at: int) -> dict[str, Any]:
@@ -84,7 +78,8 @@ def deletion(secret: SecretVersion, *, base: str, at: int) -> dict[str, Any]:
     }
 
 
-def _described(secret: SecretVersion, *, identifier: str) -> dict[str, Any]:
+def item(secret: SecretVersion, *, base: str) -> dict[str, Any]:
+    """A member of a list of versions: all but the value."""
     properties = secret.properties
     attributes: dict[str, Any] = {
         "enabled": properties.enabled,
@@ -97,7 +92,7 @@ def _described(secret: SecretVersion, *, identifier: str) -> dict[str, Any]:
     }
     document: dict[str, Any] = {
         "contentType": properties.content_type,
-        "id": identifier,
+        "id": f"{base}/secrets/{secret.name}/{secret.version}",
         "attributes": {name: value for name, value in attributes.items() if value is not None},
         "tags": properties.tags,
     }

@@ -96,25 +96,12 @@ class VaultState:
     def versions(self, name: str, *, after: int, limit: int) -> list[SecretVersion]:
         return self._select("name = ? AND sequence > ? ORDER BY sequence LIMIT ?", name, after, limit)
 
-    def newest(self, *, after: int, limit: int, deleted: bool = False) -> list[SecretVersion]:
-        """The newest version of every secret that is, or is not, deleted."""
-        return self._select(
-            "sequence IN (SELECT max(sequence) FROM versions GROUP BY name) "
-            "AND (name IN (SELECT name FROM deleted)) = ? AND sequence > ? ORDER BY sequence LIMIT ?",
-            deleted,
-            after,
-            limit,
-        )
-
     def delete(self, name: str) -> None:
         self._db.execute("INSERT OR IGNORE INTO deleted VALUES (?, ?)", (name, int(self._clock())))
 
     def deleted_at(self, name: str) -> int | None:
         row = self._db.execute("SELECT at FROM deleted WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
-
-    def recover(self, name: str) -> None:
-        self._db.execute("DELETE FROM deleted WHERE name = ?", (name,))
 
     def purge(self, name: str) -> None:
         # First the versions: a process killed in between leaves a name without versions, which reads as not found.

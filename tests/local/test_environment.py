@@ -294,7 +294,7 @@ global.timeout='60'
 
 def test_uv_gets_what_pip_is_set_to_unless_its_own_variable_is_set(tmp_path: Path) -> None:
     script(tmp_path, "pip", f"cat <<'END'{SETTINGS}END")
-    assert uv_environment([str(tmp_path / "pip")], environment={"SSL_CERT_FILE": "/my/ca.pem"}) == {
+    assert uv_environment(pip=[str(tmp_path / "pip")], environment={"SSL_CERT_FILE": "/my/ca.pem"}) == {
         **LIKE_PIP,
         "UV_DEFAULT_INDEX": "https://variable.example/simple",
         "UV_INDEX": "https://one.example https://two.example",
@@ -303,9 +303,10 @@ def test_uv_gets_what_pip_is_set_to_unless_its_own_variable_is_set(tmp_path: Pat
     }
 
 
-def test_uv_gets_its_own_settings_alone_where_there_is_no_pip(tmp_path: Path) -> None:
-    script(tmp_path, "pip", "echo 'No module named pip' >&2; exit 1")
-    assert uv_environment([str(tmp_path / "pip")], environment={}) == LIKE_PIP
+@pytest.mark.parametrize("pip", ["fails", "is-not-there"])
+def test_uv_gets_its_own_settings_alone_where_there_is_no_pip(tmp_path: Path, pip: str) -> None:
+    script(tmp_path, "fails", "echo 'No module named pip' >&2; exit 1")
+    assert uv_environment(pip=[str(tmp_path / pip)], environment={}) == LIKE_PIP
 
 
 # Node

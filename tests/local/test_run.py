@@ -184,7 +184,7 @@ def test_core_tools_run_the_app_with_the_settings_they_read(place: Place, tmp_pa
 _WITHOUT_SETUP = """
 import sys
 from local import cli
-cli.Environment.ensure = lambda self, *, node: None
+cli.Environment.ensure = lambda self, *, node, dev: None
 sys.exit(cli.main(["run", *sys.argv[1:]]))
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ import httpx2
 import pytest
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -16,9 +19,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
-from local.traces.app import MOST_BYTES, PROTOBUF, Traces
-from local.traces.kept import Kept, Trace
-from local.traces.otlp import Span
+from local.traces.app import MAX_BYTES, PROTOBUF, Traces
+from local.traces.page import tree
 from tests.support.programs import Program
 
 if TYPE_CHECKING:
@@ -42,7 +44,6 @@ def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def page(viewer: str) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=viewer) as http:
-        http.post("/clear")
         yield http
 
 
@@ -54,19 +55,19 @@ def tracer(viewer: str) -> Iterator[Tracer]:
     provider.shutdown()
 
 
-def span(span_id: str, parent_id: str = "", *, trace_id: str = "t", start: int = 0) -> Span:
+def span(span_id: str, parent_id: str = "", *, start: int = 0) -> Span:
     return Span(
-        trace_id=trace_id,
-        span_id=span_id,
-        parent_id=parent_id,
+        trace_id=b"t",
+        span_id=span_id.encode(),
+        parent_span_id=parent_id.encode(),
         name=span_id,
-        kind="internal",
-        service="s",
-        start=start,
-        end=start + 1,
-        failed=False,
-        attributes={},
+        start_time_unix_nano=start,
+        end_time_unix_nano=start + 1,
     )
+
+
+def nested(*spans: Span) -> list[tuple[int, str]]:
+    return [(depth, each.name) for depth, each in tree({each.span_id: each for each in spans})]
 
 
 def test_trace_of_a_real_exporter_is_shown(page: httpx2.Client, tracer: Tracer) -> None:
@@ -77,14 +78,11 @@ def test_trace_of_a_real_exporter_is_shown(page: httpx2.Client, tracer: Tracer) 
         call.set_attributes({"enduser.id": "an object id", "of": ("a", "b"), "is": True, "share": 0.5})
         call.set_status(StatusCode.ERROR)
     html = page.get("/").text
-    assert "POST /mcp · tools/call add" in html
-    assert '<b class="failed">' in html
-    assert html.index("POST /mcp <span") < html.index("tools/call add <span")
-    for told in ("an object id", "tested, server", "of = a, b", "is = true", "share = 0.5", "2 spans"):
+    assert f'<details id="{call.get_span_context().trace_id:032x}">' in html
+    assert '<b class="failed">POST /mcp · tools/call add</b>' in html
+    assert html.index("POST /mcp <small>200<") < html.index("tools/call add <small>an object id<")
+    for told in ("of = a, b", "is = True", "share = 0.5", "2 spans"):
         assert told in html
-    one = page.get(f"/traces/{format(call.get_span_context().trace_id, '032x')}")
-    assert "<details" in one.text
-    assert " open>" in one.text
 
 
 def test_metrics_of_a_real_exporter_are_shown(page: httpx2.Client, viewer: str) -> None:
@@ -97,7 +95,7 @@ def test_metrics_of_a_real_exporter_are_shown(page: httpx2.Client, viewer: str) 
     provider.force_flush()
     provider.shutdown()
     html = page.get("/").text
-    assert "<td>things</td><td>kind=good</td><td>3</td>" in html
+    assert "<b>things</b> <small>kind=good</small> <span>3</span>" in html
     assert "2 times, 1 s on average" in html
 
 
@@ -110,12 +108,10 @@ def test_what_a_client_sent_is_text_and_nothing_else(page: httpx2.Client, tracer
     assert response.headers["content-security-policy"].startswith("default-src 'none'")
 
 
-def test_cleared_page_is_empty(page: httpx2.Client, tracer: Tracer) -> None:
-    tracer.start_span("gone").end()
-    assert "gone" in page.get("/").text
-    assert page.post("/clear").status_code == 303
-    assert "Nothing has been received yet" in page.get("/").text
-    assert page.get("/traces/gone").status_code == 404
+async def test_page_is_empty_before_anything_came() -> None:
+    transport = httpx2.ASGITransport(app=Traces().app())
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:1") as http:
+        assert "Nothing has been received yet" in (await http.get("/")).text
 
 
 @pytest.mark.parametrize(
@@ -125,44 +121,40 @@ def test_cleared_page_is_empty(page: httpx2.Client, tracer: Tracer) -> None:
         ({"content-type": "text/plain"}, b"", 415),
         ({"content-type": PROTOBUF, "content-encoding": "gzip"}, b"", 415),
         ({"content-type": PROTOBUF}, b"\xff\xff\xff nonsense", 400),
-        ({"content-type": PROTOBUF, "content-length": str(MOST_BYTES + 1)}, b"", 413),
+        ({"content-type": PROTOBUF, "content-length": str(MAX_BYTES + 1)}, b"", 413),
         ({"content-type": PROTOBUF, "host": "evil.example"}, b"", 421),
     ],
     ids=str,
 )
 @pytest.mark.parametrize("path", ["/v1/traces", "/v1/metrics"])
 async def test_body_that_is_not_otlp_is_refused(path: str, headers: dict[str, str], body: bytes, status: int) -> None:
-    transport = httpx2.ASGITransport(app=Traces(Kept()).app())
+    transport = httpx2.ASGITransport(app=Traces().app())
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:1") as http:
         assert (await http.post(path, content=body, headers=headers)).status_code == status
 
 
-async def test_page_of_another_site_cannot_clear() -> None:
-    kept = Kept()
-    kept.add_spans([span("a")])
-    transport = httpx2.ASGITransport(app=Traces(kept).app())
-    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:1") as http:
-        assert (await http.post("/clear", headers={"sec-fetch-site": "cross-site"})).status_code == 403
-    assert len(kept.traces()) == 1
-
-
 def test_tree_puts_parents_first_and_keeps_who_has_none() -> None:
-    kept = Kept()
-    kept.add_spans([span("c", "b", start=2), span("b", "a", start=1), span("a", "the host's"), span("d", "a", start=3)])
-    (trace,) = kept.traces()
-    assert [(depth, each.name) for depth, each in trace.tree()] == [(0, "a"), (1, "b"), (2, "c"), (1, "d")]
+    spans = [span("c", "b", start=2), span("b", "a", start=1), span("a", "the host's"), span("d", "a", start=3)]
+    assert nested(*spans) == [(0, "a"), (1, "b"), (2, "c"), (1, "d")]
 
 
 def test_tree_of_spans_that_are_each_other_s_parents_ends() -> None:
-    trace = Trace("t", {"a": span("a", "b"), "b": span("b", "a"), "c": span("c", "c")})
-    assert [(depth, each.name) for depth, each in trace.tree()] == [(0, "a"), (0, "b"), (0, "c")]
+    assert nested(span("a", "b"), span("b", "a"), span("c", "c")) == [(0, "a"), (0, "b"), (0, "c")]
 
 
-def test_oldest_traces_and_further_spans_are_dropped() -> None:
-    kept = Kept(most_traces=2, most_spans=3)
-    for trace in ("1", "2", "3"):
-        kept.add_spans([span(f"s{number}", trace_id=trace, start=int(trace)) for number in range(5)])
-    assert [(trace.trace_id, len(trace.spans), trace.dropped) for trace in kept.traces()] == [("3", 3, 2), ("2", 3, 2)]
+async def test_oldest_traces_and_further_spans_are_dropped() -> None:
+    transport = httpx2.ASGITransport(app=Traces(max_traces=2, max_spans=3).app())
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:1") as http:
+        for trace in ("1", "2", "3"):
+            spans = [span(f"s{number}", start=int(trace)) for number in range(5)]
+            for each in spans:
+                each.trace_id = trace.encode()
+            sent = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=spans)])])
+            headers = {"content-type": PROTOBUF}
+            assert (await http.post("/v1/traces", content=sent.SerializeToString(), headers=headers)).is_success
+        html = (await http.get("/")).text
+    assert re.findall(r'<details id="(\w+)">', html) == ["33", "32"]
+    assert html.count("3 spans") == 2
 
 
 @pytest.mark.long
@@ -186,10 +178,11 @@ def test_traced_run_shows_the_login_and_the_tools(place: Place) -> None:
         while missing := [each for each in wanted if each not in http.get("/").text]:
             assert time.monotonic() < deadline, missing
             time.sleep(0.2)
-        while (joined := http.get(f"/traces/{TRACE}")).status_code != 200:
+        while f'<details id="{TRACE}">' not in (html := http.get("/").text):
             assert time.monotonic() < deadline, "the span of the request is not in the trace of the host"
             time.sleep(0.2)
-    assert "GET other" in joined.text
+    joined = html.partition(f'<details id="{TRACE}">')[2].partition("</details>")[0]
+    assert "GET other" in joined
     process.terminate()
     assert process.wait(20) == 0
     log = (place.home / "logs" / "functions.log").read_text("utf-8")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.support.standins import StandIns
 
 API = {"api-version": "7.4"}
+VERSIONS = "/secrets/jwt-signing-key/versions"
 
 
 @pytest.fixture
@@ -70,12 +71,11 @@ async def test_vault_starts_with_both_secrets(standins: StandIns, reader: Secret
 
 
 async def test_managed_identity_lists_and_reads_but_does_not_write(reader: SecretClient) -> None:
-    assert "jwt-signing-key" in [one.name async for one in reader.list_properties_of_secrets()]
+    assert [one async for one in reader.list_properties_of_secret_versions("jwt-signing-key")]
     for work in (
         reader.set_secret("jwt-signing-key", "mine"),
         reader.update_secret_properties("jwt-signing-key", enabled=False),
         reader.delete_secret("jwt-signing-key"),
-        reader.purge_deleted_secret("jwt-signing-key"),
     ):
         with pytest.raises(HttpResponseError) as caught:
             await work
@@ -160,37 +160,24 @@ async def test_absent_secret_is_not_found(client: SecretClient, name: str, versi
     assert caught.value.error.code == "SecretNotFound"
 
 
-async def test_lists_are_paged(client: SecretClient) -> None:
-    for number in range(27):
-        await client.set_secret("paged", str(number))
-    versions = [one async for one in client.list_properties_of_secret_versions("paged")]
-    assert len({one.version for one in versions}) == 27
-    pages = client.list_properties_of_secrets(max_page_size=2).by_page()
-    names = [[one.name async for one in page] async for page in pages]
-    assert all(len(page) <= 2 for page in names)
-    flat = [name for page in names for name in page]
-    assert len(flat) == len(set(flat))
-    assert {"paged", "jwt-signing-key", "entra-client-secret"} <= set(flat)
+async def test_versions_are_paged(client: SecretClient) -> None:
+    made = [(await client.set_secret("paged", str(number))).properties.version for number in range(27)]
+    assert [one.version async for one in client.list_properties_of_secret_versions("paged")] == made
+    pages = client.list_properties_of_secret_versions("paged", max_page_size=2).by_page()
+    listed = [[one.version async for one in page] async for page in pages]
+    assert [len(page) for page in listed] == [2] * 13 + [1]
+    assert [version for page in listed for version in page] == made
 
 
-async def test_deleted_secret_is_recovered_or_purged(client: SecretClient) -> None:
+async def test_deleted_secret_is_gone_and_keeps_its_name(client: SecretClient) -> None:
     await client.set_secret("doomed", "value")
-    poller = await client.delete_secret("doomed")
-    assert poller.recovery_id
-    assert poller.scheduled_purge_date
+    deleted = await client.delete_secret("doomed")
+    assert deleted.recovery_id
+    assert deleted.scheduled_purge_date
     with pytest.raises(ResourceNotFoundError):
         await client.get_secret("doomed")
     with pytest.raises(ResourceExistsError):
         await client.set_secret("doomed", "again")
-    assert "doomed" in [one.name async for one in client.list_deleted_secrets()]
-    await client.recover_deleted_secret("doomed")
-    assert (await client.get_secret("doomed")).value == "value"
-    await client.delete_secret("doomed")
-    await client.purge_deleted_secret("doomed")
-    with pytest.raises(ResourceNotFoundError):
-        await client.get_deleted_secret("doomed")
-    await client.set_secret("doomed", "reborn")
-    assert (await client.get_secret("doomed")).value == "reborn"
 
 
 def test_request_without_token_is_challenged(standins: StandIns, http: httpx2.Client) -> None:
@@ -225,27 +212,27 @@ def test_token_with_wrong_claims_is_refused(standins: StandIns, http: httpx2.Cli
 @pytest.mark.parametrize("authorization", ["Bearer", "Basic abc", "Bearer abc", "Bearer a.b.c"])
 def test_malformed_authorization_is_refused(standins: StandIns, http: httpx2.Client, authorization: str) -> None:
     headers = {"Authorization": authorization}
-    assert http.get(f"{standins.vault_url}/secrets", params=API, headers=headers).status_code == 401
+    assert http.get(f"{standins.vault_url}{VERSIONS}", params=API, headers=headers).status_code == 401
 
 
 @pytest.mark.parametrize("version", ["7.0", "7.6", "7.6-preview.2", "2025-07-01", "2026-04-01"])
 def test_known_api_version_is_served(
     standins: StandIns, http: httpx2.Client, bearer: dict[str, str], version: str
 ) -> None:
-    answer = http.get(f"{standins.vault_url}/secrets", params={"api-version": version}, headers=bearer)
+    answer = http.get(f"{standins.vault_url}{VERSIONS}", params={"api-version": version}, headers=bearer)
     assert answer.status_code == 200
 
 
 @pytest.mark.parametrize(
     ("method", "path", "query", "body"),
     [
-        ("GET", "/secrets", {}, None),
-        ("GET", "/secrets", {"api-version": "1"}, None),
-        ("GET", "/secrets", {**API, "maxresults": "0"}, None),
-        ("GET", "/secrets", {**API, "maxresults": "26"}, None),
-        ("GET", "/secrets", {**API, "maxresults": "x"}, None),
-        ("GET", "/secrets", {**API, "$skiptoken": "x"}, None),
-        ("GET", "/secrets", {**API, "$skiptoken": "eHl6"}, None),
+        ("GET", VERSIONS, {}, None),
+        ("GET", VERSIONS, {"api-version": "1"}, None),
+        ("GET", VERSIONS, {**API, "maxresults": "0"}, None),
+        ("GET", VERSIONS, {**API, "maxresults": "26"}, None),
+        ("GET", VERSIONS, {**API, "maxresults": "x"}, None),
+        ("GET", VERSIONS, {**API, "$skiptoken": "x"}, None),
+        ("GET", VERSIONS, {**API, "$skiptoken": "eHl6"}, None),
         ("GET", "/secrets/under_score", API, None),
         ("PUT", f"/secrets/{'n' * 128}", API, {"value": "x"}),
         ("PUT", "/secrets/body", API, {}),
@@ -285,7 +272,6 @@ async def test_secrets_survive_a_crash_and_are_seeded_once(own_standins: StandIn
         assert (await client.get_secret("jwt-signing-key")).value == key
         assert (await client.get_secret("entra-client-secret")).value == "rotated"
         await client.delete_secret("jwt-signing-key")
-        await client.purge_deleted_secret("jwt-signing-key")
         own_standins.vault.restart()
         with pytest.raises(ResourceNotFoundError):
             await client.get_secret("jwt-signing-key")
@@ -306,7 +292,7 @@ def test_directory_outage_is_503_and_not_401(own_standins: StandIns) -> None:
     own_standins.entra.kill()
     with own_standins.http() as http:
         started = time.monotonic()
-        answer = http.get(f"{own_standins.vault_url}/secrets", params=API, headers=headers)
+        answer = http.get(f"{own_standins.vault_url}{VERSIONS}", params=API, headers=headers)
         assert answer.status_code == 503
         assert time.monotonic() - started < 6
         own_standins.entra.start()
@@ -314,7 +300,7 @@ def test_directory_outage_is_503_and_not_401(own_standins: StandIns) -> None:
             "admin", aud="https://vault.azure.net", iss=f"https://sts.windows.net/{own_standins.tenant_id}/"
         )
         headers = {"Authorization": f"Bearer {token}"}
-        assert http.get(f"{own_standins.vault_url}/secrets", params=API, headers=headers).status_code == 200
+        assert http.get(f"{own_standins.vault_url}{VERSIONS}", params=API, headers=headers).status_code == 200
 
 
 async def test_vault_follows_a_rotated_signing_key(own_standins: StandIns) -> None:
