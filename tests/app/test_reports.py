@@ -14,7 +14,6 @@ from fastmcp import Client
 from fastmcp.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
-    EmbeddedResource,
     PromptReference,
     ResourceLink,
     ResourceTemplateReference,
@@ -67,17 +66,6 @@ async def test_export_links_to_the_report_it_describes(server: FastMCP) -> None:
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
     assert len(text) > 500_000
-
-
-async def test_export_inline_brings_the_whole_report(server: FastMCP) -> None:
-    async with Client(server) as client:
-        exported = await client.call_tool("export_report", {**ORDERS, "inline": True})
-        text = await read(client, ADDRESS)
-    told, embedded = exported.content
-    assert isinstance(told, TextContent)
-    assert isinstance(embedded, EmbeddedResource)
-    assert isinstance(embedded.resource, TextResourceContents)
-    assert embedded.resource.text == text
 
 
 async def test_export_that_is_cancelled_stops(server: FastMCP) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastmcp import Context  # noqa: TC002 - FastMCP reads the annotation
 from fastmcp.tools import ToolResult, tool
-from mcp.types import EmbeddedResource, ResourceLink, TextContent, TextResourceContents, ToolAnnotations
+from mcp.types import ResourceLink, TextContent, ToolAnnotations
 from pydantic import BaseModel, Field
 
 from app.samples.reports import FIRST_YEAR, LAST_YEAR, MIME_TYPE, Region, report_months, report_uri
@@ -36,7 +36,6 @@ async def export_report(
     year: Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR, description="The year of the orders.")],
     region: Annotated[Region, Field(description="The region of the orders.")],
     seconds_each_month: Annotated[float, Field(ge=0, le=5, description="How long each month takes.")] = 0.1,
-    inline: Annotated[bool, Field(description="Return the whole report, not only a link to it.")] = False,
 ) -> ToolResult:
     """Export a year's orders of a region as CSV. Reports each month, and stops when the call is cancelled."""
     months: list[str] = []
@@ -48,10 +47,6 @@ async def export_report(
     uri, content = report_uri(year, region), text.encode()
     export = Export(uri=uri, rows=text.count("\n") - 1, size=len(content), sha256=hashlib.sha256(content).hexdigest())
     name = f"orders-{year}-{region}.csv"
-    report = (
-        EmbeddedResource(resource=TextResourceContents(uri=uri, mime_type=MIME_TYPE, text=text))
-        if inline
-        else ResourceLink(uri=uri, name=name, mime_type=MIME_TYPE, size=len(content))
-    )
+    report = ResourceLink(uri=uri, name=name, mime_type=MIME_TYPE, size=len(content))
     told = TextContent(text=f"{export.rows} orders, {len(content)} bytes: {uri}")
     return ToolResult(content=[told, report], structured_content=export.model_dump())
