@@ -125,8 +125,8 @@ AADSTS: dict[int, Explanation] = {
         "Invite it as a guest, or sign in with another account.",
     ),
     90094: Explanation(
-        "Only an administrator may consent (*Need admin approval*): the tenant wants it so, or the application wants its "
-        "people assigned.",
+        "Only an administrator may consent (*Need admin approval*): the tenant wants it so, or the application wants "
+        "its people assigned.",
         "An administrator approves the request, or consents for everybody: `python -m ops doctor` gives the commands "
         "where people are assigned, else `az ad app permission admin-consent --id <ENTRA_CLIENT_ID>`.",
     ),

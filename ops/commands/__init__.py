@@ -17,6 +17,7 @@ MODULES = (
     "doctor",
     "predown",
     "postdown",
+    "local_tenant",
 )
 
 
