@@ -145,7 +145,11 @@ def test_deployment_signs_in_without_a_secret_and_uses_outputs_that_exist() -> N
     assert set(re.findall(r"azd env get-value (\w+)", commands)) <= outputs
     assert workflow["concurrency"]["cancel-in-progress"] is False
     inputs = {variable for variable, _ in variables().values()} | OF_HOOKS
-    assert set(workflow["env"]) == inputs | {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID"}
+    assert set(workflow["jobs"]["deploy"]["env"]) == inputs | {
+        "AZURE_CLIENT_ID",
+        "AZURE_TENANT_ID",
+        "AZURE_SUBSCRIPTION_ID",
+    }
 
 
 def test_docs_use_outputs_that_exist() -> None:
