@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 MODULES = (
     "preflight",
     "postprovision",
+    "package",
     "rotate",
     "revoke",
     "smoke",

@@ -26,6 +26,8 @@ def test_second_environment_gets_the_same_commit_the_same_way_after_the_first_an
     assert promote["environment"] == "${{ vars.PROMOTE_TO }}"
     assert promote["if"] == "vars.PROMOTE_TO != ''"
     assert "env" not in WORKFLOW, "variables of a GitHub environment are known to its job alone"
+    assert "concurrency" not in WORKFLOW, "a run that waits for an approval would keep the next one from its first job"
+    assert promote["concurrency"]["group"] != deploy["concurrency"]["group"]
 
 
 def test_variables_of_the_guide_are_those_of_the_workflow() -> None:
