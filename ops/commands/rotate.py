@@ -83,8 +83,11 @@ def _rotate_signing_key(context: Context, vault: VaultResource) -> int:
     before = vault.find(SIGNING_KEY)
     if before is not None:
         _refuse_too_many(context, before, kept_for)
-    added = add_version(vault, expires=expiry_of(context.environment, now=context.now()))
+    expires = expiry_of(context.environment, now=context.now())
+    added = add_version(vault, expires=expires)
     context.report.ok("added", f"version {added.id}; servers know it within four minutes, and sign with it after five")
+    if expires is not None:
+        context.report.note("expiry", f"{expires:%Y-%m-%d}; for a later one set VAULT_EXPIRY_DATE, then rotate again")
     if before is None:
         return 0
     keys = _old_keys(context, added, kept_for)
