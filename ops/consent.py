@@ -68,5 +68,5 @@ def gap_of(graph: Api, *, principal_id: str, own: Sequence[str], additional: Seq
 
 
 def permissions(additional: Iterable[str]) -> list[str]:
-    """The permissions of Microsoft Graph among the scopes; those with an address are of other APIs."""
-    return [scope for scope in additional if scope not in OPENID and ":" not in scope]
+    """The permissions of Microsoft Graph among the scopes; those that name a resource are of other APIs."""
+    return [scope for scope in additional if scope not in OPENID and "/" not in scope]

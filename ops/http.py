@@ -95,6 +95,7 @@ class Api:
         *,
         body: Mapping[str, Any] | None = None,
         parameters: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         accept: Collection[int] = (),
     ) -> Answer:
         """One request, repeated while the service is busy or out of reach.
@@ -104,7 +105,7 @@ class Api:
             UnreachableError: it did not answer.
         """
         url = path if path.startswith(self.base) else f"{self.base}{path}"
-        response = self._send(method, url, body=body, parameters=parameters)
+        response = self._send(method, url, body=body, parameters=parameters, headers=headers or {})
         if response.is_success or response.status_code in accept:
             return Answer(response)
         code, text = _error_of(response)
@@ -118,12 +119,18 @@ class Api:
         )
 
     def _send(
-        self, method: str, url: str, *, body: Mapping[str, Any] | None, parameters: Mapping[str, str] | None
+        self,
+        method: str,
+        url: str,
+        *,
+        body: Mapping[str, Any] | None,
+        parameters: Mapping[str, str] | None,
+        headers: Mapping[str, str],
     ) -> httpx2.Response:
         for attempt in range(1, ATTEMPTS + 1):
-            headers = {"Authorization": f"Bearer {self.tokens.get(self.scope)}"}
+            everything = {**headers, "Authorization": f"Bearer {self.tokens.get(self.scope)}"}
             try:
-                response = self._http.request(method, url, json=body, params=parameters or None, headers=headers)
+                response = self._http.request(method, url, json=body, params=parameters or None, headers=everything)
             except httpx2.TransportError as error:
                 if attempt == ATTEMPTS:
                     raise UnreachableError(

@@ -9,17 +9,20 @@ from __future__ import annotations
 import base64
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from ops.errors import OpsError
+from ops.environment import EXPIRY_DATE
+from ops.errors import BadInputError, OpsError
 from ops.vault import SIGNING_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
+    from ops.environment import Environment
     from ops.vault import VaultResource, Version
 
 KEY_BYTES = 32
@@ -60,9 +63,26 @@ def new_key() -> SecretStr:
     return SecretStr(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
 
 
-def add_version(vault: VaultResource) -> Version:
-    """Puts a new key into the vault."""
-    return vault.put(SIGNING_KEY, new_key(), content_type="32 random bytes, base64", tags={}, expires=None)
+def add_version(vault: VaultResource, *, expires: datetime | None) -> Version:
+    """Puts a new key into the vault. The server does not look at when it expires; a policy of the vault may."""
+    return vault.put(SIGNING_KEY, new_key(), content_type="32 random bytes, base64", tags={}, expires=expires)
+
+
+def expiry_of(environment: Environment, *, now: datetime) -> datetime | None:
+    """When new keys expire, where somebody said so.
+
+    Raises:
+        BadInputError: it is no day that is still to come.
+    """
+    if not environment.has(EXPIRY_DATE):
+        return None
+    try:
+        day = datetime.strptime(environment[EXPIRY_DATE], "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise BadInputError(EXPIRY_DATE.name, "has to be a day such as 2027-03-01") from None
+    if day <= now:
+        raise BadInputError(EXPIRY_DATE.name, "has to be a day that is still to come")
+    return day
 
 
 def old_keys(versions: Sequence[Version], *, newest_id: str, keep: timedelta) -> list[OldKey]:

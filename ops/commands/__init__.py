@@ -11,12 +11,14 @@ if TYPE_CHECKING:
 MODULES = (
     "preflight",
     "postprovision",
+    "package",
     "rotate",
     "revoke",
     "smoke",
     "doctor",
     "predown",
     "postdown",
+    "local_tenant",
 )
 
 

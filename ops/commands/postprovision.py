@@ -13,12 +13,13 @@ from ops.environment import (
     CLIENT_ID,
     ENDPOINTS,
     ENTRA_TENANT,
+    EXPIRY_DATE,
     SECRET_DAYS,
     TENANT,
     VAULT_ID,
 )
 from ops.graph import Directory
-from ops.signing_key import add_version
+from ops.signing_key import add_version, expiry_of
 from ops.token_endpoint import TokenEndpoint
 from ops.vault import ARM_VERSION, CLIENT_SECRET, PLACEHOLDER, SIGNING_KEY, VaultResource
 
@@ -107,7 +108,7 @@ def ensure_signing_key(context: Context, vault: VaultResource) -> None:
     """Makes the first key where the infrastructure has not; never a second one."""
     kept = vault.find(SIGNING_KEY)
     if kept is None:
-        add_version(vault)
+        add_version(vault, expires=expiry_of(context.environment, now=context.now()))
         context.report.ok(SIGNING_KEY, "made")
     elif not kept.enabled:
         context.report.note(
@@ -129,6 +130,6 @@ COMMAND = Command(
         "in .azure/<environment>/deployment.json."
     ),
     needs=(TENANT, VAULT_ID),
-    takes=(CLIENT_ID, APP_OBJECT_ID, AUTH_MODE, SECRET_DAYS, ENTRA_TENANT, *ENDPOINTS),
+    takes=(CLIENT_ID, APP_OBJECT_ID, AUTH_MODE, SECRET_DAYS, EXPIRY_DATE, ENTRA_TENANT, *ENDPOINTS),
     run=run,
 )

@@ -15,6 +15,7 @@ from ops.environment import (
     CLIENT_ID,
     ENDPOINTS,
     ENTRA_TENANT,
+    EXPIRY_DATE,
     FUNCTION_APP,
     RESOURCE_GROUP,
     SECRET_DAYS,
@@ -30,6 +31,7 @@ from ops.signing_key import (
     TOKEN_LIFETIME_DAYS,
     TooManyKeysError,
     add_version,
+    expiry_of,
     old_keys,
 )
 from ops.vault import SIGNING_KEY, VaultItself, vault_url_of
@@ -81,8 +83,11 @@ def _rotate_signing_key(context: Context, vault: VaultResource) -> int:
     before = vault.find(SIGNING_KEY)
     if before is not None:
         _refuse_too_many(context, before, kept_for)
-    added = add_version(vault)
+    expires = expiry_of(context.environment, now=context.now())
+    added = add_version(vault, expires=expires)
     context.report.ok("added", f"version {added.id}; servers know it within four minutes, and sign with it after five")
+    if expires is not None:
+        context.report.note("expiry", f"{expires:%Y-%m-%d}; for a later one set VAULT_EXPIRY_DATE, then rotate again")
     if before is None:
         return 0
     keys = _old_keys(context, added, kept_for)
@@ -199,6 +204,7 @@ COMMAND = Command(
         APP_OBJECT_ID,
         AUTH_MODE,
         SECRET_DAYS,
+        EXPIRY_DATE,
         ENTRA_TENANT,
         VAULT_URL,
         *ENDPOINTS,

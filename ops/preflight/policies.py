@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from ops.client_secret import days_of
 from ops.documents import entries, part, words
-from ops.environment import AUTH_MODE, LOCATION, PRESET, PRIVATE_NETWORK
+from ops.environment import (
+    AUTH_MODE,
+    EXPIRY_DATE,
+    LOCATION,
+    PRESET,
+    PRIVATE_NETWORK,
+    PURGE_PROTECTION,
+    RESOURCE_TAGS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -57,11 +65,18 @@ def _private(environment: Environment, _: Parameters) -> bool:
 
 
 def _protected(environment: Environment, _: Parameters) -> bool:
-    return environment.get(PRESET) == "prod"
+    return environment.get(PRESET) == "prod" or environment.says(PURGE_PROTECTION)
 
 
-def _never(_: Environment, __: Parameters) -> bool:
-    return False
+def _expiring(environment: Environment, _: Parameters) -> bool:
+    return environment.has(EXPIRY_DATE)
+
+
+def _tagged(environment: Environment, parameters: Parameters) -> bool:
+    pairs = (pair.partition("=") for pair in environment.get(RESOURCE_TAGS).split(";"))
+    tags = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    name, wanted = str(parameters.get("tagName")).lower(), parameters.get("tagValue")
+    return name in tags and wanted in {None, tags[name]}
 
 
 def _without_secret(environment: Environment, _: Parameters) -> bool:
@@ -78,6 +93,7 @@ def _allowed_location(environment: Environment, parameters: Parameters) -> bool:
     return not chosen or not allowed or chosen in map(plain, allowed)
 
 
+TAGS = '`azd env set RESOURCE_TAGS "<name>=<value>"`, several with `;` between them.'
 PRIVATE = "`azd env set PRIVATE_NETWORK true`."
 ALLOWED = "`azd env set AZURE_LOCATION <one that is allowed>`, in a new environment."
 
@@ -88,6 +104,10 @@ POLICIES: Mapping[str, Policy] = {
         ALLOWED,
         _allowed_location,
     ),
+    "871b6d14-10aa-478d-b590-94f262ecfa99": Policy("Require a tag on resources", TAGS, _tagged),
+    "96670d01-0a4d-4649-9c89-2d3abc0a5025": Policy("Require a tag on resource groups", TAGS, _tagged),
+    "1e30110a-5ceb-460c-a204-c1c3969c6d62": Policy("Require a tag and its value on resources", TAGS, _tagged),
+    "8ce3da23-7156-49e4-b145-24f95f9dcb46": Policy("Require a tag and its value on resource groups", TAGS, _tagged),
     "b2982f36-99f2-4db5-8eff-283140c09693": Policy(
         "Storage accounts should disable public network access", PRIVATE, _private
     ),
@@ -102,13 +122,13 @@ POLICIES: Mapping[str, Policy] = {
     ),
     "0b60c0b2-2dc2-4e1c-b5c9-abbed971de53": Policy(
         "Key vaults should have deletion protection enabled",
-        "In a new environment: `azd env set DEPLOYMENT_PRESET prod`.",
+        "`azd env set VAULT_PURGE_PROTECTION true`; or in a new environment `azd env set DEPLOYMENT_PRESET prod`.",
         _protected,
     ),
     "98728c90-32c7-4049-8429-847dc0f4fe37": Policy(
         "Key Vault secrets should have an expiration date",
-        "The signing key has none: have the vault's resource group exempted from the policy.",
-        _never,
+        "`azd env set VAULT_EXPIRY_DATE <a day, such as 2027-03-01>`, for the signing key; the client secret has one.",
+        _expiring,
     ),
     "342e8053-e12e-4c44-be01-c3c2f318400f": Policy(
         "Secrets should have the specified maximum validity period",

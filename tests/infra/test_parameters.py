@@ -68,7 +68,7 @@ def test_pipeline_hands_on_every_parameter() -> None:
     azure = yaml.safe_load((REPOSITORY / "azure.yaml").read_text("utf-8"))
     assert set(azure["pipeline"]["variables"]) == wanted
     workflow = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "azure-dev.yml").read_text("utf-8"))
-    given = {name: value for name, value in workflow["env"].items() if name in wanted}
+    given = {name: value for name, value in workflow["jobs"]["deploy"]["env"].items() if name in wanted}
     assert given == {name: f"${{{{ vars.{name} }}}}" for name in wanted}
 
 

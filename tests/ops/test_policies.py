@@ -24,6 +24,8 @@ PRIVATE_STORAGE = "b2982f36-99f2-4db5-8eff-283140c09693"
 LOCATIONS = "e56962a6-4747-49cd-b67b-bf8b01975c4c"
 SHORT_SECRETS = "342e8053-e12e-4c44-be01-c3c2f318400f"
 EXPIRING_SECRETS = "98728c90-32c7-4049-8429-847dc0f4fe37"
+TAG = "871b6d14-10aa-478d-b590-94f262ecfa99"
+TAG_AND_VALUE = "1e30110a-5ceb-460c-a204-c1c3969c6d62"
 PROTECTED_VAULTS = "0b60c0b2-2dc2-4e1c-b5c9-abbed971de53"
 
 
@@ -58,7 +60,14 @@ def assign(world: World, definition: str, *, mode: str = "Default", **parameters
         (SHORT_SECRETS, {"maximumValidityInDays": 90}, {"CLIENT_SECRET_DAYS": "90"}, False),
         (SHORT_SECRETS, {"maximumValidityInDays": 90}, {"AUTH_MODE": "federated"}, False),
         (SHORT_SECRETS, {"maximumValidityInDays": 365}, {}, False),
+        (PROTECTED_VAULTS, {}, {"VAULT_PURGE_PROTECTION": "true"}, False),
         (EXPIRING_SECRETS, {}, {}, True),
+        (EXPIRING_SECRETS, {}, {"VAULT_EXPIRY_DATE": "2099-03-01"}, False),
+        (TAG, {"tagName": "owner"}, {}, True),
+        (TAG, {"tagName": "owner"}, {"RESOURCE_TAGS": "costs=7"}, True),
+        (TAG, {"tagName": "Owner"}, {"RESOURCE_TAGS": "costs=7; owner=us"}, False),
+        (TAG_AND_VALUE, {"tagName": "owner", "tagValue": "us"}, {"RESOURCE_TAGS": "owner=you"}, True),
+        (TAG_AND_VALUE, {"tagName": "owner", "tagValue": "us"}, {"RESOURCE_TAGS": "owner=us"}, False),
         (LOCATIONS, {"listOfAllowedLocations": ["westeurope", "northeurope"]}, {}, True),
         (LOCATIONS, {"listOfAllowedLocations": ["westeurope", "swedencentral"]}, {}, False),
         (LOCATIONS, {"listOfAllowedLocations": ["westeurope"]}, {"AZURE_LOCATION": ""}, False),
@@ -68,8 +77,8 @@ def test_policy_is_found_unless_the_variables_satisfy_it(
     ready: Ops, guid: str, parameters: dict[str, Any], variables: dict[str, str], refused: bool
 ) -> None:
     ready.world.providers["Microsoft.Network"] = "Registered"
-    fixed = "deny" if guid == LOCATIONS else "[parameters('effect')]"
-    effect = {} if guid == LOCATIONS else {"effect": "Deny"}
+    without = guid in {LOCATIONS, TAG, TAG_AND_VALUE}
+    fixed, effect = ("deny", {}) if without else ("[parameters('effect')]", {"effect": "Deny"})
     assign(ready.world, define(ready.world, f"{BUILT_IN}/{guid}", effect=fixed), **parameters, **effect)
     outcome = ready("preflight", **variables)
     assert outcome.code == (1 if refused else 0), outcome.text

@@ -57,6 +57,23 @@ def test_new_version_is_a_good_key_and_older_ones_are_told_their_day(ops: Ops, w
     assert enabled(world) == [first.id, second.id, added.id]
 
 
+def test_new_key_expires_on_the_day_that_a_policy_wants(ops: Ops, world: World) -> None:
+    assert (
+        "note  expiry                 2099-03-01" in ops("rotate", "signing-key", VAULT_EXPIRY_DATE="2099-03-01").text
+    )
+    assert world.secrets["jwt-signing-key"][-1].expires == int(datetime(2099, 3, 1, tzinfo=UTC).timestamp())
+    assert ops("rotate", "signing-key").code == 0
+    assert world.secrets["jwt-signing-key"][-1].expires is None
+
+
+@pytest.mark.parametrize("day", ["2020-03-01", "tomorrow", "01.03.2099"])
+def test_day_that_is_past_or_none_adds_no_key(ops: Ops, world: World, day: str) -> None:
+    outcome = ops("rotate", "signing-key", VAULT_EXPIRY_DATE=day)
+    assert outcome.code == 2
+    assert "VAULT_EXPIRY_DATE" in outcome.text
+    assert "jwt-signing-key" not in world.secrets
+
+
 def test_each_rotation_adds_another_key(ops: Ops, world: World) -> None:
     for _ in range(3):
         assert ops("rotate", "signing-key").code == 0

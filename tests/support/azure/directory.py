@@ -40,7 +40,7 @@ class GraphStandIn:
         base = "/graph/v1.0"
         return [
             Route(f"{base}/applications/{{id}}", self.application, methods=["GET", "DELETE", "PATCH"]),
-            Route(f"{base}/applications({{key}}='{{value}}')", self.application_by_key),
+            Route(f"{base}/applications({{key}}='{{value}}')", self.application_by_key, methods=["GET", "PATCH"]),
             Route(f"{base}/applications/{{id}}/addPassword", self.add_password, methods=["POST"]),
             Route(f"{base}/applications/{{id}}/removePassword", self.remove_password, methods=["POST"]),
             Route(f"{base}/applications/{{id}}/federatedIdentityCredentials", self.federated_credentials),
@@ -48,6 +48,7 @@ class GraphStandIn:
             Route(f"{base}/directory/deletedItems/{{id}}", self.purge, methods=["DELETE"]),
             Route(f"{base}/directory/deletedItems/{{id}}/restore", self.restore, methods=["POST"]),
             Route(f"{base}/servicePrincipals(appId='{{value}}')", self.principal),
+            Route(f"{base}/servicePrincipals", self.add_principal, methods=["POST"]),
             Route(f"{base}/servicePrincipals/{{id}}/oauth2PermissionGrants", self.grants),
             Route(f"{base}/oauth2PermissionGrants", self.add_grant, methods=["POST"]),
             Route(f"{base}/oauth2PermissionGrants/{{id}}", self.change_grant, methods=["PATCH"]),
@@ -76,9 +77,31 @@ class GraphStandIn:
     async def application_by_key(self, request: Request) -> Response:
         key, value = request.path_params["key"], request.path_params["value"]
         found = [document for document in self._world.applications.values() if document.get(key) == value]
+        if request.method == "PATCH":
+            return self._upserted(found, value, request.headers.get("prefer"), await request.json())
         if not found:
             raise _missing(value)
         return JSONResponse(_selected(found[0], request))
+
+    def _upserted(self, found: list[dict[str, Any]], name: str, prefer: str | None, body: dict[str, Any]) -> Response:
+        if found:
+            _merge(found[0], body)
+            return Response(status_code=204)
+        if prefer != "create-if-missing":
+            raise _missing(name)
+        identifiers = {"id": str(uuid.uuid4()), "appId": str(uuid.uuid4()), "uniqueName": name}
+        made: dict[str, Any] = {**identifiers, "createdDateTime": stamp(self._world.now()), **body}
+        self._world.applications[identifiers["id"]] = {"passwordCredentials": [], **made}
+        return JSONResponse(made, status_code=201)
+
+    async def add_principal(self, request: Request) -> Response:
+        client_id = (await request.json())["appId"]
+        if client_id not in {one["appId"] for one in self._world.applications.values()}:
+            raise GraphError(
+                400, "Request_BadRequest", "The appId of the service principal does not reference a valid application."
+            )
+        self._world.principals[client_id] = {"id": str(uuid.uuid4()), "accountEnabled": True}
+        return JSONResponse(self._world.principals[client_id], status_code=201)
 
     async def add_password(self, request: Request) -> Response:
         found = self._known(request.path_params["id"])

@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.support.azure.world import GROUP_ID, SITE_ID, SUBSCRIPTION, VAULT_ID, SecretVersion, World
+from tests.support.azure.world import GROUP_ID, SITE_ID, SUBSCRIPTION, VAULT, VAULT_ID, SecretVersion, World
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+VAULTS = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{{group}}/providers/Microsoft.KeyVault/vaults"
 
 PAGE = 2
 """Members of a page: so small that every list has several."""
@@ -38,7 +40,7 @@ class ArmStandIn:
         subscription = f"/arm/subscriptions/{SUBSCRIPTION}"
         keyvault = f"{subscription}/providers/Microsoft.KeyVault"
         return [
-            Route(f"/arm{VAULT_ID}/secrets/{{name}}", self.secret, methods=["GET", "PUT"]),
+            Route(f"/arm{VAULTS}/{{vault}}/secrets/{{name}}", self.secret, methods=["GET", "PUT"]),
             Route(f"{keyvault}/deletedVaults", self.deleted_vaults),
             Route(f"{keyvault}/locations/{{location}}/deletedVaults/{{name}}", self.deleted_vault),
             Route(
@@ -49,10 +51,10 @@ class ArmStandIn:
             Route(f"{subscription}/providers/Microsoft.Authorization/policyAssignments", self.policy_assignments),
             Route(f"{subscription}/providers/{{namespace}}", self.provider),
             Route(f"/arm{GROUP_ID}/providers/Microsoft.Authorization/roleAssignments", self.role_assignments),
-            Route(f"/arm{GROUP_ID}/resources", self.group_resources),
+            Route(f"{subscription}/resourceGroups/{{group}}/resources", self.group_resources),
             Route(f"/arm{SITE_ID}/config/appsettings/list", self.app_settings, methods=["POST"]),
             Route(f"/arm{SITE_ID}/functions", self.functions),
-            Route("/arm/{id:path}", self.resource),
+            Route("/arm/{id:path}", self.resource, methods=["GET", "PUT", "DELETE"]),
             Route("/secrets/{name}/versions", self.versions),
             Route("/secrets/{name}/{version}", self.update_version, methods=["PATCH"]),
             Route("/logs/v1/{id:path}/query", self.query, methods=["POST"]),
@@ -60,17 +62,47 @@ class ArmStandIn:
 
     async def resource(self, request: Request) -> Response:
         name = f"/{request.path_params['id']}"
+        if request.method == "PUT":
+            return self._put(name, await request.json())
         found = self._world.resources.get(name.lower())
         if found is None:
             if "/resourceGroups/" in name and GROUP_ID.lower() not in self._world.resources:
                 raise ArmError(404, "ResourceGroupNotFound", "Resource group could not be found.")
             raise ArmError(404, "ResourceNotFound", f"The Resource '{name}' was not found.")
+        if request.method == "DELETE":
+            return self._delete(name, found)
         return JSONResponse(found)
 
+    def _put(self, name: str, body: dict[str, Any]) -> Response:
+        group, _, rest = name.partition("/providers/")
+        if rest and group.lower() not in self._world.resources:
+            raise ArmError(404, "ResourceGroupNotFound", "Resource group could not be found.")
+        if name.rsplit("/", 1)[-1] in self._world.deleted_vaults:
+            raise ArmError(409, "ConflictError", "A vault with the same name already exists in deleted state.")
+        kind = "/".join(rest.split("/")[:2]) if rest else "Microsoft.Resources/resourceGroups"
+        if "/Microsoft.Authorization/roleAssignments/" in name:
+            self._world.role_assignments.append(body)
+            return JSONResponse(body, status_code=201)
+        self._world.resources[name.lower()] = {"id": name, "type": kind, **body}
+        return JSONResponse(self._world.resources[name.lower()], status_code=201)
+
+    def _delete(self, name: str, found: dict[str, Any]) -> Response:
+        """A group goes with all that it holds; a vault can be recovered for a while."""
+        for identifier in [one for one in self._world.resources if f"{one}/".startswith(f"{name.lower()}/")]:
+            del self._world.resources[identifier]
+        if "/vaults/" in name:
+            vault = name.rsplit("/", 1)[-1]
+            properties: dict[str, Any] = {"location": found["location"], "vaultId": name}
+            self._world.deleted_vaults[vault] = {"name": vault, "properties": properties}
+        return Response(status_code=200)
+
     async def secret(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        if VAULT_ID.lower() not in self._world.resources:
-            raise ArmError(404, "ResourceNotFound", f"The Resource '{VAULT_ID}' was not found.")
+        name, vault = request.path_params["name"], request.path_params["vault"]
+        identifier = f"{VAULTS}/{vault}".format(**request.path_params)
+        if identifier.lower() not in self._world.resources:
+            raise ArmError(404, "ResourceNotFound", f"The Resource '{identifier}' was not found.")
+        if vault != VAULT:
+            name = f"{vault}/{name}"
         if request.method == "PUT":
             await self.put_secret(name, await request.json())
         versions = self._world.secrets.get(name)
@@ -140,8 +172,11 @@ class ArmStandIn:
         return _listed(request, found)
 
     async def group_resources(self, request: Request) -> Response:
-        kind = request.query_params["$filter"].split("'")[1]
-        found = [one for one in self._world.resources.values() if one.get("type", "").lower() == kind.lower()]
+        group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{request.path_params['group']}/".lower()
+        found = [one for identifier, one in self._world.resources.items() if identifier.startswith(group)]
+        if "$filter" in request.query_params:
+            kind = request.query_params["$filter"].split("'")[1].lower()
+            found = [one for one in found if one.get("type", "").lower() == kind]
         return _listed(request, found)
 
     async def app_settings(self, _: Request) -> Response:
@@ -179,7 +214,7 @@ class ArmStandIn:
     def _described(self, name: str, version: SecretVersion, request: Request) -> dict[str, Any]:
         return {
             "id": f"{VAULT_ID}/secrets/{name}",
-            "name": name,
+            "name": name.rsplit("/", 1)[-1],
             "type": "Microsoft.KeyVault/vaults/secrets",
             "tags": version.tags,
             "properties": {

@@ -1,0 +1,137 @@
+"""`python -m ops local-tenant`: all that `make run` needs in a real tenant, in one command, and its undo.
+
+Threat: the undo deletes for good. It goes by names that derive from the subscription and who is signed in, and leaves a
+resource group that holds anything else.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ops.clouds import PUBLIC
+from ops.command import Command
+from ops.commands.postprovision import ensure_client_secret, ensure_signing_key
+from ops.environment import (
+    APP_OBJECT_ID,
+    CLIENT_ID,
+    ENDPOINTS,
+    ENTRA_TENANT,
+    LOCATION,
+    SECRET_DAYS,
+    SUBSCRIPTION,
+    TENANT,
+)
+from ops.errors import OpsError
+from ops.local_tenant import LocalRegistration, LocalSettings, LocalVault, Names
+from ops.vault import VaultResource
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ops.command import Context
+    from ops.environment import Environment
+
+
+def run(context: Context) -> int:
+    """Makes what is missing and writes the settings; with --undo takes all of it away."""
+    # What azd knows of a deployment is not about the local server.
+    own = context.environment.with_values({ENTRA_TENANT.name: context.environment[TENANT]})
+    services = context.services.of(own)
+    try:
+        inside = replace(context, environment=own, services=services)
+        return _undo(inside) if context.options.undo else _make(inside)
+    finally:
+        services.close()
+
+
+def _make(context: Context) -> int:
+    environment, services, report = context.environment, context.services, context.report
+    environment.require(LOCATION)
+    person, kind, names = _person(context)
+    registration = LocalRegistration(services.graph, names=names, now=context.now)
+    before, settings = registration.find(), LocalSettings(context.root)
+    settings.refuse_anothers(before.client_id if before is not None else "")
+    report.heading("Registration and vault")
+    vault = LocalVault(services.arm, names=names)
+    vault.ensure(tenant=environment[TENANT], location=environment[LOCATION], person=person, kind=kind)
+    report.ok("vault", f"{names.vault} in {names.group}; you may read its secrets")
+    permissions = json.loads((context.root / "infra" / "graph-permissions.json").read_text("utf-8"))
+    application = registration.ensure(base_url=settings.base_url, permissions=permissions)
+    report.ok("registration", f"{application.name} ({application.client_id})")
+    secrets = VaultResource(services.arm, vault_id=names.vault_id)
+    ensure_signing_key(context, secrets)
+    known = {CLIENT_ID.name: application.client_id, APP_OBJECT_ID.name: application.object_id}
+    ensure_client_secret(replace(context, environment=environment.with_values(known)), secrets)
+    settings.write(_settings(environment, context, client_id=application.client_id, vault=names.vault))
+    report.ok("local.settings.json", "written")
+    report.text(
+        "\nRun `az login`, so that the server reads the vault as you; then `make run`.\n"
+        "A new role counts after some minutes. "
+        "To take all of it away: python -m ops local-tenant --undo"
+    )
+    return 0
+
+
+def _settings(environment: Environment, context: Context, *, client_id: str, vault: str) -> dict[str, str]:
+    cloud = context.services.cloud
+    values = {
+        "ENTRA_TENANT_ID": environment[TENANT],
+        "ENTRA_CLIENT_ID": client_id,
+        "KEY_VAULT_URL": f"https://{vault}.{cloud.vault_suffix}",
+    }
+    elsewhere = {"ENTRA_AUTHORITY": cloud.authority, "GRAPH_BASE_URL": cloud.graph}
+    return values if cloud == PUBLIC else values | elsewhere
+
+
+def _undo(context: Context) -> int:
+    services, report = context.services, context.report
+    _, _, names = _person(context)
+    registration, settings = (
+        LocalRegistration(services.graph, names=names, now=context.now),
+        LocalSettings(context.root),
+    )
+    report.heading("What the local server had in the tenant")
+    found = registration.find()
+    # The settings first: they name what is about to go.
+    if found is not None and settings.belongs_to(found.client_id):
+        settings.remove()
+        report.ok("local.settings.json", "removed")
+    report.ok("registration", "deleted for good" if registration.remove() else "there was none")
+    removed = LocalVault(services.arm, names=names).remove()
+    report.ok("vault", f"{names.vault} deleted for good" if removed else "there was none")
+    return 0
+
+
+def _person(context: Context) -> tuple[str, str, Names]:
+    """Object id and kind of who is signed in, and the names that follow from it."""
+    arm = context.services.arm
+    claims = arm.tokens.claims(arm.scope)
+    person = str(claims.get("oid") or "")
+    if not person:
+        raise OpsError("The token does not say who is signed in. Sign in with `az login`, then run the command again.")
+    kind = "ServicePrincipal" if claims.get("idtyp") == "app" else "User"
+    return person, kind, Names.of(subscription=context.environment[SUBSCRIPTION], person=person)
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--undo", action="store_true", help="delete for good what this command made")
+
+
+COMMAND = Command(
+    name="local-tenant",
+    summary="let `make run` use a real tenant: registration, vault, local.settings.json",
+    description=(
+        "Makes a registration with its scope and redirect URI, a vault with both secrets, which you may read, and "
+        "local.settings.json that names them. One set for each person and subscription; running it again puts right "
+        "what is there. With --undo all of it is deleted for good."
+    ),
+    needs=(TENANT, SUBSCRIPTION),
+    takes=(LOCATION, SECRET_DAYS, *ENDPOINTS),
+    add_arguments=_add_arguments,
+    examples=(
+        "examples:\n  python -m ops local-tenant --azure-location swedencentral\n  python -m ops local-tenant --undo"
+    ),
+    run=run,
+)

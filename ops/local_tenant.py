@@ -1,0 +1,267 @@
+"""What a server on a person's machine needs in a real tenant: a registration, a vault, and the right to read it.
+
+Every name derives from the subscription and the person, so nothing has to be remembered: a run that was killed is
+finished by the next, and the undo finds what there is, and nothing of anybody else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import b32encode
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, uuid5
+
+from ops.consent import MICROSOFT_GRAPH, principal_of
+from ops.environment import DEFAULT_ADDITIONAL_SCOPES, DEFAULT_SCOPES
+from ops.errors import OpsError
+from ops.graph import REPLICATION_WAITS, Directory
+from ops.leftovers import VAULT_VERSION, DeletedVaults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from ops.graph import Application
+    from ops.http import Api
+
+GROUP_VERSION = "2021-04-01"
+ROLES_VERSION = "2022-04-01"
+SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
+UNKNOWN_YET = "the registration is not known everywhere yet"
+VAULT_WAITS = (2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 15.0, 15.0)
+"""Seconds between looks at a vault that is being made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What is made is called so, for one person in one subscription."""
+
+    subscription: str
+    token: str
+
+    @classmethod
+    def of(cls, *, subscription: str, person: str) -> Names:
+        digest = hashlib.sha256(f"{subscription} {person}".lower().encode()).digest()
+        return cls(subscription=subscription, token=b32encode(digest).decode().lower()[:13])
+
+    @property
+    def registration(self) -> str:
+        return f"mcp-local-{self.token}"
+
+    @property
+    def group(self) -> str:
+        return f"rg-mcp-local-{self.token}"
+
+    @property
+    def group_id(self) -> str:
+        return f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
+
+    @property
+    def vault(self) -> str:
+        return f"kv-{self.token}"
+
+    @property
+    def vault_id(self) -> str:
+        return f"{self.group_id}/providers/Microsoft.KeyVault/vaults/{self.vault}"
+
+
+class LocalRegistration:
+    """The registration of the local server."""
+
+    def __init__(self, graph: Api, *, names: Names, now: Callable[[], datetime]) -> None:
+        self._graph = graph
+        self._names = names
+        self._directory = Directory(graph, now=now)
+
+    def find(self) -> Application | None:
+        return self._directory.find_application(unique_name=self._names.registration)
+
+    def ensure(self, *, base_url: str, permissions: dict[str, str]) -> Application:
+        """Makes it, or puts it right; `permissions` are ids of Microsoft Graph's by name.
+
+        https://learn.microsoft.com/graph/api/application-upsert
+        """
+        access = [{"id": permissions[name], "type": "Scope"} for name in DEFAULT_ADDITIONAL_SCOPES.split()]
+        path = f"/v1.0/applications(uniqueName='{self._names.registration}')"
+        body: dict[str, Any] = {
+            "displayName": "Entra MCP Server (local)",
+            "signInAudience": "AzureADMyOrg",
+            "api": {"requestedAccessTokenVersion": 2, "oauth2PermissionScopes": [self._scope()]},
+            "web": {"redirectUris": [f"{base_url}/auth/callback"]},
+            "requiredResourceAccess": [{"resourceAppId": MICROSOFT_GRAPH, "resourceAccess": access}],
+        }
+        self._graph.request("PATCH", path, body=body, headers={"Prefer": "create-if-missing"})
+        made = self._made()
+        own = f"/v1.0/applications/{made.object_id}"
+        self._patiently("PATCH", own, {"identifierUris": [f"api://{made.client_id}"]})
+        if principal_of(self._graph, made.client_id) is None:
+            self._patiently("POST", "/v1.0/servicePrincipals", {"appId": made.client_id})
+        return self._directory.application(made.object_id)
+
+    def remove(self) -> bool:
+        """Deletes it for good; False where there was none."""
+        found = self.find()
+        if found is not None:
+            self._directory.delete_application(found)
+        for deleted in self._directory.deleted_applications():
+            if deleted.unique_name == self._names.registration:
+                return self._directory.purge_application(deleted)
+        return found is not None
+
+    def _made(self) -> Application:
+        for wait in REPLICATION_WAITS:
+            if (found := self.find()) is not None:
+                return found
+            self._graph.patience.wait(wait, UNKNOWN_YET)
+        raise OpsError("The registration was made, but is not known everywhere yet. Run the command again.")
+
+    def _patiently(self, method: str, path: str, body: dict[str, Any]) -> None:
+        """Repeats while a replica has not heard of the registration, and says so with either status."""
+        for wait in REPLICATION_WAITS:
+            answer = self._graph.request(method, path, body=body, accept={HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST})
+            if answer.status < HTTPStatus.BAD_REQUEST:
+                return
+            self._graph.patience.wait(wait, UNKNOWN_YET)
+        self._graph.request(method, path, body=body)
+
+    def _scope(self) -> dict[str, Any]:
+        text = "Allows an assistant to use the local server as you."
+        return {
+            "id": str(uuid5(NAMESPACE_URL, f"{self._names.registration}/{DEFAULT_SCOPES}")),
+            "value": DEFAULT_SCOPES,
+            "type": "User",
+            "isEnabled": True,
+            "adminConsentDisplayName": "Use the local server",
+            "adminConsentDescription": text,
+            "userConsentDisplayName": "Use the local server",
+            "userConsentDescription": text,
+        }
+
+
+class LocalVault:
+    """The vault of the local server, in a resource group of its own."""
+
+    def __init__(self, arm: Api, *, names: Names) -> None:
+        self._arm = arm
+        self._names = names
+        self._deleted = DeletedVaults(arm, subscription=names.subscription)
+
+    def ensure(self, *, tenant: str, location: str, person: str, kind: str) -> None:
+        """Makes group and vault, and lets the person read its secrets.
+
+        Raises:
+            OpsError: the vault was deleted, and can be recovered.
+        """
+        names = self._names
+        if self._arm.find(names.vault_id, **{"api-version": VAULT_VERSION}) is None:
+            deleted = self._deleted.named(names.vault)
+            if deleted is not None:
+                raise OpsError(f"{names.vault} was deleted. Get it back, then run this again:\n{deleted.recovery}")
+            self._put(names.group_id, GROUP_VERSION, {"location": location})
+            self._put(names.vault_id, VAULT_VERSION, {"location": location, "properties": _properties(tenant)})
+            self._wait()
+        role = f"/subscriptions/{names.subscription}/providers/Microsoft.Authorization/roleDefinitions/{SECRETS_USER}"
+        properties = {"roleDefinitionId": role, "principalId": person, "principalType": kind}
+        assignment = uuid5(NAMESPACE_URL, f"{names.vault_id}/{person}")
+        path = f"{names.vault_id}/providers/Microsoft.Authorization/roleAssignments/{assignment}"
+        self._put(path, ROLES_VERSION, {"properties": properties}, accept={HTTPStatus.CONFLICT})
+
+    def remove(self) -> bool:
+        """Deletes the vault for good, and the group if it holds nothing else; False where there was nothing."""
+        names = self._names
+        gone = self._delete(names.vault_id, VAULT_VERSION)
+        deleted = self._deleted.named(names.vault)
+        if deleted is not None and deleted.was_in(names.group):
+            gone = self._deleted.purge(deleted) or gone
+        if self._arm.find(names.group_id, **{"api-version": GROUP_VERSION}) is None:
+            return gone
+        if list(self._arm.pages(f"{names.group_id}/resources", **{"api-version": GROUP_VERSION})):
+            raise OpsError(
+                f"{names.group} holds what this command did not make, so the group stays. Delete it by hand."
+            )
+        return self._delete(names.group_id, GROUP_VERSION) or gone
+
+    def _wait(self) -> None:
+        for wait in VAULT_WAITS:
+            found = self._arm.get(self._names.vault_id, **{"api-version": VAULT_VERSION})
+            if found["properties"].get("provisioningState", "Succeeded") == "Succeeded":
+                return
+            self._arm.patience.wait(wait, "the vault is being made")
+        raise OpsError(f"{self._names.vault} is still being made. Run the command again in a minute.")
+
+    def _put(self, path: str, version: str, body: dict[str, Any], *, accept: set[HTTPStatus] | None = None) -> None:
+        self._arm.request("PUT", path, parameters={"api-version": version}, body=body, accept=accept or ())
+
+    def _delete(self, path: str, version: str) -> bool:
+        answer = self._arm.request(
+            "DELETE", path, parameters={"api-version": version}, accept={HTTPStatus.NOT_FOUND, HTTPStatus.NO_CONTENT}
+        )
+        return answer.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.NO_CONTENT}
+
+
+def _properties(tenant: str) -> dict[str, Any]:
+    return {
+        "tenantId": tenant,
+        "sku": {"family": "A", "name": "standard"},
+        "enableRbacAuthorization": True,
+        "enableSoftDelete": True,
+        "softDeleteRetentionInDays": 7,
+    }
+
+
+STAND_INS = frozenset(
+    {
+        "ENTRA_AUTHORITY",
+        "ENTRA_AUTHORIZATION_ENDPOINT",
+        "GRAPH_BASE_URL",
+        "IDENTITY_ENDPOINT",
+        "IDENTITY_HEADER",
+        "AZURE_CLIENT_ID",
+        "SSL_CERT_FILE",
+        "REQUESTS_CA_BUNDLE",
+    }
+)
+"""Settings of the sample that lead to the stand-ins."""
+
+
+class LocalSettings:
+    """local.settings.json, which is a person's own: it is replaced and removed only where it names the registration."""
+
+    def __init__(self, root: Path) -> None:
+        self._file = root / "local.settings.json"
+        self._sample: dict[str, Any] = json.loads((root / "local.settings.sample.json").read_text("utf-8"))
+
+    @property
+    def base_url(self) -> str:
+        return str(self._sample["Values"]["MCP_BASE_URL"])
+
+    def belongs_to(self, client_id: str) -> bool:
+        """Whether the file names this registration; False where it is missing."""
+        if not self._file.is_file():
+            return False
+        try:
+            found: dict[str, Any] = json.loads(self._file.read_text("utf-8"))
+        except ValueError:
+            return False
+        return bool(client_id) and found.get("Values", {}).get("ENTRA_CLIENT_ID") == client_id
+
+    def refuse_anothers(self, client_id: str) -> None:
+        """Raises OpsError where the file is there and is about something else."""
+        if self._file.exists() and not self.belongs_to(client_id):
+            raise OpsError(
+                "local.settings.json is there and names another registration. Move it away, then run this again."
+            )
+
+    def write(self, values: dict[str, str]) -> None:
+        kept = {name: value for name, value in self._sample["Values"].items() if name not in STAND_INS}
+        document = {**self._sample, "Values": {**kept, **values}}
+        new = self._file.with_suffix(".new")
+        new.write_text(f"{json.dumps(document, indent=2)}\n", "utf-8")
+        new.replace(self._file)
+
+    def remove(self) -> None:
+        self._file.unlink()

@@ -1,0 +1,83 @@
+"""The deployment package: what .funcignore leaves of this folder, with our own code compiled.
+
+Where the package is mounted read-only Python cannot keep what it compiled, and would compile every module again at each
+cold start. The compiled files say that their sources need not be looked at (PEP 552, unchecked hashes): in a package
+both stay as they are, and the times of files get lost. In a working folder that would hide changes, so the files are
+made in a copy. The packages of requirements.txt are installed, and compiled, in Azure.
+"""
+
+from __future__ import annotations
+
+import compileall
+import os
+import shutil
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from py_compile import PycInvalidationMode
+from typing import TYPE_CHECKING
+
+from ops.errors import OpsError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IGNORE_FILE = ".funcignore"
+STAGE = Path(".local") / "package"
+"""Where azure.yaml has azd take the package from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A line of .funcignore, which has the form of .gitignore."""
+
+    text: str
+    anchored: bool
+    """Whether it is compared with the whole path, and not with names alone."""
+
+    @classmethod
+    def of(cls, line: str) -> Pattern:
+        """Raises UsageError for an exception from a pattern (`!`), which is not read here."""
+        if line.startswith("!"):
+            raise UsageError(
+                f"{IGNORE_FILE} has an exception ({line}), which is not supported. Write patterns without it."
+            )
+        text = line.rstrip("/")
+        return cls(text.removeprefix("/"), anchored="/" in text)
+
+    def matches(self, path: PurePosixPath) -> bool:
+        return path.full_match(self.text) if self.anchored else fnmatchcase(path.name, self.text)
+
+
+def contents(root: Path) -> Iterator[Path]:
+    """Every file that is deployed, relative to the folder; caches and environments of Python never are."""
+    lines = (root / IGNORE_FILE).read_text("utf-8").splitlines()
+    patterns = [Pattern.of(line) for line in lines if line and not line.startswith("#")]
+    for current, folders, files in os.walk(root):
+        here = Path(current).relative_to(root)
+
+        def kept(name: str, here: Path = here) -> bool:
+            path = PurePosixPath((here / name).as_posix())
+            return name != "__pycache__" and not any(pattern.matches(path) for pattern in patterns)
+
+        folders[:] = [name for name in folders if kept(name) and not (root / here / name / "pyvenv.cfg").exists()]
+        yield from (here / name for name in files if kept(name) and name != IGNORE_FILE)
+
+
+def stage(root: Path, *, compiled: bool) -> list[Path]:
+    """Puts the package together, from nothing; returns the files in it, relative to it.
+
+    Raises:
+        OpsError: a file is no Python that can be compiled.
+    """
+    folder = root / STAGE
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in sorted(contents(root)):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / path, folder / path)
+    # azd leaves compiled files out where no such file says what is left out.
+    (folder / IGNORE_FILE).write_text("local.settings.json\n", "utf-8")
+    mode = PycInvalidationMode.UNCHECKED_HASH
+    if compiled and not compileall.compile_dir(folder, quiet=1, force=True, invalidation_mode=mode):
+        raise OpsError("The package was not made: a file in it cannot be compiled, see above.")
+    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.name != IGNORE_FILE)

@@ -1,0 +1,197 @@
+"""One command lets `make run` use a real tenant, and one takes all of it away, whatever happened in between."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.config import REPOSITORY
+from ops.client_secret import KEY_ID
+from ops.doctor.settings import faults_of
+from ops.local_tenant import STAND_INS, LocalSettings, Names
+from tests.ops.test_postdown import deleted_vault
+from tests.support.azure.world import CLIENT_ID, OBJECT_ID, SUBSCRIPTION, TENANT, Fault
+
+if TYPE_CHECKING:
+    from tests.ops.conftest import Ops, Outcome
+    from tests.support.azure.world import World
+
+NAMES = Names.of(subscription=SUBSCRIPTION, person="operator")
+BROKEN = {"error": {"code": "InternalError", "message": "broken"}}
+MAKES = [
+    ("PUT", f"/resourceGroups/{NAMES.group}"),
+    ("PUT", f"/vaults/{NAMES.vault}"),
+    ("PUT", "/roleAssignments/"),
+    ("PATCH", "/applications("),
+    ("PATCH", "/applications/"),
+    ("POST", "/servicePrincipals"),
+    ("PUT", "/secrets/jwt-signing-key"),
+    ("POST", "/addPassword"),
+    ("PUT", "/secrets/entra-client-secret"),
+]
+"""Everything that changes something, in its order."""
+
+
+@pytest.fixture
+def local(ops: Ops) -> Ops:
+    """The root of a clone, and the deployment that azd knows, which is another matter."""
+    (ops.root / "infra").mkdir()
+    for name in ("local.settings.sample.json", "infra/graph-permissions.json"):
+        shutil.copy(REPOSITORY / name, ops.root / name)
+    return ops
+
+
+def own(world: World) -> dict[str, Any]:
+    (found,) = [one for one in world.applications.values() if one["uniqueName"] == NAMES.registration]
+    return found
+
+
+def settings(ops: Ops) -> dict[str, str]:
+    return json.loads((ops.root / "local.settings.json").read_text("utf-8"))["Values"]
+
+
+def assert_made(ops: Ops, outcome: Outcome) -> None:
+    assert outcome.code == 0, outcome.text
+    world, application = ops.world, own(ops.world)
+    assert application["identifierUris"] == [f"api://{application['appId']}"]
+    assert application["web"] == {"redirectUris": ["http://localhost:7071/auth/callback"]}
+    assert application["api"]["requestedAccessTokenVersion"] == 2
+    assert [scope["value"] for scope in application["api"]["oauth2PermissionScopes"]] == ["access_as_user"]
+    assert application["appId"] in world.principals
+    (role,) = world.role_assignments
+    assert role["properties"]["principalId"] == "operator"
+    kept = world.secrets[f"{NAMES.vault}/entra-client-secret"][-1]
+    assert kept.value == world.secret_values[kept.tags[KEY_ID]]
+    assert [entry["keyId"] for entry in application["passwordCredentials"]] == [kept.tags[KEY_ID]]
+    assert len(world.secrets[f"{NAMES.vault}/jwt-signing-key"]) == 1
+    values = settings(ops)
+    assert values["ENTRA_CLIENT_ID"] == application["appId"]
+    assert not STAND_INS & set(values) - {"ENTRA_AUTHORITY", "GRAPH_BASE_URL"}
+    assert not faults_of(values)
+    assert kept.value not in outcome.text + json.dumps(values)
+
+
+def test_everything_is_made_and_the_settings_are_ones_that_the_server_takes(local: Ops) -> None:
+    assert_made(local, local("local-tenant"))
+    assert settings(local)["ENTRA_TENANT_ID"] == TENANT
+    assert settings(local)["KEY_VAULT_URL"] == f"https://{NAMES.vault}.vault.azure.net"
+    assert local.world.applications[OBJECT_ID]["appId"] == CLIENT_ID, "azd's own is left alone"
+
+
+def test_second_run_changes_nothing(local: Ops) -> None:
+    local("local-tenant")
+    before = json.dumps(own(local.world), sort_keys=True)
+    local.world.role_assignments.clear()
+    assert_made(local, local("local-tenant"))
+    assert json.dumps(own(local.world), sort_keys=True) == before
+
+
+@pytest.mark.parametrize(("method", "path"), MAKES)
+def test_run_that_broke_off_is_finished_by_the_next(local: Ops, method: str, path: str) -> None:
+    fault = Fault(method, path, 500, BROKEN)
+    local.world.faults.append(fault)
+    assert local("local-tenant").code == 1
+    assert not fault.times
+    local.world.role_assignments.clear()
+    assert_made(local, local("local-tenant"))
+
+
+def test_registration_that_is_not_known_everywhere_yet_is_waited_for(local: Ops) -> None:
+    unknown = {"error": {"code": "Request_BadRequest", "message": "does not reference a valid application"}}
+    missing = {"error": {"code": "Request_ResourceNotFound", "message": "does not exist"}}
+    local.world.faults.extend(
+        [
+            Fault("GET", "/applications(uniqueName", 404, missing, times=3),
+            Fault("PATCH", "/applications/", 404, missing, times=2),
+            Fault("POST", "/servicePrincipals", 400, unknown, times=2),
+        ]
+    )
+    assert_made(local, local("local-tenant"))
+    assert len(local.waits) >= 6
+
+
+def test_undo_takes_all_of_it_away_and_nothing_else(local: Ops) -> None:
+    untouched = json.dumps([local.world.applications, local.world.resources], sort_keys=True)
+    local("local-tenant")
+    local.world.deleted_applications["other"] = {"id": "other", "appId": "other", "uniqueName": "other"}
+    deleted_vault(local.world, "kv-other")
+    for said in ("deleted for good", "there was none"):
+        outcome = local("local-tenant", "--undo")
+        assert outcome.code == 0, outcome.text
+        assert said in outcome.text
+        assert json.dumps([local.world.applications, local.world.resources], sort_keys=True) == untouched
+        assert list(local.world.deleted_applications) == ["other"]
+        assert list(local.world.deleted_vaults) == ["kv-other"]
+        assert not (local.root / "local.settings.json").exists()
+    local.world.role_assignments.clear()
+    local.world.secrets.clear()
+    assert_made(local, local("local-tenant"))
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("DELETE", "/applications/"), ("DELETE", "/deletedItems/"), ("DELETE", "/vaults/"), ("POST", "/purge")],
+)
+def test_undo_that_broke_off_is_finished_by_the_next(local: Ops, method: str, path: str) -> None:
+    local("local-tenant")
+    local.world.faults.append(Fault(method, path, 500, BROKEN))
+    assert local("local-tenant", "--undo").code == 1
+    assert local("local-tenant", "--undo").code == 0
+    assert list(local.world.applications) == [OBJECT_ID]
+    assert not local.world.deleted_applications
+    assert not local.world.deleted_vaults
+    assert not [name for name in local.world.resources if NAMES.group in name]
+
+
+def test_group_that_holds_something_else_stays(local: Ops) -> None:
+    local("local-tenant")
+    other = f"{NAMES.group_id}/providers/Microsoft.Storage/storageAccounts/mine"
+    local.world.resources[other.lower()] = {"id": other, "type": "Microsoft.Storage/storageAccounts"}
+    outcome = local("local-tenant", "--undo")
+    assert outcome.code == 1
+    assert "holds what this command did not make" in outcome.text
+    assert other.lower() in local.world.resources
+
+
+@pytest.mark.parametrize("text", ['{"Values": {"ENTRA_CLIENT_ID": "another"}}', "{", '{"Values": {}}'])
+def test_settings_of_another_registration_are_neither_replaced_nor_removed(local: Ops, text: str) -> None:
+    file = local.root / "local.settings.json"
+    file.write_text(text, "utf-8")
+    outcome = local("local-tenant")
+    assert outcome.code == 1
+    assert "Move it away" in outcome.text
+    assert {method for method, _ in local.world.requests} == {"GET"}
+    assert local("local-tenant", "--undo").code == 0
+    assert file.read_text("utf-8") == text
+
+
+def test_vault_that_was_deleted_by_hand_is_told_how_to_get_back(local: Ops) -> None:
+    deleted_vault(local.world, NAMES.vault, vaultId=NAMES.vault_id)
+    outcome = local("local-tenant")
+    assert outcome.code == 1
+    assert f"az keyvault recover --name {NAMES.vault}" in outcome.text.partition("az group create")[2]
+
+
+def test_names_are_ones_of_a_person_in_a_subscription() -> None:
+    others = [Names.of(subscription=SUBSCRIPTION, person="b"), Names.of(subscription="b", person="operator")]
+    assert len({NAMES.vault, *(other.vault for other in others)}) == 3
+    assert NAMES.vault_id.endswith(f"/resourceGroups/{NAMES.group}/providers/Microsoft.KeyVault/vaults/{NAMES.vault}")
+    assert len(NAMES.vault) <= 24
+
+
+def test_settings_that_lead_to_the_stand_ins_are_those_of_the_sample() -> None:
+    sample = json.loads((REPOSITORY / "local.settings.sample.json").read_text("utf-8"))["Values"]
+    assert set(sample) >= STAND_INS
+    kept = {name: value for name, value in sample.items() if name not in STAND_INS | {"KEY_VAULT_URL"}}
+    assert not [name for name, value in kept.items() if "127.0.0.1" in value or ".local" in value]
+    assert LocalSettings(REPOSITORY).base_url == sample["MCP_BASE_URL"]
+
+
+def test_region_is_needed_to_make_and_not_to_undo(local: Ops) -> None:
+    outcome = local("local-tenant", AZURE_LOCATION="")
+    assert outcome.code == 2
+    assert "AZURE_LOCATION" in outcome.text
+    assert local("local-tenant", "--undo", AZURE_LOCATION="").code == 0
