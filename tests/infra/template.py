@@ -22,9 +22,9 @@ OPENING = {"{": "}", "[": "]", "(": ")"}
 FUNCTIONS = frozenset(
     re.findall(
         r"\w+",
-        """cidrSubnet concat contains dateTimeToEpoch empty environment fail filter guid join length loadJsonContent loadTextContent map
-        newGuid replace resourceGroup skip split startsWith subscription subscriptionResourceId take tenant toLower
-        toObject trim union uniqueString""",
+        """cidrSubnet concat contains dateTimeToEpoch empty environment fail filter guid join length loadJsonContent
+        loadTextContent map newGuid replace resourceGroup skip split startsWith subscription
+        subscriptionResourceId take tenant toLower toObject trim union uniqueString""",
     )
 )
 """The functions of Bicep that the templates use; a new one is added here."""

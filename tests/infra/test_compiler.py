@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def bicep(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["bicep", *arguments], capture_output=True, text=True, timeout=110, check=False)  # noqa: S607
+    return subprocess.run(["bicep", *arguments], capture_output=True, text=True, timeout=110, check=False)
 
 
 @pytest.mark.parametrize("command", [("build", "--stdout"), ("lint",)], ids=lambda command: command[0])
