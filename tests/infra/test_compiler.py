@@ -5,12 +5,13 @@ Only collected where `bicep` is on PATH (conftest.py).
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.infra.snapshots import OPTIONS, parameter_sets
+from tests.infra.snapshots import OPTIONS, parameter_sets, resources
 from tests.infra.template import INFRA, templates
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ def test_file_has_the_form_that_the_compiler_gives_it(file: Path) -> None:
 
 
 @pytest.mark.parametrize("parameters", parameter_sets(), ids=lambda file: file.stem)
-def test_deployment_is_the_one_of_the_snapshot(parameters: Path) -> None:
-    done = bicep("snapshot", str(parameters), "--mode", "validate", *OPTIONS.split())
-    assert (done.returncode, done.stderr.strip()) == (0, ""), done.stdout + done.stderr
+def test_deployment_is_the_one_of_the_snapshot(parameters: Path, tmp_path: Path) -> None:
+    """Made again in a copy: the compiler's own `--mode validate` fails at resources that have no id, as those of
+    Microsoft Graph.
+    """
+    copy = shutil.copytree(INFRA, tmp_path / "infra") / parameters.relative_to(INFRA)
+    done = bicep("snapshot", str(copy), "--mode", "overwrite", *OPTIONS.split())
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+    assert resources(copy) == resources(parameters)
