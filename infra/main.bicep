@@ -27,6 +27,9 @@ param resourceGroupName string = ''
 ])
 param preset string = 'dev'
 
+@description('Further tags, for everything that can have tags: NAME=value;NAME=value.')
+param resourceTags string = ''
+
 @description('proxy: sign-in at this server, with a client secret. federated: without one. verify: no sign-in here.')
 @allowed([
   'proxy'
@@ -68,6 +71,12 @@ param additionalScopes string = 'openid profile offline_access User.Read'
 
 @description('Roles that people can be given in the application, separated by spaces.')
 param appRoles string = ''
+
+@description('Delegated permissions of other APIs than Microsoft Graph: <client id of the API>/<scope>/<id of the scope>.')
+param apiPermissions string = ''
+
+@description('Client ids of applications in whose consent the consent to this one is included, separated by spaces.')
+param knownClientIds string = ''
 
 @description('Client id of an application that somebody else made; empty to make one.')
 param existingClientId string = ''
@@ -112,6 +121,16 @@ param alwaysReadyInstances int = -1
 @maxValue(1000)
 param httpConcurrency int = 32
 
+@description('What an update does to the instances: Recreate restarts all of them, RollingUpdate is a preview.')
+@allowed([
+  'Recreate'
+  'RollingUpdate'
+])
+param siteUpdateStrategy string = 'Recreate'
+
+@description('Whether instances are spread over availability zones.')
+param zoneRedundant bool = false
+
 @description('Kind of storage account, such as Standard_ZRS; empty for what the preset says.')
 param storageSku string = ''
 
@@ -120,6 +139,27 @@ param privateNetwork bool = false
 
 @description('Addresses of the virtual network in private mode, a /25 or larger.')
 param networkAddressPrefix string = '10.42.0.0/24'
+
+@description('Id of a subnet delegated to Microsoft.App/environments, for private mode in a network that exists.')
+param functionsSubnetId string = ''
+
+@description('Id of the subnet for private endpoints in that network.')
+param endpointsSubnetId string = ''
+
+@description('Private DNS zones: empty to make them, the id of a resource group that has them, or none where a policy registers the names.')
+param privateDnsZones string = ''
+
+@description('Whether nobody can purge the deleted vault, with any preset. It cannot be turned off again.')
+param vaultPurgeProtection bool = false
+
+@description('Day on which the values that are first put into the vault expire, such as 2027-03-01; empty for never.')
+param vaultExpiryDate string = ''
+
+@description('Whether a lock keeps the resource group from being deleted.')
+param resourceLock bool = false
+
+@description('Id of a Log Analytics workspace that gets the audit logs as well; empty for none.')
+param diagnosticsWorkspaceId string = ''
 
 @description('Who is told by alerts and the budget; empty for neither.')
 param alertEmail string = ''
@@ -170,9 +210,16 @@ var names = {
   functionApp: 'func-${token}'
   application: 'mcp-${token}'
 }
-var tags = {
-  'azd-env-name': environmentName
-}
+var tags = union(
+  toObject(
+    filter(split(resourceTags, ';'), pair => contains(pair, '=')),
+    pair => trim(split(pair, '=')[0]),
+    pair => trim(join(skip(split(pair, '='), 1), '='))
+  ),
+  {
+    'azd-env-name': environmentName
+  }
+)
 
 var tableName = 'McpOAuthState'
 var directory = tenant().tenantId
@@ -186,6 +233,14 @@ var scopeWords = filter(split(replace(requiredScopes, ',', ' '), ' '), word => !
 var permissionWords = filter(split(replace(additionalScopes, ',', ' '), ' '), word => !empty(word))
 var roleWords = filter(split(replace(appRoles, ',', ' '), ' '), word => !empty(word))
 var ownerWords = filter(split(replace(ownerIds, ',', ' '), ' '), word => !empty(word))
+var apiPermissionWords = map(
+  filter(split(replace(apiPermissions, ',', ' '), ' '), word => !empty(word)),
+  word =>
+    length(split(word, '/')) == 3
+      ? word
+      : fail('ENTRA_API_PERMISSIONS takes words of the form <client id of the API>/<scope>/<id of the scope>.')
+)
+var knownClientWords = filter(split(replace(knownClientIds, ',', ' '), ' '), word => !empty(word))
 var preauthorizedWords = filter(split(replace(preauthorizedClientIds, ',', ' '), ' '), word => !empty(word))
 
 var extraPairs = filter(split(extraAppSettings, ';'), pair => contains(pair, '='))
@@ -195,7 +250,7 @@ var extraSettings = toObject(
   pair => trim(join(skip(split(pair, '='), 1), '='))
 )
 
-resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: names.resourceGroup
   location: location
   tags: tags
@@ -203,7 +258,6 @@ resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
 
 module identity 'modules/identity.bicep' = {
   scope: group
-  name: 'identity'
   params: {
     name: names.identity
     location: location
@@ -213,7 +267,6 @@ module identity 'modules/identity.bicep' = {
 
 module monitoring 'modules/monitoring.bicep' = {
   scope: group
-  name: 'monitoring'
   params: {
     workspaceName: names.workspace
     applicationInsightsName: names.applicationInsights
@@ -221,13 +274,13 @@ module monitoring 'modules/monitoring.bicep' = {
     tags: tags
     retentionDays: sizes.logRetentionDays
     dailyCapGb: sizes.logDailyCapGb
+    #disable-next-line what-if-short-circuiting // names of role assignments hold it, and an assignment keeps its name
     principalId: identity.outputs.principalId
   }
 }
 
 module storage 'modules/storage.bicep' = {
   scope: group
-  name: 'storage'
   params: {
     name: names.storage
     location: location
@@ -235,33 +288,39 @@ module storage 'modules/storage.bicep' = {
     skuName: empty(storageSku) ? sizes.storageSku : storageSku
     tableName: tableName
     publicAccess: !privateNetwork
+    #disable-next-line what-if-short-circuiting // names of role assignments hold it, and an assignment keeps its name
     principalId: identity.outputs.principalId
   }
 }
 
 module vault 'modules/vault.bicep' = {
   scope: group
-  name: 'vault'
   params: {
     name: names.vault
     location: location
     tags: tags
     publicAccess: !privateNetwork
-    purgeProtection: sizes.purgeProtection
+    purgeProtection: sizes.purgeProtection || vaultPurgeProtection
     softDeleteDays: sizes.softDeleteDays
+    expiryDate: vaultExpiryDate
     clientSecret: authMode == 'proxy'
+    #disable-next-line what-if-short-circuiting // names of role assignments hold it, and an assignment keeps its name
     principalId: identity.outputs.principalId
   }
 }
 
 module network 'modules/network.bicep' = if (privateNetwork) {
   scope: group
-  name: 'network'
   params: {
     name: names.network
     location: location
     tags: tags
     addressPrefix: networkAddressPrefix
+    functionsSubnetId: functionsSubnetId
+    endpointsSubnetId: empty(functionsSubnetId) == empty(endpointsSubnetId)
+      ? endpointsSubnetId
+      : fail('NETWORK_FUNCTIONS_SUBNET_ID and NETWORK_ENDPOINTS_SUBNET_ID belong together: set both or none.')
+    dnsZones: privateDnsZones
     storageId: storage.outputs.id
     vaultId: vault.outputs.id
   }
@@ -269,7 +328,6 @@ module network 'modules/network.bicep' = if (privateNetwork) {
 
 module functionApp 'modules/function-app.bicep' = {
   scope: group
-  name: 'function-app'
   params: {
     planName: names.plan
     name: names.functionApp
@@ -281,6 +339,8 @@ module functionApp 'modules/function-app.bicep' = {
     maximumInstanceCount: maximumInstanceCount == -1 ? sizes.maximumInstanceCount : maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances == -1 ? sizes.alwaysReadyInstances : alwaysReadyInstances
     httpConcurrency: httpConcurrency
+    siteUpdateStrategy: siteUpdateStrategy
+    zoneRedundant: zoneRedundant
     subnetId: network.?outputs.functionsSubnetId ?? ''
   }
 }
@@ -295,7 +355,6 @@ var redirectUris = map(union([generatedBaseUrl], [baseUrl]), origin => '${origin
 
 module registration 'modules/entra-registration.bicep' = if (ownApplication) {
   scope: group
-  name: 'entra-registration'
   params: {
     uniqueName: environment().name == 'AzureCloud'
       ? names.application
@@ -313,7 +372,6 @@ var issuer = 'https://${cloud.authority}/${directory}/v2.0'
 
 module application 'modules/entra-application.bicep' = if (ownApplication) {
   scope: group
-  name: 'entra-application'
   params: {
     uniqueName: names.application
     displayName: applicationDisplayName
@@ -324,11 +382,14 @@ module application 'modules/entra-application.bicep' = if (ownApplication) {
     scopes: scopeWords
     appRoles: roleWords
     graphPermissions: permissionWords
+    apiPermissions: apiPermissionWords
+    knownClientIds: knownClientWords
     preauthorizedClientIds: preauthorizedWords
     ownerIds: ownerWords
     assignmentRequired: assignmentRequired
     serviceManagementReference: serviceManagementReference
-    federatedPrincipalId: authMode == 'federated' ? identity.outputs.principalId : ''
+    federated: authMode == 'federated'
+    federatedPrincipalId: identity.outputs.principalId
     federatedIssuer: issuer
     federatedAudience: cloud.tokenExchange
   }
@@ -336,21 +397,22 @@ module application 'modules/entra-application.bicep' = if (ownApplication) {
 
 module consent 'modules/entra-consent.bicep' = if (ownApplication && adminConsent && authMode != 'verify') {
   scope: group
-  name: 'entra-consent'
   params: {
     servicePrincipalId: application.?outputs.servicePrincipalId ?? ''
-    graphPermissions: permissionWords
+    // A scope of another API is none of Microsoft Graph's.
+    graphPermissions: filter(permissionWords, word => !contains(word, '/'))
+    apiPermissions: apiPermissionWords
     scopes: scopeWords
   }
 }
 
 module appSettings 'modules/app-settings.bicep' = {
   scope: group
-  name: 'app-settings'
   params: {
-    functionAppName: functionApp.outputs.name
+    functionAppName: names.functionApp
     identityClientId: identity.outputs.clientId
     applicationInsightsConnectionString: monitoring.outputs.connectionString
+    storageName: storage.outputs.name
     blobEndpoint: storage.outputs.blobEndpoint
     queueEndpoint: storage.outputs.queueEndpoint
     tableEndpoint: storage.outputs.tableEndpoint
@@ -374,7 +436,6 @@ module appSettings 'modules/app-settings.bicep' = {
 
 module workbook 'modules/workbook.bicep' = {
   scope: group
-  name: 'workbook'
   params: {
     location: location
     tags: tags
@@ -384,7 +445,6 @@ module workbook 'modules/workbook.bicep' = {
 
 module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
   scope: group
-  name: 'alerts'
   params: {
     location: location
     tags: tags
@@ -396,7 +456,6 @@ module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
 
 module budget 'modules/budget.bicep' = if (budgetAmount > 0) {
   scope: group
-  name: 'budget'
   params: {
     amount: budgetAmount
     email: empty(alertEmail) ? fail('A budget needs ALERT_EMAIL: who is to be told.') : alertEmail
@@ -406,13 +465,39 @@ module budget 'modules/budget.bicep' = if (budgetAmount > 0) {
   }
 }
 
+module diagnostics 'modules/diagnostics.bicep' = if (!empty(diagnosticsWorkspaceId)) {
+  scope: group
+  params: {
+    workspaceId: diagnosticsWorkspaceId
+    vaultName: names.vault
+    storageName: names.storage
+    functionAppName: names.functionApp
+  }
+  dependsOn: [
+    vault
+    storage
+    functionApp
+  ]
+}
+
+module lock 'modules/lock.bicep' = if (resourceLock) {
+  scope: group
+}
+
 // What the administrator of an application that somebody else made has to set, as one text.
 var callers = authMode == 'verify'
   ? map(preauthorizedWords, client => 'Authorized client application, for all of these scopes: ${client}')
   : map(redirectUris, uri => 'Redirect URI, platform Web: ${uri}')
-var graphLines = authMode == 'verify' ? [] : ['Delegated permissions of Microsoft Graph: ${join(permissionWords, ' ')}']
+var permissionLines = authMode == 'verify'
+  ? []
+  : concat(
+      ['Delegated permissions of Microsoft Graph: ${join(filter(permissionWords, word => !contains(word, '/')), ' ')}'],
+      map(apiPermissionWords, word => 'Delegated permission of another API, as client id, name, id: ${word}')
+    )
 var federatedLines = authMode == 'federated'
-  ? ['Federated credential (other issuer): issuer ${issuer}, subject ${identity.outputs.principalId}, audience ${cloud.tokenExchange}']
+  ? [
+      'Federated credential (other issuer): issuer ${issuer}, subject ${identity.outputs.principalId}, audience ${cloud.tokenExchange}'
+    ]
   : []
 var handOff = join(
   concat(
@@ -421,8 +506,9 @@ var handOff = join(
     ['Application ID URI: ${identifierUri}'],
     map(scopeWords, scope => 'Delegated scope of it, enabled: ${scope}'),
     map(roleWords, role => 'App role for users and groups: ${role}'),
+    map(knownClientWords, client => 'Manifest: api.knownClientApplications has ${client}'),
     callers,
-    graphLines,
+    permissionLines,
     federatedLines
   ),
   '\n- '

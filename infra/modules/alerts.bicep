@@ -62,7 +62,7 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   }
 }
 
-resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+resource alerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
   for rule in rules: {
     name: rule.name
     location: location
@@ -94,6 +94,8 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
         ]
       }
       autoMitigate: true
+      // The tables of a new workspace are only there once something has been written to them.
+      skipQueryValidation: true
       actions: {
         actionGroups: [
           people.id

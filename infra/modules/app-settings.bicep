@@ -3,6 +3,7 @@
 param functionAppName string
 param identityClientId string
 param applicationInsightsConnectionString string
+param storageName string
 param blobEndpoint string
 param queueEndpoint string
 param tableEndpoint string
@@ -24,7 +25,7 @@ param graphUrl string
 @description('Further settings, which win over those here.')
 param extra object
 
-resource app 'Microsoft.Web/sites@2024-11-01' existing = {
+resource app 'Microsoft.Web/sites@2025-03-01' existing = {
   name: functionAppName
 }
 
@@ -32,12 +33,18 @@ var host = {
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
   APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
   AzureWebJobsDisableHomepage: 'true'
+  // The host would keep them in tables of its own, for which its identity has no role: it may use the server's table only.
+  AzureWebJobsFeatureFlags: 'DisableDiagnosticEventLogging'
   AzureWebJobsStorage__blobServiceUri: blobEndpoint
   AzureWebJobsStorage__clientId: identityClientId
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__queueServiceUri: queueEndpoint
   AzureWebJobsStorage__tableServiceUri: tableEndpoint
 }
+
+// With the addresses alone the host can look for its storage before it has read them all. From a name it derives those
+// of the public cloud, hence only there.
+var publicCloudHost = environment().name == 'AzureCloud' ? { AzureWebJobsStorage__accountName: storageName } : {}
 
 var server = {
   AUTH_MODE: authMode
@@ -57,8 +64,8 @@ var server = {
   MCP_TABLE_NAME: tableName
 }
 
-resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
+resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: app
   name: 'appsettings'
-  properties: union(host, server, extra)
+  properties: union(host, publicCloudHost, server, extra)
 }

@@ -6,7 +6,7 @@ param email string
 @description('First day of a month: the current one when the budget is made, and the same ever after.')
 param startDate string
 
-resource budget 'Microsoft.Consumption/budgets@2024-08-01' = {
+resource budget 'Microsoft.Consumption/budgets@2026-06-01' = {
   name: 'mcp-monthly'
   properties: {
     category: 'Cost'

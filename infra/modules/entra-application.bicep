@@ -11,20 +11,30 @@ param homePageUrl string
 param scopes array
 param appRoles array
 param graphPermissions array
+
+@description('Of other APIs: <client id of the API>/<scope>/<id of the scope>.')
+param apiPermissions array
+
+@description('Clients that this API is known by: whoever consents to one of them consents to what this API asks for.')
+param knownClientIds array
+
 param preauthorizedClientIds array
 param ownerIds array
 param assignmentRequired bool
 param serviceManagementReference string
 
-@description('Principal id of the managed identity whose tokens stand in for a client secret; empty for none.')
-param federatedPrincipalId string
+@description('Whether tokens of the managed identity stand in for a client secret.')
+param federated bool
 
+param federatedPrincipalId string
 param federatedIssuer string
 param federatedAudience string
 
 // Microsoft Graph
 var graphAppId = '00000003-0000-0000-c000-000000000000'
 var graphPermissionIds = loadJsonContent('../graph-permissions.json')
+
+var apiIds = union(map(apiPermissions, permission => split(permission, '/')[0]), [])
 
 resource application 'Microsoft.Graph/applications@v1.0' = {
   uniqueName: uniqueName
@@ -36,6 +46,7 @@ resource application 'Microsoft.Graph/applications@v1.0' = {
   ]
   api: {
     requestedAccessTokenVersion: 2
+    knownClientApplications: knownClientIds
     oauth2PermissionScopes: [
       for scope in scopes: {
         id: guid(uniqueName, 'scope', scope)
@@ -75,17 +86,24 @@ resource application 'Microsoft.Graph/applications@v1.0' = {
       enableIdTokenIssuance: false
     }
   }
-  requiredResourceAccess: [
-    {
-      resourceAppId: graphAppId
-      resourceAccess: [
-        for permission in filter(graphPermissions, name => contains(graphPermissionIds, name)): {
-          id: graphPermissionIds[permission]
+  requiredResourceAccess: concat(
+    [
+      {
+        resourceAppId: graphAppId
+        resourceAccess: map(filter(graphPermissions, name => contains(graphPermissionIds, name)), name => {
+          id: graphPermissionIds[name]
           type: 'Scope'
-        }
-      ]
-    }
-  ]
+        })
+      }
+    ],
+    map(apiIds, apiId => {
+      resourceAppId: apiId
+      resourceAccess: map(filter(apiPermissions, permission => startsWith(permission, '${apiId}/')), permission => {
+        id: split(permission, '/')[2]
+        type: 'Scope'
+      })
+    })
+  )
   owners: {
     relationshipSemantics: 'append'
     relationships: ownerIds
@@ -104,7 +122,7 @@ resource servicePrincipal 'Microsoft.Graph/servicePrincipals@v1.0' = {
   }
 }
 
-resource federatedCredential 'Microsoft.Graph/applications/federatedIdentityCredentials@v1.0' = if (!empty(federatedPrincipalId)) {
+resource federatedCredential 'Microsoft.Graph/applications/federatedIdentityCredentials@v1.0' = if (federated) {
   name: '${application.uniqueName}/managed-identity'
   description: 'The managed identity of the function app, instead of a client secret.'
   issuer: federatedIssuer

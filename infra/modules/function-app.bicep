@@ -10,11 +10,13 @@ param instanceMemoryMB int
 param maximumInstanceCount int
 param alwaysReadyInstances int
 param httpConcurrency int
+param siteUpdateStrategy string
+param zoneRedundant bool
 
 @description('Subnet for outbound traffic, delegated to Microsoft.App/environments; empty for none.')
 param subnetId string
 
-resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: planName
   location: location
   tags: tags
@@ -25,10 +27,14 @@ resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
   }
   properties: {
     reserved: true
+    zoneRedundant: zoneRedundant
   }
 }
 
-resource app 'Microsoft.Web/sites@2024-11-01' = {
+// Apart, because the published types do not know it yet.
+var updateStrategy = any({ siteUpdateStrategy: { type: siteUpdateStrategy } })
+
+resource app 'Microsoft.Web/sites@2025-03-01' = {
   name: name
   location: location
   tags: union(tags, { 'azd-service-name': 'server' })
@@ -65,15 +71,18 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
         name: 'python'
         version: '3.13'
       }
+      ...updateStrategy
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstanceCount
-        alwaysReady: alwaysReadyInstances == 0 ? [] : [
-          {
-            name: 'http'
-            instanceCount: alwaysReadyInstances
-          }
-        ]
+        alwaysReady: alwaysReadyInstances == 0
+          ? []
+          : [
+              {
+                name: 'http'
+                instanceCount: alwaysReadyInstances
+              }
+            ]
         triggers: {
           http: {
             perInstanceConcurrency: httpConcurrency
@@ -84,7 +93,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   }
 }
 
-resource noFtpPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = {
+resource noFtpPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'ftp'
   properties: {
@@ -92,7 +101,7 @@ resource noFtpPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@
   }
 }
 
-resource noDeploymentPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = {
+resource noDeploymentPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'scm'
   properties: {

@@ -4,8 +4,17 @@ param name string
 param location string
 param tags object
 
-@description('At least a /25: two subnets of 64 addresses.')
+@description('At least a /25, where the network is made here.')
 param addressPrefix string
+
+@description('Subnet of a network that exists, delegated to Microsoft.App/environments; empty to make a network.')
+param functionsSubnetId string
+
+@description('Subnet for private endpoints in that network.')
+param endpointsSubnetId string
+
+@description('Empty to make the zones, the id of the resource group that has them, or none.')
+param dnsZones string
 
 param storageId string
 param vaultId string
@@ -32,72 +41,25 @@ var endpoints = [
   }
 ]
 
-resource virtualNetwork 'Microsoft.Network/virtualNetworks@2025-03-01' = {
-  name: name
-  location: location
-  tags: tags
-  properties: {
-    addressSpace: {
-      addressPrefixes: [
-        addressPrefix
-      ]
-    }
-    subnets: [
-      {
-        name: 'functions'
-        properties: {
-          addressPrefix: cidrSubnet(addressPrefix, 26, 0)
-          delegations: [
-            {
-              name: 'flex-consumption'
-              properties: {
-                serviceName: 'Microsoft.App/environments'
-              }
-            }
-          ]
-        }
-      }
-      {
-        name: 'private-endpoints'
-        properties: {
-          addressPrefix: cidrSubnet(addressPrefix, 26, 1)
-          privateEndpointNetworkPolicies: 'Disabled'
-        }
-      }
-    ]
-  }
-
-  resource functionsSubnet 'subnets' existing = {
-    name: 'functions'
-  }
-
-  resource endpointsSubnet 'subnets' existing = {
-    name: 'private-endpoints'
+module virtualNetwork 'virtual-network.bicep' = if (empty(functionsSubnetId)) {
+  params: {
+    name: name
+    location: location
+    tags: tags
+    addressPrefix: addressPrefix
   }
 }
 
-resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
-  for endpoint in endpoints: {
-    name: endpoint.zone
-    location: 'global'
-    tags: tags
-  }
-]
+var appSubnetId = virtualNetwork.?outputs.functionsSubnetId ?? functionsSubnetId
+var privateSubnetId = virtualNetwork.?outputs.endpointsSubnetId ?? endpointsSubnetId
 
-resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [
-  for (endpoint, i) in endpoints: {
-    parent: zones[i]
-    name: 'link'
-    location: 'global'
+module privateDns 'private-dns.bicep' = if (empty(dnsZones)) {
+  params: {
     tags: tags
-    properties: {
-      registrationEnabled: false
-      virtualNetwork: {
-        id: virtualNetwork.id
-      }
-    }
+    zoneNames: map(endpoints, endpoint => endpoint.zone)
+    virtualNetworkId: split(appSubnetId, '/subnets/')[0]
   }
-]
+}
 
 // One after the other: storage accounts and subnets refuse two changes at once.
 @batchSize(1)
@@ -108,7 +70,7 @@ resource privateEndpoints 'Microsoft.Network/privateEndpoints@2025-03-01' = [
     tags: tags
     properties: {
       subnet: {
-        id: virtualNetwork::endpointsSubnet.id
+        id: privateSubnetId
       }
       privateLinkServiceConnections: [
         {
@@ -126,7 +88,7 @@ resource privateEndpoints 'Microsoft.Network/privateEndpoints@2025-03-01' = [
 ]
 
 resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-03-01' = [
-  for (endpoint, i) in endpoints: {
+  for (endpoint, i) in endpoints: if (dnsZones != 'none') {
     parent: privateEndpoints[i]
     name: 'default'
     properties: {
@@ -134,15 +96,15 @@ resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@202
         {
           name: endpoint.service
           properties: {
-            privateDnsZoneId: zones[i].id
+            privateDnsZoneId: '${empty(dnsZones) ? resourceGroup().id : dnsZones}/providers/Microsoft.Network/privateDnsZones/${endpoint.zone}'
           }
         }
       ]
     }
     dependsOn: [
-      links[i]
+      privateDns
     ]
   }
 ]
 
-output functionsSubnetId string = virtualNetwork::functionsSubnet.id
+output functionsSubnetId string = appSubnetId

@@ -7,6 +7,9 @@ param publicAccess bool
 param purgeProtection bool
 param softDeleteDays int
 
+@description('Day on which the values below expire; empty for never. The server reads them all the same.')
+param expiryDate string
+
 @description('Whether the server signs in to Entra ID with a client secret.')
 param clientSecret bool
 
@@ -25,7 +28,9 @@ var secretsUserRoleId = '4633458b-17de-408a-b874-0445c86b69e6'
 // the last, incomplete byte's spare bits to zero.
 var signingKey = '${take(replace('${firstRandom}${secondRandom}', '-', ''), 42)}A='
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
+var attributes = empty(expiryDate) ? {} : { exp: dateTimeToEpoch('${expiryDate}T00:00:00Z') }
+
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   name: name
   location: location
   tags: tags
@@ -49,23 +54,25 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
 }
 
 @onlyIfNotExists()
-resource signingKeySecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = {
+resource signingKeySecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = {
   parent: vault
   name: 'jwt-signing-key'
   properties: {
     value: signingKey
     contentType: '32 random bytes, base64'
+    attributes: attributes
   }
 }
 
 // Only a place for the role below to apply to. The server refuses this value; the postprovision hook adds the real one.
 @onlyIfNotExists()
-resource clientSecretSecret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (clientSecret) {
+resource clientSecretSecret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (clientSecret) {
   parent: vault
   name: 'entra-client-secret'
   properties: {
     value: 'not set yet'
     contentType: 'replaced by the postprovision hook'
+    attributes: attributes
   }
 }
 

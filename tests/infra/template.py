@@ -22,9 +22,9 @@ OPENING = {"{": "}", "[": "]", "(": ")"}
 FUNCTIONS = frozenset(
     re.findall(
         r"\w+",
-        """cidrSubnet concat contains empty environment fail filter guid join length loadJsonContent loadTextContent map
-        newGuid replace resourceGroup skip split startsWith subscription subscriptionResourceId take tenant toLower
-        toObject trim union uniqueString""",
+        """cidrSubnet concat contains dateTimeToEpoch empty environment fail filter guid join length loadJsonContent
+        loadTextContent map newGuid replace resourceGroup skip split startsWith subscription
+        subscriptionResourceId take tenant toLower toObject trim union uniqueString""",
     )
 )
 """The functions of Bicep that the templates use; a new one is added here."""
@@ -75,7 +75,8 @@ class Template:
 
     def params_given(self, module: str) -> set[str]:
         """The parameters that this file gives to one of its modules."""
-        return set(properties(_block(self.of("module")[module].text, "params")))
+        body = properties(_body(self.of("module")[module].text))
+        return set(properties(body["params"])) if "params" in body else set()
 
     def module_file(self, module: str) -> Path:
         found = re.match(r" '([^']+)'", self.of("module")[module].head)
@@ -139,8 +140,8 @@ def _is_key(previous: str, following: str) -> bool:
 
 
 TOKEN = re.compile(
-    r"(?P<comment>//[^\n]*)|(?P<string>'''.*?'''|'(?:\\.|\$\{(?:[^{}']|'[^']*')*\}|[^'\\])*')"
-    r"|(?P<name>[A-Za-z_]\w*)|(?P<number>\d+)|(?P<mark>::|\.\?|=>|\?\?|&&|\|\||[=!<>]=|[^\s\w])",
+    r"(?P<comment>(?://|#)[^\n]*)|(?P<string>'''.*?'''|'(?:\\.|\$\{(?:[^{}']|'[^']*')*\}|[^'\\])*')"
+    r"|(?P<name>[A-Za-z_]\w*)|(?P<number>\d+)|(?P<mark>\.\.\.|::|\.\?|=>|\?\?|&&|\|\||[=!<>]=|[^\s\w])",
     re.DOTALL,
 )
 
@@ -194,6 +195,5 @@ def _declarations(source: str) -> Iterator[Declaration]:
             decorators = []
 
 
-def _block(text: str, name: str) -> str:
-    body = text[text.index("{") :].strip()
-    return properties(body)[name]
+def _body(text: str) -> str:
+    return text[text.index("{") :].strip()

@@ -30,6 +30,7 @@ REQUIRED_IN_AZURE = {
 VALUES = {
     "identityClientId": GUID,
     "applicationInsightsConnectionString": f"InstrumentationKey={GUID}",
+    "storageName": "stabc",
     "blobEndpoint": "https://stabc.blob.core.windows.net/",
     "queueEndpoint": "https://stabc.queue.core.windows.net/",
     "tableEndpoint": "https://stabc.table.core.windows.net/",
@@ -52,7 +53,10 @@ VALUES = {
 
 
 def host_settings() -> dict[str, str]:
-    return properties(MODULE.value("var", "host") or "")
+    found = properties(MODULE.value("var", "host") or "")
+    in_public_cloud = re.search(r"\? \{ (\w+): (\w+) \} : \{\}$", MODULE.value("var", "publicCloudHost") or "")
+    assert in_public_cloud is not None
+    return found | {in_public_cloud[1]: in_public_cloud[2]}
 
 
 def server_settings() -> dict[str, str]:
@@ -97,7 +101,7 @@ def test_every_setting_that_azure_needs_is_provisioned() -> None:
 def test_all_are_written_in_one_go() -> None:
     """Whatever is written here replaces all settings, so that there is no second place that could lose."""
     written = MODULE.of("resource")["settings"].text
-    assert "properties: union(host, server, extra)" in written
+    assert "properties: union(host, publicCloudHost, server, extra)" in written
     app = Template(INFRA / "modules" / "function-app.bicep").source
     assert "appSettings" not in app
 

@@ -65,7 +65,9 @@ def test_custom_address_that_no_redirect_uri_could_be_made_of_is_refused() -> No
 
 
 def test_hand_off_tells_all_that_the_templates_would_make() -> None:
-    text = "".join(main().value("var", name) or "" for name in ("handOff", "callers", "graphLines", "federatedLines"))
+    text = "".join(
+        main().value("var", name) or "" for name in ("handOff", "callers", "permissionLines", "federatedLines")
+    )
     used = identifiers(text)
     assert used >= {"identifierUri", "scopeWords", "roleWords", "redirectUris", "preauthorizedWords", "permissionWords"}
     assert used >= {"issuer", "identity", "cloud"}
@@ -99,12 +101,13 @@ def test_consent_for_everybody_is_off_unless_asked_for() -> None:
 
 def test_federated_credential_trusts_the_managed_identity_alone() -> None:
     credential = APPLICATION.of("resource")["federatedCredential"]
-    assert credential.head.endswith("if (!empty(federatedPrincipalId)) {")
+    assert credential.head.endswith("if (federated) {")
     body = properties(credential.text[credential.text.index("{\n") :].strip())
     assert body["name"] == "'${application.uniqueName}/managed-identity'"
     assert "parent" not in body
     assert main().value("var", "issuer") == "'https://${cloud.authority}/${directory}/v2.0'"
-    assert "authMode == 'federated' ? identity.outputs.principalId : ''" in main().source
+    given = main().of("module")["application"].text
+    assert "federated: authMode == 'federated'\n    federatedPrincipalId: identity.outputs.principalId\n" in given
 
 
 def test_secretless_mode_makes_no_client_secret() -> None:

@@ -63,6 +63,14 @@ def test_every_allowed_and_bounded_parameter_admits_its_default() -> None:
                 assert holds(int(default), int(limit[1])), name
 
 
+def test_every_refusal_names_the_variable_to_change() -> None:
+    refusals = re.findall(r"fail\('([^']+)'\)", "".join(main().source.splitlines()))
+    assert len(refusals) == main().source.count("fail(")
+    names = {variable for variable, _ in variables().values()}
+    for refusal in refusals:
+        assert names & set(re.findall(r"[A-Z]+(?:_[A-Z]+)+", refusal)), refusal
+
+
 def test_pipeline_hands_on_every_parameter() -> None:
     wanted = ({variable for variable, _ in variables().values()} - AZD) | OF_HOOKS
     azure = yaml.safe_load((REPOSITORY / "azure.yaml").read_text("utf-8"))

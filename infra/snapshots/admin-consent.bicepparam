@@ -1,0 +1,10 @@
+// Consent for everybody, app roles, and only people who are assigned.
+
+using '../main.bicep'
+
+param environmentName = 'admin-consent'
+param location = 'northeurope'
+param adminConsent = true
+param assignmentRequired = true
+param appRoles = 'Admin Reader'
+param ownerIds = '33333333-3333-4333-8333-333333333333'

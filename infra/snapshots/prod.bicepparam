@@ -1,0 +1,7 @@
+// The other preset.
+
+using '../main.bicep'
+
+param environmentName = 'prod'
+param location = 'northeurope'
+param preset = 'prod'
