@@ -33,6 +33,7 @@ GRACE_SECONDS = 2
 def main() -> int:
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     app: Path = arguments.app.resolve()
     named: Path | None = arguments.settings
     settings_file = named.resolve() if named else app / "local.settings.json"

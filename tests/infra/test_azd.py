@@ -188,7 +188,7 @@ def test_workbook_and_alerts_look_for_what_the_server_logs() -> None:
     sources = "\n".join(file.read_text("utf-8") for file in (REPOSITORY / "src").rglob("*.py"))
     workbook = json.loads((REPOSITORY / "infra" / "workbook.json").read_text("utf-8"))
     queries = "\n".join(item["content"]["query"] for item in workbook["items"] if item["type"] == 3)
-    for phrase in re.findall(r"message (?:startswith|has) '([^']+)'", queries):
+    for phrase in re.findall(r"message (?:startswith|contains) '([^']+)'", queries):
         if phrase != "AADSTS":
             assert phrase.strip() in sources, phrase
     for path in re.findall(r"path == '([^']+)'|Path\) == '([^']+)'", queries):

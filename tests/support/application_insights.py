@@ -44,7 +44,7 @@ class Recording:
         async with self._arrived:
             self.envelopes += envelopes
             self._arrived.notify_all()
-        answer = {"itemsReceived": len(envelopes), "itemsAccepted": len(envelopes), "errors": []}
+        answer: dict[str, Any] = {"itemsReceived": len(envelopes), "itemsAccepted": len(envelopes), "errors": []}
         return JSONResponse(answer, headers={"Connection": "close"})
 
     async def until(self, condition: Callable[[Recording], bool], *, seconds: float = 20) -> None:

@@ -165,7 +165,8 @@ class _Attempt:
 def _log_failure(what: str, error: Exception) -> None:
     """What this server names itself is one line; only what nobody foresaw needs a traceback."""
     if isinstance(error, EntraMcpError):
-        logger.error("%s: %s", what, "; ".join(line.strip() for line in str(error).splitlines()))
+        first, *more = str(error).splitlines()
+        logger.error("%s: %s", what, " ".join([first, "; ".join(line.strip() for line in more)]).strip())
     else:
         logger.error("%s.", what, exc_info=error)
 

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from entra_mcp.web.event_streams import COMMENT
+from tests.support.mcp import tool_call
 from tests.support.oauth import OAuthClient
 from tests.support.ports import free_ports
 from tests.support.stack import FunctionsHost
@@ -32,6 +34,23 @@ async def http(stack: Stack) -> AsyncIterator[httpx2.AsyncClient]:
 async def test_unknown_path_is_not_found_at_once(http: httpx2.AsyncClient, path: str) -> None:
     async with asyncio.timeout(5):
         assert (await http.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["TRACE", "PROPFIND", "MADE_UP"])
+async def test_method_that_the_function_does_not_name_ends_at_the_host(http: httpx2.AsyncClient, method: str) -> None:
+    answer = await http.request(method, "/mcp")
+
+    assert answer.status_code == 404
+    assert answer.content == b""
+
+
+async def test_call_that_reports_nothing_sends_its_first_bytes_at_once(http: httpx2.AsyncClient) -> None:
+    client = OAuthClient(http=http)
+    token = (await client.sign_in())["access_token"]
+    sent = tool_call("count_slowly", {"to": 10, "seconds_each": 3}, token=token)
+    async with asyncio.timeout(10), http.stream("POST", "/mcp", **sent) as answer:
+        assert answer.status_code == 200
+        assert await anext(answer.aiter_raw()) == COMMENT
 
 
 @asynccontextmanager

@@ -51,6 +51,19 @@ def test_application_that_fails_in_mid_answer_cuts_the_connection(host: RunningH
         response.read()
 
 
+def test_line_after_the_answer_is_dropped_and_counted_and_comes_again_with_the_next_request(host: RunningHost) -> None:
+    def dropped() -> int:
+        return httpx2.get(f"{host.url}/admin/host/status").json()["droppedLogLines"]
+
+    before = dropped()
+    httpx2.get(f"{host.url}/late-line")
+    assert eventually(lambda: dropped() == before + 1)
+    httpx2.get(f"{host.url}/echo/x")
+
+    lines = [line for line in host.log.read_text().splitlines() if "a late line" in line]
+    assert [line.endswith("[dropped: its invocation has ended]") for line in lines] == [True, False]
+
+
 @pytest.mark.long
 async def test_many_requests_leave_no_entry_and_no_memory_behind(host: RunningHost) -> None:
     worker = psutil.Process(host.diagnostics()["pid"])

@@ -7,15 +7,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import duckdb_kql
 
 from local.config import REPOSITORY
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from tests.support.application_insights import Recording
 
 TABLES = {
@@ -87,7 +85,7 @@ class Account:
     """The tables of an Application Insights account, filled from a recording."""
 
     def __init__(self, recording: Recording) -> None:
-        self._database = cast("DuckDBPyConnection", duckdb_kql.connect())
+        self._database = duckdb_kql.connect()
         for table, own in TABLES.items():
             columns = COMMON | own
             kinds = ", ".join(f'"{name}" {DUCKDB[kind]}' for name, kind in columns.items())

@@ -7,14 +7,17 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from azure_functions_runtime import invocation_id_cv
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
+from entra_mcp.errors import SettingFault, SettingsError, StorageError
 from entra_mcp.functions.lifespan import Lifespan, LifespanClosed, LifespanEnded
 from tests.support.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from contextvars import ContextVar
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -230,6 +233,58 @@ async def test_start_that_hangs_fails_in_time() -> None:
     app = lifespan(Dependency(held=True), start_seconds=MOMENT)
 
     assert (await get(app)).startswith("TimeoutError")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (StorageError("does not answer"), "table_storage: does not answer"),
+        (
+            SettingsError(
+                [SettingFault(setting="A", problem="is missing"), SettingFault(setting="B", problem="is no URL")]
+            ),
+            "The settings have 2 fault(s): A: is missing; B: is no URL",
+        ),
+    ],
+)
+async def test_fault_that_the_server_names_is_one_line_without_a_traceback(
+    caplog: pytest.LogCaptureFixture, error: Exception, line: str
+) -> None:
+    @asynccontextmanager
+    async def faulty() -> AsyncGenerator[ASGIApp]:
+        raise error
+        yield
+
+    await get(Lifespan(faulty, on_failure=lambda _: PlainTextResponse("down", 503)))
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+
+    assert record.getMessage() == f"The application did not start; the next request tries again: {line}"
+    assert record.exc_info is None
+
+
+async def test_unforeseen_fault_of_the_start_has_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    await get(lifespan(Dependency(failures=1)))
+
+    assert [record.exc_info is not None for record in caplog.records if record.levelname == "ERROR"] == [True]
+
+
+async def test_start_begun_by_a_request_belongs_to_no_invocation() -> None:
+    """What runs for the life of the process would log in the name of a request that has ended long ago."""
+    seen: list[str | None] = []
+    variable = cast("ContextVar[str | None]", invocation_id_cv)
+
+    @asynccontextmanager
+    async def looking() -> AsyncGenerator[ASGIApp]:
+        seen.append(variable.get())
+        yield PlainTextResponse("")
+
+    token = variable.set("1")
+    app = Lifespan(looking, on_failure=lambda _: PlainTextResponse("down", 503))
+    await get(app)
+    variable.reset(token)
+    await app.aclose()
+
+    assert seen == [None]
 
 
 async def test_application_that_ends_by_itself_is_started_again() -> None:

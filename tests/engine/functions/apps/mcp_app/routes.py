@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 ANY = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 PIECE = b"x" * 65536
+
+logger = logging.getLogger(__name__)
+late: set[asyncio.Task[None]] = set()
 
 COOKIES = (
     "__Host-consent=eyJh+/=.sig%3D==; Path=/; Secure; HttpOnly; SameSite=Lax",
@@ -46,6 +50,7 @@ def routes(counter: Counter) -> list[Route]:
         Route("/endless", endless),
         Route("/refuse-early", _refuse_early, methods=ANY),
         Route("/silent", _silent),
+        Route("/late-line", _late_line),
         Route("/fail", _fail),
         Route("/fail-late", _fail_late),
     ]
@@ -93,6 +98,17 @@ async def _silent(_: Request) -> Response:
         yield b"late"
 
     return StreamingResponse(pieces())
+
+
+async def _late_line(_: Request) -> Response:
+    async def log() -> None:
+        await asyncio.sleep(0.1)
+        logger.warning("a late line")
+
+    task = asyncio.create_task(log())
+    late.add(task)
+    task.add_done_callback(late.discard)
+    return PlainTextResponse("")
 
 
 async def _fail(_: Request) -> Response:
