@@ -141,10 +141,7 @@ class Settings(BaseSettings):
     """How long after its sign-in a client can refresh, however often it does; then its user signs in again."""
 
     refresh_grace_seconds: float = Field(default=120, validation_alias="MCP_REFRESH_GRACE_SECONDS", ge=0, le=300)
-    """How long a used refresh token gets the tokens of its first use even if those were refreshed in their turn.
-
-    Later its use ends the sign-in, unless its successor was never used.
-    """
+    """How long a used refresh token gets its successor even if that was used; later that ends the sign-in."""
 
     access_token_minutes: int | None = Field(default=None, validation_alias="MCP_ACCESS_TOKEN_MINUTES", ge=5, le=60)
     """How long an access token is good; as long as the one that Entra ID issued, unless this is set."""
@@ -323,9 +320,9 @@ class Settings(BaseSettings):
             raise ValueError("is a host name such as login.microsoftonline.us, without https:// and without a path")
         return value.lower()
 
-    @field_validator("authorization_endpoint")
+    @field_validator("authorization_endpoint", "table_service_uri")
     @classmethod
-    def _authorization_endpoint(cls, value: str | None) -> str | None:
+    def _https_address(cls, value: str | None) -> str | None:
         return None if value is None else require_https(value)
 
     @field_validator("identifier_uri")
@@ -370,11 +367,6 @@ class Settings(BaseSettings):
         if urlsplit(value).scheme != "https":
             raise ValueError("has to begin with https://")
         return require_origin(value)
-
-    @field_validator("table_service_uri")
-    @classmethod
-    def _table_service_uri(cls, value: str | None) -> str | None:
-        return None if value is None else require_https(value)
 
     @field_validator("storage_connection_string")
     @classmethod

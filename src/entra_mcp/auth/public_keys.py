@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from entra_mcp.deadline import Deadline
 from entra_mcp.errors import SigningKeysError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class PublicKeys:
 
     async def _update(self) -> None:
         try:
-            async with asyncio.timeout(FETCH_SECONDS):
+            async with Deadline(FETCH_SECONDS):
                 keys = _keys(await self._fetch())
         except TimeoutError:
             self._failure = SigningKeysError(f"no answer within {FETCH_SECONDS:.0f} s")
