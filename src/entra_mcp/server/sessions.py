@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, override
 from fastmcp.exceptions import ToolError
 from key_value.aio.wrappers.base import BaseWrapper
 
-from entra_mcp.deadline import lift_request_deadline
+from entra_mcp.deadline import Deadline
 from entra_mcp.errors import StorageError
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ RULES = ":_visibility_rules"
 
 OF_ONE_REQUEST = re.compile(rf"[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}{RULES}")
 
+RULES_SECONDS = 1.0
+"""For what is read between the authentication of a call and its tool: together that is five seconds at most."""
+
 UNAVAILABLE = "What is kept for you cannot be reached at this moment. Try again in a little while."
 
 
@@ -40,14 +43,16 @@ class SessionStore(BaseWrapper):
 
     @override
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
-        value = None
-        if not OF_ONE_REQUEST.fullmatch(key):
-            with self._told():
-                value = await self.key_value.get(key, collection=collection)
-        if key.endswith(RULES):
-            # The last that FastMCP waits for before it starts what was asked for, which may take its time.
-            lift_request_deadline()
-        return value
+        if OF_ONE_REQUEST.fullmatch(key):
+            return None
+        with self._told():
+            if not key.endswith(RULES):
+                return await self.key_value.get(key, collection=collection)
+            try:
+                async with Deadline(RULES_SECONDS):
+                    return await self.key_value.get(key, collection=collection)
+            except TimeoutError:
+                raise StorageError("no visibility rules in time") from None
 
     @override
     async def put(

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, Any, override
 
 from fastmcp.exceptions import ToolError
 from fastmcp.server.middleware import Middleware
+
+from entra_mcp.deadline import lift_request_deadline
 
 if TYPE_CHECKING:
     import mcp.types as mt
@@ -29,6 +31,12 @@ class ToolTimeLimit(Middleware):
 
     def __init__(self, *, seconds: float = TOOL_SECONDS) -> None:
         self._seconds = seconds
+
+    @override
+    async def on_message(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
+        # It was authenticated in time. What it asks for may take longer than an answer of the server's own.
+        lift_request_deadline()
+        return await call_next(context)
 
     @override
     async def on_call_tool(
