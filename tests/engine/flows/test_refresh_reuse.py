@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from entra_mcp.app import running_app
+from entra_mcp.auth import single_use
 from tests.engine.flows.conftest import over
 from tests.engine.flows.test_single_use import works
 from tests.support.fault_proxy import fault_proxy
@@ -13,6 +14,8 @@ from tests.support.oauth import OAuthClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     Environment = Callable[..., None]
 
@@ -112,3 +115,27 @@ async def test_whether_a_refresh_token_was_used_does_not_show_in_the_storage_req
                 assert (await thief.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
                 costs.append(dict(proxy.requests))
             assert costs[0] == costs[1]
+
+
+async def test_exchange_that_is_slower_than_its_lease_keeps_its_claim_from_another_instance(
+    environment: Environment, azurite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_use, "LEASE_SECONDS", 1.5)
+    monkeypatch.setattr(single_use, "RENEW_SECONDS", 0.3)
+    async with fault_proxy(azurite) as (proxy, through):
+        environment(AzureWebJobsStorage=through)
+        async with running_app() as slow, over(slow) as slow_http:
+            monkeypatch.setenv("AzureWebJobsStorage", azurite)
+            async with running_app() as other, over(other) as http:
+                client = OAuthClient(http=http)
+                token = (await client.sign_in())["refresh_token"]
+                proxy.requests.clear()
+                proxy.latency = 0.3
+                exchanging = asyncio.create_task(OAuthClient(http=slow_http, client_id=client.client_id).refresh(token))
+                async with asyncio.timeout(20):
+                    while not proxy.requests["POST"]:  # noqa: ASYNC110 - the proxy has no event for it
+                        await asyncio.sleep(0.01)
+                await asyncio.sleep(0.4)
+                answers = [await client.refresh(token), await exchanging]
+                assert [answer.status_code for answer in answers] == [200, 200]
+                assert len({answer.json()["refresh_token"] for answer in answers}) == 1

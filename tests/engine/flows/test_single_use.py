@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     Environment = Callable[..., None]
 
 
+@pytest.fixture(autouse=True)
+def no_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests count storage requests, to which an exchange on a slow machine would add."""
+    monkeypatch.setattr(single_use, "RENEW_SECONDS", 60.0)
+
+
 async def code_of(client: OAuthClient) -> str:
     """Takes every step up to the authorization code."""
     await client.register()
