@@ -17,7 +17,6 @@ from entra_mcp.auth import public_keys
 from entra_mcp.storage.cache import UPSTREAM_TOKENS
 from entra_mcp.storage.rows import Address
 from entra_mcp.vault import keys, rotation
-from entra_mcp.web import outage
 from tests.engine.flows.conftest import over
 from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.support.mcp import SESSIONLESS, structured, tool_call
@@ -192,43 +191,6 @@ async def test_storage_that_fails_in_the_middle_of_a_call_is_503_and_tells_no_re
         assert "HttpResponseError" not in response.text
         kept = await client.call(token, "recall", {})
         assert "HttpResponseError" not in kept.text
-
-
-@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
-async def test_reads_before_a_tool_starts_have_one_deadline_and_the_tool_has_none(
-    environment: Environment,
-    azurite: str,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    protocol: str,
-) -> None:
-    """The second read of two that authenticate a call hangs, and storage itself would be waited for much longer."""
-    async with app_behind_a_proxy(environment, azurite, MCP_TOKEN_MAPPING_CACHE_SECONDS="0") as (proxy, client):
-        token = (await client.sign_in())["access_token"]
-        monkeypatch.setattr(outage, "DEADLINE_SECONDS", 0.6)
-        proxy.break_next(Fault.HANG, times=ALWAYS)
-        proxy.skip = 1
-        await unavailable(
-            client.http.post("/mcp", **tool_call("add", {"a": 1, "b": 1}, token=token, protocol=protocol))
-        )
-        assert "503: server: no answer in time" in caplog.text
-        proxy.fault = None
-        slow = tool_call("count_slowly", {"to": 3, "seconds_each": 1.0}, token=token, protocol=protocol)
-        assert structured(await client.http.post("/mcp", **slow)) == {"result": 3}
-
-
-async def test_visibility_rules_that_do_not_come_are_503_before_storage_itself_gives_up(
-    environment: Environment, azurite: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """They are the third read of a call that no cache helps."""
-    changes = {"MCP_TOKEN_MAPPING_CACHE_SECONDS": "0", "MCP_VISIBILITY_RULES": "true"}
-    async with app_behind_a_proxy(environment, azurite, **changes) as (proxy, client):
-        token = (await client.sign_in())["access_token"]
-        proxy.break_next(Fault.HANG, times=ALWAYS)
-        proxy.skip = 2
-        call = tool_call("add", {"a": 1, "b": 1}, token=token, protocol=SESSIONLESS)
-        await unavailable(client.http.post("/mcp", **call))
-        assert "no visibility rules in time" in caplog.text
 
 
 async def test_entra_that_is_away_keeps_those_in_who_are_signed_in(
