@@ -11,9 +11,11 @@ the successor is given in any case. The ledger's row of the successor tells whet
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.auth.provider import TokenError
@@ -45,7 +47,10 @@ RELEASE_SECONDS = 0.4
 """For giving a claim back, after which it is left to its lease."""
 
 LEASE_SECONDS = 4.0
-"""How long after a crash in the middle of an exchange nobody can repeat it; longer than an exchange may take."""
+"""How long after a crash in the middle of an exchange nobody can repeat it."""
+
+RENEW_SECONDS = 1.0
+"""How often an exchange that is slow, as all are in a process that has too much to do, keeps its claim from others."""
 
 CODE_LIFETIME_SECONDS = 600.0
 """How long the use of a code is remembered: longer than the code itself can be used."""
@@ -145,9 +150,7 @@ class SingleUse:
     async def _run(self, claim: Claim, exchange: Callable[[], Awaitable[OAuthToken]], *, new_login: bool) -> OAuthToken:
         running = self._store.exchange(new_login=new_login)
         try:
-            async with Deadline(EXCHANGE_SECONDS):
-                with running:
-                    tokens = await exchange()
+            tokens = await self._in_time(claim, running, exchange)
         except TimeoutError:
             await self._give_back(claim, running)
             raise StorageError("the exchange took too long") from None
@@ -168,6 +171,24 @@ class SingleUse:
         if not settled and await self._give_back(claim, running):
             raise StorageError("the exchange could not be written down")
         return tokens
+
+    async def _in_time(
+        self, claim: Claim, running: Exchange, exchange: Callable[[], Awaitable[OAuthToken]]
+    ) -> OAuthToken:
+        """Runs the exchange, and keeps its claim from others meanwhile."""
+        keeping = asyncio.create_task(self._keep(claim))
+        try:
+            async with Deadline(EXCHANGE_SECONDS):
+                with running:
+                    return await exchange()
+        finally:
+            keeping.cancel()
+
+    async def _keep(self, claim: Claim) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            with suppress(StorageError):
+                await self._ledger.renew(claim, lease=LEASE_SECONDS)
 
     async def _give_back(self, claim: Claim, running: Exchange) -> bool:
         """Lets the same request succeed later, and leaves nothing behind of what nobody was told.

@@ -40,6 +40,10 @@ SIGN_IN_AGAIN = frozenset(
 )
 """Errors that a person ends by signing in again."""
 
+ENDED = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError)
+"""The connection ended without an answer, as one does that was idle until now. Sending the request again is what the
+client would do next; Entra ID refuses a code that it has redeemed already, whoever sends it again."""
+
 WRONG_CREDENTIAL = frozenset({"invalid_client", "unauthorized_client"})
 
 TRY_ANEW = "The sign-in at Microsoft was not completed. Sign in again."
@@ -154,8 +158,7 @@ class EntraOAuthClient:
         form |= {"client_id": self._client_id, **proof}
         try:
             async with Deadline(TIMEOUT_SECONDS):
-                # The client's own time limits count the lag of the event loop.
-                response = await self._http.post(url, data=form, headers={"Accept": "application/json"}, timeout=None)
+                response = await self._send(url, form)
             answer: Any = response.json()
         except (httpx2.HTTPError, TimeoutError) as error:
             raise UpstreamUnavailableError(type(error).__name__) from error
@@ -169,6 +172,16 @@ class EntraOAuthClient:
         if "expires_in" in found:
             found.setdefault("expires_at", int(time.time()) + int(found["expires_in"]))
         return found
+
+    async def _send(self, url: str, form: Mapping[str, str]) -> httpx2.Response:
+        # The client's own time limits would count the lag of the event loop.
+        request = self._http.build_request(
+            "POST", url, data=form, headers={"Accept": "application/json"}, timeout=httpx2.Timeout(None)
+        )
+        try:
+            return await self._http.send(request)
+        except ENDED:
+            return await self._http.send(request)
 
 
 def _code(answer: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from fastmcp.exceptions import ToolError
 from key_value.aio.wrappers.base import BaseWrapper
 
 from entra_mcp.errors import EntraMcpError, StorageError
-from entra_mcp.silence import lift_request_deadline
+from entra_mcp.silence import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -28,6 +28,9 @@ RULES = ":_visibility_rules"
 """How the keys of visibility rules end, behind the session's own name."""
 
 OF_ONE_REQUEST = re.compile(rf"[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}{RULES}")
+
+RULES_SECONDS = 1.0
+"""For what is read between the authentication of a call and its tool: together that is five seconds at most."""
 
 UNAVAILABLE = "What is kept for you cannot be reached at this moment. Try again in a little while."
 
@@ -52,14 +55,17 @@ class SessionStore(BaseWrapper):
 
     @override
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
-        value = None
-        if not key.endswith(RULES) or (self._visibility_rules and not OF_ONE_REQUEST.fullmatch(key)):
+        if not key.endswith(RULES):
             with self._told():
-                value = await self.key_value.get(key, collection=collection)
-        if key.endswith(RULES):
-            # The last that FastMCP waits for before it starts what was asked for, which may take its time.
-            lift_request_deadline()
-        return value
+                return await self.key_value.get(key, collection=collection)
+        if not self._visibility_rules or OF_ONE_REQUEST.fullmatch(key):
+            return None
+        with self._told():
+            try:
+                async with Deadline(RULES_SECONDS):
+                    return await self.key_value.get(key, collection=collection)
+            except TimeoutError:
+                raise StorageError("no visibility rules in time") from None
 
     @override
     async def put(

@@ -11,6 +11,7 @@ from fastmcp.server.middleware import Middleware
 from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR
 
+from entra_mcp.silence import lift_request_deadline
 from entra_mcp.time_limit import current_deadline
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class RequestTimeLimit(Middleware):
 
     @override
     async def on_request(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
+        # It was authenticated in time. What it asks for may take longer than an answer of the server's own.
+        lift_request_deadline()
         deadline = current_deadline()
         if deadline is None:
             return await call_next(context)

@@ -170,10 +170,7 @@ class ClientSettings(EnvironmentSettings):
     """How long after its sign-in a client can refresh, however often it does; then its user signs in again."""
 
     refresh_grace_seconds: float = Field(default=120, validation_alias="MCP_REFRESH_GRACE_SECONDS", ge=0, le=300)
-    """How long a used refresh token gets the tokens of its first use even if those were refreshed in their turn.
-
-    Later its use ends the sign-in, unless its successor was never used.
-    """
+    """How long a used refresh token gets its successor even if that was used; later that ends the sign-in."""
 
     access_token_minutes: int | None = Field(default=None, validation_alias="MCP_ACCESS_TOKEN_MINUTES", ge=5, le=60)
     """How long an access token is good; as long as the one that Entra ID issued, unless this is set."""

@@ -124,11 +124,30 @@ class Ledger:
         """
         state = {"claim": claim.id, "at": self._clock(), "outcome": dict(outcome)}
         entity = self._entity(claim.kind, claim.value, state, expires=claim.expires)
-        if await self._table.replace_unchanged(entity, etag=claim.etag) is not None:
-            return True
+        etag = claim.etag
+        while await self._table.replace_unchanged(entity, etag=etag) is None:
+            found = await self._table.read(claim.address.partition, claim.address.row)
+            held = None if found is None else await self._held(found, claim.kind, claim.value)
+            if found is None or held is None or held.claim != claim.id:
+                return False
+            if isinstance(held, Use):
+                return True
+            # Renewed since the claim was made.
+            etag = found.metadata["etag"]
+        return True
+
+    async def renew(self, claim: Claim, *, lease: float) -> None:
+        """Prolongs the lease of the claim, by seconds from now, if nobody has taken it over.
+
+        Raises:
+            StorageError: whether it was prolonged is not known.
+        """
         found = await self._table.read(claim.address.partition, claim.address.row)
         held = None if found is None else await self._held(found, claim.kind, claim.value)
-        return isinstance(held, Use) and held.claim == claim.id
+        if found is not None and isinstance(held, _Lease) and held.claim == claim.id:
+            state = {"claim": claim.id, "until": self._clock() + lease}
+            entity = self._entity(claim.kind, claim.value, state, expires=claim.expires)
+            await self._table.replace_unchanged(entity, etag=found.metadata["etag"])
 
     async def release(self, claim: Claim) -> bool:
         """Gives the claim back unused; returns False, and changes nothing, when its settlement was written down.

@@ -1,7 +1,7 @@
 """One table of Azure Table Storage: connections, deadlines and errors.
 
 The SDK's own retries (ten, up to two minutes) are far too patient underneath an HTTP request, and its timeouts are no
-hard cap. Here every request has short retries and a hard deadline.
+hard cap. Here every request has short retries and a deadline.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ PASSING = frozenset(
 )
 """Statuses that are worth a repetition."""
 
-_ONCE: dict[str, Any] = {"retry_total": 0, "read_timeout": WRITE_SECONDS}
+_ONCE: dict[str, Any] = {"retry_total": 0}
 """For inserts and transactions: `_post` repeats them, and a slow one, which may yet be carried out, not at all."""
 
 BROKEN = (IncompleteReadError, ServiceRequestError, ServiceResponseError)
@@ -90,8 +90,9 @@ _PATIENCE: dict[str, Any] = {
     "retry_status": 2,
     "retry_backoff_factor": 0.1,
     "retry_backoff_max": 1,
-    "connection_timeout": 2,
-    "read_timeout": 3,
+    # Out of the way of the deadlines: these count the lag of the process too.
+    "connection_timeout": QUERY_SECONDS,
+    "read_timeout": QUERY_SECONDS,
 }
 
 
@@ -243,9 +244,7 @@ class Table:
         pages: AsyncIterator[AsyncIterator[Entity]] | None = None
         while True:
             async with self._request(QUERY_SECONDS) as client:
-                pages = (
-                    pages or client.query_entities(filter_, select=list(select), read_timeout=QUERY_SECONDS).by_page()
-                )
+                pages = pages or client.query_entities(filter_, select=list(select)).by_page()
                 try:
                     page = [entity async for entity in await anext(pages)]
                 except StopAsyncIteration:
@@ -317,9 +316,7 @@ class _Client(Protocol):
 
     async def create_table(self) -> object: ...
     async def get_entity(self, partition_key: str, row_key: str) -> Entity: ...
-    async def create_entity(
-        self, entity: Mapping[str, Any], *, retry_total: int, read_timeout: float
-    ) -> Mapping[str, Any]: ...
+    async def create_entity(self, entity: Mapping[str, Any], *, retry_total: int) -> Mapping[str, Any]: ...
     async def upsert_entity(self, entity: Mapping[str, Any], mode: UpdateMode) -> object: ...
     async def update_entity(
         self, entity: Mapping[str, Any], mode: UpdateMode, *, etag: str | None, match_condition: MatchConditions
@@ -333,12 +330,8 @@ class _Client(Protocol):
         match_condition: MatchConditions,
         raw_response_hook: Callable[[_PipelineResponse], None],
     ) -> None: ...
-    def query_entities(
-        self, query_filter: str, *, select: list[str], read_timeout: float
-    ) -> AsyncItemPaged[Entity]: ...
-    async def submit_transaction(
-        self, operations: Sequence[Operation], *, retry_total: int, read_timeout: float
-    ) -> object: ...
+    def query_entities(self, query_filter: str, *, select: list[str]) -> AsyncItemPaged[Entity]: ...
+    async def submit_transaction(self, operations: Sequence[Operation], *, retry_total: int) -> object: ...
     async def close(self) -> None: ...
 
 

@@ -120,6 +120,31 @@ async def test_of_a_settlement_and_a_release_at_once_exactly_one_counts(ledger: 
         assert isinstance(await claim(ledger, f"v{number}"), Use if settled else Claim)
 
 
+@pytest.mark.parametrize(("settled", "next_one"), [(True, Use), (False, Claim)], ids=["settled", "released"])
+async def test_renewed_lease_is_not_taken_over_until_it_is_settled_or_released(
+    ledger: Ledger, settled: bool, next_one: type[Use | Claim]
+) -> None:
+    first = await claimed(ledger, lease=0.01)
+    await ledger.renew(first, lease=30)
+    waiting = asyncio.create_task(claim(ledger))
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    assert await (ledger.settle(first, {}) if settled else ledger.release(first)) is True
+    assert isinstance(await waiting, next_one)
+
+
+async def test_lease_that_was_taken_over_or_settled_is_not_renewed(ledger: Ledger) -> None:
+    dead = await claimed(ledger, lease=0.01)
+    heir = await claimed(ledger)
+    await ledger.renew(dead, lease=30)
+    assert await ledger.settle(dead, {}) is False
+    assert await ledger.settle(heir, {"n": 1}) is True
+    await ledger.renew(heir, lease=30)
+    use = await claim(ledger)
+    assert isinstance(use, Use)
+    assert use.outcome == {"n": 1}
+
+
 async def test_release_after_a_takeover_leaves_the_heir_its_claim(ledger: Ledger) -> None:
     dead = await claimed(ledger, lease=0.01)
     heir = await claimed(ledger)

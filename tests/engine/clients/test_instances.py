@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, override
 import httpx2
 import pytest
 
+from entra_mcp.web.admission import TOO_MANY
 from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
@@ -47,6 +48,18 @@ class RoundRobin(httpx2.AsyncBaseTransport):
         await self._inner.aclose()
 
 
+class Patient(RoundRobin):
+    """Comes again when it is told that too many wait, of which nothing has begun; nothing else is asked for twice."""
+
+    @override
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        while True:
+            response = await super().handle_async_request(request)
+            if response.status_code != 503 or TOO_MANY not in (await response.aread()).decode():
+                return response
+            await asyncio.sleep(int(response.headers["retry-after"]))
+
+
 class Instances:
     """Two hosts that take turns, and the way to their storage."""
 
@@ -54,11 +67,9 @@ class Instances:
         self.hosts = hosts
         self.proxy = proxy
 
-    def browser(self) -> httpx2.AsyncClient:
+    def browser(self, *, by: type[RoundRobin] = RoundRobin) -> httpx2.AsyncClient:
         """A client with cookies of its own."""
-        return httpx2.AsyncClient(
-            transport=RoundRobin(*(host.url for host in self.hosts)), base_url=BASE_URL, timeout=60
-        )
+        return httpx2.AsyncClient(transport=by(*(host.url for host in self.hosts)), base_url=BASE_URL, timeout=60)
 
 
 @asynccontextmanager
@@ -110,9 +121,9 @@ async def refresh(client: OAuthClient, tokens: dict[str, Any]) -> dict[str, Any]
     return response.json()
 
 
-async def sign_in_and_refresh(instances: Instances, *, people: int) -> None:
-    """Everybody at once, and nobody has to ask for anything twice."""
-    browsers = [instances.browser() for _ in range(people)]
+async def sign_in_and_refresh(browsers: list[httpx2.AsyncClient]) -> None:
+    """Everybody at once, and every answer is a success."""
+    people = len(browsers)
     try:
         signed_in = await asyncio.gather(*map(sign_in, browsers))
         assert len({tokens["refresh_token"] for _, tokens in signed_in}) == people
@@ -133,7 +144,7 @@ async def test_fifty_people_sign_in_and_refresh_at_once(
 ) -> None:
     async with two_instances(tmp_path, azurite, standins) as instances:
         instances.proxy.failing = failing
-        await sign_in_and_refresh(instances, people=50)
+        await sign_in_and_refresh([instances.browser() for _ in range(50)])
 
 
 @pytest.mark.long
@@ -141,10 +152,13 @@ async def test_fifty_people_sign_in_and_refresh_at_once(
 async def test_hundred_people_sign_in_and_refresh_at_once_on_a_quarter_of_a_processor(
     tmp_path: Path, azurite: str, standins: StandIns
 ) -> None:
-    """Overload is not an outage: every dependency answers, and so does the server, if later."""
+    """Overload is not an outage: every dependency answers, and so does the server, if later.
+
+    On a machine that does other things too the queue may be full; who is told so comes again, and has lost nothing.
+    """
     async with two_instances(tmp_path, azurite, standins) as instances:
         with throttled([worker for host in instances.hosts for worker in host.workers], part=0.25):
-            await sign_in_and_refresh(instances, people=100)
+            await sign_in_and_refresh([instances.browser(by=Patient) for _ in range(100)])
 
 
 async def code_of(client: OAuthClient) -> str:

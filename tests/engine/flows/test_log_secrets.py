@@ -100,8 +100,9 @@ async def everything_that_happens(client: OAuthClient, standins: StandIns, proxy
     assert structured(await client.call(tokens["access_token"], "whoami"))
     assert structured(await client.call(tokens["access_token"], "graph_me"))
     second = (await client.refresh(tokens["refresh_token"])).json()
+    third = (await client.refresh(second["refresh_token"])).json()
     assert (await client.refresh(tokens["refresh_token"])).status_code == 400
-    assert (await client.call(second["access_token"], "whoami")).status_code == 401
+    assert (await client.call(third["access_token"], "whoami")).status_code == 401
 
     code = await code_of(client)
     assert (await client.redeem(code, code_verifier="x" * 43)).status_code == 400

@@ -16,7 +16,6 @@ from entra_mcp.auth import public_keys
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.rows import Address
 from entra_mcp.vault import keys, rotation
-from entra_mcp.web import outage
 from tests.engine.flows.conftest import over
 from tests.support.app.server import running_app
 from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
@@ -194,23 +193,6 @@ async def test_storage_that_fails_in_the_middle_of_a_call_is_503_and_tells_no_re
         assert "HttpResponseError" not in response.text
         kept = await client.call(token, "recall", {})
         assert "HttpResponseError" not in kept.text
-
-
-@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
-async def test_slow_reads_before_a_tool_starts_have_one_deadline_and_the_tool_has_none(
-    environment: Environment, azurite: str, monkeypatch: pytest.MonkeyPatch, protocol: str
-) -> None:
-    """Two reads authenticate the call, and each alone would be in time."""
-    monkeypatch.setattr(outage, "DEADLINE_SECONDS", 0.6)
-    async with app_behind_a_proxy(environment, azurite, MCP_TOKEN_MAPPING_CACHE_SECONDS="0") as (proxy, client):
-        token = (await client.sign_in())["access_token"]
-        proxy.latency = 0.4
-        await unavailable(
-            client.http.post("/mcp", **tool_call("add", {"a": 1, "b": 1}, token=token, protocol=protocol))
-        )
-        proxy.latency = 0.0
-        slow = tool_call("count_slowly", {"to": 3, "seconds_each": 0.4}, token=token, protocol=protocol)
-        assert structured(await client.http.post("/mcp", **slow)) == {"result": 3}
 
 
 async def test_entra_that_is_away_keeps_those_in_who_are_signed_in(
