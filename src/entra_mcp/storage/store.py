@@ -23,7 +23,6 @@ from key_value.aio.stores.base import (
 
 from entra_mcp.errors import StorageError
 from entra_mcp.storage.bulk import concurrently, delete_rows, replace_rows
-from entra_mcp.storage.exclusive import ROUNDS, insert_exclusively
 from entra_mcp.storage.rows import Address, Row, milliseconds, pack, unpack
 
 if TYPE_CHECKING:
@@ -91,16 +90,6 @@ class TableStore(BaseStore):
     async def setup_collection(self, *, collection: str) -> None:
         await self.setup()
 
-    async def put_if_absent(
-        self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
-    ) -> bool:
-        """Puts the value unless the key has one; of any number of callers at once, exactly one gets True."""
-        collection = collection or self.default_collection
-        await self.setup()
-        entity = self._entity(collection, key, _new_entry(value, ttl))
-        # The first part of a sealed value holds its nonce.
-        return await insert_exclusively(self._table, entity, same=("V0",))
-
     async def put_if_present(
         self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
     ) -> bool:
@@ -111,27 +100,6 @@ class TableStore(BaseStore):
         collection = collection or self.default_collection
         await self.setup()
         return await self._table.replace_present(self._entity(collection, key, _new_entry(value, ttl)))
-
-    async def take(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
-        """Returns the value and deletes it; of any number of callers at once, exactly one gets it.
-
-        When the response to the deletion is lost, nobody may get it. What must not be lost to an outage needs an insert
-        as its single use, not this.
-        """
-        collection = collection or self.default_collection
-        await self.setup()
-        address = Address.of(collection, key)
-        for _ in range(ROUNDS):
-            entity = await self._table.read(address.partition, address.row)
-            if entity is None:
-                return None
-            opened = await self._open(entity, collection=collection, key=key)
-            entry = opened and _entry(*opened)
-            if entry is None or entry.is_expired:
-                return None
-            if await self._table.delete(address.partition, address.row, etag=entity.metadata["etag"]):
-                return dict(entry.value)
-        return None
 
     @override
     async def _get_managed_entry(self, *, collection: str, key: str) -> ManagedEntry | None:
