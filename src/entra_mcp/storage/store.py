@@ -22,11 +22,10 @@ from key_value.aio.stores.base import (
 )
 
 from entra_mcp.errors import StorageError
-from entra_mcp.storage.bulk import concurrently, delete_rows, replace_rows
 from entra_mcp.storage.rows import Address, Row, milliseconds, pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from entra_mcp.storage.encryption import RowCipher
     from entra_mcp.storage.owners import OwnerMarks
@@ -116,39 +115,13 @@ class TableStore(BaseStore):
         return entry
 
     @override
-    async def _get_managed_entries(self, *, collection: str, keys: Sequence[str]) -> list[ManagedEntry | None]:
-        different = list(dict.fromkeys(keys))
-        entries = await concurrently(lambda key: self._get_managed_entry(collection=collection, key=key), different)
-        found = dict(zip(different, entries, strict=True))
-        return [found[key] for key in keys]
-
-    @override
     async def _put_managed_entry(self, *, collection: str, key: str, managed_entry: ManagedEntry) -> None:
         await self._table.replace(self._entity(collection, key, managed_entry))
-
-    @override
-    async def _put_managed_entries(
-        self,
-        *,
-        collection: str,
-        keys: Sequence[str],
-        managed_entries: Sequence[ManagedEntry],
-        ttl: float | None,
-        created_at: datetime,
-        expires_at: datetime | None,
-    ) -> None:
-        # Of a key that is there twice the last value counts; a transaction refuses to write one row twice.
-        entries = dict(zip(keys, managed_entries, strict=True))
-        await replace_rows(self._table, [self._entity(collection, key, entry) for key, entry in entries.items()])
 
     @override
     async def _delete_managed_entry(self, *, key: str, collection: str) -> bool:
         address = Address.of(collection, key)
         return await self._table.delete(address.partition, address.row)
-
-    @override
-    async def _delete_managed_entries(self, *, keys: Sequence[str], collection: str) -> int:
-        return await delete_rows(self._table, {Address.of(collection, key) for key in keys})
 
     def _entity(self, collection: str, key: str, entry: ManagedEntry) -> dict[str, Any]:
         try:

@@ -41,14 +41,11 @@ def ledger(store: TableStore) -> Ledger:
 
 READS: dict[str, Call] = {
     "get": lambda store: store.get("k", collection="c"),
-    "get_many": lambda store: store.get_many(["k", "j"], collection="c"),
 }
 WRITES: dict[str, Call] = {
     "put": lambda store: store.put("k", NEW, collection="c", ttl=60),
     "delete": lambda store: store.delete("k", collection="c"),
     "claim": lambda store: ledger(store).claim("kind", "new", lease=60, expires_in=60),
-    "put_many": lambda store: store.put_many(KEYS, [NEW] * 40, collection="c"),
-    "delete_many": lambda store: store.delete_many(KEYS, collection="c"),
 }
 CALLS = READS | WRITES
 
@@ -99,7 +96,7 @@ async def test_throttled_call_ends_within_its_deadline_whatever_the_service_asks
 
 @pytest.mark.parametrize(
     ("call", "seconds"),
-    [("get", READ_SECONDS), ("put", WRITE_SECONDS), ("claim", WRITE_SECONDS), ("put_many", WRITE_SECONDS)],
+    [("get", READ_SECONDS), ("put", WRITE_SECONDS), ("claim", WRITE_SECONDS)],
 )
 async def test_service_that_hangs_is_an_error_at_the_deadline(faulty: Faulty, call: str, seconds: float) -> None:
     proxy, store, _ = faulty
@@ -144,18 +141,6 @@ async def test_store_recovers_as_soon_as_the_service_does(faulty: Faulty, call: 
         await CALLS[call](store)
     proxy.fault = None
     await CALLS[call](store)
-
-
-@pytest.mark.parametrize("status", [400, 413])
-async def test_transaction_that_is_refused_is_done_row_by_row(faulty: Faulty, status: int) -> None:
-    proxy, store, _ = faulty
-    values = [{"n": number} for number in range(40)]
-    proxy.break_next(status, times=1000, method="POST")
-    await store.put_many(KEYS, values, collection="c", ttl=60)
-    assert proxy.faults > 0
-    assert await store.get_many(KEYS, collection="c") == values
-    assert await store.delete_many(KEYS, collection="c") == 40
-    assert await store.get_many(KEYS, collection="c") == [None] * 40
 
 
 @pytest.mark.parametrize("status", [401, 403])
