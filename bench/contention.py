@@ -1,6 +1,6 @@
 """Exactly one winner, at length: 50 callers on two processes want the same row, on a real Azurite, for each operation.
 
-The baseline is what a store without `take` leaves callers to do: read the value, then delete it.
+The baseline is what a key-value store leaves callers to do: read the value, then delete it.
 
     PYTHONPATH=src python -m bench.contention [--rounds 200]
 """
@@ -18,8 +18,8 @@ from entra_mcp.storage.table import Table
 from tests.support.azurite import running_azurite
 from tests.support.contenders import CALLS, PROCESSES, contend, open_store
 
-OPERATIONS = ("get and delete", "claim", "put_if_absent", "take")
-STORED_BEFORE = frozenset({"get and delete", "take"})
+GET_AND_DELETE = "get and delete"
+OPERATIONS = (GET_AND_DELETE, "claim")
 
 
 async def measure(connection_string: str, operation: str, *, rounds: int) -> tuple[list[int], float]:
@@ -27,7 +27,7 @@ async def measure(connection_string: str, operation: str, *, rounds: int) -> tup
     name = "".join(part.title() for part in operation.replace("_", " ").split())
     async with Table.from_connection_string(connection_string, name=name) as table:
         await table.create()
-        if operation in STORED_BEFORE:
+        if operation == GET_AND_DELETE:
             keys = [f"k{number}" for number in range(rounds)]
             await open_store(table).put_many(keys, [{"a": 1}] * rounds, collection="c")
     started = time.monotonic()

@@ -46,7 +46,6 @@ BASELINE = "AzureTablesStore + Fernet"
 OURS = "TableStore"
 MEMORY = "MemoryStore"
 COLLECTION = "mcp-upstream-tokens"
-BULK = 50
 
 
 def value_of(size: int) -> dict[str, Any]:
@@ -57,14 +56,10 @@ def value_of(size: int) -> dict[str, Any]:
 
 def operations_of(store: AsyncKeyValue, value: dict[str, Any]) -> dict[str, Operation]:
     """Returns what is measured, in the order in which it has to run."""
-    keys = [secrets.token_urlsafe(32) for _ in range(BULK)]
     return {
         "put": lambda number: store.put(f"key{number}", value, collection=COLLECTION, ttl=3600),
         "get": lambda number: store.get(f"key{number}", collection=COLLECTION),
         "delete": lambda number: store.delete(f"key{number}", collection=COLLECTION),
-        f"put_many {BULK}": lambda _: store.put_many(keys, [value] * BULK, collection=COLLECTION, ttl=3600),
-        f"get_many {BULK}": lambda _: store.get_many(keys, collection=COLLECTION),
-        f"delete_many {BULK}": lambda _: store.delete_many(keys, collection=COLLECTION),
     }
 
 
@@ -141,14 +136,11 @@ async def compare(
     """Prints the rows of one size of values; the stores take turns, round by round."""
     operations = {name: operations_of(store, value) for name, store in stores.items()}
     for operation in operations[OURS]:
-        bulk = operation.endswith(str(BULK))
         times: dict[str, list[float]] = {
             name: [] for name in stores if name not in costs or costs[name][operation] is not None
         }
-        for number in range(max(rounds // 20, 5) if bulk else rounds):
+        for number in range(rounds):
             for name, measured in times.items():
-                if operation.startswith("delete_many"):
-                    await operations[name][f"put_many {BULK}"](number)
                 started = time.perf_counter()
                 await operations[name][operation](number)
                 measured.append((time.perf_counter() - started) * 1000)

@@ -69,14 +69,10 @@ async def _rounds(operation: str, connection_string: str, name: str, rounds: int
                 case "claim":
                     claim = await ledger.claim("code", key, lease=30, expires_in=60)
                     return isinstance(claim, Claim) and await ledger.settle(claim, {})
-                case "put_if_absent":
-                    return await store.put_if_absent(key, {"a": 1}, collection="c", ttl=60)
-                case "get and delete":
+                case _:
                     value = await store.get(key, collection="c")
                     await store.delete(key, collection="c")
                     return value
-                case _:
-                    return await store.take(key, collection="c")
 
         await table.check()
         for number in range(rounds):

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from azure.data.tables import EdmType, EntityProperty
 
-from entra_mcp.storage.bulk import batches
-from entra_mcp.storage.purge import purge
+from entra_mcp.storage.purge import batches, purge
 from entra_mcp.storage.rows import Address
 from entra_mcp.storage.table import Table
 from local.config import REPOSITORY
@@ -50,7 +49,7 @@ async def fill_table(table: Table, *, expired: int, living: int) -> None:
     )
     for part in itertools.batched(rows, FILL_ROWS, strict=False):
         # One at a time: Azurite does no more, and a queue of them would pass the deadline.
-        for batch in batches(part, partition=lambda row: row["PartitionKey"]):
+        for batch in batches(part):
             assert await table.transact([("create", row) for row in batch]), "rows that were already there"
 
 

@@ -16,11 +16,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import OrderedDict
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsFloat, override
 
+from cachetools import TLRUCache
 from key_value.aio.wrappers.base import BaseWrapper
 
 from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
@@ -33,10 +33,9 @@ if TYPE_CHECKING:
 
 CACHEABLE = frozenset({TOKEN_MAPPINGS, UPSTREAM_TOKENS})
 
-MAX_ENTRIES = 10_000
 MAX_BYTES = 16 * 1024 * 1024
-OVERHEAD_BYTES = 300
-"""What an entry takes beside its value and its key."""
+OVERHEAD_BYTES = 400
+"""What an entry takes beside its value, its key included."""
 
 type _Place = tuple[str, str]
 
@@ -47,8 +46,9 @@ class _Entry:
     until: float
     derived: object = None
 
-    def size(self, place: _Place) -> int:
-        return len(self.value) + len(place[1]) + OVERHEAD_BYTES
+    @property
+    def size(self) -> int:
+        return len(self.value) + OVERHEAD_BYTES
 
 
 class CachedStore(BaseWrapper):
@@ -63,7 +63,6 @@ class CachedStore(BaseWrapper):
         store: ConditionalStore,
         *,
         seconds: Mapping[str, float],
-        max_entries: int = MAX_ENTRIES,
         max_bytes: int = MAX_BYTES,
         clock: Callable[[], float] = time.monotonic,
         metrics: Metrics | None = None,
@@ -73,13 +72,12 @@ class CachedStore(BaseWrapper):
             raise ValueError(f"these collections must never be cached: {', '.join(sorted(forbidden))}")
         self.key_value = self._store = store
         self._seconds = {collection: limit for collection, limit in seconds.items() if limit > 0}
-        self._max_entries = max_entries
-        self._max_bytes = max_bytes
         self._clock = clock
         # The base class counts nothing.
         self._metrics = None if type(metrics) is Metrics else metrics
-        self._entries: OrderedDict[_Place, _Entry] = OrderedDict()
-        self._bytes = 0
+        self._entries: TLRUCache[_Place, _Entry] = TLRUCache(
+            max_bytes, ttu=lambda _place, entry, _now: entry.until, timer=clock, getsizeof=lambda entry: entry.size
+        )
         self._reads: dict[_Place, asyncio.Task[bytes | None]] = {}
 
     @override
@@ -88,11 +86,9 @@ class CachedStore(BaseWrapper):
             return await self.key_value.get(key, collection=collection)
         place = (collection, key)
         entry = self._entries.get(place)
-        hit = entry is not None and entry.until > self._clock()
         if self._metrics is not None:
-            self._metrics.looked_up(collection=collection, hit=hit)
-        if entry is not None and hit:
-            self._entries.move_to_end(place)
+            self._metrics.looked_up(collection=collection, hit=entry is not None)
+        if entry is not None:
             return json.loads(entry.value)
         reading = self._reads.get(place)
         if reading is None:
@@ -105,16 +101,15 @@ class CachedStore(BaseWrapper):
     def peek(self, key: str, *, collection: str) -> dict[str, Any] | None:
         """Returns the value if it is in memory; never reads the store, and counts as no look-up."""
         entry = self._entries.get((collection, key))
-        return None if entry is None or entry.until <= self._clock() else json.loads(entry.value)
+        return None if entry is None else json.loads(entry.value)
 
     def recall(self, key: str, *, collection: str) -> object:
         """Returns what was derived from the value, as long as that is in memory itself; None when nothing was."""
         entry = self._entries.get((collection, key))
-        if entry is None or entry.derived is None or entry.until <= self._clock():
+        if entry is None or entry.derived is None:
             return None
         if self._metrics is not None:
             self._metrics.looked_up(collection=collection, hit=True)
-        self._entries.move_to_end((collection, key))
         return entry.derived
 
     def derive(self, key: str, derived: object, *, collection: str) -> None:
@@ -171,13 +166,15 @@ class CachedStore(BaseWrapper):
         started = self._clock()
         value, ttl = await self.key_value.ttl(key, collection=collection)
         if value is None:
-            self._forget(place)
+            self._entries.pop(place, None)
             return None
         content = json.dumps(value, separators=(",", ":")).encode()
         # A write meanwhile has taken this read from the list: what was read may be what it replaced.
         if self._reads.get(place) is asyncio.current_task():
             lives = [self._seconds[collection], *(() if ttl is None else (ttl,)), *_life(value)]
-            self._keep(place, _Entry(content, started + min(lives)))
+            entry = _Entry(content, started + min(lives))
+            if entry.size <= self._entries.maxsize:
+                self._entries[place] = entry
         return content
 
     def _ended(self, place: _Place, task: asyncio.Task[bytes | None]) -> None:
@@ -186,20 +183,6 @@ class CachedStore(BaseWrapper):
         if not task.cancelled():
             # Looked at here, since everybody who waited may have gone away.
             task.exception()
-
-    def _keep(self, place: _Place, entry: _Entry) -> None:
-        self._forget(place)
-        if entry.size(place) > self._max_bytes:
-            return
-        self._entries[place] = entry
-        self._bytes += entry.size(place)
-        while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
-            self._forget(next(iter(self._entries)))
-
-    def _forget(self, place: _Place) -> None:
-        entry = self._entries.pop(place, None)
-        if entry is not None:
-            self._bytes -= entry.size(place)
 
     @contextmanager
     def _writing(self, collection: str | None, keys: Iterable[str]) -> Generator[None]:
@@ -212,7 +195,7 @@ class CachedStore(BaseWrapper):
 
     def _invalidate(self, places: Iterable[_Place]) -> None:
         for place in places:
-            self._forget(place)
+            self._entries.pop(place, None)
             self._reads.pop(place, None)
 
 

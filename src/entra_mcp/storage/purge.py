@@ -6,18 +6,20 @@ condition that it has not changed since: a row renewed meanwhile survives.
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
 
-from entra_mcp.storage.bulk import TRANSACTION_ROWS, batches
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from entra_mcp.storage.table import Entity, Operation, Table
+
+TRANSACTION_ROWS = 100
 
 
 @dataclass(slots=True)
@@ -53,7 +55,7 @@ async def _delete_expired(table: Table, summary: PurgeSummary, *, until: float) 
     now = int(time.time() * 1000)
     rest: list[Entity] = []
     async for page in table.query(f"X le {now}L", select=("PartitionKey", "RowKey")):
-        groups = batches([*rest, *page], partition=lambda entity: entity["PartitionKey"])
+        groups = batches([*rest, *page])
         # Rows come partition by partition: the last group may go on in the next page.
         rest = groups.pop() if groups and len(groups[-1]) < TRANSACTION_ROWS else []
         for group in groups:
@@ -88,3 +90,15 @@ async def _delete_unchanged(table: Table, rows: Sequence[Entity], summary: Purge
     middle = len(rows) // 2
     await _delete_unchanged(table, rows[:middle], summary)
     await _delete_unchanged(table, rows[middle:], summary)
+
+
+def batches[Row: Mapping[str, Any]](rows: Iterable[Row]) -> list[list[Row]]:
+    """Returns the rows in groups that fit one transaction each: of one partition, and few enough."""
+    partitions: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        partitions[row["PartitionKey"]].append(row)
+    return [
+        list(batch)
+        for group in partitions.values()
+        for batch in itertools.batched(group, TRANSACTION_ROWS, strict=False)
+    ]

@@ -22,12 +22,10 @@ from key_value.aio.stores.base import (
 )
 
 from entra_mcp.errors import StorageError
-from entra_mcp.storage.bulk import concurrently, delete_rows, replace_rows
-from entra_mcp.storage.exclusive import ROUNDS, insert_exclusively
 from entra_mcp.storage.rows import Address, Row, milliseconds, pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from entra_mcp.storage.encryption import RowCipher
     from entra_mcp.storage.owners import OwnerMarks
@@ -91,16 +89,6 @@ class TableStore(BaseStore):
     async def setup_collection(self, *, collection: str) -> None:
         await self.setup()
 
-    async def put_if_absent(
-        self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
-    ) -> bool:
-        """Puts the value unless the key has one; of any number of callers at once, exactly one gets True."""
-        collection = collection or self.default_collection
-        await self.setup()
-        entity = self._entity(collection, key, _new_entry(value, ttl))
-        # The first part of a sealed value holds its nonce.
-        return await insert_exclusively(self._table, entity, same=("V0",))
-
     async def put_if_present(
         self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
     ) -> bool:
@@ -111,27 +99,6 @@ class TableStore(BaseStore):
         collection = collection or self.default_collection
         await self.setup()
         return await self._table.replace_present(self._entity(collection, key, _new_entry(value, ttl)))
-
-    async def take(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
-        """Returns the value and deletes it; of any number of callers at once, exactly one gets it.
-
-        When the response to the deletion is lost, nobody may get it. What must not be lost to an outage needs an insert
-        as its single use, not this.
-        """
-        collection = collection or self.default_collection
-        await self.setup()
-        address = Address.of(collection, key)
-        for _ in range(ROUNDS):
-            entity = await self._table.read(address.partition, address.row)
-            if entity is None:
-                return None
-            opened = await self._open(entity, collection=collection, key=key)
-            entry = opened and _entry(*opened)
-            if entry is None or entry.is_expired:
-                return None
-            if await self._table.delete(address.partition, address.row, etag=entity.metadata["etag"]):
-                return dict(entry.value)
-        return None
 
     @override
     async def _get_managed_entry(self, *, collection: str, key: str) -> ManagedEntry | None:
@@ -148,39 +115,13 @@ class TableStore(BaseStore):
         return entry
 
     @override
-    async def _get_managed_entries(self, *, collection: str, keys: Sequence[str]) -> list[ManagedEntry | None]:
-        different = list(dict.fromkeys(keys))
-        entries = await concurrently(lambda key: self._get_managed_entry(collection=collection, key=key), different)
-        found = dict(zip(different, entries, strict=True))
-        return [found[key] for key in keys]
-
-    @override
     async def _put_managed_entry(self, *, collection: str, key: str, managed_entry: ManagedEntry) -> None:
         await self._table.replace(self._entity(collection, key, managed_entry))
-
-    @override
-    async def _put_managed_entries(
-        self,
-        *,
-        collection: str,
-        keys: Sequence[str],
-        managed_entries: Sequence[ManagedEntry],
-        ttl: float | None,
-        created_at: datetime,
-        expires_at: datetime | None,
-    ) -> None:
-        # Of a key that is there twice the last value counts; a transaction refuses to write one row twice.
-        entries = dict(zip(keys, managed_entries, strict=True))
-        await replace_rows(self._table, [self._entity(collection, key, entry) for key, entry in entries.items()])
 
     @override
     async def _delete_managed_entry(self, *, key: str, collection: str) -> bool:
         address = Address.of(collection, key)
         return await self._table.delete(address.partition, address.row)
-
-    @override
-    async def _delete_managed_entries(self, *, keys: Sequence[str], collection: str) -> int:
-        return await delete_rows(self._table, {Address.of(collection, key) for key in keys})
 
     def _entity(self, collection: str, key: str, entry: ManagedEntry) -> dict[str, Any]:
         try:

@@ -12,6 +12,7 @@ from azure.core.exceptions import AzureError
 from key_value.aio.errors import StoreConnectionError
 
 from entra_mcp.errors import StorageError
+from entra_mcp.storage.ledger import Claim, Ledger, Use
 from entra_mcp.storage.purge import purge
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import READ_SECONDS, WRITE_SECONDS, Table
@@ -32,17 +33,18 @@ OLD = {"old": True}
 NEW = {"random": os.urandom(30_000).hex()}
 KEYS = [f"k{number}" for number in range(40)]
 
+
+def ledger(store: TableStore) -> Ledger:
+    return Ledger(table=store._table, cipher=store._cipher)  # pyright: ignore[reportPrivateUsage] - those of the test
+
+
 READS: dict[str, Call] = {
     "get": lambda store: store.get("k", collection="c"),
-    "get_many": lambda store: store.get_many(["k", "j"], collection="c"),
 }
 WRITES: dict[str, Call] = {
     "put": lambda store: store.put("k", NEW, collection="c", ttl=60),
     "delete": lambda store: store.delete("k", collection="c"),
-    "take": lambda store: store.take("k", collection="c"),
-    "put_if_absent": lambda store: store.put_if_absent("new", NEW, collection="c", ttl=60),
-    "put_many": lambda store: store.put_many(KEYS, [NEW] * 40, collection="c"),
-    "delete_many": lambda store: store.delete_many(KEYS, collection="c"),
+    "claim": lambda store: ledger(store).claim("kind", "new", lease=60, expires_in=60),
 }
 CALLS = READS | WRITES
 
@@ -63,7 +65,6 @@ async def test_lasting_fault_is_an_error_soon_and_leaves_whole_values(
     assert proxy.faults <= TRIES * len(KEYS)
     proxy.fault = None
     assert await store.get("k", collection="c") in (OLD, NEW, None)
-    assert await store.get("new", collection="c") in (NEW, None)
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -77,7 +78,7 @@ async def test_passing_fault_is_not_noticed(faulty: Faulty, fault: Fault | int, 
 
 
 @pytest.mark.parametrize("retry_after", [None, 30])
-@pytest.mark.parametrize("call", ["get", "put", "put_if_absent"])
+@pytest.mark.parametrize("call", ["get", "put", "claim"])
 async def test_throttled_call_ends_within_its_deadline_whatever_the_service_asks_for(
     faulty: Faulty, call: str, retry_after: int | None
 ) -> None:
@@ -91,7 +92,7 @@ async def test_throttled_call_ends_within_its_deadline_whatever_the_service_asks
 
 @pytest.mark.parametrize(
     ("call", "seconds"),
-    [("get", READ_SECONDS), ("put", WRITE_SECONDS), ("put_if_absent", WRITE_SECONDS), ("put_many", WRITE_SECONDS)],
+    [("get", READ_SECONDS), ("put", WRITE_SECONDS), ("claim", WRITE_SECONDS)],
 )
 async def test_service_that_hangs_is_an_error_at_the_deadline(faulty: Faulty, call: str, seconds: float) -> None:
     proxy, store, _ = faulty
@@ -102,10 +103,10 @@ async def test_service_that_hangs_is_an_error_at_the_deadline(faulty: Faulty, ca
 
 
 async def test_slow_insert_is_waited_for_and_not_repeated(faulty: Faulty) -> None:
-    proxy, store, _ = faulty
+    proxy, _, table = faulty
     proxy.latency = 4.0
     proxy.requests.clear()
-    assert await store.put_if_absent("k", OLD, collection="c") is True
+    assert await table.insert({"PartitionKey": "p", "RowKey": "r"}) is not None
     assert proxy.requests == {"POST": 1}
 
 
@@ -115,7 +116,7 @@ async def test_store_that_was_idle_longer_than_the_service_waits_works(faulty: F
     await asyncio.sleep(5.5)
     proxy.requests.clear()
     assert await store.get("k", collection="c") == OLD
-    assert await store.put_if_absent("j", OLD, collection="c") is True
+    assert isinstance(await CALLS["claim"](store), Claim)
     assert proxy.total == 2
 
 
@@ -136,18 +137,6 @@ async def test_store_recovers_as_soon_as_the_service_does(faulty: Faulty, call: 
     await CALLS[call](store)
 
 
-@pytest.mark.parametrize("status", [400, 413])
-async def test_transaction_that_is_refused_is_done_row_by_row(faulty: Faulty, status: int) -> None:
-    proxy, store, _ = faulty
-    values = [{"n": number} for number in range(40)]
-    proxy.break_next(status, times=1000, method="POST")
-    await store.put_many(KEYS, values, collection="c", ttl=60)
-    assert proxy.faults > 0
-    assert await store.get_many(KEYS, collection="c") == values
-    assert await store.delete_many(KEYS, collection="c") == 40
-    assert await store.get_many(KEYS, collection="c") == [None] * 40
-
-
 @pytest.mark.parametrize("status", [401, 403])
 async def test_refused_identity_is_an_error_that_names_the_role(faulty: Faulty, status: int) -> None:
     proxy, store, _ = faulty
@@ -161,17 +150,17 @@ async def test_insert_whose_response_was_lost_is_still_the_first(faulty: Faulty)
     proxy, store, _ = faulty
     for fault in (Fault.LOSE_RESPONSE, Fault.HALF_RESPONSE):
         proxy.break_next(fault, method="POST")
-        assert await store.put_if_absent(f"k{fault}", {"mine": True}, collection="c") is True
-        assert await store.put_if_absent(f"k{fault}", {"mine": False}, collection="c") is False
-        assert await store.get(f"k{fault}", collection="c") == {"mine": True}
+        claim = await ledger(store).claim("kind", f"k{fault}", lease=60, expires_in=60)
+        assert isinstance(claim, Claim)
+        assert await ledger(store).settle(claim, {"mine": True})
+        assert isinstance(await ledger(store).claim("kind", f"k{fault}", lease=60, expires_in=60), Use)
 
 
 async def test_delete_whose_response_was_lost_never_makes_two_winners(faulty: Faulty) -> None:
     proxy, store, _ = faulty
     await store.put("k", OLD, collection="c")
     proxy.break_next(Fault.LOSE_RESPONSE, method="DELETE")
-    outcomes = [await store.take("k", collection="c"), await store.take("k", collection="c")]
-    assert sum(outcome is not None for outcome in outcomes) <= 1
+    assert sum([await store.delete("k", collection="c"), await store.delete("k", collection="c")]) <= 1
 
 
 async def test_purge_through_faults_is_an_error_and_the_next_one_finishes(faulty: Faulty) -> None:

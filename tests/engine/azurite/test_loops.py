@@ -104,22 +104,7 @@ async def test_each_operation_costs_one_request(faulty: tuple[FaultProxy, TableS
         store.ttl("k", collection="c"),
         store.delete("k", collection="c"),
         store.delete("k", collection="c"),
-        store.put_if_absent("k", {}, collection="c"),
     ):
         proxy.requests.clear()
         await operation
         assert proxy.total == 1
-    proxy.requests.clear()
-    assert await store.take("k", collection="c") == {}
-    assert proxy.requests == {"GET": 1, "DELETE": 1}
-
-
-async def test_bulk_operations_use_transactions(faulty: tuple[FaultProxy, TableStore, Table]) -> None:
-    proxy, store, _ = faulty
-    keys = [f"k{number}" for number in range(400)]
-    proxy.requests.clear()
-    await store.put_many(keys, [{"a": 1}] * 400, collection="c")
-    assert proxy.total == 16
-    proxy.requests.clear()
-    assert await store.delete_many(keys, collection="c") == 400
-    assert proxy.total == 16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 async def fill(store: TableStore, prefix: str, count: int, ttl: float | None) -> list[str]:
     keys = [f"{prefix}{number}" for number in range(count)]
-    await store.put_many(keys, [{"a": 1}] * count, collection="c", ttl=ttl)
+    for part in itertools.batched(keys, 50, strict=False):
+        await asyncio.gather(*(store.put(key, {"a": 1}, collection="c", ttl=ttl) for key in part))
     return keys
 
 

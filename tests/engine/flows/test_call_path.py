@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from joserfc import jwt
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
 
 import entra_mcp
 from entra_mcp.auth import public_keys
@@ -25,27 +28,37 @@ if TYPE_CHECKING:
     from tests.support.oauth import OAuthClient
 
 PRODUCT = str(Path(entra_mcp.__file__).parent)
+TELEMETRY = f"{PRODUCT}/telemetry"
+"""Not on the path, unless another test has switched it on for the whole process."""
 
 MAX_FUNCTIONS = 60
 MAX_MODULES = 15
 
 
 class CallPath:
-    """The functions that began to run, in order."""
+    """The functions that began to run on this thread, in order."""
 
     def __init__(self) -> None:
+        self._thread = threading.get_ident()
+        self._foreign = TELEMETRY if isinstance(trace.get_tracer_provider(), TracerProvider) else "none"
         self.product: list[tuple[str, str]] = []
         self.signature_checks = 0
 
     def started(self, code: CodeType, _offset: int) -> None:
+        if threading.get_ident() != self._thread:
+            return
         if code is jwt.decode.__code__:
             self.signature_checks += 1
-        if code.co_filename.startswith(PRODUCT) and not code.co_name.startswith("<"):
+        if _is_product(code) and not code.co_filename.startswith(self._foreign):
             self.product.append((code.co_filename.removeprefix(PRODUCT), code.co_qualname))
 
     @property
     def modules(self) -> set[str]:
         return {module for module, _ in self.product}
+
+
+def _is_product(code: CodeType) -> bool:
+    return code.co_filename.startswith(PRODUCT) and not code.co_name.startswith("<")
 
 
 @contextmanager

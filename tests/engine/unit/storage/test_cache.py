@@ -11,7 +11,7 @@ from key_value.aio.errors import StoreConnectionError
 from key_value.aio.stores.memory import MemoryStore
 from key_value.aio.wrappers.base import BaseWrapper
 
-from entra_mcp.storage.cache import CachedStore
+from entra_mcp.storage.cache import OVERHEAD_BYTES, CachedStore
 from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
 from tests.support.clock import Clock
 
@@ -283,8 +283,8 @@ async def test_error_reaches_every_caller_and_is_not_remembered(cache: CachedSto
     assert await cache.get("k", collection=TOKEN_MAPPINGS) == {"a": 1}
 
 
-async def test_entries_are_bounded_and_the_longest_unused_goes_first(store: SlowStore) -> None:
-    cache = CachedStore(store, seconds={TOKEN_MAPPINGS: 60}, max_entries=3)
+async def test_memory_is_bounded_and_the_longest_unused_goes_first(store: SlowStore) -> None:
+    cache = CachedStore(store, seconds={TOKEN_MAPPINGS: 60}, max_bytes=3 * (OVERHEAD_BYTES + 20))
     for key in "abcd":
         await store.put(key, {"key": key}, collection=TOKEN_MAPPINGS)
     for key in "abcad":
