@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from entra_mcp.errors import SettingFault, SettingsError
+from entra_mcp.known_clients import redirect_patterns
 from entra_mcp.urls import is_loopback, require_https, require_narrow, require_origin
 
 ASSERTION_AUDIENCES = {
@@ -132,7 +133,7 @@ class Settings(BaseSettings):
     allowed_redirect_uris: Words = Field(
         default=("defaults",), validation_alias="MCP_ALLOWED_REDIRECT_URIS", min_length=1
     )
-    """Redirect URIs that clients may register; the word `defaults` stands for those of the known clients."""
+    """Redirect URIs that clients may register, and words that stand for those of well-known clients."""
 
     client_metadata_documents: bool = Field(default=False, validation_alias="MCP_CLIENT_METADATA_DOCUMENTS")
     """Whether a URL may serve as client id, whose document the server then fetches (CIMD)."""
@@ -343,9 +344,8 @@ class Settings(BaseSettings):
     @field_validator("allowed_redirect_uris")
     @classmethod
     def _allowed_redirect_uris(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in value:
-            if pattern != "defaults":
-                require_narrow(pattern)
+        for pattern in redirect_patterns(value):
+            require_narrow(pattern)
         return value
 
     @field_validator("graph_base_url")

@@ -51,7 +51,10 @@ def require_narrow(pattern: str) -> None:
     """
     parts = urlsplit(pattern)
     if not parts.netloc and not re.fullmatch(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+", parts.scheme):
-        raise ValueError("takes `defaults`, URIs with a host, and private-use schemes: com.example.app:/callback")
+        raise ValueError(
+            "takes `defaults`, the words of docs/settings.md for well-known clients, URIs with a host, and private-use "
+            "schemes: com.example.app:/callback"
+        )
     if "*" in (parts.hostname or ""):
         raise ValueError("has `*` in a host: name each host")
     if "#" in pattern or "@" in parts.netloc:

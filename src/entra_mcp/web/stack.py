@@ -18,7 +18,6 @@ from entra_mcp.web.error_answers import ErrorAnswers
 from entra_mcp.web.forwarded import ClientAddress
 from entra_mcp.web.paths import MCP
 from entra_mcp.web.refusals import RefusalAudit
-from entra_mcp.web.registration_bounds import RegistrationBounds
 from entra_mcp.web.registration_throttle import RegistrationThrottle
 from entra_mcp.web.security_headers import SecurityHeaders
 from entra_mcp.web.session_header import SessionHeader
@@ -46,8 +45,6 @@ def protect(app: ASGIApp, *, settings: Settings, audit: Audit) -> ASGIApp:
     own_origin = settings.base_url.lower()
     address = ClientAddress(header=_address_header(settings))
     app = SessionHeader(app)
-    if settings.auth_mode.signs_in:
-        app = RegistrationBounds(app)
     app = BodyLimit(
         app, max_bytes=settings.oauth_body_limit, streamed={MCP: settings.mcp_body_limit}, seconds=BODY_SECONDS
     )

@@ -85,6 +85,12 @@ def test_load_base_url_wins_over_hostname(load_settings: Load) -> None:
             "allowed_redirect_uris",
             ("defaults", "https://x.com/cb"),
         ),
+        (
+            "MCP_ALLOWED_REDIRECT_URIS",
+            "defaults copilot-studio n8n@n8n.contoso.com",
+            "allowed_redirect_uris",
+            ("defaults", "copilot-studio", "n8n@n8n.contoso.com"),
+        ),
     ],
 )
 def test_load_accepted_value(load_settings: Load, name: str, value: str, field: str, expected: object) -> None:
@@ -151,6 +157,10 @@ def test_load_accepted_value(load_settings: Load, name: str, value: str, field: 
         ("MCP_ALLOWED_REDIRECT_URIS", "https://agent.contoso.com/callback#x"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://user@agent.contoso.com/callback"),
         ("MCP_ALLOWED_REDIRECT_URIS", "callback"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "copilot"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "claude@contoso.com"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "n8n@*.contoso.com"),
+        ("MCP_ALLOWED_REDIRECT_URIS", "n8n@contoso.com@evil.example"),
         ("MCP_ALLOWED_REDIRECT_URIS", "myapp:/callback"),
         ("MCP_CLIENT_METADATA_DOCUMENTS", "perhaps"),
         ("GRAPH_BASE_URL", "http://graph.contoso.com"),
