@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from entra_mcp.errors import SettingFault, SettingsError
 from entra_mcp.known_clients import redirect_patterns
-from entra_mcp.urls import is_loopback, require_https, require_narrow, require_origin
+from entra_mcp.urls import is_loopback, require_https, require_narrow, require_origin, require_page_origin
 
 ASSERTION_AUDIENCES = {
     "login.microsoftonline.us": "api://AzureADTokenExchangeUSGov",
@@ -285,7 +285,7 @@ class Settings(BaseSettings):
     @field_validator("allowed_origins")
     @classmethod
     def _allowed_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(require_origin(origin).lower() for origin in value)
+        return tuple(require_page_origin(origin) for origin in value)
 
     @field_validator("tenant_id")
     @classmethod

@@ -6,6 +6,9 @@ import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+PAGE_SCHEMES = frozenset({"vscode-webview", "app", "tauri", "chrome-extension", "moz-extension"})
+"""Schemes of pages that come with an application: VS Code's, Electron's, Tauri's, and extensions of browsers."""
+
 
 def is_loopback(url: str) -> bool:
     """Whether the URL's host is this machine: 127.0.0.0/8, ::1 or localhost (RFC 6761 section 6.3)."""
@@ -41,6 +44,21 @@ def require_origin(url: str) -> str:
     if parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username is not None:
         raise ValueError("has to be an origin, without a path, query, fragment or user name")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def require_page_origin(origin: str) -> str:
+    """Returns the origin of a page, as a browser or an application made of web pages sends it.
+
+    Raises:
+        ValueError: it is not one, or a pattern.
+    """
+    origin = origin.lower()
+    if "*" in origin:
+        raise ValueError("takes no `*`: name each origin")
+    scheme, _, host = origin.partition("://")
+    if scheme in PAGE_SCHEMES and re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", host):
+        return origin
+    return require_origin(origin)
 
 
 def require_narrow(pattern: str) -> None:

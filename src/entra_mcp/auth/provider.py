@@ -28,33 +28,25 @@ from starlette.routing import Route
 
 from entra_mcp.audit import Event
 from entra_mcp.auth.client_documents import ClientDocuments
-from entra_mcp.auth.client_metadata import registrable
-from entra_mcp.auth.consent import ConsentPageProvider
+from entra_mcp.auth.consent import ConsentPageProvider, hints_of
+from entra_mcp.auth.endpoints import Endpoints
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
-from entra_mcp.auth.parameters import (
-    Parameters,
-    RefusedRequestError,
-    narrowed,
-    read_form,
-    strict,
-    with_body,
-)
+from entra_mcp.auth.parameters import Parameters, RefusedRequestError, narrowed
 from entra_mcp.auth.permission_page import permission_answer
 from entra_mcp.auth.redirects import canonical, is_allowed
 from entra_mcp.auth.revocation import RevocationEndpoint
 from entra_mcp.errors import StorageError
 from entra_mcp.known_clients import redirect_patterns
-from entra_mcp.web.answers import NO_STORE, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from fastmcp.server.auth import AccessToken
     from key_value.aio.protocols import AsyncKeyValue
     from mcp.server.auth.provider import AuthorizationCode, AuthorizationParams, RefreshToken
     from mcp.shared.auth import OAuthClientInformationFull, OAuthMetadata, OAuthToken
     from pydantic import AnyHttpUrl
-    from starlette.responses import HTMLResponse, RedirectResponse, Response
+    from starlette.responses import HTMLResponse, RedirectResponse
 
     from entra_mcp.audit import Audit
     from entra_mcp.auth.consent_cookies import ConsentCookies
@@ -206,7 +198,9 @@ class EntraProvider(ConsentPageProvider):
             params.scopes = self._narrowed(self._scopes)
         except RefusedRequestError as error:
             raise AuthorizeError(error.error, error.description) from error  # pyright: ignore[reportArgumentType] - the SDK's list of codes lacks those of other specifications
-        return await super().authorize(client, params)
+        # The hints stay in the address of the consent page: the transaction has no place for them.
+        hints = urlencode(hints_of(sent.values))
+        return await super().authorize(client, params) + (f"&{hints}" if hints else "")
 
     # Codes and tokens
 
@@ -353,18 +347,24 @@ class EntraProvider(ConsentPageProvider):
         token = TokenHandler(provider=self, client_authenticator=authenticator)
         revocation = RevocationEndpoint(authenticator=authenticator, revoke=self.revoke_sign_in)
         registration = RegistrationHandler(self, self.client_registration_options or ClientRegistrationOptions())
+        endpoints = Endpoints(
+            own_resource=str(self._resource_url),
+            scopes=self._scopes,
+            patterns=self._redirect_patterns,
+            sent=self._sent,
+        )
         routes = super().get_routes(mcp_path)
         given = {route.path: route.endpoint for route in routes}
         # No route takes OPTIONS, which the SDK's would handle like a POST and no limit on POSTs would see. Preflights
         # have been answered before (`web/cors.py`).
         checked = [
             Route(METADATA, MetadataHandler(self._metadata()).handle, methods=["GET"]),
-            self._checked("/authorize", given["/authorize"], self._authorization, methods=["GET"]),
-            self._checked("/token", token.handle, self._token_request, methods=["POST"]),
-            self._checked("/revoke", revocation.handle, self._form, methods=["POST"]),
-            self._checked("/register", registration.handle, self._registration, methods=["POST"]),
-            self._checked("/consent", given["/consent"], self._form, methods=["GET", "POST"]),
-            self._checked("/auth/callback", given["/auth/callback"], self._unread, methods=["GET"]),
+            endpoints.route("/authorize", given["/authorize"], endpoints.authorization, methods=["GET"]),
+            endpoints.route("/token", token.handle, endpoints.token, methods=["POST"]),
+            endpoints.route("/revoke", revocation.handle, endpoints.form, methods=["POST"]),
+            endpoints.route("/register", registration.handle, endpoints.registration, methods=["POST"]),
+            endpoints.route("/consent", given["/consent"], endpoints.form, methods=["GET", "POST"]),
+            endpoints.route("/auth/callback", given["/auth/callback"], methods=["GET"]),
         ]
         by_path = {route.path: route for route in checked}
         return [by_path.get(route.path, route) for route in routes]
@@ -385,56 +385,6 @@ class EntraProvider(ConsentPageProvider):
             methods.append("private_key_jwt")
         metadata.token_endpoint_auth_methods_supported = metadata.revocation_endpoint_auth_methods_supported = methods
         return metadata
-
-    def _checked(
-        self,
-        path: str,
-        handle: Callable[[Request], Awaitable[Response]],
-        read: Callable[[Request], Awaitable[Request]],
-        *,
-        methods: list[str],
-    ) -> Route:
-        """A route whose handler gets what `read` makes of the request, and whose answers are strict."""
-
-        async def endpoint(request: Request) -> Response:
-            try:
-                response = await handle(await read(request))
-            except RefusedRequestError as error:
-                response = refusal(400, error.error, error.description, headers=NO_STORE)
-            return strict(request, response)
-
-        return Route(path, endpoint, methods=methods)
-
-    # What the handlers get to see. What they would check in another way is left out, and checked by the methods above.
-
-    async def _authorization(self, request: Request) -> Request:
-        sent = Parameters.read(request.url.query)
-        uri = sent.values.get("redirect_uri")
-        if uri is not None and canonical(uri) is None:
-            raise RefusedRequestError("invalid_request", "The redirect_uri is not a URI in its normal form.")
-        self._sent.set(sent)
-        return Request({**request.scope, "query_string": sent.encoded(scope=None)}, request.receive)
-
-    async def _token_request(self, request: Request) -> Request:
-        sent = await read_form(request)
-        sent.check(own_resource=str(self._resource_url))
-        sent.check_grant()
-        self._sent.set(sent)
-        return with_body(request, sent.encoded(redirect_uri=None, scope=None))
-
-    async def _form(self, request: Request) -> Request:
-        if request.method != "POST":
-            return request
-        sent = await read_form(request)
-        sent.check(own_resource=str(self._resource_url))
-        return with_body(request, sent.encoded())
-
-    async def _registration(self, request: Request) -> Request:
-        body = await request.body()
-        return with_body(request, registrable(body, scopes=self._scopes, patterns=self._redirect_patterns))
-
-    async def _unread(self, request: Request) -> Request:
-        return request
 
     def _narrowed(self, offered: Sequence[str]) -> list[str] | None:
         sent = self._sent.get().values.get("scope")

@@ -16,6 +16,7 @@ from entra_mcp.web.buckets import TokenBuckets
 from entra_mcp.web.cors import Cors
 from entra_mcp.web.error_answers import ErrorAnswers
 from entra_mcp.web.forwarded import ClientAddress
+from entra_mcp.web.lenience import Lenience
 from entra_mcp.web.paths import MCP
 from entra_mcp.web.refusals import RefusalAudit
 from entra_mcp.web.registration_throttle import RegistrationThrottle
@@ -61,6 +62,7 @@ def protect(app: ASGIApp, *, settings: Settings, audit: Audit) -> ASGIApp:
     app = RefusalAudit(app, audit=audit)
     app = ErrorAnswers(app, server_name=settings.server_name)
     app = SecurityHeaders(app, https=settings.base_url.startswith("https:"))
+    app = Lenience(app)
     return Tracing(app, address=address)
 
 

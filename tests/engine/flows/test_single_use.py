@@ -69,7 +69,7 @@ async def test_code_replayed_later_revokes_what_its_first_use_got(
     ("changes", "error"),
     [
         ({"code_verifier": "x" * 43}, "invalid_grant"),
-        ({"redirect_uri": "http://localhost:1/other"}, "invalid_request"),
+        ({"redirect_uri": "http://localhost:1/other"}, "invalid_grant"),
         ({"client_id": "somebody-else"}, "invalid_client"),
     ],
     ids=["verifier", "redirect", "client"],

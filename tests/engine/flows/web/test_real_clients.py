@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.engine.real_clients import ACCEPTED_SCOPES, REDIRECTS, REGISTRATIONS
-from tests.support.mcp import structured
+from tests.support.mcp import structured, tool_call
 from tests.support.oauth import OAuthClient
 
 if TYPE_CHECKING:
@@ -103,3 +103,46 @@ async def test_sign_in_of_a_client_that_asks_for_more_lasts(client: OAuthClient)
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_scope")
     assert structured(await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "passed_on"),
+    [
+        ({}, {"prompt": ["select_account"]}),
+        ({"login_hint": "ada@contoso.com"}, {"login_hint": ["ada@contoso.com"]}),
+        ({"prompt": "consent"}, {"prompt": ["consent"]}),
+        ({"prompt": "login", "login_hint": "a&prompt=none"}, {"prompt": ["login"], "login_hint": ["a&prompt=none"]}),
+        ({"prompt": "none", "login_hint": "a" * 255}, {"prompt": ["select_account"]}),
+    ],
+)
+async def test_hints_for_the_sign_in_are_passed_on_when_they_came(
+    client: OAuthClient, sent: dict[str, str], passed_on: dict[str, list[str]]
+) -> None:
+    await client.register()
+    page = await client.http.get((await client.authorize(**sent)).headers["location"])
+    upstream = parse_qs(urlsplit((await client.consent(page)).headers["location"]).query)
+    assert {name: upstream[name] for name in ("login_hint", "prompt") if name in upstream} == passed_on
+    denied = await client.consent(
+        await client.http.get((await client.authorize(**sent)).headers["location"]), action="deny"
+    )
+    assert set(client.answer(denied)) == {"error", "state", "iss"}
+
+
+async def test_address_with_a_slash_leads_to_the_same_challenge_and_the_same_tools(client: OAuthClient) -> None:
+    with_slash, without = [await client.http.post(path, json={}) for path in ("/mcp/", "/mcp")]
+    assert with_slash.status_code == without.status_code == 401
+    assert with_slash.headers["www-authenticate"] == without.headers["www-authenticate"]
+    for path in ("/.well-known/oauth-protected-resource/mcp/", "/.well-known/oauth-authorization-server/mcp/"):
+        assert (await client.http.get(path)).json() == (await client.http.get(path.removesuffix("/"))).json()
+    call = tool_call("add", {"a": 1, "b": 1}, token=(await client.sign_in())["access_token"])
+    assert structured(await client.http.post("/mcp/", **call)) == {"result": 2}
+
+
+async def test_call_that_says_nothing_of_what_it_accepts_is_answered(client: OAuthClient) -> None:
+    call = tool_call("add", {"a": 1, "b": 1}, token=(await client.sign_in())["access_token"])
+    request = client.http.build_request("POST", "/mcp", **call)
+    del request.headers["accept"]
+    assert structured(await client.http.send(request)) == {"result": 2}
+    request = client.http.build_request("POST", "/mcp", **call)
+    request.headers["accept"] = "image/png"
+    assert (await client.http.send(request)).status_code == 406

@@ -1,0 +1,76 @@
+"""Puts what reads and checks requests before the handlers of OAuth, and what keeps answers to the form behind them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.routing import Route
+
+from entra_mcp.auth.client_metadata import registrable
+from entra_mcp.auth.parameters import Parameters, RefusedRequestError, read_form, strict, with_body
+from entra_mcp.auth.redirects import canonical
+from entra_mcp.web.answers import NO_STORE, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from contextvars import ContextVar
+
+    from starlette.responses import Response
+
+    Handle = Callable[[Request], Awaitable[Response]]
+    Read = Callable[[Request], Awaitable[Request]]
+
+
+class Endpoints:
+    """Makes routes, and the requests that their handlers get to see.
+
+    What the SDK's handlers would check in another way, scopes and redirect URIs of codes, is left out of those
+    requests. The provider checks it, and finds it in `sent`.
+    """
+
+    def __init__(
+        self, *, own_resource: str, scopes: Sequence[str], patterns: Sequence[str], sent: ContextVar[Parameters]
+    ) -> None:
+        self._own_resource = own_resource
+        self._scopes = scopes
+        self._patterns = patterns
+        self._sent = sent
+
+    def route(self, path: str, handle: Handle, read: Read | None = None, *, methods: list[str]) -> Route:
+        """Returns a route whose handler gets what `read` makes of the request."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                response = await handle(request if read is None else await read(request))
+            except RefusedRequestError as error:
+                response = refusal(400, error.error, error.description, headers=NO_STORE)
+            return strict(request, response)
+
+        return Route(path, endpoint, methods=methods)
+
+    async def authorization(self, request: Request) -> Request:
+        sent = Parameters.read(request.url.query)
+        uri = sent.values.get("redirect_uri")
+        if uri is not None and canonical(uri) is None:
+            raise RefusedRequestError("invalid_request", "The redirect_uri is not a URI in its normal form.")
+        self._sent.set(sent)
+        return Request({**request.scope, "query_string": sent.encoded(scope=None)}, request.receive)
+
+    async def token(self, request: Request) -> Request:
+        sent = await self._posted(request)
+        sent.check_grant()
+        self._sent.set(sent)
+        return with_body(request, sent.encoded(redirect_uri=None, scope=None))
+
+    async def form(self, request: Request) -> Request:
+        return with_body(request, (await self._posted(request)).encoded()) if request.method == "POST" else request
+
+    async def registration(self, request: Request) -> Request:
+        body = await request.body()
+        return with_body(request, registrable(body, scopes=self._scopes, patterns=self._patterns))
+
+    async def _posted(self, request: Request) -> Parameters:
+        sent = await read_form(request)
+        sent.check(own_resource=self._own_resource)
+        return sent
