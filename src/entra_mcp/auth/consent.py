@@ -61,6 +61,7 @@ class ConsentPageProvider(AzureProvider):
                     client_name=client.client_name if client else None,
                     redirect_uri=transaction.client_redirect_uri,
                     scopes=transaction.scopes,
+                    permissions=self.additional_authorize_scopes or (),
                     fields=fields,
                 )
             ),
