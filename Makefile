@@ -1,7 +1,7 @@
 # Every target only calls `python -m local`, which does the same without make; `make help` lists it all.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run services test test-long check conformance tool lock clean
+.PHONY: help setup run services test test-long check conformance new upgrade tool lock clean
 
 # The first Python that is new enough. When none is, `python3 -m local` says what to install.
 ifneq ($(origin PYTHON),command line)
@@ -50,6 +50,12 @@ check:
 
 conformance:
 	@$(LOCAL) conformance $(call option,NODE,--node)
+
+new:
+	@$(LOCAL) new $(if $(call given,NAME),--name "$(call given,NAME)")
+
+upgrade:
+	@$(LOCAL) upgrade $(call option,VERSION,--version)
 
 tool:
 	@$(LOCAL) tool $(call given,NAME)

@@ -1,4 +1,4 @@
-"""Entry point of the Functions app: every HTTP request goes to the MCP server, and a timer removes what has expired."""
+"""Entry point of the Functions app: joins your server with the engine. Functions of your own go here too."""
 
 import sys
 from pathlib import Path
@@ -7,17 +7,17 @@ sys.path.insert(0, str(Path(__file__).parent / "src"))
 
 import azure.functions as func
 
-from entra_mcp.app import EARLY, purge_expired, running_app, startup_failed
-from entra_mcp.functions import AppResponse, Lifespan, Request, WebServer
+from app.server import server
+from entra_mcp.app import purge_expired, serve
+from entra_mcp.functions import METHODS, Request, Response, answer
 
-server = Lifespan(running_app, on_failure=startup_failed, early=EARLY)
-WebServer.on_start(server.start)
+mcp_app = serve(server)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
-@app.route("{*path}")
-async def mcp(req: Request) -> AppResponse:  # noqa: ARG001 - the runtime passes it; the response runs on it
-    return AppResponse(server)
+@app.route("{*path}", methods=METHODS)
+async def mcp(req: Request) -> Response:
+    return await answer(req, mcp_app)
 
 
 @app.timer_trigger("timer", "0 0 * * * *")

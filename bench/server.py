@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def own_app() -> AsyncGenerator[ASGIApp]:
     """Yields the whole application; the baseline is not to pay for importing it."""
+    from app.server import server
     from entra_mcp.app import running_app
 
-    async with running_app() as app:
+    async with running_app(server) as app:
         yield app
 
 

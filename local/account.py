@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import TextIO
 
 
@@ -31,10 +30,10 @@ class Account:
     def line(self, text: str = "", *, style: str = "") -> None:
         self._line(f"  {text}" if text else "", style=style)
 
-    def done(self, what: str, detail: str = "", *, seconds: float | None = None) -> None:
+    def done(self, what: str, detail: str = "", *, seconds: float | None = None, width: int = 22) -> None:
         """One thing that went well: what it was, what came of it, how long it took."""
         took = "" if seconds is None else f"  ({seconds:.2f} s)"
-        self._write(Text.assemble(("  ok  ", "green"), f"{what:<22}", f"{detail}", (took, "dim")))
+        self._write(Text.assemble(("  ok  ", "green"), f"{what:<{width}}", detail, (took, "dim")))
 
     def failed(self, what: str, detail: str) -> None:
         first, *rest = detail.splitlines() or [""]
@@ -48,14 +47,6 @@ class Account:
 
     def progress(self, text: str) -> None:
         self._line(f"        {text}", style="dim")
-
-    def table(self, rows: Iterable[tuple[str, ...]]) -> None:
-        """Columns as wide as they need to be, without borders, so that what they hold can be copied."""
-        lines = list(rows)
-        widths = [max(len(row[column]) for row in lines) for column in range(len(lines[0]))]
-        for row in lines:
-            cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-            self._line(f"  {'  '.join(cells).rstrip()}")
 
     def paste(self, text: str) -> None:
         """Lines to copy, exactly as they are."""

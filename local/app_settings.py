@@ -20,6 +20,14 @@ SAMPLE = "local.settings.sample.json"
 STRAYS = frozenset({"IDENTITY_SERVER_THUMBPRINT", "ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"})
 CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
+REGISTRATION = {
+    "ENTRA_IDENTIFIER_URI": "--identifier-uri",
+    "ENTRA_REQUIRED_SCOPES": "--scopes",
+    "ENTRA_ADDITIONAL_SCOPES": "--additional-scopes",
+    "ENTRA_ALLOWED_APP_ROLES": "--app-roles",
+}
+"""Settings that describe the app registration, and the options of the Entra stand-in for them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSettings:
@@ -70,9 +78,10 @@ def overrides(settings: AppSettings, config: LocalConfig, *, environment: Mappin
     places. So do the certificates always, for only the local authority signs what is called.
     """
     local = signs_in_locally(settings)
-    placed = placed_settings(config)
+    moved = _moved_apis(settings, config)
+    placed = {**placed_settings(config), **moved}
     standard = {**(read_settings(REPOSITORY / SAMPLE).values if local else {}), **placed_settings(LocalConfig())}
-    changed: dict[str, str] = {}
+    changed = {name: value for name, value in moved.items() if name not in environment}
     for name, usual in standard.items():
         value = placed.get(name, usual)
         shadowed = (local or name in CERTIFICATES) and environment.get(name, value) != value
@@ -91,10 +100,22 @@ def strays(settings: AppSettings, environment: Mapping[str, str]) -> tuple[str, 
     return tuple(name for name in environment if name.upper() in STRAYS)
 
 
+def effective(settings: AppSettings, config: LocalConfig, *, environment: Mapping[str, str]) -> dict[str, str]:
+    """Every setting as the app will see it."""
+    return {**settings.values, **environment, **overrides(settings, config, environment=environment)}
+
+
 def auth_mode(settings: AppSettings, config: LocalConfig, *, environment: Mapping[str, str]) -> str:
     """AUTH_MODE as the app will see it."""
-    found = {**settings.values, **environment, **overrides(settings, config, environment=environment)}
+    found = effective(settings, config, environment=environment)
     return found.get("AUTH_MODE", "proxy").strip().lower()
+
+
+def registration(settings: AppSettings, config: LocalConfig, *, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Options with which the Entra stand-in has the app registration that the settings describe."""
+    found = effective(settings, config, environment=environment)
+    values = {flag: found.get(name, "").replace(",", " ").strip() for name, flag in REGISTRATION.items()}
+    return tuple(f"{flag}={value}" for flag, value in values.items() if value)
 
 
 def signs_in_locally(settings: AppSettings) -> bool:
@@ -105,6 +126,14 @@ def signs_in_locally(settings: AppSettings) -> bool:
 def trusts_local_entra(settings: AppSettings) -> bool:
     """Whether the app accepts the tokens of the stand-in."""
     return _is_placed(settings, "ENTRA_AUTHORITY")
+
+
+def _moved_apis(settings: AppSettings, config: LocalConfig) -> dict[str, str]:
+    """Settings of any name that hold the address of an API of the directory file, with the port of this run."""
+    usual = f"https://{LocalConfig().entra_authority}/apis/"
+    here = f"https://{config.entra_authority}/apis/"
+    values = settings.values.items() if here != usual else ()
+    return {name: here + value.removeprefix(usual) for name, value in values if value.startswith(usual)}
 
 
 def _is_placed(settings: AppSettings, name: str) -> bool:

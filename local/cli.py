@@ -8,11 +8,13 @@ import os
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from local.config import REPOSITORY, LocalConfig, Ports, codespace_name
+from local.fork import AUTH_MODES, TENANTS, Answers, new, origin, upgrade
 from local.processes.signals import TerminatedError, raised_by_signals
-from local.setup.environment import Environment, SetupError
+from local.progress import SetupError
+from local.setup.environment import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +32,7 @@ With make:
   make run [CHECK=1] [WATCH=1] [TRACE=1] [HOST=func] [PORT=N] [another port, see below]
   make services [PORT=N] [another port]     make test [ARGS="tests/engine/unit -x"]   make test-long   make check
   make conformance [NODE=/path/to/node]     make tool NAME=find_order          make lock [UPGRADE=1]
+  make new [NAME="Order desk"]              make upgrade [VERSION=v0.3.0]
   make setup                                make clean [ALL=1]
   ports: PORT (the server), BLOB_PORT, QUEUE_PORT, TABLE_PORT, ENTRA_PORT, SIGN_IN_PORT, VAULT_PORT, TRACES_PORT
 
@@ -41,13 +44,16 @@ COMMANDS = {
     "test": "run the tests in parallel; further arguments go to pytest",
     "check": "lint, formatting and types",
     "conformance": "run the conformance suite of the Model Context Protocol against the server; needs Node 22",
-    "tool": "make a new tool with its test, and register it",
-    "lock": "write the locked requirements anew from pyproject.toml and package.json",
-    "setup": "only build .venv and node_modules",
+    "new": "make this copy of the template yours: its name, how people sign in, samples or none",
+    "upgrade": "merge a newer version of the template into your fork",
+    "tool": "create a tool that works, with its test",
+    "lock": "write the locked files again from pyproject.toml and package.json",
+    "setup": "only build .venv and node_modules, with all that the tests need",
     "clean": "remove caches; with --all also .venv, node_modules and the local data",
 }
 NEEDS_NODE = {"run", "services", "test", "conformance", "setup"}
-NEEDS_NOTHING = {"clean", "tool"}
+NEEDS_DEV = {"test", "check", "conformance", "upgrade", "lock", "setup"}
+NEEDS_NOTHING = {"clean", "new", "tool"}
 
 PORTS = {
     "functions": "the Functions host",
@@ -88,7 +94,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _carry_out(arguments: Sequence[str], options: argparse.Namespace, rest: list[str], environment: Environment) -> int:
     if options.command not in NEEDS_NOTHING:
-        environment.ensure(node=options.command in NEEDS_NODE)
+        environment.ensure(node=options.command in NEEDS_NODE, dev=options.command in NEEDS_DEV)
         if not environment.is_current():
             return environment.enter(arguments)
     return _dispatch(options, rest, environment)
@@ -130,6 +136,8 @@ def parser() -> argparse.ArgumentParser:
     )
     made["test"].epilog = "example: python -m local test tests/engine/unit -k settings -x"
     made["conformance"].add_argument("--node", metavar="PATH", help="Node 22 or newer (default: node on PATH)")
+    _add_answers(made["new"])
+    made["upgrade"].add_argument("--version", metavar="TAG", help="a tag of the template (default: its newest)")
     made["tool"].add_argument("name", metavar="NAME", help="its name, such as find_order")
     made["lock"].add_argument("--upgrade", action="store_true", help="take the newest versions that are allowed")
     made["clean"].add_argument("--all", action="store_true", help="also .venv, node_modules and .local")
@@ -167,6 +175,20 @@ def _add_places(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keeps data, certificates and logs (default .local)",
     )
+    command.add_argument(
+        "--directory", type=_file, metavar="FILE", help="accounts, groups and other APIs (default local.directory.json)"
+    )
+
+
+def _add_answers(command: argparse.ArgumentParser) -> None:
+    command.epilog = "What is not given is asked for."
+    command.add_argument("--name", help="the server's name, as people see it when they sign in")
+    command.add_argument("--auth-mode", choices=AUTH_MODES, help="how people sign in (docs/settings.md)")
+    command.add_argument("--tenants", choices=TENANTS, help="whose accounts may sign in")
+    command.add_argument("--samples", action=argparse.BooleanOptionalAction, help="keep the sample tools")
+    command.add_argument("--licence-holder", metavar="NAME", help="who holds the licence; empty keeps the line")
+    command.add_argument("--template", metavar="URL", help="where upgrades come from (default: git's origin)")
+    command.add_argument("--copied", action="store_true", help="Copier has made this copy and keeps the answers itself")
 
 
 def _port(text: str) -> int:
@@ -211,6 +233,10 @@ def _dispatch(options: argparse.Namespace, rest: list[str], environment: Environ
             from local.conformance import conformance
 
             return conformance(root, node=options.node)
+        case "new":
+            return _new(options, root)
+        case "upgrade":
+            return upgrade(root, version=options.version, copier=(str(environment.python), "-m", "copier"))
         case "tool":
             from local.new_tool import new_tool
 
@@ -224,14 +250,39 @@ def _dispatch(options: argparse.Namespace, rest: list[str], environment: Environ
             return 0
 
 
+def _new(options: argparse.Namespace, root: Path) -> int:
+    answers = Answers(
+        server_name=_answer(options.name, "The server's name"),
+        auth_mode=_answer(options.auth_mode, f"How people sign in ({', '.join(AUTH_MODES)})", default="proxy"),
+        tenants=_answer(options.tenants, f"Whose accounts may sign in ({', '.join(TENANTS)})", default="one"),
+        samples=_answer(options.samples, "Keep the sample tools (yes, no)", default="yes") in {True, "yes", "y"},
+        licence_holder=_answer(options.licence_holder, "Who holds the licence (empty keeps the line)", default=""),
+    )
+    template = None if options.copied else options.template or _answer(None, "Upgrades from", default=origin(root))
+    return new(root, answers, template=template)
+
+
+def _answer(given: Any, question: str, *, default: str | None = None) -> Any:  # noqa: ANN401 - as the option has it
+    """What was given on the command line, else at the prompt; without a terminal, the default."""
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        if default is None:
+            raise SetupError(f"{question} is missing: give it as an option, see python -m local new --help.")
+        return default
+    told = input(f"{question}{f' [{default}]' if default else ''}: ").strip()
+    return told or default or ""
+
+
 def _run(options: argparse.Namespace) -> int:
     # The account of a run shows how to connect clients, which the app itself knows.
     sys.path.insert(0, str(REPOSITORY / "src"))
     from local.run import RunOptions, run
 
     config = _config(options)
+    directory = options.directory or REPOSITORY / "local.directory.json"
     if options.command == "services":
-        return run(RunOptions(config=config, functions=False))
+        return run(RunOptions(config=config, directory=directory, functions=False))
     return run(
         RunOptions(
             config=config,
@@ -240,6 +291,7 @@ def _run(options: argparse.Namespace) -> int:
             watch=options.watch,
             trace=options.trace,
             settings=options.settings,
+            directory=directory,
         )
     )
 

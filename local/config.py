@@ -20,6 +20,9 @@ CLIENT_ID = "22222222-2222-4222-8222-222222222222"
 IDENTITY_CLIENT_ID = "55555555-5555-4555-8555-555555555555"
 """Client id of the user-assigned managed identity, which a token request has to name."""
 
+OFFICER_ID = "aaaaaaaa-0002-4000-8000-000000000002"
+"""Object id of who has the role Key Vault Secrets Officer: Local Admin in the directory file as it comes."""
+
 IDENTITY_HEADER = "local-identity-header"
 """Shared value of the managed identity endpoint; it keeps other sites' pages out, not other programs."""
 

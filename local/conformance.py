@@ -9,8 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from local.progress import say
-from local.setup.environment import SetupError
+from local.progress import SetupError, say
 from local.tasks import FAILED, OK, call
 
 if TYPE_CHECKING:

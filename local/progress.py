@@ -1,4 +1,4 @@
-"""Runs a long command so that a person sees it move: its steps, a heartbeat between them, its log if it fails."""
+"""Runs a long command of the set-up so that a person sees it move: its newest line, its log if it fails."""
 
 from __future__ import annotations
 
@@ -6,30 +6,34 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from local.processes.guarded import MARGIN, NO_WINDOW, guarded, kill_group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
     from typing import TextIO
 
 TAIL_LINES = 30
+LINE_WIDTH = 90
 GRACE = 10.0
 """Seconds that an interrupted command has to end cleanly."""
 
 
-class CommandFailedError(Exception):
-    """A command of the set-up failed; `tail` is the end of what it said, `log` holds the rest."""
+class SetupError(Exception):
+    """Something is missing that the set-up cannot install by itself, or an installation failed; says what to do."""
 
-    def __init__(self, command: Sequence[str], exit_code: int, log: Path, tail: str) -> None:
-        super().__init__(f"`{' '.join(command)}` ended with exit code {exit_code}.\n{tail}\nThe whole log: {log}")
+
+class CommandFailedError(SetupError):
+    """A command of the set-up failed; the message has the end of what it said, where the rest is, and what to do."""
+
+    def __init__(self, command: Sequence[str], exit_code: int, log: Path, hint: str) -> None:
         self.exit_code = exit_code
-        self.tail = tail
+        told = f"`{' '.join(command)}` ended with exit code {exit_code}.\n{tail_of(log)}\nThe whole log: {log}"
+        super().__init__(f"{told}\n{hint}" if hint else told)
 
 
 def say(text: str, *, to: TextIO | None = None) -> None:
@@ -39,68 +43,71 @@ def say(text: str, *, to: TextIO | None = None) -> None:
     stream.flush()
 
 
-def run_visibly(
+@contextmanager
+def started(
     command: Sequence[str],
     *,
     log: Path,
-    step_of: Callable[[str], str | None] = lambda _line: None,
+    hint: str = "",
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     interval: float = 3.0,
     say: Callable[[str], None] = say,
-) -> None:
-    """Run `command` until it or this process ends, its output in `log`; CommandFailedError if it fails.
+) -> Generator[Callable[[], None]]:
+    """Start `command`, its output in `log`; it has ended when the block is left, in whatever way.
 
-    Its newest step is said at most every `interval` seconds.
-
-    `step_of` makes a step of a line of output, or None of a line that is none.
+    Yields a function that waits for its end: every `interval` seconds it says the newest line of the log, and it raises
+    CommandFailedError, with `hint` as what to do, when the command fails.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    newest: list[str] = []
-    ended = threading.Event()
-
-    def heartbeat() -> None:
-        while not ended.wait(interval):
-            step = newest[-1] if newest else "working"
-            say(f"    {step} ({time.monotonic() - started:.0f} s)")
-
+    began = time.monotonic()
     with (
-        log.open("w", encoding="utf-8") as sink,
+        log.open("wb") as sink,
         subprocess.Popen(
             guarded(command, stop_signal=signal.SIGTERM, grace=GRACE),
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=sink,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
             cwd=cwd,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
             start_new_session=True,
             creationflags=NO_WINDOW,
         ) as child,
     ):
-        reporter = threading.Thread(target=heartbeat, daemon=True)
-        reporter.start()
+
+        def finish() -> None:
+            while True:
+                try:
+                    exit_code = child.wait(interval)
+                    break
+                except subprocess.TimeoutExpired:
+                    step = tail_of(log, 1).strip() or "working"
+                    say(f"    {step[:LINE_WIDTH]} ({time.monotonic() - began:.0f} s)")
+            if exit_code:
+                raise CommandFailedError(command, exit_code, log, hint)
+
         try:
-            for line in child.stdout or ():
-                sink.write(line)
-                step = step_of(line)
-                if step is not None:
-                    newest[:] = [step]
-            exit_code = child.wait()
-        except BaseException:
-            _end(child)
-            raise
+            yield finish
         finally:
-            ended.set()
-            reporter.join()
-    if exit_code:
-        raise CommandFailedError(command, exit_code, log, tail_of(log))
+            if child.poll() is None:
+                _end(child)
 
 
-def _end(guard: subprocess.Popen[str]) -> None:
+def run_visibly(
+    command: Sequence[str],
+    *,
+    log: Path,
+    hint: str = "",
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    say: Callable[[str], None] = say,
+) -> None:
+    """Run `command` until it or this process ends, as `started` does."""
+    with started(command, log=log, hint=hint, environment=environment, cwd=cwd, say=say) as finish:
+        finish()
+
+
+def _end(guard: subprocess.Popen[bytes]) -> None:
     """The guard ends the command when its input closes; a command that does not end is killed with all it started."""
     if guard.stdin is not None:
         guard.stdin.close()

@@ -26,6 +26,7 @@ from local.app_settings import (
 from local.azurite import AzuriteMissingError
 from local.bootstrap import prepare
 from local.config import REPOSITORY, LocalConfig, Ports
+from local.directory import DirectoryError, load_directory
 from local.host.errors import SettingsFileError
 from local.processes.locks import LockHeldError, exclusive
 from local.processes.ports import PortTakenError, check_ports
@@ -48,8 +49,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from signal import Signals
 
+    from local.directory import Directory
+
 OK, FAILED, USAGE, PORT_TAKEN = 0, 1, 2, 3
 SIGNALLED = 128
+TITLE_WIDTH = max(map(len, TITLES.values())) + 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +66,7 @@ class RunOptions:
     watch: bool = False
     trace: bool = False
     settings: Path | None = None
+    directory: Path
     functions: bool = True
     """False for `services`: only what the app needs, not the app."""
 
@@ -72,7 +77,7 @@ def run(options: RunOptions, *, account: Account | None = None) -> int:
     config = options.config
     note = f"process {os.getpid()}, {config.base_url}/mcp"
     try:
-        with exclusive(config.home / "run.lock", note=note):
+        with exclusive(config.home / "run.sqlite3", note=note):
             return _run_alone(options, account)
     except LockHeldError as held:
         account.failed("already running", f"{held.note or 'another process'} uses {config.home}.")
@@ -84,12 +89,13 @@ def _run_alone(options: RunOptions, account: Account) -> int:
     try:
         check_ports(port_uses(options.config, functions=options.functions, traced=options.trace))
         settings = _settings(options, account)
+        directory = load_directory(options.directory)
         prepare(options.config)
-        return asyncio.run(_Run(options, settings, account).until_stopped())
+        return asyncio.run(_Run(options, settings, directory, account).until_stopped())
     except PortTakenError as fault:
         account.failed("ports", "\n".join(fault.lines))
         return PORT_TAKEN
-    except (AzuriteMissingError, CoreToolsMissingError, SettingsFileError) as fault:
+    except (AzuriteMissingError, CoreToolsMissingError, DirectoryError, SettingsFileError) as fault:
         account.failed("prerequisite", str(fault))
         return USAGE
 
@@ -105,10 +111,11 @@ def _settings(options: RunOptions, account: Account) -> AppSettings:
 
 
 class _Run:
-    def __init__(self, options: RunOptions, settings: AppSettings, account: Account) -> None:
+    def __init__(self, options: RunOptions, settings: AppSettings, directory: Directory, account: Account) -> None:
         self._options = options
         self._config = options.config
         self._settings = settings
+        self._directory = directory
         self._account = account
         self._began = time.monotonic()
         self._up = False
@@ -149,10 +156,10 @@ class _Run:
         account.heading("Starting")
         left_out = strays(self._settings, os.environ) if options.functions else ()
         environment = {name: value for name, value in os.environ.items() if name not in left_out}
-        backing = stand_ins(self._config, environment=environment)
+        backing = stand_ins(self._config, self._settings, directory=self._options.directory, environment=environment)
         if options.trace:
             backing = (*backing, traces_viewer(self._config, environment=environment))
-        seconds = await supervisor.start(*backing)
+        await supervisor.start(*backing, on_ready=self._tell_ready)
         if options.functions:
             host = functions_host(
                 self._config,
@@ -162,18 +169,17 @@ class _Run:
                 environment=environment,
                 traced=options.trace,
             )
-            seconds |= await supervisor.start(host)
-        where = addresses(self._config)
-        account.table(
-            ("ok", TITLES[name], where[name], self._short(f"{name}.log"), f"{took:.1f} s")
-            for name, took in seconds.items()
-        )
+            await supervisor.start(host, on_ready=self._tell_ready)
         if options.functions:
             account.line(f"Settings: {self._settings.file.name}")
             changed = overrides(self._settings, self._config, environment=os.environ)
             shadowed = [name for name, value in changed.items() if os.environ.get(name, value) != value]
             if left_out or shadowed:
                 account.line(f"Not taken from your shell: {', '.join(sorted({*left_out, *shadowed}))}")
+
+    def _tell_ready(self, name: str, seconds: float) -> None:
+        detail = f"{addresses(self._config)[name]}, log in {self._short(f'{name}.log')}"
+        self._account.done(TITLES[name], detail, seconds=seconds, width=TITLE_WIDTH)
 
     def _short(self, log: str) -> str:
         file = self._config.logs / log
@@ -214,7 +220,10 @@ class _Run:
 
         kept = self._config.home / "check-client"
         url = f"{self._config.base_url}/mcp"
-        await check_server(url, kept=kept, log=log, report=self._account, shortcuts=self._config.shortcuts)
+        _, person = self._directory.first
+        await check_server(
+            url, person=person.name, kept=kept, log=log, report=self._account, shortcuts=self._config.shortcuts
+        )
 
     async def _check_tokens(self, log: Path) -> None:
         """Without a sign-in: with a token of the stand-in, or by readiness alone where the server trusts another."""
@@ -224,7 +233,8 @@ class _Run:
         url, config = f"{self._config.local_url}/mcp", self._config
         if trusts_local_entra(self._settings):
             entra, ca = f"https://{config.entra_authority}", config.tls / "ca.pem"
-            await check_token(url, entra=entra, ca=ca, log=log, report=self._account)
+            account, _ = self._directory.first
+            await check_token(url, account=account, entra=entra, ca=ca, log=log, report=self._account)
         elif told := await why_not_ready(url):
             raise CheckFailedError("readiness", told)
         else:
@@ -234,7 +244,7 @@ class _Run:
         if self._verifies():
             self._account.heading(f"Clients of {self._config.base_url}/mcp send a token of Entra ID as bearer token")
             return
-        from entra_mcp.settings import Settings
+        from app.server import server
         from entra_mcp.web.connect import connection_guides
 
         account = self._account
@@ -244,7 +254,7 @@ class _Run:
             ports = self._config.ports
             account.line(f"This is a forwarded port. For a client outside this codespace make {ports.functions} and")
             account.line(f"{ports.sign_in} public in the Ports view, which lets anybody in who has the address.")
-        name = self._settings.values.get("MCP_SERVER_NAME") or Settings.model_fields["server_name"].default
+        name = self._settings.values.get("MCP_SERVER_NAME") or server.name
         for guide in connection_guides(url, name):
             account.line()
             account.line(f"{guide.client}: {guide.where}")

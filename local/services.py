@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from typing import TYPE_CHECKING
 
-from local.app_settings import overrides
+from local.app_settings import overrides, registration
 from local.azurite import azurite_service
 from local.config import CLIENT_ID, REPOSITORY, TENANT_ID
 from local.processes.ports import PortUse
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 APP_BROKEN = 500
 """What the local host answers to /admin/host/status for an app that only a change can help."""
+OF_AZURE = ("CONTAINER_", "WEBSITE_", "LEGION_", "KUBERNETES_SERVICE_")
+"""How the names of variables begin by which the host of Core Tools would believe that it runs in Azure."""
 DIRECT = "localhost,127.0.0.1,::1"
 """Hosts that no proxy is asked for."""
 
@@ -76,7 +79,9 @@ def addresses(config: LocalConfig) -> dict[str, str]:
     }
 
 
-def stand_ins(config: LocalConfig, *, environment: Mapping[str, str]) -> tuple[Service, ...]:
+def stand_ins(
+    config: LocalConfig, settings: AppSettings, *, directory: Path, environment: Mapping[str, str]
+) -> tuple[Service, ...]:
     """Azurite and what stands in for Entra ID and Key Vault; they need nothing of each other to start."""
     ports = config.ports
     surroundings = child_environment(environment)
@@ -97,7 +102,8 @@ def stand_ins(config: LocalConfig, *, environment: Mapping[str, str]) -> tuple[S
                 *(sys.executable, "-m", "local.entra", *shared, "--state", str(config.home / "entra")),
                 *("--port", str(ports.entra), "--sign-in-port", str(ports.sign_in)),
                 *("--tenant-id", TENANT_ID, "--client-id", CLIENT_ID),
-                *("--redirect-uri", f"{config.base_url}/auth/callback"),
+                *("--redirect-uri", f"{config.base_url}/auth/callback", "--directory", str(directory)),
+                *registration(settings, config, environment=environment),
             ),
             cwd=REPOSITORY,
             environment=surroundings,
@@ -139,11 +145,13 @@ def functions_host(
     traced: bool = False,
 ) -> Service:
     """The host that runs function_app.py: the local one, or Core Tools (`kind` "func")."""
-    surroundings = {**child_environment(environment), **overrides(settings, config, environment=environment)}
+    core = kind == "func"
+    inherited = {name: value for name, value in environment.items() if not (core and name.startswith(OF_AZURE))}
+    surroundings = {**child_environment(inherited), **overrides(settings, config, environment=inherited)}
     if traced:
         surroundings |= {"OTEL_EXPORTER_OTLP_ENDPOINT": config.traces_url, **TRACED}
     port = str(config.ports.functions)
-    if kind == "func":
+    if core:
         command = (core_tools(), "start", "--port", port)
         surroundings |= _virtual_environment(surroundings)
     else:
@@ -157,7 +165,9 @@ def functions_host(
         cwd=REPOSITORY,
         environment=surroundings,
         ready=_settled(*probed) if watch else answers(*probed),
-        start_timeout=180.0 if kind == "func" else 90.0,
+        start_timeout=180.0 if core else 90.0,
+        # Core Tools swallows SIGTERM.
+        stop_signal=signal.SIGINT if core else signal.SIGTERM,
         grace=10.0,
     )
 

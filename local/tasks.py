@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.processes.signals import TerminatedError
 from local.progress import GRACE, say
+from local.setup.uv import uv_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 OK, FAILED = 0, 1
 MOST_WORKERS = 8
@@ -25,13 +27,15 @@ MOST_WORKERS = 8
 SPREAD = ("--dist", "loadfile", "--no-loadscope-reorder")
 """A file at a time, in the order of tests/conftest.py: the plugin's own would leave the long ones for the end."""
 
-PIP_COMPILE = (
-    *("-m", "piptools", "compile", "--quiet", "--strip-extras", "--no-header", "--no-annotate"),
-    *("--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host"),
+LOCKED = {"requirements.txt": (), "requirements-local.txt": ("local",), "requirements-dev.txt": ("local", "dev")}
+"""The locked files, with the extras of pyproject.toml they serve; a later one leaves out what an earlier one has."""
+COMPILE = (
+    *("pip", "compile", "--quiet", "--universal", "--python-version", "3.13", "--generate-hashes"),
+    *("--no-header", "--no-annotate"),
 )
-BROWSER, CONFORMANCE = "tests/engine/browser", "tests/engine/conformance"
+BROWSER, CONFORMANCE, INSIGHTS = "tests/engine/browser", "tests/engine/conformance", "tests/engine/insights"
 
-BUILT = (".venv", "node_modules", f"{CONFORMANCE}/node_modules", ".local")
+BUILT = (".venv", "node_modules", f"{CONFORMANCE}/node_modules", f"{INSIGHTS}/node_modules", ".local")
 MADE = (*BUILT, ".pytest_cache", ".ruff_cache", ".hypothesis", "test-results")
 
 
@@ -76,27 +80,32 @@ def check(root: Path) -> int:
 
 
 def lock(root: Path, *, upgrade: bool) -> int:
-    """Write what is locked anew: the requirements from pyproject.toml, each package-lock.json from its package.json."""
-    newer = ["--upgrade"] if upgrade else []
-    npm = shutil.which("npm") or "npm"
-    steps = {
-        "requirements.txt": [sys.executable, *PIP_COMPILE, *newer, "--output-file=requirements.txt", "pyproject.toml"],
-        "requirements-dev.txt": [
-            *(sys.executable, *PIP_COMPILE, *newer, "--extra=dev", "--constraint=requirements.txt"),
-            *("--output-file=requirements-dev.txt", "pyproject.toml"),
-        ],
-        "package-lock.json": [
-            *(npm, "update" if upgrade else "install", "--package-lock-only", "--no-audit", "--no-fund"),
-        ],
-    }
-    steps[f"{CONFORMANCE}/package-lock.json"] = [*steps["package-lock.json"], "--prefix", CONFORMANCE]
-    for name, command in steps.items():
+    """Write the locked files again: the requirements from pyproject.toml, package-lock.json from package.json."""
+    for name in LOCKED:
         say(f"Locking {name}")
-        if call(command, root, {}):
+        if call(_compile(root, name, upgrade=upgrade), root, uv_environment([sys.executable, "-m", "pip"])):
             say(f"FAILED: {name}")
+            return FAILED
+    npm = [shutil.which("npm") or "npm", "update" if upgrade else "install", "--package-lock-only"]
+    for folder in (".", CONFORMANCE, INSIGHTS):
+        say(f"Locking {folder}/package-lock.json".replace("./", ""))
+        if call([*npm, "--no-audit", "--no-fund", "--prefix", folder], root, {}):
+            say(f"FAILED: {folder}/package-lock.json")
             return FAILED
     say("Locked. Run the tests, then commit these files together.")
     return OK
+
+
+def _compile(root: Path, name: str, *, upgrade: bool) -> list[str]:
+    earlier = list(LOCKED)[: list(LOCKED).index(name)]
+    locked = "".join((root / file).read_text("utf-8") for file in earlier)
+    return [
+        *(str(Path(sys.executable).with_name("uv")), *COMPILE, *(["--upgrade"] if upgrade else [])),
+        *(f"--extra={extra}" for extra in LOCKED[name]),
+        *(f"--constraints={file}" for file in earlier),
+        *(f"--no-emit-package={found}" for found in re.findall(r"^([\w.-]+)==", locked, re.MULTILINE)),
+        *(f"--output-file={name}", "pyproject.toml"),
+    ]
 
 
 def clean(root: Path, *, everything: bool) -> int:

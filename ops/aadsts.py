@@ -125,8 +125,10 @@ AADSTS: dict[int, Explanation] = {
         "Invite it as a guest, or sign in with another account.",
     ),
     90094: Explanation(
-        "The tenant lets only administrators consent (*Need admin approval*).",
-        "An administrator runs `az ad app permission admin-consent --id <ENTRA_CLIENT_ID>`, or approves the request.",
+        "Only an administrator may consent (*Need admin approval*): the tenant wants it so, or the application wants "
+        "its people assigned.",
+        "An administrator approves the request, or consents for everybody: `python -m ops doctor` gives the commands "
+        "where people are assigned, else `az ad app permission admin-consent --id <ENTRA_CLIENT_ID>`.",
     ),
     240002: Explanation(
         "An ID token was sent where an access token belongs.",
@@ -134,8 +136,8 @@ AADSTS: dict[int, Explanation] = {
     ),
     500011: Explanation(
         "The resource is not known in the tenant: its identifier URI is wrong, or nobody there has used it yet.",
-        "Compare `ENTRA_IDENTIFIER_URI` with the registration; `az ad sp create --id <ENTRA_CLIENT_ID>` adds it to the "
-        "tenant.",
+        "`python -m ops doctor` compares `ENTRA_IDENTIFIER_URI` with the registration; "
+        "`az ad sp create --id <ENTRA_CLIENT_ID>` adds it to the tenant.",
     ),
     500113: Explanation(
         "The registration has no redirect URI at all.",
@@ -192,15 +194,15 @@ AADSTS: dict[int, Explanation] = {
     ),
     700211: Explanation(
         "No federated credential of the registration has the issuer that the managed identity's token has.",
-        "Run `azd provision` again; the issuer is `https://login.microsoftonline.com/<tenant>/v2.0`.",
+        "Run `azd provision --no-state`; the issuer is `https://login.microsoftonline.com/<tenant>/v2.0`.",
     ),
     700212: Explanation(
         "No federated credential of the registration has the audience that the managed identity's token has.",
-        "Run `azd provision` again; the audience is `api://AzureADTokenExchange`.",
+        "Run `azd provision --no-state`; the audience is `api://AzureADTokenExchange`.",
     ),
     700213: Explanation(
         "No federated credential of the registration has the managed identity as its subject.",
-        "Run `azd provision` again; the subject is the identity's principal id.",
+        "Run `azd provision --no-state`; the subject is the identity's principal id.",
     ),
     900144: Explanation(
         "A request to Entra ID lacks a parameter, which the message names.",
@@ -221,7 +223,8 @@ AADSTS: dict[int, Explanation] = {
     7000215: Explanation(
         "The client secret is wrong: its id instead of its value, one of another registration, or one not known "
         "everywhere yet.",
-        "Wait a minute; then run `python -m ops rotate client-secret`.",
+        "Wait a minute. `python -m ops doctor` says whether the registration knows it; "
+        "`python -m ops rotate client-secret` makes another one.",
     ),
     7000218: Explanation(
         "The request has no client secret: the redirect URI is registered for another platform than Web.",

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from ops.errors import ApiError, OpsError, SecretPolicyError
+from ops.environment import SECRET_DAYS
+from ops.errors import ApiError, BadInputError, OpsError, SecretPolicyError
 from ops.graph import REPLICATION_WAITS
 from ops.refusals import REFUSALS
 from ops.vault import CLIENT_SECRET, PLACEHOLDER
@@ -20,6 +21,7 @@ from ops.vault import CLIENT_SECRET, PLACEHOLDER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ops.environment import Environment
     from ops.graph import Application, Directory, NewPassword, Password
     from ops.http import Patience
     from ops.report import Report
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     from ops.vault import VaultResource, Version
 
 LIFETIMES = (180, 90, 60, 30, 14, 7, 3, 1)
-"""Days, the longest first: the next is tried when a policy of the tenant refuses."""
+"""Days, the longest first: the next is tried when a policy of the tenant refuses what was asked for."""
+
+MOST_DAYS = 730
 
 RENEW_BEFORE = timedelta(days=30)
 TOO_LONG = "CredentialInvalidLifetimeAsPerAppPolicy"
@@ -67,6 +71,7 @@ class ClientSecret:
         report: Report,
         patience: Patience,
         now: Callable[[], datetime],
+        days: int,
     ) -> None:
         self._directory = directory
         self._vault = vault
@@ -74,6 +79,7 @@ class ClientSecret:
         self._report = report
         self._patience = patience
         self._now = now
+        self._days = days
 
     def ensure(self, *, client_id: str, object_id: str, force: bool = False) -> None:
         """Leaves a good secret in the vault, at most one older generation at the registration, and nothing else.
@@ -99,7 +105,7 @@ class ClientSecret:
                 return
             held = application.password(_tag(kept, KEY_ID)) if kept is not None and kept.enabled else None
             self._tidy(application, kept)
-            if held is not None and not force and not self.is_due(held):
+            if held is not None and not force and not self.is_due(held) and _usable(kept, self._now()):
                 self._report.ok(
                     CLIENT_SECRET, f"good until {held.ends:%Y-%m-%d}; renewed from {renewal_of(held):%Y-%m-%d}"
                 )
@@ -139,13 +145,28 @@ class ClientSecret:
         tags = {KEY_ID: made.key_id}
         if held is not None and held.ends > self._now():
             tags[PREVIOUS_KEY_ID] = held.key_id
-        self._vault.put(
-            CLIENT_SECRET, made.value, content_type="client secret of Entra ID", tags=tags, expires=made.ends
-        )
+        try:
+            self._vault.put(
+                CLIENT_SECRET, made.value, content_type="client secret of Entra ID", tags=tags, expires=made.ends
+            )
+        except ApiError as error:
+            self._take_back(application, made, error)
+            raise
         self._report.ok(CLIENT_SECRET, f"new version in {self._vault.name}, good until {made.ends:%Y-%m-%d}")
 
+    def _take_back(self, application: Application, made: NewPassword, refused: ApiError) -> None:
+        """Removes what the vault refused, unless an earlier attempt, whose answer was lost, stored it."""
+        if refused.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return
+        try:
+            if _tag(self._vault.find(CLIENT_SECRET), KEY_ID) != made.key_id:
+                self._directory.remove_password(application, made.key_id)
+                self._report.ok(CLIENT_SECRET, "the new one, which the vault refused, is removed from the registration")
+        except ApiError as error:
+            self._report.note(CLIENT_SECRET, f"the new one, which the vault refused, is left to the next run. {error}")
+
     def _make(self, application: Application) -> NewPassword:
-        for days in LIFETIMES:
+        for days in (self._days, *(shorter for shorter in LIFETIMES if shorter < self._days)):
             try:
                 return self._directory.add_password(
                     application, name=own_name(self._vault.name), ends=self._now() + timedelta(days=days)
@@ -168,6 +189,18 @@ class ClientSecret:
                 self._report.ok("older client secret", f"removed, made {password.starts:%Y-%m-%d}")
 
 
+def days_of(environment: Environment) -> int:
+    """How long a new client secret is to be good.
+
+    Raises:
+        BadInputError: it is no number of days that Entra ID takes.
+    """
+    text = environment.get(SECRET_DAYS, str(LIFETIMES[0]))
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_DAYS:
+        raise BadInputError(SECRET_DAYS.name, f"has to be a number of days from 1 to {MOST_DAYS}")
+    return int(text)
+
+
 def own_name(vault: str) -> str:
     """What a client secret of this deployment is called; several deployments may share a registration."""
     return f"entra-mcp in {vault}"
@@ -184,6 +217,11 @@ def _tag(version: Version | None, name: str) -> str:
 
 def _brought(kept: Version | None, now: datetime) -> bool:
     """Whether a person put a secret into the vault that can be used."""
-    if kept is None or not kept.enabled or kept.content_type == PLACEHOLDER or _tag(kept, KEY_ID):
+    return _usable(kept, now) and not _tag(kept, KEY_ID)
+
+
+def _usable(kept: Version | None, now: datetime) -> bool:
+    """Whether the vault gives servers a secret, by what the vault itself says of it."""
+    if kept is None or not kept.enabled or kept.content_type == PLACEHOLDER:
         return False
     return kept.expires is None or kept.expires > now

@@ -60,6 +60,12 @@ def completed(values: Mapping[str, str]) -> dict[str, str]:
     return {**values, **{name: value for name, value in derived.items() if not values.get(name, "").strip()}}
 
 
+def resource_group(environment: Environment) -> str:
+    """The group of the deployment, by the name that the infrastructure gives it unless told another; maybe empty."""
+    name = environment.get(ENVIRONMENT_NAME)
+    return environment.get(RESOURCE_GROUP, f"rg-{name}" if name else "")
+
+
 def remember(environment: Environment, *, root: Path, name: str | None) -> bool:
     """Writes the file anew; False where there is no deployment to tell of, or no environment of azd's to tell it in."""
     folder = azd_folder(root, name or environment.get(ENVIRONMENT_NAME))

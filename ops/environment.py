@@ -50,6 +50,12 @@ APP_UNIQUE_NAME = Input("ENTRA_APP_UNIQUE_NAME", "unique name of the registratio
 EXISTING_CLIENT_ID = Input("ENTRA_EXISTING_CLIENT_ID", "client id of a registration that somebody else made")
 OWNER_IDS = Input("ENTRA_OWNER_IDS", "object ids of further owners of the registration")
 PRIVATE_NETWORK = Input("PRIVATE_NETWORK", "whether storage and vault are in a private network: true or false")
+ADMIN_CONSENT = Input("ENTRA_ADMIN_CONSENT", "whether to consent for everybody in the directory: true or false")
+ASSIGNMENT_REQUIRED = Input("ENTRA_ASSIGNMENT_REQUIRED", "whether only assigned people may sign in: true or false")
+REQUIRED_SCOPES = Input("ENTRA_REQUIRED_SCOPES", "scopes of the registration that every call needs")
+ADDITIONAL_SCOPES = Input("ENTRA_ADDITIONAL_SCOPES", "what else people are asked for at the sign-in")
+PRESET = Input("DEPLOYMENT_PRESET", "dev or prod: what the deployment is like where nothing else is said")
+SECRET_DAYS = Input("CLIENT_SECRET_DAYS", "how many days a new client secret is good, 1 to 730 (default 180)")
 PREFLIGHT = Input("PREFLIGHT", "warn: findings of the checks before a deployment do not stop it")
 ALERT_EMAIL = Input("ALERT_EMAIL", "who gets alerts")
 AUTH_MODE = Input("AUTH_MODE", "how people sign in: proxy, federated or verify")
@@ -62,6 +68,10 @@ LOGS_URL = Input("AZURE_LOGS_URL", "query endpoint of Azure Monitor logs")
 VAULT_URL = Input("KEY_VAULT_URL", "address of the Key Vault")
 TABLE_NAME = Input("MCP_TABLE_NAME", "table of the server, McpOAuthState unless set")
 CONNECTION_STRING = Input("AzureWebJobsStorage", "connection string, where there is no account (the emulator)")
+
+DEFAULT_SCOPES = "access_as_user"
+DEFAULT_ADDITIONAL_SCOPES = "openid profile offline_access User.Read"
+"""What the infrastructure and the server have where nothing is set."""
 
 ENDPOINTS = (AUTHORITY, GRAPH_URL, ARM_URL)
 """What every command that talks to Azure may be told."""
@@ -78,6 +88,14 @@ class Environment:
 
     def has(self, item: Input) -> bool:
         return item.name in self._values
+
+    def says(self, item: Input) -> bool:
+        """Whether it is `true`."""
+        return self.get(item).lower() == "true"
+
+    def words(self, item: Input, default: str = "") -> list[str]:
+        """The values, which spaces or commas separate."""
+        return self.get(item, default).replace(",", " ").split()
 
     def __getitem__(self, item: Input) -> str:
         self.require(item)

@@ -1,10 +1,14 @@
 """What a deployment that was taken down leaves behind: a deleted registration and a deleted vault keep their names.
 
 Both can be restored for a while, and until then block a deployment under the same names.
+
+Threat: purging another project's vault destroys what only that vault holds. A tag or the form of a name is no proof of
+whose it is, so a vault is purged by its name alone, and only where it was in this deployment's resource group.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 
 VAULT_VERSION = "2023-07-01"
 ENVIRONMENT_TAG = "azd-env-name"
+NAME = re.compile(r"kv-[a-z2-7]{13}")
+"""What infra/main.bicep calls a vault: the template function uniqueString gives 13 digits of base 32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +38,23 @@ class DeletedVault:
     tags: dict[str, str]
     vault_id: str
 
+    @property
+    def group(self) -> str:
+        """The resource group that it was in, and that it comes back to."""
+        found = re.search(r"/resourceGroups/([^/]+)/", self.vault_id, re.IGNORECASE)
+        return found[1] if found else ""
+
+    @property
+    def recovery(self) -> str:
+        """The commands that get it back. `azd down` deleted its resource group, which has to be there first."""
+        return (
+            f"az group create --name {self.group} --location {self.location}\n"
+            f"az keyvault recover --name {self.name} --location {self.location}"
+        )
+
+    def was_in(self, group: str) -> bool:
+        return self.group.lower() == group.lower()
+
 
 class DeletedVaults:
     """The deleted vaults of a subscription."""
@@ -40,12 +63,17 @@ class DeletedVaults:
         self._arm = arm
         self._base = f"/subscriptions/{subscription}/providers/Microsoft.KeyVault"
 
-    def of(self, *, name: str, environment: str) -> Iterator[DeletedVault]:
-        """Those of this name, or, while no name is known, those that azd tagged with this environment."""
-        for document in self._arm.pages(f"{self._base}/deletedVaults", **{"api-version": VAULT_VERSION}):
-            vault = _vault(document)
-            if vault.name == name or (not name and environment and vault.tags.get(ENVIRONMENT_TAG) == environment):
-                yield vault
+    def named(self, name: str) -> DeletedVault | None:
+        """The one of this name; names are unique in all of Azure."""
+        return next((vault for vault in self._all() if vault.name == name), None)
+
+    def similar(self, *, group: str, environment: str) -> list[DeletedVault]:
+        """Those that look like one of this deployment, for a person to judge."""
+        return [
+            vault
+            for vault in self._all()
+            if vault.was_in(group) and NAME.fullmatch(vault.name) and vault.tags.get(ENVIRONMENT_TAG) == environment
+        ]
 
     def purge(self, vault: DeletedVault) -> bool:
         """Purges it; False when it is gone already.
@@ -58,6 +86,9 @@ class DeletedVaults:
             "POST", path, parameters={"api-version": VAULT_VERSION}, accept={HTTPStatus.NOT_FOUND}
         )
         return answer.status != HTTPStatus.NOT_FOUND
+
+    def _all(self) -> Iterator[DeletedVault]:
+        return map(_vault, self._arm.pages(f"{self._base}/deletedVaults", **{"api-version": VAULT_VERSION}))
 
 
 def deleted_applications(directory: Directory, *, client_id: str, unique_name: str) -> Iterator[Application]:

@@ -34,10 +34,11 @@ REFUSALS: dict[str, str] = {
         "The registration is not there. `python -m ops doctor` tells whether it was deleted, and how to get it back."
     ),
     "ResourceNotFound": (
-        "The resource is not there. Run `azd provision`, or choose azd's environment with --environment."
+        "The resource is not there. Run `azd provision --no-state`, or choose azd's environment with --environment."
     ),
     "ResourceGroupNotFound": (
-        "The resource group is not there. Run `azd provision`, or choose azd's environment with --environment."
+        "The resource group is not there. Run `azd provision --no-state`, or choose azd's environment with "
+        "--environment."
     ),
     "SubscriptionNotFound": (
         "The signed-in account does not see the subscription. Sign in to the right tenant: "
@@ -54,12 +55,18 @@ REFUSALS: dict[str, str] = {
     ),
     "MethodNotAllowed": (
         "The vault is protected against purging. Its name is free when its retention period is over; deploy under "
-        "another "
-        "name of the environment, or get the vault back with `az keyvault recover --name <name>`."
+        "another name of the environment, or get the vault back: `az group create --name <its group> --location "
+        "<region>`, then `az keyvault recover --name <name> --location <region>`."
     ),
     "ForbiddenByRbac": (
         'The signed-in account has no role in the vault itself: `az role assignment create --role "Key Vault Secrets '
         'Officer" --assignee <you> --scope <AZURE_KEY_VAULT_ID>`; it takes a few minutes to count.'
+    ),
+    "ForbiddenByPolicy": (
+        "An Azure Policy for the secrets of vaults forbids it as it was to be stored; the message says why. Where it "
+        "limits their lifetime: `azd env set CLIENT_SECRET_DAYS <days>`, then `python -m ops postprovision`; or deploy "
+        "without a client secret: `azd env set AUTH_MODE federated`, then `azd provision`; or have the vault exempted "
+        "from the policy."
     ),
     "ForbiddenByFirewall": (
         "The vault answers its private network only. Run the command from a machine in that network."

@@ -32,7 +32,7 @@ class Report:
         self._write(f"  note  {what:<{WIDTH}} {_indented(detail)}".rstrip())
 
     def finding(self, what: str, detail: str, *, remedy: str) -> None:
-        """Something that is wrong, and the exact command or step that mends it."""
+        """Something that is wrong, and what fixes it: a step a line; a line that begins with `or` is another way."""
         self.findings += 1
         self._write(f"  FOUND {what:<{WIDTH}} {_indented(detail)}")
         self._write(f"        fix: {_indented(remedy, by=13)}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 
 LONGEST_FIRST = (
-    *(f"engine/{name}" for name in ("clients", "functions", "azurite", "browser", "fuzz", "flows")),
+    *(f"engine/{name}" for name in ("clients", "functions", "azurite", "browser", "fuzz", "flows", "insights")),
     *("local", "ops", "app", "engine/unit", "engine/conformance", "infra", "template"),
 )
 """Every folder of tests, by the length of its tests."""

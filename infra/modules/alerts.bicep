@@ -11,21 +11,22 @@ var rules = [
     name: 'server-errors'
     title: 'The server fails'
     severity: 1
-    query: 'requests | where toint(resultCode) >= 500 and toint(resultCode) != 503'
+    // Without what a stranger can bring about: a request that the host cannot forward, or that its client leaves.
+    query: 'requests | where toint(resultCode) >= 500 and toint(resultCode) != 503 | join kind=leftanti (traces | where message contains " answered 4" or message contains "did not come" or message contains "The client left" | distinct operation_Id) on operation_Id'
     threshold: 5
   }
   {
     name: 'unavailable'
     title: 'The server is unavailable'
     severity: 1
-    query: 'requests | where resultCode == "503"'
+    query: 'requests | where resultCode == "503" | join kind=leftanti (traces | where message contains "did not come" | distinct operation_Id) on operation_Id'
     threshold: 5
   }
   {
     name: 'entra-errors'
     title: 'Entra ID refuses more sign-ins than usual'
     severity: 2
-    query: 'traces | where severityLevel >= 2 and message has "AADSTS"'
+    query: 'traces | where severityLevel >= 2 and message contains "AADSTS"'
     threshold: 10
   }
   {

@@ -14,12 +14,12 @@ import httpx2
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 
-from local.check.calls import fill_in
+from local.check.browser import Browser
 from local.check.report import CheckFailedError
 from local.check.shortcuts import Shortcuts
-from local.check.sign_in import SignIn, Trace
+from local.check.sign_in import ALLOW, SignIn, Trace
 from local.check.storage import FileStore
-from local.check.tools import call_tools, who_is_signed_in
+from local.check.tools import call_tools
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -32,10 +32,11 @@ TIMEOUT = 120.0
 
 
 async def check_server(
-    mcp_url: str, *, kept: Path, log: Path, report: Reporter, shortcuts: Mapping[str, str] | None = None
+    mcp_url: str, *, person: str, kept: Path, log: Path, report: Reporter, shortcuts: Mapping[str, str] | None = None
 ) -> None:
     """Sign in to the server at `mcp_url` and call its tools; CheckFailedError names the step that failed.
 
+    `person` is the name of the account on the sign-in page.
     The client's registration and tokens are kept in the folder `kept` for the next time; what the client libraries log
     goes to `log`. `shortcuts` tells where requests for certain origins go instead.
     """
@@ -43,21 +44,23 @@ async def check_server(
     with _logged(log):
         if not storage.is_empty:
             try:
-                await _attempt(mcp_url, storage=storage, report=report, shortcuts=shortcuts or {})
+                await _attempt(mcp_url, person, storage=storage, report=report, shortcuts=shortcuts or {})
             except _SignInError as fault:
                 report.progress(f"the kept sign-in is no longer good ({fault.step}: {fault.reason}); signing in anew")
                 storage.clear()
             else:
                 return
-        await _attempt(mcp_url, storage=storage, report=report, shortcuts=shortcuts or {})
+        await _attempt(mcp_url, person, storage=storage, report=report, shortcuts=shortcuts or {})
 
 
 class _SignInError(CheckFailedError):
     """The client could not even connect, which a new sign-in may mend."""
 
 
-async def check_token(mcp_url: str, *, entra: str, ca: Path, log: Path, report: Reporter) -> None:
-    """Call the tools with a token that the Entra stand-in at `entra` issues; CheckFailedError names what failed.
+async def check_token(mcp_url: str, *, account: str, entra: str, ca: Path, log: Path, report: Reporter) -> None:
+    """Call the tools with a token that the Entra stand-in at `entra` issues for the account of that key.
+
+    CheckFailedError names what failed.
 
     `ca` is the authority of the stand-in's certificate. This is for a server that has no sign-in of its own.
     """
@@ -66,11 +69,11 @@ async def check_token(mcp_url: str, *, entra: str, ca: Path, log: Path, report: 
         try:
             trust = ssl.create_default_context(cafile=str(ca))
             async with httpx2.AsyncClient(verify=trust, trust_env=False) as http:
-                answer = await http.post(f"{entra}/_local/tokens", json={"account": "user"})
+                answer = await http.post(f"{entra}/_local/tokens", json={"account": account})
             token = answer.raise_for_status().json()["access_token"]
-            report.done("token", "Entra ID issued one for Local User")
+            report.done("token", f"Entra ID issued one for the account {account}")
             transport = StreamableHttpTransport(mcp_url, auth=token, httpx_client_factory=trace.http_client)
-            async with asyncio.timeout(TIMEOUT), Client(transport, elicitation_handler=fill_in) as client:
+            async with asyncio.timeout(TIMEOUT), Client(transport) as client:
                 await call_tools(client, report=report)
         except CheckFailedError:
             raise
@@ -90,19 +93,26 @@ async def why_not_ready(mcp_url: str, *, shortcuts: Mapping[str, str] | None = N
     return "" if answer.is_success else f"{url} answers {answer.status_code}: {answer.text[:1000]}"
 
 
-async def _attempt(mcp_url: str, *, storage: FileStore, report: Reporter, shortcuts: Mapping[str, str]) -> None:
+async def _attempt(
+    mcp_url: str, person: str, *, storage: FileStore, report: Reporter, shortcuts: Mapping[str, str]
+) -> None:
     began = time.monotonic()
     trace = Trace(report=report.done, shortcuts=shortcuts)
-    auth = SignIn(mcp_url, trace=trace, storage=storage, name=CLIENT_NAME)
+    labels = (ALLOW, person)
+    auth = SignIn(mcp_url, trace=trace, storage=storage, labels=labels, name=CLIENT_NAME)
     transport = StreamableHttpTransport(mcp_url, auth=auth, httpx_client_factory=trace.http_client)
-    client = Client(transport, elicitation_handler=fill_in)
+    client = Client(transport)
     connected = False
+
+    async def consent(address: str) -> None:
+        async with Browser(shortcuts=shortcuts) as browser:
+            await browser.walk(await browser.open(address), labels, on_click=lambda _click: None)
+
     try:
         async with asyncio.timeout(TIMEOUT), client:
-            person = await who_is_signed_in(client)
             connected = True
-            report.done("signed in", _how(person, trace), seconds=time.monotonic() - began)
-            await call_tools(client, report=report, shortcuts=shortcuts)
+            report.done("signed in", _how(trace), seconds=time.monotonic() - began)
+            await call_tools(client, report=report, consent=consent)
     except CheckFailedError:
         raise
     except Exception as fault:
@@ -120,11 +130,10 @@ async def _raise_if_unavailable(trace: Trace, mcp_url: str, fault: Exception) ->
         raise CheckFailedError("readiness", told or "the server answered 503, and is ready by now") from fault
 
 
-def _how(person: str | None, trace: Trace) -> str:
-    who = f"as {person}" if person else "and connected"
+def _how(trace: Trace) -> str:
     if trace.browser_opened:
-        return who
-    return f"{who}, again without a browser" + (" (token refreshed)" if trace.refreshed else "")
+        return "and connected"
+    return "again without a browser" + (" (token refreshed)" if trace.refreshed else "")
 
 
 def _innermost(fault: BaseException) -> str:

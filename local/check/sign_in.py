@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from local.check.pages import Page
 
-PERSON = ("Allow", "Local User")
-"""What a person clicks: `Allow` on the consent page, then an account on the sign-in page."""
+ALLOW = "Allow"
+"""What a person clicks on the consent page, before an account on the sign-in page."""
 
 CALLBACK_TIMEOUT = 60.0
 UNAVAILABLE = 503
@@ -90,9 +90,7 @@ class Trace:
 class SignIn(OAuth):
     """FastMCP's OAuth, clicking through the pages itself; `labels` are what the person clicks."""
 
-    def __init__(
-        self, mcp_url: str, *, trace: Trace, storage: AsyncKeyValue, labels: Sequence[str] = PERSON, name: str
-    ) -> None:
+    def __init__(self, mcp_url: str, *, trace: Trace, storage: AsyncKeyValue, labels: Sequence[str], name: str) -> None:
         self._trace = trace
         self._labels = labels
         self._authorization_url = ""

@@ -1,101 +1,112 @@
-"""Calls each sample tool as the person who signed in, and looks at what comes back and when."""
+"""Calls the tools that a server offers to the person who signed in, as far as nobody has to say with what.
+
+Called is what only reads and needs no argument: anything else may change something, or means nothing without values
+that only its author knows.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 import time
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from local.check import samples
-from local.check.calls import content
+from fastmcp.exceptions import ToolError
+from mcp.types import TextContent
+
 from local.check.report import CheckFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable
 
     from fastmcp import Client
+    from fastmcp.client.client import CallToolResult
+    from mcp.types import Tool
 
     from local.check.report import Reporter
 
-STEPS = 5
-SECONDS_EACH = 0.3
+LONGEST = 100
+"""Characters of an answer that are shown."""
+
+CONSENT = re.compile(r"https?://\S+/oauth2/v2\.0/authorize\?\S+")
+"""The address in the message of a tool that needs a permission which nobody has given yet."""
 
 
-async def call_tools(client: Client[Any], *, report: Reporter, shortcuts: Mapping[str, str] | None = None) -> None:
-    """Call those of the sample tools that are offered; CheckFailedError at the first fault.
+async def call_tools(
+    client: Client[Any], *, report: Reporter, consent: Callable[[str], Awaitable[None]] | None = None
+) -> None:
+    """Call them all and report each; CheckFailedError names those that failed.
 
-    `shortcuts` tells where requests for certain origins go instead.
+    `consent` opens an address as the person does, and accepts. Without it a tool that asks for consent is left out.
     """
-    offered = {tool.name for tool in await client.list_tools()}
-    checks = {
-        "whoami": _whoami,
-        "add": _add,
-        "count_slowly": _count_slowly,
-        "remember": samples.notes,
-        "plan_trip": samples.plan_trip,
-        "export_report": samples.export_report,
-        "graph_me": _graph_me,
-        "my_calendar": partial(samples.my_calendar, shortcuts=shortcuts or {}),
-    }
-    for name, check in checks.items():
-        if name not in offered:
-            report.progress(f"{name} is not among this server's tools; left out")
-            continue
-        began = time.monotonic()
-        try:
-            detail = await check(client, report)
-        except CheckFailedError:
-            raise
-        except Exception as fault:
-            raise CheckFailedError(f"tool {name}", str(fault)) from fault
-        report.done(name, detail, seconds=time.monotonic() - began)
+    tools = await client.list_tools()
+    if not tools:
+        report.done("tools", "the server offers none to this person")
+        return
+    left_out: list[str] = []
+    faults: dict[str, str] = {}
+    for tool in tools:
+        reason = _why_not(tool)
+        if reason is None:
+            began = time.monotonic()
+            try:
+                answer = await _call(client, tool.name, report=report, consent=consent)
+            except _ConsentMissingError as missing:
+                reason = f"asks for consent at {missing}"
+            except Exception as fault:  # noqa: BLE001 - whatever a tool of the fork's ends with is the finding
+                faults[tool.name] = str(fault)
+            else:
+                report.done(tool.name, answer, seconds=time.monotonic() - began)
+        if reason is not None:
+            left_out.append(f"{tool.name} {reason}")
+    if left_out:
+        report.done("not called", "; ".join(left_out))
+    if faults:
+        raise CheckFailedError(f"tool {', '.join(faults)}", "\n".join(faults.values()))
 
 
-async def who_is_signed_in(client: Client[Any]) -> str | None:
-    """Name and username of the caller as the server sees them, or None where it has no whoami."""
-    if not any(tool.name == "whoami" for tool in await client.list_tools()):
-        return None
-    person = await content(client, "whoami")
-    return f"{person.get('name')} <{person.get('username')}>"
+class _ConsentMissingError(Exception):
+    """The tool asks for consent, and nobody is there to give it; carries the address."""
 
 
-async def _whoami(client: Client[Any], report: Reporter) -> str:
-    person = await content(client, "whoami")
-    if not person.get("username") or not person.get("object_id"):
-        raise CheckFailedError("tool whoami", f"it names no username or no object id: {sorted(person)}")
-    roles = ", ".join(cast("list[str]", person.get("roles") or [])) or "none"
-    scopes = " ".join(cast("list[str]", person.get("scopes") or []))
-    report.progress(f"object id {person['object_id']}, tenant {person.get('tenant_id')}")
-    return f"{person.get('name')} <{person['username']}>, scopes: {scopes}, roles: {roles}"
+def _why_not(tool: Tool) -> str | None:
+    """Why a tool is not called; None if it is."""
+    if tool.annotations is None or not tool.annotations.read_only_hint:
+        return "may change something"
+    required = tool.input_schema.get("required", [])
+    return f"needs {', '.join(required)}" if required else None
 
 
-async def _add(client: Client[Any], _report: Reporter) -> str:
-    answer = await content(client, "add", a=2, b=3)
-    total = answer.get("result")
-    if total != 5:
-        raise CheckFailedError("tool add", f"2 + 3 came back as {total}")
-    return "2 + 3 = 5"
-
-
-async def _count_slowly(client: Client[Any], report: Reporter) -> str:
+async def _call(
+    client: Client[Any], tool: str, *, report: Reporter, consent: Callable[[str], Awaitable[None]] | None
+) -> str:
     began = time.monotonic()
-    arrivals: list[float] = []
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
-        arrivals.append(time.monotonic() - began)
-        report.progress(f"{message or f'{progress:g} of {total}'}  (after {arrivals[-1]:.2f} s)")
+        told = message or (f"{progress:g}" if total is None else f"{progress:g} of {total:g}")
+        report.progress(f"{told}  (after {time.monotonic() - began:.2f} s)")
 
-    arguments = {"to": STEPS, "seconds_each": SECONDS_EACH}
-    await client.call_tool("count_slowly", arguments, progress_handler=on_progress)
-    if len(arrivals) != STEPS:
-        raise CheckFailedError("tool count_slowly", f"{len(arrivals)} of {STEPS} progress events arrived")
-    if arrivals[-1] - arrivals[0] < SECONDS_EACH:
-        raise CheckFailedError("tool count_slowly", "its progress arrived all at once: something holds the stream back")
-    return f"{STEPS} progress events, one by one, as they happened"
+    try:
+        return _shown(await client.call_tool(tool, progress_handler=on_progress))
+    except ToolError as refusal:
+        address = CONSENT.search(str(refusal))
+        if address is None:
+            raise
+        if consent is None:
+            raise _ConsentMissingError(address[0]) from refusal
+        report.progress(f"{tool} asks for consent: a person opens the address in its message, and accepts")
+        await consent(address[0])
+        return _shown(await client.call_tool(tool, progress_handler=on_progress))
 
 
-async def _graph_me(client: Client[Any], _report: Reporter) -> str:
-    profile = await content(client, "graph_me")
-    if not profile.get("object_id"):
-        raise CheckFailedError("tool graph_me", f"it names no object id: {sorted(profile)}")
-    return f"Microsoft Graph knows {profile.get('name')}, {profile.get('job_title') or 'no job title'}"
+def _shown(result: CallToolResult) -> str:
+    """The beginning of an answer, on one line."""
+    content: Any = result.structured_content
+    if content is not None:
+        value = content["result"] if content.keys() == {"result"} else content
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    else:
+        blocks = [block.text if isinstance(block, TextContent) else f"<{block.type}>" for block in result.content]
+        text = " ".join(blocks) or "nothing"
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"

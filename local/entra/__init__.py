@@ -11,9 +11,10 @@ Sign-in form
          account=<key>&action=return    leaves an error page: 302 with that error
     With response_mode=form_post the answer is a page whose form posts to the redirect URI.
 
-Accounts (local/entra/accounts.py): `user`, `admin` (app role Admin), `unconsented` (Graph answers AADSTS65001),
-`stepup` (Graph answers AADSTS50076 with a claims challenge), `blocked` (sign-in ends in AADSTS53003), `other` (another
-tenant), `personal` (a personal Microsoft account). {tenant} is the GUID, `organizations`, `consumers` or `common`.
+Accounts, groups and other APIs come from the directory file (local/directory.py). {tenant} is the GUID,
+`organizations`, `consumers` or `common`.
+
+Other APIs (local/entra/apis.py): /apis/{api} shows the claims of a good token, /apis/{api}/{collection} serves a list.
 
 Control API, for tests and demonstrations: https only, JSON bodies, refused to browsers
     GET    /_local/accounts                    the accounts
@@ -22,6 +23,9 @@ Control API, for tests and demonstrations: https only, JSON bodies, refused to b
                                                "grant_type": "refresh_token", "status": 503, "error": "...",
                                                "retry_after": 2}; all members are optional but `code`
     DELETE /_local/faults                      forget the faults that did not happen yet
+    POST   /_local/{api}/faults                the next requests to `graph` or an API of the file fail: {"status": 429,
+                                               "retry_after": 5, "times": 1}; Graph also takes {"challenge": true}
+    DELETE /_local/{api}/faults                forget them
     POST   /_local/keys/rotate                 sign with a new key; tokens of older keys stay valid
     GET    /_local/secrets                     the client secrets: id, hint, expires
     POST   /_local/secrets                     add one: {"value": "...", "expires_in": 3600}, both optional

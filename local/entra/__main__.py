@@ -10,14 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.client_secret import client_secret_in
-from local.config import CLIENT_ID, IDENTITY_HEADER, TENANT_ID, LocalConfig
+from local.config import CLIENT_ID, IDENTITY_HEADER, REPOSITORY, TENANT_ID, LocalConfig
+from local.directory import FILE, DirectoryError, load_directory
 from local.entra.app import build
+from local.entra.registration import Registration
 from local.entra.state import State
 from local.loopback.serve import Binding, Listener, ServeError, announce, bind, serve
 from local.loopback.tls import ensure_tls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from local.directory import Directory
+
+USAGE = 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,6 +43,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--redirect-uri", action="append", metavar="URI", help="redirect URI of the app, as often as needed")
     add("--tenant-id", default=TENANT_ID, help="directory (tenant) id")
     add("--client-id", default=CLIENT_ID, help="application (client) id")
+    add("--directory", type=Path, default=REPOSITORY / FILE, metavar="FILE", help="accounts, groups and other APIs")
+    add("--identifier-uri", metavar="URI", help="Application ID URI; api://<client id> unless given")
+    add("--scopes", type=str.split, default=["access_as_user"], help="scopes of the app, in one argument")
+    add("--additional-scopes", type=str.split, default=[], help="what it asks for besides, in one argument")
+    add("--app-roles", type=str.split, default=[], help="app roles that it has itself, in one argument")
     return parser
 
 
@@ -46,6 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     secret = client_secret_in(options.client_secret_file, parser=parser)
     try:
+        directory = load_directory(options.directory)
+    except DirectoryError as error:
+        sys.stderr.write(f"{error}\n")
+        return USAGE
+    try:
         secure = bind(port=options.port, purpose="Entra stand-in", flag="--port", host=options.host)
         sign_in = bind(port=options.sign_in_port, purpose="sign-in page", flag="--sign-in-port", host=options.host)
     except ServeError as error:
@@ -53,20 +69,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     state = State(options.state / "entra.sqlite3")
     try:
-        return _serve(options, secret=secret, state=state, secure=secure, sign_in=sign_in)
+        return _serve(options, directory, secret=secret, state=state, secure=secure, sign_in=sign_in)
     finally:
         state.close()
 
 
-def _serve(options: argparse.Namespace, *, secret: str, state: State, secure: Binding, sign_in: Binding) -> int:
+def _serve(
+    options: argparse.Namespace,
+    directory: Directory,
+    *,
+    secret: str,
+    state: State,
+    secure: Binding,
+    sign_in: Binding,
+) -> int:
     state.purge(now=time.time())
     state.add_secret(secret, revive=False)
     authority = f"127.0.0.1:{secure.port}"
     apps = build(
         authority=authority,
-        tenant_id=options.tenant_id,
-        client_id=options.client_id,
-        redirect_uris=options.redirect_uri or [f"{LocalConfig().base_url}/auth/callback"],
+        registration=Registration(
+            client_id=options.client_id,
+            tenant_id=options.tenant_id,
+            identifier_uri=options.identifier_uri or f"api://{options.client_id}",
+            redirect_uris=tuple(options.redirect_uri or [f"{LocalConfig().base_url}/auth/callback"]),
+            scopes=frozenset(options.scopes),
+            app_roles=tuple(options.app_roles),
+        ),
+        directory=directory,
+        additional_scopes=options.additional_scopes,
         identity_header=IDENTITY_HEADER,
         state=state,
         clock=time.time,

@@ -1,15 +1,22 @@
-"""The invented people who can sign in, and how the directory treats each of them."""
+"""The people who can sign in, as the directory file describes them, and how the directory treats each of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from local.directory import SIGN_IN
 from local.entra.tenants import CONSUMERS_TENANT, OTHER_TENANT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from local.directory import Directory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A user; `key` names it in the sign-in form, the AADSTS codes say what goes wrong where (None: nothing)."""
+    """A user; `key` names it in the sign-in form, `faults` has the AADSTS code of what goes wrong where."""
 
     key: str
     name: str
@@ -18,8 +25,13 @@ class Account:
     object_id: str
     note: str
     roles: tuple[str, ...] = ()
-    sign_in_fault: int | None = None
-    graph_fault: int | None = None
+    """App roles of this server, those of the account's groups included."""
+    api_roles: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    faults: dict[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def sign_in_fault(self) -> int | None:
+        return self.faults.get(SIGN_IN)
 
     @property
     def is_personal(self) -> bool:
@@ -30,68 +42,28 @@ class Account:
         return "live.com" if self.is_personal else f"https://sts.windows.net/{self.tenant_id}/"
 
 
-def accounts(*, home_tenant: str) -> dict[str, Account]:
-    """The accounts by key; the first ones belong to the tenant of the app registration."""
-    people = (
-        Account(
-            key="user",
-            name="Local User",
-            username="user@local.example",
-            tenant_id=home_tenant,
-            object_id="aaaaaaaa-0001-4000-8000-000000000001",
-            note="An ordinary user",
-        ),
-        Account(
-            key="admin",
-            name="Local Admin",
-            username="admin@local.example",
-            tenant_id=home_tenant,
-            object_id="aaaaaaaa-0002-4000-8000-000000000002",
-            note="An administrator of the app",
-            roles=("Admin",),
-        ),
-        Account(
-            key="unconsented",
-            name="Unconsented User",
-            username="unconsented@local.example",
-            tenant_id=home_tenant,
-            object_id="aaaaaaaa-0003-4000-8000-000000000003",
-            note="Signs in, but Microsoft Graph answers AADSTS65001: consent is missing",
-            graph_fault=65001,
-        ),
-        Account(
-            key="stepup",
-            name="Step-up User",
-            username="stepup@local.example",
-            tenant_id=home_tenant,
-            object_id="aaaaaaaa-0004-4000-8000-000000000004",
-            note="Signs in, but Microsoft Graph answers AADSTS50076: multi-factor sign-in is needed",
-            graph_fault=50076,
-        ),
-        Account(
-            key="blocked",
-            name="Blocked User",
-            username="blocked@local.example",
-            tenant_id=home_tenant,
-            object_id="aaaaaaaa-0005-4000-8000-000000000005",
-            note="Ends in AADSTS53003: blocked by Conditional Access",
-            sign_in_fault=53003,
-        ),
-        Account(
-            key="other",
-            name="Other Organization User",
-            username="user@other.example",
-            tenant_id=OTHER_TENANT,
-            object_id="bbbbbbbb-0001-4000-8000-000000000001",
-            note="A user of another tenant",
-        ),
-        Account(
-            key="personal",
-            name="Personal User",
-            username="personal@mail.example",
-            tenant_id=CONSUMERS_TENANT,
-            object_id="00000000-0000-0000-aaaa-000000000001",
-            note="A personal Microsoft account",
-        ),
-    )
-    return {account.key: account for account in people}
+def accounts(directory: Directory, *, home_tenant: str) -> dict[str, Account]:
+    """The accounts by key, in the order of the file."""
+    tenants = {"home": home_tenant, "other": OTHER_TENANT, "personal": CONSUMERS_TENANT}
+    found: dict[str, Account] = {}
+    for key, person in directory.accounts.items():
+        assigned = [person, *(directory.groups[group] for group in person.groups)]
+        found[key] = Account(
+            key=key,
+            name=person.name,
+            username=directory.username(key),
+            tenant_id=tenants[person.tenant],
+            object_id=directory.object_id(key),
+            note=person.note,
+            roles=_each(role for one in assigned for role in one.roles),
+            api_roles={
+                api: _each(role for one in assigned for role in one.api_roles.get(api, ())) for api in directory.apis
+            },
+            faults=person.faults,
+        )
+    return found
+
+
+def _each(roles: Iterable[str]) -> tuple[str, ...]:
+    """Each role once."""
+    return tuple(dict.fromkeys(roles))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from local.entra.accounts import accounts
+from local.entra.apis import Apis
 from local.entra.authorize import Authorize
 from local.entra.calendar import Calendar
 from local.entra.client_auth import ClientAuthenticator
@@ -21,19 +22,21 @@ from local.entra.graph import Graph
 from local.entra.graph_access import GraphAccess
 from local.entra.keys import SigningKeys
 from local.entra.managed_identity import ManagedIdentityEndpoint
-from local.entra.registration import FederatedCredential, ManagedIdentity, Registration
+from local.entra.registration import FederatedCredential, ManagedIdentity
 from local.entra.scopes import ScopeReader
-from local.entra.tenants import Directory
+from local.entra.tenants import Tenants
 from local.entra.token_endpoint import TokenEndpoint
 from local.entra.tokens import TokenIssuer
 from local.loopback.host_header import LoopbackHost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
+    from local.directory import Directory
+    from local.entra.registration import Registration
     from local.entra.state import State
 
 
@@ -48,26 +51,23 @@ class Apps:
 def build(
     *,
     authority: str,
-    tenant_id: str,
-    client_id: str,
-    redirect_uris: Sequence[str],
+    registration: Registration,
+    directory: Directory,
+    additional_scopes: Collection[str] = (),
     identity_header: str,
     state: State,
     clock: Callable[[], float],
 ) -> Apps:
     """The apps for an authority (host and port); `clock` gives seconds since the epoch."""
-    people = accounts(home_tenant=tenant_id)
-    directory = Directory(home=tenant_id)
+    people = accounts(directory, home_tenant=registration.tenant_id)
+    tenants = Tenants(home=registration.tenant_id)
     identity = ManagedIdentity()
-    federated = FederatedCredential(issuer=f"https://{authority}/{tenant_id}/v2.0", subject=identity.principal_id)
-    registration = Registration(
-        client_id=client_id,
-        tenant_id=tenant_id,
-        redirect_uris=tuple(redirect_uris),
-        federated_credentials=(federated,),
+    federated = FederatedCredential(
+        issuer=f"https://{authority}/{registration.tenant_id}/v2.0", subject=identity.principal_id
     )
+    registration = replace(registration, federated_credentials=(federated,))
     keys = SigningKeys(state=state)
-    scopes = ScopeReader(registration=registration)
+    scopes = ScopeReader(registration=registration, directory=directory, additional=additional_scopes)
     tokens = TokenIssuer(authority=authority, registration=registration, keys=keys, clock=clock)
     authenticator = ClientAuthenticator(registration=registration, state=state, keys=keys, clock=clock)
     grants = Grants(
@@ -82,7 +82,7 @@ def build(
     authorize = Authorize(
         authority=authority,
         accounts=people,
-        directory=directory,
+        tenants=tenants,
         registration=registration,
         scopes=scopes,
         state=state,
@@ -91,13 +91,12 @@ def build(
     graph = GraphAccess(authority=authority, accounts=people, keys=keys, state=state)
     endpoints = (
         authorize,
-        Discovery(authority=authority, directory=directory, keys=keys),
-        TokenEndpoint(
-            authority=authority, directory=directory, authenticator=authenticator, grants=grants, state=state
-        ),
+        Discovery(authority=authority, tenants=tenants, keys=keys),
+        TokenEndpoint(authority=authority, tenants=tenants, authenticator=authenticator, grants=grants, state=state),
         ManagedIdentityEndpoint(header=identity_header, identity=identity, scopes=scopes, tokens=tokens),
         Graph(access=graph),
         Calendar(access=graph),
+        Apis(directory=directory, resources=scopes.apis, keys=keys, tokens=tokens, state=state),
         Control(accounts=people, scopes=scopes, state=state, keys=keys, tokens=tokens, clock=clock),
     )
     health = Route("/healthz", _health)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from local.entra.registration import Registration
     from local.entra.scopes import ScopeReader, ScopeRequest
     from local.entra.state import State
-    from local.entra.tenants import Directory, TenantPath
+    from local.entra.tenants import TenantPath, Tenants
 
 PROMPTS = frozenset({"login", "none", "consent", "select_account", "create"})
 RESPONSE_MODES = frozenset({"query", "fragment", "form_post"})
@@ -69,7 +69,7 @@ class Authorize:
         *,
         authority: str,
         accounts: Mapping[str, Account],
-        directory: Directory,
+        tenants: Tenants,
         registration: Registration,
         scopes: ScopeReader,
         state: State,
@@ -77,7 +77,7 @@ class Authorize:
     ) -> None:
         self._authority = authority
         self._accounts = accounts
-        self._directory = directory
+        self._tenants = tenants
         self._registration = registration
         self._scopes = scopes
         self._state = state
@@ -93,7 +93,7 @@ class Authorize:
     async def handle(self, request: Request) -> Response:
         query = request.query_params
         try:
-            tenant = self._directory.resolve(request.path_params["tenant"])
+            tenant = self._tenants.resolve(request.path_params["tenant"])
             reply = self._reply(query, tenant=tenant)
         except EntraError as error:
             return pages.error_page(error, trace=Trace.new())
@@ -204,7 +204,8 @@ class Authorize:
         self, account: Account, query: Mapping[str, str], *, tenant: TenantPath, reply: _Reply, asked: ScopeRequest
     ) -> Response:
         """Signing in consents to what the page listed, as a person would in Entra's consent dialog."""
-        self._state.add_consents(account.key, asked.names(self._scopes.graph) - {DEFAULT})
+        for resource in asked.resources:
+            self._state.add_consents(account.key, resource.qualified(asked.names(resource) - {DEFAULT}))
         sign_in = SignIn(
             account=account.key,
             tenant=tenant.segment,

@@ -16,7 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from local.entra.state import Fault, GraphFault
+from local.directory import GRAPH
+from local.entra.state import ApiFault, Fault
 from local.entra.tokens import MIN_LIFETIME, new_session
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class _FaultBody(_Body):
     retry_after: int | None = None
 
 
-class _GraphFaultBody(_Body):
+class _ApiFaultBody(_Body):
     status: int = Field(default=503, ge=400, le=599)
     times: int = Field(default=1, ge=1)
     retry_after: int | None = None
@@ -57,7 +58,8 @@ class _SecretBody(_Body):
 
 
 class _TokenBody(_Body):
-    account: str = "user"
+    account: str = ""
+    """The first of the file unless given."""
     claims: dict[str, Any] = {}
     headers: dict[str, Any] = {}
 
@@ -96,8 +98,8 @@ class Control:
             route("/accounts/{key}/revoke", self.revoke, "POST"),
             route("/faults", self.add_fault, "POST"),
             route("/faults", self.clear_faults, "DELETE"),
-            route("/graph/faults", self.add_graph_fault, "POST"),
-            route("/graph/faults", self.clear_graph_faults, "DELETE"),
+            route("/{api}/faults", self.add_api_fault, "POST"),
+            route("/{api}/faults", self.clear_api_faults, "DELETE"),
             route("/keys/rotate", self.rotate_key, "POST"),
             route("/secrets", self.list_secrets, "GET"),
             route("/secrets", self.add_secret, "POST"),
@@ -123,13 +125,15 @@ class Control:
         self._state.clear_faults()
         return Response(status_code=204)
 
-    async def add_graph_fault(self, request: Request) -> Response:
-        body = await _read(request, _GraphFaultBody)
-        self._state.add_graph_fault(GraphFault(**body.model_dump(exclude={"times"})), times=body.times)
+    async def add_api_fault(self, request: Request) -> Response:
+        api, body = self._api(request), await _read(request, _ApiFaultBody)
+        if body.challenge and api != GRAPH:
+            raise HTTPException(400, "Only Microsoft Graph challenges tokens (continuous access evaluation).")
+        self._state.add_api_fault(api, ApiFault(**body.model_dump(exclude={"times"})), times=body.times)
         return Response(status_code=204)
 
-    async def clear_graph_faults(self, _request: Request) -> Response:
-        self._state.clear_graph_faults()
+    async def clear_api_faults(self, request: Request) -> Response:
+        self._state.clear_api_faults(self._api(request))
         return Response(status_code=204)
 
     async def rotate_key(self, _request: Request) -> Response:
@@ -152,12 +156,18 @@ class Control:
 
     async def sign_token(self, request: Request) -> Response:
         body = await _read(request, _TokenBody)
-        account, app = self._account(body.account), self._scopes.app
+        account, app = self._account(body.account or next(iter(self._accounts))), self._scopes.app
         claims = self._tokens.user_claims(
             account, resource=app, scopes=app.scopes, session=new_session(), lifetime=MIN_LIFETIME
         )
         changed = {name: value for name, value in {**claims, **body.claims}.items() if value is not None}
         return JSONResponse({"access_token": self._keys.sign(changed, headers=body.headers)})
+
+    def _api(self, request: Request) -> str:
+        known, key = (GRAPH, *self._scopes.apis), request.path_params["api"]
+        if key not in known:
+            raise HTTPException(404, f"No API {key!r}; there are {', '.join(known)}.")
+        return key
 
     def _account(self, key: str) -> Account:
         if key not in self._accounts:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from local.entra.keys import SigningKeys
-    from local.entra.tenants import Directory, TenantPath
+    from local.entra.tenants import TenantPath, Tenants
 
 _PUBLIC = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=86400, private"}
 
@@ -21,9 +21,9 @@ _PUBLIC = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=86400, 
 class Discovery:
     """What anybody may read about the directory."""
 
-    def __init__(self, *, authority: str, directory: Directory, keys: SigningKeys) -> None:
+    def __init__(self, *, authority: str, tenants: Tenants, keys: SigningKeys) -> None:
         self._authority = authority
-        self._directory = directory
+        self._tenants = tenants
         self._keys = keys
 
     def routes(self) -> list[Route]:
@@ -35,14 +35,14 @@ class Discovery:
 
     async def configuration(self, request: Request) -> JSONResponse:
         try:
-            tenant = self._directory.resolve(request.path_params["tenant"])
+            tenant = self._tenants.resolve(request.path_params["tenant"])
         except EntraError as error:
             return self._failed(error)
         return JSONResponse(self._document(tenant), headers=_PUBLIC)
 
     async def jwks(self, request: Request) -> JSONResponse:
         try:
-            tenant = self._directory.resolve(request.path_params["tenant"])
+            tenant = self._tenants.resolve(request.path_params["tenant"])
         except EntraError as error:
             return self._failed(error)
         issuer = f"https://{self._authority}/{tenant.issuer_segment}/v2.0"
@@ -50,7 +50,7 @@ class Discovery:
 
     async def instance(self, request: Request) -> JSONResponse:
         """Every authority is the only one: this host, without aliases."""
-        home = f"https://{self._authority}/{self._directory.home}"
+        home = f"https://{self._authority}/{self._tenants.home}"
         names = [self._authority]
         return JSONResponse(
             {

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from local.entra.tokens import TokenIssuer
 
 CODE_LIFETIME = 600
+CONSENT_MISSING = 65001
 ON_BEHALF_OF = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
@@ -141,8 +142,8 @@ class Grants:
         if not form.get("scope", "").strip():
             raise EntraError(900144, field="scope")
         request, resource = self._read(form)
-        if resource.uri == GRAPH_URI and account.graph_fault:
-            fault, registration = account.graph_fault, self._registration
+        if fault := account.faults.get(resource.key):
+            registration = self._registration
             raise EntraError(fault, resource=resource.audience, client=registration.client_id, name=registration.name)
         self._check_consent(account, request, resource)
         return self._user_answer(
@@ -198,17 +199,16 @@ class Grants:
         return request.names(resource) or request.oidc - {"offline_access"}
 
     def _consented(self, account: Account, resource: Resource) -> frozenset[str]:
-        if resource.uri != GRAPH_URI:
-            return resource.scopes
-        if account.graph_fault == 65001:
+        if account.faults.get(resource.key) == CONSENT_MISSING:
             return frozenset()
-        return self._registration.admin_consented | self._state.consents(account.key)
+        given = self._state.consents(account.key)
+        return resource.consented | {name for name in resource.scopes if resource.qualified([name]) <= given}
 
     def _check_consent(self, account: Account, request: ScopeRequest, resource: Resource) -> None:
         asked = request.names(resource)
         consented = self._consented(account, resource)
         if asked and not (consented if request.is_default(resource) else asked <= consented):
-            raise EntraError(65001, client=self._registration.client_id, name=self._registration.name)
+            raise EntraError(CONSENT_MISSING, client=self._registration.client_id, name=self._registration.name)
 
     def _user_answer(
         self,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from local.directory import GRAPH
 from local.entra.bearer import BearerError, bearer_claims
 from local.entra.scopes import GRAPH_APP_ID, GRAPH_URI
 
@@ -80,7 +81,7 @@ class GraphAccess:
         return next((one for one in self._accounts.values() if one.object_id == claims.get("oid")), None)
 
     def _fail_if_asked(self) -> None:
-        fault = self._state.take_graph_fault()
+        fault = self._state.take_api_fault(GRAPH)
         if fault is None:
             return
         if fault.challenge:

@@ -81,7 +81,7 @@ def picker(
     for account in accounts:
         stranger = account.tenant_id not in tenant.tenants
         note = f"{account.note}; ends in AADSTS50020: not in this tenant" if stranger else account.note
-        problem = bool(stranger or account.sign_in_fault or account.graph_fault)
+        problem = bool(stranger or account.faults)
         focus = account.username == hint if hint else not works and not problem
         (fails if problem else works).append(_account(account, note=note, problem=problem, focus=focus))
     asked = ", ".join(f"<code>{escape(permission)}</code>" for permission in permissions)

@@ -36,16 +36,13 @@ class Registration:
 
     client_id: str
     tenant_id: str
+    identifier_uri: str
     redirect_uris: tuple[str, ...]
     federated_credentials: tuple[FederatedCredential, ...] = ()
     name: str = "Local MCP server"
     principal_id: str = "77777777-7777-4777-8777-777777777777"
     scopes: frozenset[str] = frozenset({"access_as_user"})
-    admin_consented: frozenset[str] = frozenset()
-    """Graph scopes that an administrator granted for everybody; without any, each person consents at the sign-in."""
+    app_roles: tuple[str, ...] = ()
+    """App roles that its own service principal has, for calls of the application without a person."""
     optional_claims: frozenset[str] = frozenset()
     """Claims of access tokens that only a configured registration gets; `idtyp` is one."""
-
-    @property
-    def identifier_uri(self) -> str:
-        return f"api://{self.client_id}"

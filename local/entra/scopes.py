@@ -5,17 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from local.directory import GRAPH
 from local.entra.errors import EntraError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from local.directory import Directory
     from local.entra.registration import Registration
 
 OIDC_SCOPES = ("openid", "profile", "email", "offline_access")
 GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
 GRAPH_URI = "https://graph.microsoft.com"
 GRAPH_SCOPES = frozenset(
-    {"User.Read", "User.ReadBasic.All", "Mail.Read", "Calendars.Read", "Files.Read", "People.Read", "Group.Read.All"}
+    {
+        *("User.Read", "User.ReadBasic.All", "User.Read.All", "User.ReadWrite", "People.Read", "Directory.Read.All"),
+        *("Mail.Read", "Mail.ReadBasic", "Mail.ReadWrite", "Mail.Send", "MailboxSettings.Read"),
+        *("Calendars.Read", "Calendars.ReadWrite", "Contacts.Read", "Contacts.ReadWrite", "OnlineMeetings.Read"),
+        *("Files.Read", "Files.Read.All", "Files.ReadWrite", "Files.ReadWrite.All"),
+        *("Sites.Read.All", "Sites.ReadWrite.All", "Group.Read.All", "GroupMember.Read.All", "Team.ReadBasic.All"),
+        *("Chat.Read", "Chat.ReadWrite", "ChatMessage.Send", "Channel.ReadBasic.All", "ChannelMessage.Read.All"),
+        *("Presence.Read", "Tasks.Read", "Tasks.ReadWrite", "Notes.Read", "Notes.ReadWrite"),
+    }
 )
+"""The delegated permissions that apps ask for most
+(https://learn.microsoft.com/graph/permissions-reference)."""
+AZURE = (
+    *("https://vault.azure.net", "https://storage.azure.com", "https://management.azure.com"),
+    *("https://database.windows.net", "https://ossrdbms-aad.database.windows.net"),
+)
+"""Services of Azure that a managed identity gets tokens for; the last two are SQL Database and PostgreSQL or MySQL."""
 DEFAULT = ".default"
 
 
@@ -27,6 +46,14 @@ class Resource:
     audience: str
     version: int
     scopes: frozenset[str]
+    key: str = ""
+    """How the directory file names it; empty for what the file does not have."""
+    consented: frozenset[str] = frozenset()
+    """What nobody has to consent to, or an administrator did for everybody."""
+
+    def qualified(self, names: Iterable[str]) -> frozenset[str]:
+        """The names as a sign-in asks for them: Graph's alone, others behind the identifier URI."""
+        return frozenset(names if self.uri == GRAPH_URI else (f"{self.uri}/{name}" for name in names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,24 +79,28 @@ class ScopeRequest:
 class ScopeReader:
     """Knows every resource of the directory and reads scope parameters against them."""
 
-    def __init__(self, *, registration: Registration) -> None:
+    def __init__(self, *, registration: Registration, directory: Directory, additional: Collection[str] = ()) -> None:
+        """`additional` is what the server asks for besides: scopes of its own registration and of Graph may be new."""
         self._name = registration.name
         self._tenant = registration.tenant_id
+        prefix = f"{registration.identifier_uri}/"
+        own = registration.scopes | {word.removeprefix(prefix) for word in additional if word.startswith(prefix)}
+        graph = {word for word in additional if "/" not in word and word not in OIDC_SCOPES}
         self.app = Resource(
-            uri=registration.identifier_uri,
-            audience=registration.client_id,
-            version=2,
-            scopes=registration.scopes,
+            uri=registration.identifier_uri, audience=registration.client_id, version=2, scopes=own, consented=own
         )
-        self.graph = Resource(uri=GRAPH_URI, audience=GRAPH_APP_ID, version=1, scopes=GRAPH_SCOPES)
-        self._aliases: dict[str, Resource] = {
-            registration.identifier_uri: self.app,
-            registration.client_id: self.app,
-            GRAPH_URI: self.graph,
-            GRAPH_APP_ID: self.graph,
-        }
-        for uri in ("https://vault.azure.net", "https://storage.azure.com", "https://management.azure.com"):
-            self._aliases[uri] = Resource(uri=uri, audience=uri, version=1, scopes=frozenset({"user_impersonation"}))
+        self.graph = Resource(
+            key=GRAPH,
+            uri=GRAPH_URI,
+            audience=GRAPH_APP_ID,
+            version=1,
+            scopes=GRAPH_SCOPES | graph | set(directory.graph_scopes),
+        )
+        self.apis = {key: _resource(directory, key) for key in directory.apis}
+        self._aliases = {uri: _azure(uri) for uri in AZURE}
+        self._aliases |= {directory.client_id(key): resource for key, resource in self.apis.items()}
+        for resource in (*self.apis.values(), self.graph, self.app):
+            self._aliases |= {resource.uri: resource, resource.audience: resource}
 
     def resource(self, identifier: str) -> Resource:
         """The resource with this application id or identifier URI; raises AADSTS500011."""
@@ -113,3 +144,21 @@ class ScopeReader:
             raise EntraError(70011, scope=scope)
         if unknown := sorted(names - resource.scopes - {DEFAULT}):
             raise EntraError(650053, name=self._name, scope=unknown[0], resource=resource.audience)
+
+
+def _resource(directory: Directory, key: str) -> Resource:
+    api, uri = directory.apis[key], directory.identifier_uri(key)
+    scopes = frozenset(api.scopes)
+    return Resource(
+        key=key,
+        uri=uri,
+        audience=directory.client_id(key) if api.token_version == 2 else uri,
+        version=api.token_version,
+        scopes=scopes,
+        consented=scopes if api.admin_consent else frozenset(),
+    )
+
+
+def _azure(uri: str) -> Resource:
+    scopes = frozenset({"user_impersonation"})
+    return Resource(uri=uri, audience=uri, version=1, scopes=scopes, consented=scopes)

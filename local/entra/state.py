@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS refresh_tokens (
 CREATE TABLE IF NOT EXISTS revocations (account TEXT PRIMARY KEY, valid_from REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS consents (account TEXT, scope TEXT, PRIMARY KEY (account, scope)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS faults (id INTEGER PRIMARY KEY, fault TEXT NOT NULL, remaining INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS graph_faults (id INTEGER PRIMARY KEY, fault TEXT NOT NULL, remaining INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS api_faults (
+    id INTEGER PRIMARY KEY, api TEXT NOT NULL, fault TEXT NOT NULL, remaining INTEGER NOT NULL);
 """
 
 
@@ -94,8 +95,8 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GraphFault:
-    """How the next requests to Graph are answered: with a status, or with a challenge to show a newer token."""
+class ApiFault:
+    """How the next requests to an API are answered: with a status, or with a challenge to show a newer token."""
 
     status: int = 503
     retry_after: int | None = None
@@ -215,21 +216,22 @@ class State:
     def clear_faults(self) -> None:
         self._db.execute("DELETE FROM faults")
 
-    def add_graph_fault(self, fault: GraphFault, *, times: int) -> None:
-        values = (json.dumps(asdict(fault)), times)
-        self._db.execute("INSERT INTO graph_faults (fault, remaining) VALUES (?, ?)", values)
+    def add_api_fault(self, api: str, fault: ApiFault, *, times: int) -> None:
+        values = (api, json.dumps(asdict(fault)), times)
+        self._db.execute("INSERT INTO api_faults (api, fault, remaining) VALUES (?, ?, ?)", values)
 
-    def take_graph_fault(self) -> GraphFault | None:
-        """The oldest fault of Graph, used up by one."""
-        row = self._db.execute("SELECT id, fault FROM graph_faults ORDER BY id LIMIT 1").fetchone()
+    def take_api_fault(self, api: str) -> ApiFault | None:
+        """The oldest fault of an API, used up by one."""
+        found = "SELECT id, fault FROM api_faults WHERE api = ? ORDER BY id LIMIT 1"
+        row = self._db.execute(found, (api,)).fetchone()
         if row is None:
             return None
-        self._db.execute("UPDATE graph_faults SET remaining = remaining - 1 WHERE id = ?", (row[0],))
-        self._db.execute("DELETE FROM graph_faults WHERE remaining <= 0")
-        return GraphFault(**json.loads(row[1]))
+        self._db.execute("UPDATE api_faults SET remaining = remaining - 1 WHERE id = ?", (row[0],))
+        self._db.execute("DELETE FROM api_faults WHERE remaining <= 0")
+        return ApiFault(**json.loads(row[1]))
 
-    def clear_graph_faults(self) -> None:
-        self._db.execute("DELETE FROM graph_faults")
+    def clear_api_faults(self, api: str) -> None:
+        self._db.execute("DELETE FROM api_faults WHERE api = ?", (api,))
 
 
 def _digest(value: str) -> str:

@@ -32,7 +32,7 @@ class TenantPath:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Directory:
+class Tenants:
     """The tenants of this stand-in; `home` owns the app registration."""
 
     home: str

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from local.entra.client_auth import ClientAuthenticator
     from local.entra.grants import Grants
     from local.entra.state import State
-    from local.entra.tenants import Directory
+    from local.entra.tenants import Tenants
 
 _NOT_STORED = {"Cache-Control": "no-store, no-cache", "Pragma": "no-cache"}
 
@@ -26,10 +26,10 @@ class TokenEndpoint:
     """POST /{tenant}/oauth2/v2.0/token."""
 
     def __init__(
-        self, *, authority: str, directory: Directory, authenticator: ClientAuthenticator, grants: Grants, state: State
+        self, *, authority: str, tenants: Tenants, authenticator: ClientAuthenticator, grants: Grants, state: State
     ) -> None:
         self._authority = authority
-        self._directory = directory
+        self._tenants = tenants
         self._authenticator = authenticator
         self._grants = grants
         self._state = state
@@ -44,7 +44,7 @@ class TokenEndpoint:
         trace = Trace.new(correlation_id=correlation)
         headers = {**_NOT_STORED, "x-ms-request-id": trace.trace_id, "client-request-id": trace.correlation_id}
         try:
-            tenant = self._directory.resolve(request.path_params["tenant"])
+            tenant = self._tenants.resolve(request.path_params["tenant"])
             self._fail_if_asked(form)
             secretless = self._authenticator.authenticate(form, authorization=request.headers.get("authorization"))
             answer = self._grants.answer(form, tenant=tenant, secretless=secretless)

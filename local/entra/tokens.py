@@ -84,7 +84,7 @@ class TokenIssuer:
         profile: bool = True,
         secretless: bool = False,
     ) -> dict[str, Any]:
-        """The claims that `user_token` signs; roles are those of the app, so only its own tokens have them.
+        """The claims that `user_token` signs; roles are those that the account has at the resource.
 
         Version 2 names the person only where the sign-in asked for `profile`. The claims reference says the same of
         `oid`, yet tokens of the real service carry `oid` and `tid` whatever was asked for, and so do these.
@@ -105,8 +105,8 @@ class TokenIssuer:
             claims |= {"name": account.name, "preferred_username": account.username}
         if own and "idtyp" in self._registration.optional_claims:
             claims["idtyp"] = "user"
-        if own and account.roles:
-            claims["roles"] = list(account.roles)
+        if roles := account.roles if own else account.api_roles.get(resource.key):
+            claims["roles"] = list(roles)
         return claims
 
     def app_token(self, *, resource: Resource, lifetime: int, secretless: bool = False) -> str:
@@ -117,6 +117,8 @@ class TokenIssuer:
         own = resource.audience == self._registration.client_id
         if not own or "idtyp" in self._registration.optional_claims:
             claims["idtyp"] = "app"
+        if own and self._registration.app_roles:
+            claims["roles"] = list(self._registration.app_roles)
         return self._keys.sign({**claims, "oid": principal, "sub": principal})
 
     def identity_token(self, identity: ManagedIdentity, *, audience: str) -> str:

@@ -16,11 +16,11 @@ import uvicorn
 
 from local.host.admin import Admin
 from local.host.errors import AppBrokenError, HostError
-from local.host.keys import HostKeys
 from local.host.report import functions_and_addresses
 from local.host.server import Front
 from local.host.settings_files import HostConfig, environment, read_host_config, read_local_settings
 from local.host.state import AppState, Broken, Running
+from local.host.strict import OPTIONS
 from local.loopback.serve import Binding, ServeError, announce, bind
 
 if TYPE_CHECKING:
@@ -72,25 +72,11 @@ async def _serve(
 ) -> None:
     tell = _tell if watched and not ready_json else None
     state = AppState(app=app, configure=configure, watched=watched, tell=tell)
-    _, values = configure()
-    front = Front(
-        state=state,
-        admin=Admin(state=state),
-        keys=HostKeys(app / ".local" / "host-keys.json"),
-        home_page=values.get("AzureWebJobsDisableHomepage", "").lower() != "true",
-    )
+    front = Front(state=state, admin=Admin(state=state))
     server = _Server(
         uvicorn.Config(
             front,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
+            **OPTIONS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )

@@ -1,4 +1,4 @@
-"""What can be wrong with the input of the local host, told so that a person can put it right."""
+"""What can be wrong with the input of the local host, in words with which a person can put it right."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ class SettingsFileError(HostError):
     def __init__(self, path: Path, problem: str, *, line: int | None = None) -> None:
         where = f"{path.name}, line {line}" if line else path.name
         super().__init__(f"{where}: {problem}")
-        self.path = path
-        self.line = line
 
 
 class AppBrokenError(HostError):
@@ -30,17 +28,5 @@ class AppBrokenError(HostError):
     exit_code = 1
 
 
-class RouteError(HostError):
-    """A route template uses something that this host does not know."""
-
-    def __init__(self, template: str, problem: str) -> None:
-        super().__init__(f"Route {template!r}: {problem}")
-        self.template = template
-
-
-class ScheduleError(HostError):
-    """A timer's schedule is not one."""
-
-    def __init__(self, expression: str, problem: str) -> None:
-        super().__init__(f"Schedule {expression!r}: {problem}")
-        self.expression = expression
+class UnsupportedError(HostError):
+    """The app uses something of Azure Functions that this host does not have."""

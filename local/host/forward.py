@@ -14,8 +14,12 @@ from local.host.upstream import Connection, Upstream, WorkerConnectionLost
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from local.host.process import Invocation
+
 ACTIVITY_SECONDS = 240.0
 """The real host's limit on the time in which nothing moves in either direction."""
+RESET_SECONDS = 0.3
+"""How soon a connection is reset that is going to be."""
 FAILURE_GRACE_SECONDS = 1.0
 """After a failed invocation: how long the worker may take to send the answer it has for that."""
 
@@ -23,8 +27,8 @@ FAILURE_GRACE_SECONDS = 1.0
 class ForwardingFailed(Exception):  # noqa: N818 - it carries the answer
     """There is no response to pass on; `status` is what the client should get instead."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
         self.status = status
 
 
@@ -38,33 +42,34 @@ class Exchange:
         receive: Receive,
         send: Send,
         upstream: Upstream,
-        invocation_id: str,
+        invocation: Invocation,
         activity_seconds: float = ACTIVITY_SECONDS,
     ) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
         self._upstream = upstream
-        self._invocation_id = invocation_id
+        self._invocation = invocation
         self._activity_seconds = activity_seconds
         self._last_activity = 0.0
+        self._uploaded = False
         self.status: int | None = None
         """The status that the client has been sent."""
 
-    async def run(self, invocation: asyncio.Future[str | None]) -> None:
+    async def run(self) -> None:
         """Forward until the response ends or the client goes away.
 
-        `invocation` ends with the error of the function, or None. Raises ForwardingFailed while the client can still
-        be given another answer, and WorkerConnectionLost when it has half of one already.
+        Raises ForwardingFailed while the client can still be given another answer, and WorkerConnectionLost when it has
+        half of one already.
         """
         try:
             connection = await self._upstream.acquire()
         except WorkerConnectionLost:
-            raise ForwardingFailed(502, "The worker does not listen.") from None
+            raise ForwardingFailed(502) from None
         upload = asyncio.create_task(self._upload(connection))
         download = asyncio.create_task(self._download(connection))
         try:
-            await self._supervise(upload, download, invocation)
+            await self._supervise(upload, download, self._invocation.ended)
         finally:
             upload.cancel()
             download.cancel()
@@ -98,10 +103,10 @@ class Exchange:
                 waiting.discard(invocation)
                 failed_at = loop.time() if invocation.result() is not None else None
             elif failed_at is not None and self.status is None:
-                raise ForwardingFailed(500, "The function failed.")
+                raise ForwardingFailed(500)
             elif loop.time() >= self._last_activity + self._activity_seconds:
                 if self.status is None:
-                    raise ForwardingFailed(504, "The function did not answer in time.")
+                    raise ForwardingFailed(504)
                 raise WorkerConnectionLost
 
     def _raise_for(self, download: asyncio.Task[None]) -> None:
@@ -109,7 +114,7 @@ class Exchange:
             download.result()
         except WorkerConnectionLost:
             if self.status is None:
-                raise ForwardingFailed(502, "The worker ended the connection.") from None
+                raise ForwardingFailed(502) from None
             raise
 
     async def _upload(self, connection: Connection) -> None:
@@ -127,7 +132,7 @@ class Exchange:
         query: bytes = scope["query_string"]
         target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
         client = scope["client"][0] if scope["client"] else "127.0.0.1"
-        headers = header_rules.to_worker(scope["headers"], invocation_id=self._invocation_id, client=client)
+        headers = header_rules.to_worker(scope["headers"], invocation=self._invocation, client=client)
         await connection.send_request(scope["method"], target, headers)
         more = header_rules.has_body(scope["headers"])
         while more:
@@ -139,17 +144,33 @@ class Exchange:
                 await connection.send_body(body)
             more = message.get("more_body", False)
         await connection.end_request()
+        self._uploaded = True
         return True
 
     async def _download(self, connection: Connection) -> None:
         status, headers = await connection.receive_response()
         self._touch()
+        if not self._uploaded and (b"connection", b"close") in [(name.lower(), value) for name, value in headers]:
+            # Over an unread body the connection is reset. The real forwarder then tries again, cannot send the body a
+            # second time, and gives up; an answer whose sender waits with closing gets through.
+            await asyncio.sleep(RESET_SECONDS)
+            if not connection.usable:
+                raise ForwardingFailed(500)
         self.status = status
-        await self._send({"type": "http.response.start", "status": status, "headers": header_rules.to_client(headers)})
+        begun = False
+        # Its client gets the headers with the first bytes of the body.
         while (data := await connection.receive_body()) is not None:
             self._touch()
+            if not begun:
+                await self._begin(status, headers)
+                begun = True
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        if not begun:
+            await self._begin(status, headers)
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _begin(self, status: int, headers: header_rules.HeaderList) -> None:
+        await self._send({"type": "http.response.start", "status": status, "headers": header_rules.to_client(headers)})
 
     def _touch(self) -> None:
         self._last_activity = asyncio.get_running_loop().time()

@@ -14,12 +14,13 @@ and `-Proto` are this host's alone, as the real host's forwarder, YARP with its 
 from __future__ import annotations
 
 import re
-import secrets
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from local.host.process import Invocation
 
 type HeaderList = list[tuple[bytes, bytes]]
 
@@ -53,7 +54,7 @@ REPLACED = frozenset({b"host", b"traceparent", b"x-forwarded-for", b"x-forwarded
 """What the worker is told by this host and by nobody else."""
 
 
-def to_worker(headers: HeaderList, *, invocation_id: str, client: str) -> HeaderList:
+def to_worker(headers: HeaderList, *, invocation: Invocation, client: str) -> HeaderList:
     dropped = _named_by_connection(headers) | REPLACED
     kept = [(name, value) for name, value in headers if name.lower() not in dropped and not _internal(name.lower())]
     host = next((value for name, value in headers if name.lower() == b"host"), b"localhost")
@@ -65,8 +66,8 @@ def to_worker(headers: HeaderList, *, invocation_id: str, client: str) -> Header
         (b"x-forwarded-for", client.encode()),
         (b"x-forwarded-host", host),
         (b"x-forwarded-proto", b"http"),
-        (b"x-ms-invocation-id", invocation_id.encode()),
-        (b"traceparent", _trace_parent(headers)),
+        (b"x-ms-invocation-id", invocation.id.encode()),
+        (b"traceparent", f"00-{invocation.operation}-{invocation.span}-{_trace_flags(headers)}".encode()),
     ]
 
 
@@ -79,11 +80,19 @@ def to_client(headers: Iterable[tuple[bytes, bytes]]) -> HeaderList:
     return [*kept, (b"date", formatdate(usegmt=True).encode())]
 
 
-def _trace_parent(headers: HeaderList) -> bytes:
-    given = next((value for name, value in headers if name.lower() == b"traceparent"), b"")
-    found = TRACE_PARENT.fullmatch(given)
-    trace = found[1] if found else secrets.token_hex(16).encode()
-    return b"00-%b-%b-%b" % (trace, secrets.token_hex(8).encode(), found[2] if found else b"01")
+def operation_of(headers: HeaderList) -> str | None:
+    """The trace that the request names, if it does."""
+    found = _traced(headers)
+    return found[1].decode() if found else None
+
+
+def _trace_flags(headers: HeaderList) -> str:
+    found = _traced(headers)
+    return found[2].decode() if found else "01"
+
+
+def _traced(headers: HeaderList) -> re.Match[bytes] | None:
+    return TRACE_PARENT.fullmatch(next((value for name, value in headers if name.lower() == b"traceparent"), b""))
 
 
 def has_body(headers: HeaderList) -> bool:

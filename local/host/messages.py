@@ -52,6 +52,17 @@ class Invoke:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """Worker to host: a line of the app's log, at `time` (POSIX), in the invocation with that id, if in any."""
+
+    invocation: str | None
+    time: float
+    level: str
+    logger: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """Worker to host: the function returned, or raised `error`."""
 
@@ -64,9 +75,9 @@ class Stop:
     """Host to worker: end the app's lifespan and exit. The end of stdin means the same."""
 
 
-type Message = Loaded | Failed | Invoke | Ended | Stop
+type Message = Loaded | Failed | Invoke | Logged | Ended | Stop
 
-_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Loaded, Failed, Invoke, Ended, Stop)}
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Loaded, Failed, Invoke, Logged, Ended, Stop)}
 
 
 def encode(message: Message) -> bytes:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import sys
+import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from local.config import REPOSITORY
 from local.host import messages
-from local.host.messages import Ended, Failed, Function, Invoke, Loaded, Stop
+from local.host.messages import Ended, Failed, Function, Invoke, Loaded, Logged, Stop
 from local.host.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
     from pathlib import Path
+
+    from local.host.log import AppLog
 
 STOP_SECONDS = 5
 LINE_LIMIT = 2**22
@@ -28,12 +32,22 @@ ENDED = "The worker process has ended."
 logger = logging.getLogger(__name__)
 
 
+def _span() -> str:
+    return secrets.token_hex(8)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """A function on its way; `ended` resolves to its error, or to None."""
+    """A function on its way; `ended` resolves to its error, or to None. `operation` and `span` name its trace."""
 
-    id: str
+    function: str
     ended: asyncio.Future[str | None]
+    operation: str
+    method: str = ""
+    path: str = ""
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    span: str = field(default_factory=_span)
+    began: float = field(default_factory=time.time)
 
 
 class WorkerProcess:
@@ -44,14 +58,21 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, *, app: Path, environment: Mapping[str, str], limit: timedelta, on_timeout: Callable[[], None]
+        self,
+        *,
+        app: Path,
+        environment: Mapping[str, str],
+        limit: timedelta,
+        on_timeout: Callable[[], None],
+        log: AppLog,
     ) -> None:
         self._app = app
         self._environment = environment
         self._limit = limit
         self._on_timeout = on_timeout
+        self._log = log
         self._gone = False
-        self._invocations: dict[str, asyncio.Future[str | None]] = {}
+        self._running: dict[str, Invocation] = {}
         self._process: asyncio.subprocess.Process | None = None
         self.upstream: Upstream | None = None
 
@@ -80,27 +101,44 @@ class WorkerProcess:
     async def run(self) -> None:
         """Take the worker's answers until it ends."""
         while isinstance(message := await self._next_message(), Ended):
-            ended = self._invocations.pop(message.id, None)
-            if ended is not None and not ended.done():
-                ended.set_result(message.error)
+            invocation = self._running.pop(message.id, None)
+            if invocation is not None and not invocation.ended.done():
+                invocation.ended.set_result(message.error)
         self._abandon()
 
     def invoke(
-        self, function: Function, *, kind: str, data: str = "", params: Mapping[str, str] | None = None
+        self,
+        function: Function,
+        *,
+        kind: str,
+        data: str = "",
+        params: Mapping[str, str] | None = None,
+        operation: str | None = None,
+        method: str = "",
+        path: str = "",
     ) -> Invocation:
         loop = asyncio.get_running_loop()
-        invocation = Invocation(id=str(uuid.uuid4()), ended=loop.create_future())
+        invocation = Invocation(
+            function=function.name,
+            ended=loop.create_future(),
+            operation=operation or secrets.token_hex(16),
+            method=method,
+            path=path,
+        )
         if self._gone:
             invocation.ended.set_result(ENDED)
             return invocation
-        self._invocations[invocation.id] = invocation.ended
-        timer = loop.call_later(self._limit.total_seconds(), self._expire, invocation, function.name)
+        self._running[invocation.id] = invocation
+        timer = loop.call_later(self._limit.total_seconds(), self._expire, invocation)
         invocation.ended.add_done_callback(lambda _: timer.cancel())
+        if self._log.telemetry is not None:
+            self._log.telemetry.began(invocation)
+        binding = str(function.trigger["name"])
         self._tell(
             Invoke(
                 id=invocation.id,
                 function_id=function.id,
-                binding=str(function.trigger["name"]),
+                binding=binding,
                 kind=kind,
                 data=data,
                 params=dict(params or {}),
@@ -126,8 +164,10 @@ class WorkerProcess:
         process.kill()
         await process.wait()
 
-    def _expire(self, invocation: Invocation, name: str) -> None:
-        logger.error("%s takes longer than functionTimeout (%s); restarting the worker.", name, self._limit)
+    def _expire(self, invocation: Invocation) -> None:
+        logger.error(
+            "%s takes longer than functionTimeout (%s); restarting the worker.", invocation.function, self._limit
+        )
         if not invocation.ended.done():
             invocation.ended.set_result(f"It took longer than functionTimeout ({self._limit}).")
         self._on_timeout()
@@ -135,17 +175,21 @@ class WorkerProcess:
     def _abandon(self) -> None:
         """Nobody answers any more."""
         self._gone = True
-        while self._invocations:
-            _, ended = self._invocations.popitem()
-            if not ended.done():
-                ended.set_result(ENDED)
+        while self._running:
+            _, invocation = self._running.popitem()
+            if not invocation.ended.done():
+                invocation.ended.set_result(ENDED)
 
     def _tell(self, message: messages.Message) -> None:
         if self._process and self._process.stdin and not self._process.stdin.is_closing():
             self._process.stdin.write(messages.encode(message))
 
     async def _next_message(self) -> messages.Message | None:
-        if self._process is None or self._process.stdout is None:
-            return None
-        line = await self._process.stdout.readline()
-        return messages.decode(line) if line else None
+        """The next one that is not a line of the log."""
+        while self._process is not None and self._process.stdout is not None:
+            line = await self._process.stdout.readline()
+            message = messages.decode(line) if line else None
+            if not isinstance(message, Logged):
+                return message
+            self._log.add(message, self._running.get(message.invocation or ""))
+        return None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta  # noqa: TC003 - a dataclass field
-from enum import IntEnum
 from typing import ClassVar, Final
 
 
@@ -127,58 +126,6 @@ class RpcHttp:
     body: TypedData = field(default_factory=TypedData)
     params: dict[str, str] = field(default_factory=dict[str, str])
     query: dict[str, str] = field(default_factory=dict[str, str])
-    status_code: str = ""
-    cookies: list[RpcHttpCookie] | None = None
-    enable_content_negotiation: bool = False
-
-
-@dataclass(kw_only=True)
-class NullableString:
-    value: str
-
-
-@dataclass(kw_only=True)
-class NullableBool:
-    value: bool
-
-
-@dataclass(kw_only=True)
-class NullableDouble:
-    value: float
-
-
-@dataclass(kw_only=True)
-class Timestamp:
-    seconds: int
-
-
-@dataclass(kw_only=True)
-class NullableTimestamp:
-    value: Timestamp
-
-
-class SameSite(IntEnum):
-    Lax = 1
-    Strict = 2
-    ExplicitNone = 3
-
-
-setattr(SameSite, "None", 0)  # protobuf's name of the absent value is a keyword of Python
-
-
-@dataclass(kw_only=True)
-class RpcHttpCookie:
-    SameSite: ClassVar[type[SameSite]] = SameSite
-
-    name: str
-    value: str
-    domain: NullableString | None = None
-    path: NullableString | None = None
-    expires: NullableTimestamp | None = None
-    secure: NullableBool | None = None
-    http_only: NullableBool | None = None
-    same_site: int = 0
-    max_age: NullableDouble | None = None
 
 
 @dataclass(kw_only=True)

@@ -19,7 +19,7 @@ _MACHINERY = ("<frozen importlib", "azure_functions_runtime", "/importlib/", "\\
 
 
 def functions_and_addresses(functions: list[Function], routes: RouteTable, url: str) -> str:
-    addresses = {route.function.name: f"{url}/{route.template.template}" for route in routes.routes}
+    addresses = {route.function.name: f"{url}/{route.template}" for route in routes.routes}
     methods = {route.function.name: ",".join(sorted(route.methods)) or "ALL" for route in routes.routes}
     lines = ["Functions:"]
     for function in functions:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import Response
 
+from local.host import strict
+from local.host.admin import OWN_PATHS
 from local.host.forward import Exchange, ForwardingFailed
+from local.host.headers import operation_of
 from local.host.state import AppState, Broken, Running
 from local.host.upstream import WorkerConnectionLost
 from local.loopback.host_header import LoopbackHost
@@ -18,13 +23,13 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from local.host.admin import Admin
-    from local.host.keys import HostKeys
+    from local.host.process import Invocation
 
 START_SECONDS = 120.0
 """How long a request waits for a worker that starts; indexing may take two minutes in Azure as well."""
 PROBED = ("/admin/host/", "/healthz")
 """What supervisors ask again and again; not worth a line in the log."""
-HOME_PAGE = "<!doctype html><title>Functions</title><h1>Your Functions app is up and running</h1>"
+CLIENT_GONE = 499
 
 logger = logging.getLogger(__name__)
 
@@ -32,18 +37,17 @@ logger = logging.getLogger(__name__)
 class Front:
     """The ASGI application behind the public port."""
 
-    def __init__(self, *, state: AppState, admin: Admin, keys: HostKeys, home_page: bool) -> None:
+    def __init__(self, *, state: AppState, admin: Admin) -> None:
         self._state = state
         self._admin = LoopbackHost(admin)
-        self._keys = keys
-        self._home_page = home_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
+        scope = {**scope, "raw_path": strict.without_dots(scope["raw_path"])}
         path = scope["raw_path"].decode("latin-1")
         status: int | str = "broken off"
         try:
-            status = await self._answer(scope, receive, send)
+            status = await self._answer(path, scope, receive, send)
         except WorkerConnectionLost:
             raise  # the server cuts the connection to the client as well
         except Exception:
@@ -55,35 +59,54 @@ class Front:
             level = logging.DEBUG if path.startswith(PROBED) else logging.INFO
             logger.log(level, "%s %s -> %s (%.0f ms)", scope["method"], path, status, took)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int | str:
-        path: bytes = scope["raw_path"]
-        if not path.startswith(b"/"):
-            return await _respond(Response(status_code=400), scope, receive, send)
-        if path.lower().split(b"/")[1] == b"admin":
+    async def _answer(self, path: str, scope: Scope, receive: Receive, send: Send) -> int | str:
+        if (refused := strict.refusal(scope)) is not None:
+            return await _respond(_empty(refused), scope, receive, send)
+        if OWN_PATHS.fullmatch(path):
             return await _respond(self._admin, scope, receive, send)
         state = await self._settled()
         if not isinstance(state, Running):
-            unavailable = JSONResponse({"error": "The function app is not running."}, 503, {"retry-after": "2"})
+            unavailable = Response("The function app is not running.", 503, {"retry-after": "2"})
             return await _respond(unavailable, scope, receive, send)
-        found = state.routes.find(scope["method"], path)
+        found = None if path.startswith("//") else state.routes.find(scope["method"], path)
         if found is None:
-            return await _respond(self._nobody(scope["path"]), scope, receive, send)
+            return await _respond(_empty(HTTPStatus.NOT_FOUND), scope, receive, send)
         route, params = found
-        if not self._keys.allow(route.auth_level, headers=scope["headers"], query=scope["query_string"]):
-            return await _respond(Response(status_code=401), scope, receive, send)
         if state.worker.upstream is None:
-            problem = JSONResponse({"error": "This host serves HTTP functions through HTTP streams only."}, 501)
+            problem = Response("This host serves HTTP functions through HTTP streams only.", 501)
             return await _respond(problem, scope, receive, send)
-        invocation = state.worker.invoke(route.function, kind="http", params=params)
+        invocation = state.worker.invoke(
+            route.function,
+            kind="http",
+            params=params,
+            operation=operation_of(scope["headers"]),
+            method=scope["method"],
+            path=path,
+        )
         exchange = Exchange(
-            scope=scope, receive=receive, send=send, upstream=state.worker.upstream, invocation_id=invocation.id
+            scope=scope, receive=receive, send=send, upstream=state.worker.upstream, invocation=invocation
         )
         try:
             with self._state.request():
-                await exchange.run(invocation.ended)
+                if strict.cannot_be_forwarded(scope):
+                    await invocation.ended
+                    return await self._fail(HTTPStatus.INTERNAL_SERVER_ERROR, invocation, scope, receive, send)
+                await exchange.run()
         except ForwardingFailed as error:
-            return await _respond(JSONResponse({"error": str(error)}, error.status), scope, receive, send)
+            return await self._fail(error.status, invocation, scope, receive, send)
+        self._record(invocation, exchange.status or CLIENT_GONE)
         return exchange.status or "client gone"
+
+    async def _fail(self, status: int, invocation: Invocation, scope: Scope, receive: Receive, send: Send) -> int:
+        self._record(invocation, status)
+        return await _respond(_empty(status), scope, receive, send)
+
+    def _record(self, invocation: Invocation, status: int) -> None:
+        invocation.ended.add_done_callback(partial(self._ended, invocation, status))
+
+    def _ended(self, invocation: Invocation, status: int, outcome: asyncio.Future[str | None]) -> None:
+        if not outcome.cancelled():
+            self._state.ended(invocation, error=outcome.result(), status=status)
 
     async def _settled(self) -> Running | Broken | None:
         try:
@@ -91,10 +114,9 @@ class Front:
         except TimeoutError:
             return None
 
-    def _nobody(self, path: str) -> Response:
-        if path != "/":
-            return Response(status_code=404)
-        return HTMLResponse(HOME_PAGE) if self._home_page else Response(status_code=204)
+
+def _empty(status: int) -> Response:
+    return Response(status_code=status)
 
 
 async def _respond(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> int:

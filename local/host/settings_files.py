@@ -24,6 +24,8 @@ class HostConfig:
 
     route_prefix: str = DEFAULT_ROUTE_PREFIX
     function_timeout: timedelta = DEFAULT_FUNCTION_TIMEOUT
+    log_levels: dict[str, str] = field(default_factory=dict[str, str])
+    """The least level of what is sent to Application Insights, by category."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ def read_host_config(folder: Path) -> HostConfig:
     return HostConfig(
         route_prefix=prefix.strip("/"),
         function_timeout=DEFAULT_FUNCTION_TIMEOUT if timeout is None else _timespan(path, timeout),
+        log_levels=_child(path, _child(path, document, "logging"), "logLevel"),
     )
 
 

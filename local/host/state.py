@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import logging
 import sys
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from local.host.application_insights import ApplicationInsights
 from local.host.errors import AppBrokenError, HostError
+from local.host.log import AppLog
 from local.host.messages import Failed, Function, Loaded
 from local.host.process import WorkerProcess
 from local.host.report import NOT_STARTED, RESTARTED, indexing_failure, reason
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
+    from local.host.process import Invocation
     from local.host.settings_files import HostConfig
 
 DRAIN_SECONDS = 2.0
@@ -70,6 +74,7 @@ class AppState:
         self._configure = configure
         self._watched = watched
         self._tell = tell
+        self.log = AppLog(sys.stderr)
         self._starts = 0
         self._state: Running | Broken | None = None
         self._settled = asyncio.Event()
@@ -119,29 +124,42 @@ class AppState:
                 await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_RESTART_SECONDS) if crashed else RESTART_SECONDS
 
-    async def fire(self, running: Running, function: Function, data: str) -> None:
-        """Run a function that no HTTP request triggers, to its end; a run of it that is under way goes first."""
-        kind = "json" if function.trigger["type"] == "timerTrigger" else "string"
+    async def fire(self, running: Running, function: Function) -> None:
+        """Run a timer's function to its end; a run of it that is under way goes first."""
         async with running.turns[function.name]:
             logger.info("Executing %s.", function.name)
-            error = await running.worker.invoke(function, kind=kind, data=data).ended
+            invocation = running.worker.invoke(function, kind="json", data=timer_data())
+            error = await invocation.ended
+        self.ended(invocation, error=error)
         if error is None:
             logger.info("Executed %s.", function.name)
         else:
             logger.error("%s failed: %s", function.name, error)
 
+    def ended(self, invocation: Invocation, *, error: str | None, status: int | None = None) -> None:
+        """Tell Application Insights of it, where the app names an account."""
+        if self.log.telemetry is not None:
+            self.log.telemetry.ended(invocation, error=error, seconds=time.time() - invocation.began, status=status)
+
     async def _run_one(self) -> bool:
         """One worker from start to end; True if it ended by itself."""
         worker: WorkerProcess | None = None
+        sending: asyncio.Task[None] | None = None
         try:
             try:
                 config, environment = self._configure()
+                self.log.telemetry = _telemetry(config, environment)
+                sending = asyncio.create_task(self.log.telemetry.run()) if self.log.telemetry else None
                 worker = WorkerProcess(
-                    app=self._app, environment=environment, limit=config.function_timeout, on_timeout=self.restart
+                    app=self._app,
+                    environment=environment,
+                    limit=config.function_timeout,
+                    on_timeout=self.restart,
+                    log=self.log,
                 )
                 outcome = await self._start(worker)
                 if isinstance(outcome, Loaded) and outcome.functions:
-                    return await self._serve(worker, outcome, config, environment)
+                    return await self._serve(worker, outcome, config)
                 failed = outcome if isinstance(outcome, Failed) else Failed(message=NO_FUNCTIONS, stack="")
             except HostError as error:
                 failed = Failed(message=str(error), stack="")
@@ -153,6 +171,9 @@ class AppState:
             self._settled.clear()
             if worker:
                 await worker.stop()
+            if sending:
+                sending.cancel()
+                await asyncio.wait((sending,))
 
     async def _start(self, worker: WorkerProcess) -> Loaded | Failed:
         try:
@@ -160,15 +181,13 @@ class AppState:
         except TimeoutError:
             return Failed(message=f"Importing function_app.py took longer than {INDEXING_SECONDS} s.", stack="")
 
-    async def _serve(
-        self, worker: WorkerProcess, loaded: Loaded, config: HostConfig, environment: Mapping[str, str]
-    ) -> bool:
+    async def _serve(self, worker: WorkerProcess, loaded: Loaded, config: HostConfig) -> bool:
         routes = RouteTable(loaded.functions, prefix=config.route_prefix)
-        timers = timers_of(loaded.functions, environment)
+        timers = timers_of(loaded.functions)
         running = Running(worker=worker, functions=loaded.functions, routes=routes)
 
         async def fire(function: Function) -> None:
-            await self.fire(running, function, timer_data())
+            await self.fire(running, function)
 
         answers = asyncio.create_task(worker.run())
         restart = asyncio.create_task(self._restart.wait())
@@ -211,3 +230,10 @@ class AppState:
     def _settle(self, state: Running | Broken) -> None:
         self._state = state
         self._settled.set()
+
+
+def _telemetry(config: HostConfig, environment: Mapping[str, str]) -> ApplicationInsights | None:
+    connection = environment.get("APPLICATIONINSIGHTS_CONNECTION_STRING")
+    if not connection:
+        return None
+    return ApplicationInsights(connection, log_levels=config.log_levels, certificates=environment.get("SSL_CERT_FILE"))

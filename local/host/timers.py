@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from local.host.errors import ScheduleError
-from local.host.schedules import Schedule
+from local.host.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable
 
     from local.host.messages import Function
 
@@ -23,7 +21,28 @@ if TYPE_CHECKING:
 LONGEST_NAP = timedelta(seconds=30)
 """A laptop that slept must notice within this time that its clock has moved on."""
 
-logger = logging.getLogger(__name__)
+LIMITS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+_PART = re.compile(r"(\*|\d+(?:-\d+)?)(?:/(\d+))?")
+
+
+class Schedule:
+    """`{second} {minute} {hour} {day} {month} {day of week}` in UTC; each field `*`, `7`, `1-5`, `*/10`, or a list."""
+
+    def __init__(self, expression: str) -> None:
+        fields = expression.split()
+        if len(fields) != len(LIMITS):
+            raise UnsupportedError(f"Schedule {expression!r} has not six fields, as in '0 0 * * * *'.")
+        self._fields = [_values(expression, field, *limits) for field, limits in zip(fields, LIMITS, strict=True)]
+
+    def fits(self, moment: datetime) -> bool:
+        now = (moment.second, moment.minute, moment.hour, moment.day, moment.month, moment.isoweekday() % 7)
+        return all(value in allowed for value, allowed in zip(now, self._fields, strict=True))
+
+    def next_after(self, moment: datetime) -> datetime:
+        """The first fitting time after `moment`, or a day later for somebody who asks again."""
+        start = moment.replace(microsecond=0)
+        seconds = (start + timedelta(seconds=ahead) for ahead in range(1, 24 * 3600))
+        return next((second for second in seconds if self.fits(second)), start + timedelta(days=1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +52,12 @@ class Timer:
     run_on_startup: bool
 
 
-def timers_of(functions: Iterable[Function], settings: Mapping[str, str]) -> list[Timer]:
-    """The timer functions of an app; raises ScheduleError."""
+def timers_of(functions: Iterable[Function]) -> list[Timer]:
+    """The timer functions of an app; raises UnsupportedError."""
     return [
         Timer(
             function=function,
-            schedule=Schedule(_resolve(str(function.trigger.get("schedule", "")), settings)),
+            schedule=Schedule(str(function.trigger.get("schedule", ""))),
             run_on_startup=bool(function.trigger.get("runOnStartup")),
         )
         for function in functions
@@ -46,35 +65,33 @@ def timers_of(functions: Iterable[Function], settings: Mapping[str, str]) -> lis
     ]
 
 
-def timer_data(*, past_due: bool = False) -> str:
-    """What the host passes to a timer function, as JSON. Missed runs are not made up for: there is no monitor."""
-    return json.dumps({"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": past_due})
+def timer_data() -> str:
+    """What the host passes to a timer function. Missed runs are not made up for: there is no monitor."""
+    return json.dumps({"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": False})
 
 
 async def run_timer(timer: Timer, fire: Fire) -> None:
     """Run until cancelled; a run that takes longer than the period delays the next one, and they never overlap."""
     if timer.run_on_startup:
         await fire(timer.function)
-    due = timer.schedule.next_after(_now())
+    due = timer.schedule.next_after(datetime.now(UTC))
     while True:
-        wait = due - _now()
+        wait = due - datetime.now(UTC)
         if wait > timedelta(0):
             await asyncio.sleep(min(wait, LONGEST_NAP).total_seconds())
             continue
-        await fire(timer.function)
-        due = timer.schedule.next_after(max(due, _now()))
+        if timer.schedule.fits(due):
+            await fire(timer.function)
+        due = timer.schedule.next_after(max(due, datetime.now(UTC)))
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _resolve(expression: str, settings: Mapping[str, str]) -> str:
-    """`%NAME%` stands for an app setting."""
-
-    def value(match: re.Match[str]) -> str:
-        if match[1] not in settings:
-            raise ScheduleError(expression, f"there is no app setting {match[1]}.")
-        return settings[match[1]]
-
-    return re.sub("%([^%]+)%", value, expression)
+def _values(expression: str, field: str, low: int, high: int) -> frozenset[int]:
+    values: set[int] = set()
+    for part in field.split(","):
+        found = _PART.fullmatch(part)
+        first, _, last = found[1].partition("-") if found and found[1] != "*" else (str(low), "", str(high))
+        span = range(int(first), int(last or first) + 1, int(found[2] or 1)) if found and found[2] != "0" else range(0)
+        if not span or span[0] < low or span[-1] > high:
+            raise UnsupportedError(f"Schedule {expression!r}: {part!r} is not *, or numbers from {low} to {high}.")
+        values.update(span)
+    return frozenset(values)

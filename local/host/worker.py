@@ -14,16 +14,20 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, override
 from urllib.parse import urlsplit
 
 from local.config import REPOSITORY
 from local.host import messages
-from local.host.messages import Ended, Invoke, Stop
+from local.host.messages import Ended, Invoke, Logged, Stop
 from local.host.runtime import IndexingFailed, Runtime
 
 SERVER_START_SECONDS = 20
+
+_invocation: ContextVar[str | None] = ContextVar("invocation", default=None)
+_telling = threading.Lock()
 
 
 def main() -> None:
@@ -31,7 +35,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     commands, answers = _take_over_stdio()
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO, handlers=[_ToHost(answers)])
     # The runtime reports every step of every request at INFO, and indexing errors that the host prints itself.
     logging.getLogger("azure.functions").setLevel(logging.CRITICAL)
     logging.getLogger("azure.core").setLevel(logging.WARNING)  # its INFO lines hold request URLs
@@ -41,6 +45,26 @@ def main() -> None:
     # A cancelled main task still runs to its end here, and all that is left on the loop is cancelled with it: the
     # app's lifespan is left that way too.
     asyncio.run(_serve(folder, commands, answers))
+
+
+class _ToHost(logging.Handler):
+    """Sends each line to the host with the invocation that it belongs to, as the real worker does."""
+
+    def __init__(self, answers: BinaryIO) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter())  # the message and its traceback; the host adds the rest
+        self._answers = answers
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        line = Logged(
+            invocation=_invocation.get(),
+            time=record.created,
+            level=record.levelname,
+            logger=record.name,
+            text=self.format(record),
+        )
+        _tell(self._answers, line)
 
 
 async def _serve(folder: Path, commands: BinaryIO, answers: BinaryIO) -> None:
@@ -69,6 +93,7 @@ async def _serve(folder: Path, commands: BinaryIO, answers: BinaryIO) -> None:
 
 
 async def _invoke(runtime: Runtime, invoke: Invoke, answers: BinaryIO) -> None:
+    _invocation.set(invoke.id)
     _tell(answers, Ended(id=invoke.id, error=await runtime.invoke(invoke)))
 
 
@@ -119,8 +144,10 @@ def _lines(commands: BinaryIO) -> asyncio.Queue[bytes]:
 
 
 def _tell(answers: BinaryIO, message: messages.Message) -> None:
-    with suppress(BrokenPipeError):  # the host is gone; the end of stdin says so as well
-        answers.write(messages.encode(message))
+    with _telling, suppress(BrokenPipeError):  # the host is gone; the end of stdin says so as well
+        rest = memoryview(messages.encode(message))
+        while rest:
+            rest = rest[answers.write(rest) :]
 
 
 if __name__ == "__main__":

@@ -89,18 +89,21 @@ class Supervisor:
     ) -> None:
         await self.stop()
 
-    async def start(self, *services: Service) -> dict[str, float]:
-        """Start these together and wait until all are ready; the seconds each took, or ServiceError."""
+    async def start(
+        self, *services: Service, on_ready: Callable[[str, float], None] = lambda _name, _took: None
+    ) -> None:
+        """Start these together and wait until all are ready, or ServiceError.
+
+        `on_ready` gets the name of each as soon as it is ready, and the seconds that took.
+        """
         began = time.monotonic()
-        seconds: dict[str, float] = {}
 
         async def until_ready(child: _Child) -> None:
             await self._until_ready(child)
-            seconds[child.service.name] = time.monotonic() - began
+            on_ready(child.service.name, time.monotonic() - began)
 
         children = [await self._spawn(service) for service in services]
         await self.watch(_all_of(until_ready(child) for child in children))
-        return seconds
 
     async def watch[Result](self, work: Coroutine[object, object, Result]) -> Result:
         """Do `work` while every service lives; ServiceEndedError, and the work cancelled, as soon as one ends."""

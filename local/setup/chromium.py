@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.progress import CommandFailedError, run_visibly, say
-from local.setup.environment import SetupError
+from local.progress import SetupError, run_visibly, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -97,11 +96,9 @@ def ensure_chromium(
         say("Installing Debian's Chromium for the browser test (apt-get)")
         quiet = {"DEBIAN_FRONTEND": "noninteractive"}
         install = ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]
-        try:
-            run_visibly(["apt-get", "update"], log=logs / "setup-apt-update.log", step_of=_apt_step, say=say)
-            run_visibly(install, log=logs / "setup-apt.log", step_of=_apt_step, environment=quiet, say=say)
-        except CommandFailedError as fault:
-            raise SetupError(f"{fault}\n{how_to_install(python)}") from None
+        hint = how_to_install(python)
+        run_visibly(["apt-get", "update"], log=logs / "setup-apt-update.log", hint=hint, say=say)
+        run_visibly(install, log=logs / "setup-apt.log", hint=hint, environment=quiet, say=say)
         found = machine.find()
     if found is None:
         raise SetupError(
@@ -116,8 +113,3 @@ def how_to_install(python: Path) -> str:
         f"Install one with\n    {python} -m playwright install --with-deps chromium\n"
         "or name the program of an installed one in the environment variable CHROMIUM, then run the command again."
     )
-
-
-def _apt_step(line: str) -> str | None:
-    first = line.split(" ", 1)[0].rstrip(":")
-    return line.strip()[:90] if first in {"Get", "Unpacking", "Setting"} or first.startswith("Get:") else None

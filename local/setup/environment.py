@@ -12,21 +12,25 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.processes.locks import waiting
-from local.progress import CommandFailedError, run_visibly, say
+from local.progress import SetupError, run_visibly, say, started
+from local.setup.uv import find_uv, uv_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
 MINIMUM_NODE = 20
 
-
-class SetupError(Exception):
-    """Something is missing that the set-up cannot install by itself, or an installation failed; says what to do."""
+RUN = ("requirements.txt", "requirements-local.txt")
+"""What the server needs, in Azure too, and what `make run` needs beside it."""
+DEV = (*RUN, "requirements-dev.txt")
+"""And what the tests, the linters and the lock need beside both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +49,6 @@ class Environment:
         return self.venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
     @property
-    def requirements(self) -> Path:
-        return self.root / "requirements-dev.txt"
-
-    @property
     def node_modules(self) -> Path:
         return self.root / "node_modules"
 
@@ -60,21 +60,26 @@ class Environment:
         """Whether this very process runs inside .venv."""
         return self.venv.exists() and Path(sys.prefix).resolve() == self.venv.resolve()
 
-    def ensure(self, *, node: bool) -> None:
+    def ensure(self, *, node: bool, dev: bool) -> None:
         """Build what is missing or out of date; SetupError says what a person has to do."""
-        if self._python_is_built() and (not node or self._node_is_built()):
+        if self._python_is_built(dev=dev) and (not node or self._node_is_built()):
             return
         if node and not self._node_is_built():
-            self._node_and_npm()  # said now, not after a minute of installing Python packages
-        with waiting(self.root / ".local" / "setup.lock", on_wait=self._say_waiting):
-            if not self._python_is_built():
-                self._build_python()
+            self._node_and_npm()  # said now, not after the installation of the Python packages
+        with waiting(self.root / ".local" / "setup.sqlite3", on_wait=self._say_waiting), ExitStack() as beside:
+            azurite = None
             if node and not self._node_is_built():
-                self.install_azurite()
+                azurite = beside.enter_context(self.installing_azurite())
+            if not self._python_is_built(dev=dev):
+                self._build_python(dev=dev)
+            if azurite is not None:
+                azurite()
 
     def enter(self, arguments: Sequence[str]) -> int:
         """Run `python -m local` again inside .venv: in place of this process where that exists, else as a child."""
         command = [str(self.python), "-m", "local", *arguments]
+        # A run starts five processes that read the same modules; without bytecode each would compile all of them.
+        os.environ["PYTHONDONTWRITEBYTECODE"] = ""
         os.chdir(self.root)
         sys.stdout.flush()
         if os.name == "posix":
@@ -89,47 +94,57 @@ class Environment:
 
     # Python
 
-    def _python_identity(self) -> str:
+    def _python_identity(self, files: Sequence[str]) -> str:
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-        return _fingerprint(self.requirements.read_bytes(), version, str(self.venv))
+        return _fingerprint(b"".join((self.root / name).read_bytes() for name in files), version, str(self.venv))
 
-    def _python_is_built(self) -> bool:
+    def _python_is_built(self, *, dev: bool) -> bool:
         # A Python that was upgraded or removed leaves a dangling link behind: then exists() is false.
-        return self.python.exists() and _stamp(self.venv) == self._python_identity()
+        wanted = (DEV,) if dev else (RUN, DEV)
+        return self.python.exists() and _stamp(self.venv) in [self._python_identity(files) for files in wanted]
 
-    def _build_python(self) -> None:
+    def _build_python(self, *, dev: bool) -> None:
+        files = DEV if dev else RUN
         _remove_stamp(self.venv)
         if not self._interpreter_is_right():
-            self.say(f"Making {self.venv.name} with Python {sys.version_info[0]}.{sys.version_info[1]}")
-            self._run([sys.executable, "-m", "venv", "--clear", str(self.venv)], log="setup-venv.log", hint=_VENV_HINT)
-        total = sum(1 for line in self.requirements.read_text("utf-8").splitlines() if re.match(r"[\w.-]+", line))
-        self.say(
-            f"Installing {total} Python packages from {self.requirements.name} (the first time takes a minute or two)"
-        )
-        seen: set[str] = set()
-
-        def step_of(line: str) -> str | None:
-            found = re.match(r"\s*(?:Collecting|Requirement already satisfied:) ([\w.-]+)", line)
-            if found:
-                seen.add(found.group(1).lower())
-                return f"{min(len(seen), total)} of {total}: {found.group(1)}"
-            return "installing" if line.startswith("Installing") else None
-
-        self._run(
-            [str(self.python), "-m", "pip", "install", "--no-input", "--requirement", str(self.requirements)],
-            log="setup-pip.log",
-            step_of=step_of,
-            hint="Check the network (or PIP_INDEX_URL, PIP_CERT and the proxy settings) and run the command again.",
-            environment={"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        )
-        _write_stamp(self.venv, self._python_identity())
+            self.say(f"Creating {self.venv.name} with Python {sys.version_info[0]}.{sys.version_info[1]}")
+            create = ["-m", "venv", "--clear", "--without-pip", str(self.venv)]
+            self._run([sys.executable, *create], name="venv", hint=_VENV_HINT)
+        uv = find_uv(self.python.parent) or self._install_uv()
+        requirements = [word for name in files for word in ("--requirement", name)]
+        self.say(f"Installing the Python packages of {', '.join(files)}")
+        if uv:
+            install = [uv, "pip", "install", "--python", str(self.python), "--require-hashes", *requirements]
+            self._run(install, name="uv", hint=_INDEX_HINT, environment=uv_environment([sys.executable, "-m", "pip"]))
+        else:
+            install = ["install", "--no-input", "--require-hashes", *requirements]
+            self._run([*self._pip(), *install], name="pip", hint=_INDEX_HINT)
+        _write_stamp(self.venv, self._python_identity(files))
 
     def _interpreter_is_right(self) -> bool:
         if not self.python.exists() or not (self.venv / "pyvenv.cfg").is_file():
             return False
-        probe = "import pip, sys; print(*sys.version_info[:2])"
+        probe = "import sys; print(*sys.version_info[:2])"
         answer = subprocess.run([str(self.python), "-c", probe], capture_output=True, text=True, check=False)
         return answer.stdout.split() == [str(part) for part in sys.version_info[:2]]
+
+    def _install_uv(self) -> str | None:
+        """uv in .venv, in its locked version; None, and said, where it does not run."""
+        self.say("Installing uv, which installs the Python packages in seconds")
+        install = ["install", "--no-input", "--no-deps", "--require-hashes", "--requirement", RUN[-1]]
+        self._run([*self._pip(), *install], name="pip-uv", hint=_INDEX_HINT)
+        uv = find_uv(self.python.parent)
+        if uv is None:
+            self.say("uv does not run on this machine, so pip installs the packages. That takes minutes.")
+        return uv
+
+    def _pip(self) -> list[str]:
+        """The command of a pip that works on .venv: this Python's own, or else one that ensurepip puts into .venv."""
+        options = ["-m", "pip", "--disable-pip-version-check"]
+        if find_spec("pip"):
+            return [sys.executable, *options, "--python", str(self.python)]
+        self._run([str(self.python), "-m", "ensurepip"], name="ensurepip", hint=_VENV_HINT)
+        return [str(self.python), *options]
 
     # Node
 
@@ -141,17 +156,23 @@ class Environment:
     def _node_identity(self, node: str) -> str:
         return _fingerprint((self.root / "package-lock.json").read_bytes(), node)
 
-    def install_azurite(self) -> None:
-        """Run `npm ci`; SetupError when Node or npm is missing or too old, or when it fails."""
+    @contextmanager
+    def installing_azurite(self) -> Generator[Callable[[], None]]:
+        """Start `npm ci`; yields what waits for its end. SetupError: Node or npm is missing or old, or it failed."""
         node, npm = self._node_and_npm()
         self.say("Installing Azurite, the storage emulator, from package-lock.json")
         _remove_stamp(self.node_modules)
-        self._run(
-            [npm, "ci", "--no-audit", "--no-fund"],
-            log="setup-npm.log",
-            hint="Check the network (or npm's registry, cafile and proxy settings) and run the command again.",
-        )
-        _write_stamp(self.node_modules, self._node_identity(node))
+        log = self.logs / "setup-npm.log"
+        # No package of Azurite has an install script, and none gets to run one.
+        command = [npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"]
+        with started(command, log=log, hint=_REGISTRY_HINT, cwd=self.root, say=self.say) as finish:
+
+            def finish_and_stamp() -> None:
+                self.say("Waiting for Azurite's installation")
+                finish()
+                _write_stamp(self.node_modules, self._node_identity(node))
+
+            yield finish_and_stamp
 
     def _node_and_npm(self) -> tuple[str, str]:
         node = shutil.which("node")
@@ -167,23 +188,15 @@ class Environment:
         return node, npm
 
     def _run(
-        self,
-        command: list[str],
-        *,
-        log: str,
-        hint: str,
-        step_of: Callable[[str], str | None] = lambda _line: None,
-        environment: dict[str, str] | None = None,
+        self, command: list[str], *, name: str, hint: str = "", environment: Mapping[str, str] | None = None
     ) -> None:
-        try:
-            run_visibly(
-                command, log=self.logs / log, step_of=step_of, environment=environment, cwd=self.root, say=self.say
-            )
-        except CommandFailedError as fault:
-            raise SetupError(f"{fault}\n{hint}") from None
+        log = self.logs / f"setup-{name}.log"
+        run_visibly(command, log=log, hint=hint, environment=environment, cwd=self.root, say=self.say)
 
 
 _VENV_HINT = "On Debian and Ubuntu the module is a package of its own: apt-get install python3-venv (python3.13-venv)."
+_INDEX_HINT = "Check the network (or PIP_INDEX_URL, PIP_CERT and the proxy settings) and run the command again."
+_REGISTRY_HINT = "Check the network (or npm's registry, cafile and proxy settings) and run the command again."
 _NODE_HINT = f"Install Node {MINIMUM_NODE} or newer, npm included (https://nodejs.org), and run the command again."
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from local.config import TENANT_ID
-from local.entra.accounts import accounts
+from local.config import OFFICER_ID
 from local.entra.registration import ManagedIdentity
 from local.vault.errors import forbidden
 
@@ -25,13 +24,10 @@ ACTIONS = "Microsoft.KeyVault/vaults/secrets"
 USER = ManagedIdentity().principal_id
 """Has the role Key Vault Secrets User: it reads."""
 
-OFFICER = accounts(home_tenant=TENANT_ID)["admin"].object_id
-"""Local Admin has the role Key Vault Secrets Officer: everything about secrets."""
-
 
 def check_role(claims: Mapping[str, Any], *, action: str, name: str | None) -> None:
     """VaultError 403 unless a role of the caller holds the action, the last words of its name in Azure."""
     reads = action in {"getSecret/action", "readMetadata/action"}
-    if claims.get("oid") == OFFICER or (reads and claims.get("oid") == USER):
+    if claims.get("oid") == OFFICER_ID or (reads and claims.get("oid") == USER):
         return
     raise forbidden(claims, action=f"{ACTIONS}/{action}", resource=f"{VAULT}/secrets/{name}" if name else VAULT)

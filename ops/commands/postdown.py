@@ -1,7 +1,8 @@
 """`python -m ops postdown`: what `azd down` leaves behind; azd runs it afterwards.
 
-Threat: purging is for ever. So it needs --purge, and it is refused while the deployment is still there; a registration
-that this deployment did not make, which has no unique name here, is never touched.
+Threat: purging is for ever. So it needs --purge, and it is refused while the deployment is still there. A registration
+that this deployment did not make, which has no unique name here, is never touched; nor is a vault whose name is not
+known here, or that was in another resource group.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ops.command import Command
+from ops.deployment import resource_group
 from ops.environment import (
     APP_UNIQUE_NAME,
     CLIENT_ID,
@@ -20,7 +22,7 @@ from ops.environment import (
     TENANT,
     VAULT_NAME,
 )
-from ops.errors import OpsError
+from ops.errors import MissingInputsError, OpsError
 from ops.graph import REPLICATION_WAITS, Directory
 from ops.leftovers import DeletedVaults, deleted_applications
 
@@ -67,11 +69,10 @@ def run(context: Context) -> int:
 
 
 def _refuse_while_deployed(context: Context) -> None:
-    name, subscription = context.environment.get(ENVIRONMENT_NAME), context.environment[SUBSCRIPTION]
-    group = context.environment.get(RESOURCE_GROUP, f"rg-{name}" if name else "")
+    group = resource_group(context.environment)
     if not group:
-        return
-    path = f"/subscriptions/{subscription}/resourceGroups/{group}"
+        raise MissingInputsError([RESOURCE_GROUP.name])
+    path = f"/subscriptions/{context.environment[SUBSCRIPTION]}/resourceGroups/{group}"
     if context.services.arm.find(path, **{"api-version": GROUP_VERSION}) is not None:
         raise StillThereError(group)
 
@@ -115,23 +116,36 @@ def _deleted(context: Context, directory: Directory, *, expected: Application | 
 
 
 def _vaults(context: Context, *, purge: bool) -> int:
-    vaults = DeletedVaults(context.services.arm, subscription=context.environment[SUBSCRIPTION])
-    found = list(
-        vaults.of(name=context.environment.get(VAULT_NAME), environment=context.environment.get(ENVIRONMENT_NAME))
-    )
-    for vault in found:
-        if vault.protected:
-            context.report.finding(
+    environment, report = context.environment, context.report
+    name, group = environment.get(VAULT_NAME), resource_group(environment)
+    vaults = DeletedVaults(context.services.arm, subscription=environment[SUBSCRIPTION])
+    if not name:
+        similar = vaults.similar(group=group, environment=environment.get(ENVIRONMENT_NAME))
+        for vault in similar:
+            report.note(
                 "vault",
-                f"{vault.name} is deleted and protected against purging; it goes by itself on {vault.gone_on}",
-                remedy=f"use another name for azd's environment until then, or get it back: "
-                f"az keyvault recover --name {vault.name} --location {vault.location}",
+                f"{vault.name} is deleted and may be this deployment's, whose vault is not known here: left alone.\n"
+                f"If it is: python -m ops postdown --purge --azure-key-vault-name {vault.name}",
             )
-        elif not purge:
-            context.report.note("vault", f"{vault.name} is deleted, not purged")
-        elif vaults.purge(vault):
-            context.report.ok("vault", f"{vault.name} purged")
-    return len(found)
+        return len(similar)
+    vault = vaults.named(name)
+    if vault is None:
+        return 0
+    if not vault.was_in(group):
+        report.note(
+            "vault", f"{vault.name} was in the resource group {vault.group}, not in this deployment's: left alone"
+        )
+    elif vault.protected:
+        report.finding(
+            "vault",
+            f"{vault.name} is deleted and protected against purging; it goes by itself on {vault.gone_on}",
+            remedy=f"use another name for azd's environment until then, or get it back:\n{vault.recovery}",
+        )
+    elif not purge:
+        report.note("vault", f"{vault.name} is deleted, not purged")
+    elif vaults.purge(vault):
+        report.ok("vault", f"{vault.name} purged")
+    return 1
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ops.client_secret import KEY_ID, PREVIOUS_KEY_ID, ClientSecret
+from ops.client_secret import KEY_ID, PREVIOUS_KEY_ID, ClientSecret, days_of
 from ops.command import Command
 from ops.deployment import remember
-from ops.environment import APP_OBJECT_ID, AUTH_MODE, CLIENT_ID, ENDPOINTS, ENTRA_TENANT, TENANT, VAULT_ID
+from ops.environment import (
+    APP_OBJECT_ID,
+    AUTH_MODE,
+    CLIENT_ID,
+    ENDPOINTS,
+    ENTRA_TENANT,
+    SECRET_DAYS,
+    TENANT,
+    VAULT_ID,
+)
 from ops.graph import Directory
 from ops.signing_key import add_version
 from ops.token_endpoint import TokenEndpoint
@@ -86,6 +95,7 @@ def ensure_client_secret(context: Context, vault: VaultResource, *, force: bool 
         report=context.report,
         patience=services.patience,
         now=context.now,
+        days=days_of(context.environment),
     )
     # Only a registration of the infrastructure's own has an object id among azd's values.
     secret.ensure(
@@ -119,6 +129,6 @@ COMMAND = Command(
         "in .azure/<environment>/deployment.json."
     ),
     needs=(TENANT, VAULT_ID),
-    takes=(CLIENT_ID, APP_OBJECT_ID, AUTH_MODE, ENTRA_TENANT, *ENDPOINTS),
+    takes=(CLIENT_ID, APP_OBJECT_ID, AUTH_MODE, SECRET_DAYS, ENTRA_TENANT, *ENDPOINTS),
     run=run,
 )

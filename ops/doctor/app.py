@@ -42,9 +42,8 @@ def examine(context: Context, facts: Facts) -> None:
         context.report.finding(
             "functions",
             f"not listed: {', '.join(sorted(missing))}. What was deployed does not load on this Python, or nothing was",
-            remedy="azd deploy, with azd 1.23.15 or newer; its build log names the Python that it built for, which has "
-            "to "
-            f"be {wanted_python(context.root)}. Then: az functionapp restart {app}",
+            remedy=f"azd deploy\naz functionapp restart {app}\n"
+            f"The build log has to name Python {wanted_python(context.root)}; update azd where it does not.",
         )
     else:
         context.report.ok("functions", ", ".join(sorted(found)))
@@ -57,7 +56,7 @@ def _versions(context: Context, facts: Facts) -> None:
         context.report.finding(
             "versions",
             f"the app runs {name} {version}, and this repository is for python {wanted}",
-            remedy="azd provision, then azd deploy",
+            remedy="azd provision --no-state\nazd deploy",
         )
     else:
         pinned = pinned_runtime(context.root)

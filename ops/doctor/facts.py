@@ -10,6 +10,8 @@ from ops.documents import part, words
 from ops.environment import (
     BASE_URL,
     CLIENT_ID,
+    DEFAULT_ADDITIONAL_SCOPES,
+    DEFAULT_SCOPES,
     FUNCTION_APP,
     RESOURCE_GROUP,
     SUBSCRIPTION,
@@ -52,11 +54,11 @@ class Facts:
 
     @property
     def required_scopes(self) -> list[str]:
-        return _words(self.settings.get("ENTRA_REQUIRED_SCOPES") or "access_as_user")
+        return _words(self.settings.get("ENTRA_REQUIRED_SCOPES") or DEFAULT_SCOPES)
 
     @property
     def additional_scopes(self) -> list[str]:
-        return _words(self.settings.get("ENTRA_ADDITIONAL_SCOPES") or "openid profile offline_access User.Read")
+        return _words(self.settings.get("ENTRA_ADDITIONAL_SCOPES") or DEFAULT_ADDITIONAL_SCOPES)
 
     @property
     def callback_url(self) -> str:

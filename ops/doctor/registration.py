@@ -7,8 +7,10 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from ops.consent import gap_of, permissions, principal_of
 from ops.doctor.server import compare_clock
 from ops.documents import entries, part, words
+from ops.errors import ApiError
 from ops.graph import Directory
 from ops.leftovers import deleted_applications
 
@@ -25,8 +27,6 @@ AUDIENCES = {
 
 CREDENTIAL = ("issuer", "subject", "audiences")
 FEDERATED = ("issuer (AADSTS700211)", "subject (AADSTS700213)", "audience (AADSTS700212)")
-
-OPENID = frozenset({"openid", "profile", "email", "offline_access"})
 
 
 def examine(context: Context, facts: Facts) -> None:
@@ -47,7 +47,7 @@ def examine(context: Context, facts: Facts) -> None:
     _audience(context, facts, application)
     _groups(context, application)
     _permissions(context, facts, application)
-    _principal(context, application)
+    _principal(context, facts, application)
     if facts.auth_mode == "federated":
         _federated_credential(context, facts, application)
 
@@ -62,7 +62,7 @@ def _missing(context: Context, directory: Directory, facts: Facts) -> None:
     context.report.finding(
         "registration",
         "ENTRA_CLIENT_ID is not a registration of this tenant (AADSTS700016)",
-        remedy="correct ENTRA_CLIENT_ID or ENTRA_TENANT_ID, or run azd provision, which makes the registration",
+        remedy="azd provision --no-state\nor correct ENTRA_CLIENT_ID or ENTRA_TENANT_ID",
     )
 
 
@@ -99,7 +99,7 @@ def _identifier(context: Context, facts: Facts, application: Application) -> Non
             "identifier URI",
             f"the registration does not have {facts.identifier_uri} (AADSTS500011); it has: {there}",
             remedy=patch(context, application, {"identifierUris": [*uris, facts.identifier_uri]})
-            + " or set ENTRA_IDENTIFIER_URI to what it has",
+            + "\nor set ENTRA_IDENTIFIER_URI to what it has",
         )
 
 
@@ -113,8 +113,8 @@ def _scopes(context: Context, facts: Facts, application: Application) -> None:
             context.report.finding(
                 "scopes",
                 f"the registration has no scope {name} (AADSTS650053); it has: {', '.join(sorted(offered)) or 'none'}",
-                remedy=f"azd provision adds it; or in the Entra admin center: {application.name}, Expose an API, Add a "
-                f"scope {name}; or take it out of ENTRA_REQUIRED_SCOPES",
+                remedy="azd provision --no-state\nor in the Entra admin center: "
+                f"{application.name}, Expose an API, Add a scope {name}\nor take it out of ENTRA_REQUIRED_SCOPES",
             )
         elif not offered[name].get("isEnabled"):
             faulty = True
@@ -165,7 +165,7 @@ def _audience(context: Context, facts: Facts, application: Application) -> None:
             "accounts",
             f"ENTRA_TENANT_ID is {tenant}, and the registration admits {audience} alone (AADSTS50194)",
             remedy=patch(context, application, {"signInAudience": min(wanted, key=len)})
-            + " or set ENTRA_TENANT_ID to the tenant's id",
+            + "\nor set ENTRA_TENANT_ID to the tenant's id",
         )
 
 
@@ -180,22 +180,19 @@ def _groups(context: Context, application: Application) -> None:
 
 
 def _permissions(context: Context, facts: Facts, application: Application) -> None:
-    asked = [scope for scope in facts.additional_scopes if scope not in OPENID]
+    asked = permissions(facts.additional_scopes)
     if facts.auth_mode != "verify" and asked and not entries(application.document, "requiredResourceAccess"):
         context.report.finding(
             "API permissions",
             f"the registration lists none, and people are asked for {' '.join(asked)} (AADSTS650056)",
-            remedy=f"azd provision; or in the Entra admin center: {application.name}, API permissions, Microsoft "
-            f"Graph, "
-            f"delegated: {' '.join(asked)}",
+            remedy="azd provision --no-state\nor in the Entra admin center: "
+            f"{application.name}, API permissions, Microsoft Graph, delegated: {' '.join(asked)}",
         )
 
 
-def _principal(context: Context, application: Application) -> None:
+def _principal(context: Context, facts: Facts, application: Application) -> None:
     """The enterprise application: what the tenant thinks of the registration."""
-    path = f"/v1.0/servicePrincipals(appId='{application.client_id}')"
-    fields = "id,accountEnabled,appRoleAssignmentRequired"
-    found = context.services.graph.find(path, **{"$select": fields})
+    found = principal_of(context.services.graph, application.client_id)
     if found is None:
         context.report.finding(
             "enterprise application",
@@ -209,9 +206,34 @@ def _principal(context: Context, application: Application) -> None:
             remedy=f"az ad sp update --id {application.client_id} --set accountEnabled=true",
         )
     elif found.get("appRoleAssignmentRequired"):
-        context.report.note("enterprise application", "only people who are assigned to it may sign in (AADSTS50105)")
+        context.report.ok("enterprise application", "enabled, for people who are assigned to it (AADSTS50105)")
+        if facts.auth_mode != "verify":
+            _consent(context, facts, str(found["id"]))
     else:
         context.report.ok("enterprise application", "enabled, for everybody of the tenant")
+
+
+def _consent(context: Context, facts: Facts, principal_id: str) -> None:
+    """Where people are assigned, nobody may consent for themselves."""
+    try:
+        gap = gap_of(
+            context.services.graph,
+            principal_id=principal_id,
+            own=facts.required_scopes,
+            additional=facts.additional_scopes,
+        )
+    except ApiError as error:
+        context.report.note("consent", f"could not be looked at. {error}")
+        return
+    if gap.scopes:
+        context.report.finding(
+            "consent",
+            f"no administrator consented to {' '.join(gap.scopes)}; where people are assigned, "
+            "they cannot do so for themselves (AADSTS90094)",
+            remedy=gap.remedy,
+        )
+    else:
+        context.report.ok("consent", "an administrator consented for everybody")
 
 
 def _federated_credential(context: Context, facts: Facts, application: Application) -> None:
@@ -233,7 +255,8 @@ def _federated_credential(context: Context, facts: Facts, application: Applicati
     context.report.finding(
         "federated credential",
         f"none trusts the app's managed identity ({'; '.join(problems) or 'there is none'})",
-        remedy=f"azd provision; or: az ad app federated-credential create --id {application.client_id} --parameters "
+        remedy="azd provision --no-state\nor: "
+        f"az ad app federated-credential create --id {application.client_id} --parameters "
         + json.dumps(
             json.dumps(dict(zip(("name", *CREDENTIAL), ("managed-identity", *wanted[:2], [wanted[2]]), strict=True)))
         ),

@@ -42,8 +42,8 @@ def examine(context: Context, facts: Facts) -> None:
         known = [str(one.get("clientId")) for one in facts.identities]
         context.report.finding(
             "identity",
-            "AZURE_CLIENT_ID is not an identity of the app",
-            remedy=f"azd provision; the app's identities are: {', '.join(known) or 'none'}",
+            f"AZURE_CLIENT_ID is not an identity of the app, which has: {', '.join(known) or 'none'}",
+            remedy="azd provision --no-state",
         )
         return
     principal = str(identity.get("principalId"))
@@ -60,7 +60,7 @@ def examine(context: Context, facts: Facts) -> None:
         context.report.finding(
             "roles",
             f"the identity lacks {NAMES[need.role]} on {need.scope.rsplit('/', 1)[-1]}",
-            remedy=f"azd provision; or: az role assignment create --assignee-object-id {principal} "
+            remedy=f"azd provision --no-state\nor: az role assignment create --assignee-object-id {principal} "
             f'--assignee-principal-type ServicePrincipal --role "{NAMES[need.role]}" --scope {need.scope}',
         )
     if not missing:

@@ -26,8 +26,8 @@ def examine(context: Context, facts: Facts) -> None:
         context.report.finding(
             SIGNING_KEY,
             "its newest version is disabled",
-            remedy=f"enable it (az keyvault secret set-attributes --vault-name {vault.name} --name {SIGNING_KEY} "
-            "--enabled true), or add one: python -m ops rotate signing-key",
+            remedy=f"az keyvault secret set-attributes --vault-name {vault.name} --name {SIGNING_KEY} --enabled true\n"
+            "or add one: python -m ops rotate signing-key",
         )
     else:
         context.report.ok(SIGNING_KEY, f"made {key.created:%Y-%m-%d}")

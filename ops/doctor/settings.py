@@ -38,8 +38,8 @@ def examine(context: Context, facts: Facts) -> None:
         context.report.finding(
             "settings",
             f"MCP_BASE_URL names {host}, which is not a host name of the app ({', '.join(hosts)})",
-            remedy=f"az functionapp config hostname add {_app(context)} --hostname {host}; or without a domain of your "
-            f"own: " + how_to_set(context, "MCP_BASE_URL", f"https://{hosts[0]}"),
+            remedy=f"az functionapp config hostname add {_app(context)} --hostname {host}\n"
+            "or without a domain of your own: " + how_to_set(context, "MCP_BASE_URL", f"https://{hosts[0]}"),
         )
         return
     if not faults:

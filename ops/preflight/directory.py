@@ -1,23 +1,39 @@
-"""What the tenant has to allow: making a registration, giving it a client secret, tokens for the hook."""
+"""What the tenant has to allow: making a registration, consent, giving it a client secret, tokens for the hook."""
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
+from ops.client_secret import days_of
+from ops.consent import gap_of, principal_of
 from ops.documents import entries, part
-from ops.environment import APP_UNIQUE_NAME, AUTH_MODE, CLIENT_ID, EXISTING_CLIENT_ID, OWNER_IDS
+from ops.environment import (
+    ADDITIONAL_SCOPES,
+    ADMIN_CONSENT,
+    APP_UNIQUE_NAME,
+    ASSIGNMENT_REQUIRED,
+    AUTH_MODE,
+    CLIENT_ID,
+    DEFAULT_ADDITIONAL_SCOPES,
+    DEFAULT_SCOPES,
+    EXISTING_CLIENT_ID,
+    OWNER_IDS,
+    REQUIRED_SCOPES,
+)
 from ops.errors import ApiError
 from ops.graph import Directory
 from ops.leftovers import deleted_applications
 from ops.preflight.attempt import attempt
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ops.command import Context
 
-LOOKS_AT = "the tenant (directory role, secret policy, Conditional Access, deleted registrations)"
+LOOKS_AT = "the tenant (directory role, consent, secret policy, Conditional Access, deleted registrations)"
 """For whoever cannot let it."""
 
 ABLE_ROLES = frozenset(
@@ -29,9 +45,18 @@ ABLE_ROLES = frozenset(
         "Hybrid Identity Administrator",
     }
 )
+CONSENT_ROLES = frozenset(
+    {
+        "Application Administrator",
+        "Cloud Application Administrator",
+        "Global Administrator",
+        "Privileged Role Administrator",
+    }
+)
+CONSENT_PERMISSIONS = frozenset({"DelegatedPermissionGrant.ReadWrite.All", "Directory.ReadWrite.All"})
+OWNER_PERMISSIONS = frozenset({"Directory.Read.All", "Directory.ReadWrite.All"})
 ANY_APPLICATION = "Application.ReadWrite.All"
 OWNED_BY = frozenset({"Application.ReadWrite.OwnedBy", ANY_APPLICATION})
-FULL_LIFE = timedelta(days=180)
 DIRECTORY_ROLE = "#microsoft.graph.directoryRole"
 NOT_TOLD = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND})
 UNKNOWN = "cannot be looked at with this account"
@@ -44,6 +69,7 @@ def check(context: Context) -> None:
         return
     report = context.report
     attempt(report, "directory role", lambda: _right_to_register(context))
+    attempt(report, "consent", lambda: _consent(context))
     if context.environment.get(AUTH_MODE, "proxy") == "proxy":
         attempt(report, "secret policy", lambda: _secret_policy(context))
     attempt(report, "Conditional Access", lambda: _token_protection(context))
@@ -53,19 +79,18 @@ def check(context: Context) -> None:
 def _right_to_register(context: Context) -> None:
     graph, report = context.services.graph, context.report
     claims = graph.tokens.claims(graph.scope)
-    if claims.get("idtyp") == "app":
-        granted = OWNED_BY.intersection(cast("list[str]", claims.get("roles") or []))
+    permissions = _permissions(context)
+    if permissions is not None:
+        granted = permissions & OWNED_BY
         if granted:
             report.ok("directory role", f"the pipeline's principal has {', '.join(sorted(granted))}")
             if ANY_APPLICATION not in granted:
-                _ownership(context, str(claims.get("oid") or ""))
+                _ownership(context, str(claims.get("oid") or ""), permissions)
         else:
             report.finding(
                 "directory role",
                 "the pipeline's principal may not make a registration",
-                remedy="an administrator gives it the application permission Application.ReadWrite.OwnedBy of "
-                "Microsoft "
-                "Graph and consents: docs/deploy.md has the commands",
+                remedy=_permission_for_pipeline("Application.ReadWrite.OwnedBy"),
             )
         return
     held = _roles(context)
@@ -88,14 +113,106 @@ def _right_to_register(context: Context) -> None:
         )
 
 
-def _ownership(context: Context, principal: str) -> None:
-    """A principal with OwnedBy may change what it owns alone, and who makes a registration was not always its owner."""
-    if principal not in context.environment.get(OWNER_IDS).replace(",", " ").split():
+def _ownership(context: Context, principal: str, permissions: Collection[str]) -> None:
+    """A principal with OwnedBy may change what it owns alone, and who makes a registration was not always its owner.
+
+    To set owners, Bicep's extension reads them too: microsoftgraph/msgraph-bicep-types #134, #142, #154.
+    """
+    owners = context.environment.words(OWNER_IDS)
+    if owners and not OWNER_PERMISSIONS.intersection(permissions):
+        context.report.finding(
+            "owner",
+            "ENTRA_OWNER_IDS names owners, and the pipeline's principal may not read who that is",
+            remedy=_permission_for_pipeline("Directory.Read.All"),
+        )
+    if principal not in owners:
         context.report.note(
             "owner",
             "the pipeline's principal may change the registration only as its owner. Add its object id to the\n"
             f"repository's variable ENTRA_OWNER_IDS: {principal}",
         )
+
+
+def _consent(context: Context) -> None:
+    """Consent for everybody, which only some may give, and without which nobody signs in where people are assigned."""
+    environment = context.environment
+    if environment.get(AUTH_MODE, "proxy") == "verify":
+        context.report.ok("consent", "nobody signs in at the server: none is needed")
+    elif environment.says(ADMIN_CONSENT):
+        _right_to_consent(context)
+    elif environment.says(ASSIGNMENT_REQUIRED):
+        _given_consent(context)
+    else:
+        context.report.ok("consent", "people consent for themselves, where the tenant lets them")
+
+
+def _right_to_consent(context: Context) -> None:
+    report, permissions = context.report, _permissions(context)
+    if permissions is not None and permissions & CONSENT_PERMISSIONS:
+        report.ok("consent", f"the pipeline's principal has {', '.join(sorted(permissions & CONSENT_PERMISSIONS))}")
+        return
+    if permissions is not None:
+        report.finding(
+            "consent",
+            "ENTRA_ADMIN_CONSENT is true, and the pipeline's principal may not consent for everybody",
+            remedy=_permission_for_pipeline("DelegatedPermissionGrant.ReadWrite.All"),
+        )
+        return
+    held = _roles(context)
+    if held is None:
+        report.note("consent", f"{UNKNOWN}: ENTRA_ADMIN_CONSENT=true needs Cloud Application Administrator")
+    elif held & CONSENT_ROLES:
+        report.ok("consent", f"{', '.join(sorted(held & CONSENT_ROLES))} may consent for everybody")
+    else:
+        report.finding(
+            "consent",
+            "ENTRA_ADMIN_CONSENT is true, and you have no role that may consent for everybody",
+            remedy="an administrator gives you the role Cloud Application Administrator\n"
+            "or deploy without, and let an administrator consent afterwards: azd env set ENTRA_ADMIN_CONSENT false",
+        )
+
+
+def _given_consent(context: Context) -> None:
+    """Where people are assigned none may consent for themselves; an administrator may have done it by hand."""
+    environment, graph = context.environment, context.services.graph
+    client_id = environment.get(CLIENT_ID)
+    principal = principal_of(graph, client_id) if client_id else None
+    if principal is None:
+        context.report.finding(
+            "consent",
+            "ENTRA_ASSIGNMENT_REQUIRED is true: nobody can sign in before an administrator consented for everybody",
+            remedy="as Cloud Application Administrator: azd env set ENTRA_ADMIN_CONSENT true\n"
+            "or, until an administrator has consented: azd env set ENTRA_ASSIGNMENT_REQUIRED false",
+        )
+        return
+    gap = gap_of(
+        graph,
+        principal_id=str(principal["id"]),
+        own=environment.words(REQUIRED_SCOPES, DEFAULT_SCOPES),
+        additional=environment.words(ADDITIONAL_SCOPES, DEFAULT_ADDITIONAL_SCOPES),
+    )
+    if gap.scopes:
+        context.report.finding(
+            "consent",
+            f"ENTRA_ASSIGNMENT_REQUIRED is true, and no administrator consented to {' '.join(gap.scopes)}",
+            remedy=f"as Cloud Application Administrator: azd env set ENTRA_ADMIN_CONSENT true\nor {gap.remedy}",
+        )
+    else:
+        context.report.ok("consent", "an administrator consented for everybody")
+
+
+def _permissions(context: Context) -> set[str] | None:
+    """The application permissions of a pipeline's principal; None for a person."""
+    graph = context.services.graph
+    claims = graph.tokens.claims(graph.scope)
+    return set(cast("list[str]", claims.get("roles") or [])) if claims.get("idtyp") == "app" else None
+
+
+def _permission_for_pipeline(name: str) -> str:
+    return (
+        f"an administrator gives it the application permission {name} of Microsoft Graph: docs/deploy.md, "
+        "pipeline, has the commands"
+    )
 
 
 def _roles(context: Context) -> set[str] | None:
@@ -117,29 +234,45 @@ def _secret_policy(context: Context) -> None:
     if policy is None:
         context.report.note("secret policy", UNKNOWN)
         return
+    created = _created(context)
     active = {
         str(one["restrictionType"]): one
         for one in entries(policy, "applicationRestrictions", "passwordCredentials")
-        if policy.get("isEnabled") and one.get("state", "enabled") == "enabled"
+        if policy.get("isEnabled") and one.get("state", "enabled") == "enabled" and _concerns(one, created)
     }
     if "passwordAddition" in active:
         context.report.finding(
             "secret policy",
             "the tenant forbids client secrets",
-            remedy="deploy without one: azd env set AUTH_MODE federated; or have an administrator exempt the "
-            "registration",
+            remedy="azd env set AUTH_MODE federated\nor have an administrator exempt the registration",
         )
         return
     longest = _duration(str(part(active, "passwordLifetime").get("maxLifetime") or ""))
-    if longest is None or longest >= FULL_LIFE:
-        context.report.ok("secret policy", "client secrets may live 180 days")
+    days = days_of(context.environment)
+    if longest is None or longest >= timedelta(days=days):
+        context.report.ok("secret policy", f"client secrets may live {days} days")
     else:
         context.report.note(
             "secret policy",
             f"client secrets live at most {longest.days} days here: they are made so, and renewed when a third is "
-            f"left.\n"
+            "left.\n"
             "Run `azd hooks run postprovision` at least that often, or do without: azd env set AUTH_MODE federated",
         )
+
+
+def _created(context: Context) -> datetime | None:
+    """When the registration was made; None where it is still to be."""
+    client_id = context.environment.get(CLIENT_ID)
+    found = (
+        Directory(context.services.graph, now=context.now).find_application(client_id=client_id) if client_id else None
+    )
+    return found.created if found is not None else None
+
+
+def _concerns(restriction: dict[str, Any], created: datetime | None) -> bool:
+    """Whether a restriction counts for the registration: many count for those alone that are made after a day."""
+    since = restriction.get("restrictForAppsCreatedAfterDateTime")
+    return not since or created is None or created > datetime.fromisoformat(str(since))
 
 
 def _token_protection(context: Context) -> None:
@@ -180,7 +313,7 @@ def _deleted_registrations(context: Context) -> None:
         context.report.finding(
             "deleted registration",
             f"{application.name} keeps the unique name {application.unique_name} for 30 days",
-            remedy="python -m ops postdown --purge, or get it back: az rest --method POST --url "
+            remedy="python -m ops postdown --purge\nor get it back: az rest --method POST --url "
             f"{context.services.cloud.graph}/v1.0/directory/deletedItems/{application.object_id}/restore",
         )
     if not found:

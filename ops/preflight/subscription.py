@@ -1,10 +1,11 @@
-"""What the subscription has to allow: region, resource providers, the rights of who deploys, free names."""
+"""What the subscription has to allow: region, providers, the rights of who deploys, policies, free names."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
+from ops.deployment import resource_group
 from ops.environment import (
     ALERT_EMAIL,
     ENVIRONMENT_NAME,
@@ -15,7 +16,9 @@ from ops.environment import (
     VAULT_NAME,
 )
 from ops.leftovers import DeletedVaults
+from ops.preflight import policies
 from ops.preflight.attempt import attempt
+from ops.preflight.policies import plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from ops.command import Context
     from ops.http import Api
 
-LOOKS_AT = "the subscription (resource providers, region, your rights, deleted vaults)"
+LOOKS_AT = "the subscription (resource providers, region, your rights, policies, deleted vaults)"
 """For whoever cannot let it."""
 
 DELEGATE = "Microsoft.App"
@@ -65,6 +68,7 @@ def check(context: Context) -> None:
     else:
         attempt(report, "region", lambda: _region(context, arm, base))
     attempt(report, "your rights", lambda: _permissions(context, arm, base, missing=missing))
+    attempt(report, "policies", lambda: policies.check(context, arm, base))
     if VAULTS in missing:
         report.ok("deleted vaults", f"none is in the way: {VAULTS} was never used here")
     else:
@@ -94,11 +98,11 @@ def _region(context: Context, arm: Api, base: str) -> None:
     location = context.environment.get(LOCATION)
     parameters = {"api-version": "2023-01-01", "sku": "FlexConsumption"}
     regions = sorted(
-        _plain(str(one["name"])) for one in arm.pages(f"{base}/providers/Microsoft.Web/geoRegions", **parameters)
+        plain(str(one["name"])) for one in arm.pages(f"{base}/providers/Microsoft.Web/geoRegions", **parameters)
     )
     if not location:
         context.report.note("region", f"AZURE_LOCATION is not set; Flex Consumption is in: {', '.join(regions)}")
-    elif _plain(location) not in regions:
+    elif plain(location) not in regions:
         context.report.finding(
             "region",
             f"{location} has no Flex Consumption",
@@ -112,7 +116,7 @@ def _providers(context: Context, arm: Api, base: str) -> list[str]:
     """Those that are missing; Azure Resource Manager registers them with the deployment, if the account may."""
     missing: list[str] = []
     environment = context.environment
-    private = environment.get(PRIVATE_NETWORK).lower() == "true"
+    private = environment.says(PRIVATE_NETWORK)
     wanted = [
         *PROVIDERS,
         *([PRIVATE_MODE] if private else []),
@@ -156,31 +160,44 @@ def _permissions(context: Context, arm: Api, base: str, *, missing: Collection[s
 
 
 def _vaults(context: Context, arm: Api) -> None:
-    vaults = DeletedVaults(arm, subscription=context.environment[SUBSCRIPTION])
-    names = {"name": context.environment.get(VAULT_NAME), "environment": context.environment.get(ENVIRONMENT_NAME)}
-    found = list(vaults.of(**names))
-    location = _plain(context.environment.get(LOCATION))
-    for vault in found:
-        if location and _plain(vault.location) != location:
-            # Names derive from the region too.
-            context.report.note(
-                "deleted vault", f"{vault.name} was in {vault.location}, and is not in the way elsewhere"
-            )
-        elif vault.protected:
-            context.report.finding(
+    environment, report = context.environment, context.report
+    vaults = DeletedVaults(arm, subscription=environment[SUBSCRIPTION])
+    if not environment.has(VAULT_NAME):
+        similar = vaults.similar(group=resource_group(environment), environment=environment.get(ENVIRONMENT_NAME))
+        for vault in similar:
+            report.note(
                 "deleted vault",
-                f"{vault.name} keeps its name until {vault.gone_on}, and is protected against purging",
-                remedy=f"az keyvault recover --name {vault.name} --location {vault.location}, or another environment: "
-                "azd env new <name>",
+                f"{vault.name} keeps its name until {vault.gone_on}, and may be an earlier one of this environment.\n"
+                f"If the deployment says that the name is taken, get it back:\n{vault.recovery}",
             )
-        else:
-            context.report.finding(
-                "deleted vault",
-                f"{vault.name} keeps its name until {vault.gone_on}",
-                remedy=f"az keyvault purge --name {vault.name} --location {vault.location}",
-            )
-    if not found:
-        context.report.ok("deleted vaults", "none is in the way")
+        if not similar:
+            report.ok("deleted vaults", "none looks like one of this environment")
+        return
+    vault, location = vaults.named(environment[VAULT_NAME]), plain(environment.get(LOCATION))
+    if vault is None:
+        report.ok("deleted vaults", "none is in the way")
+    elif location and plain(vault.location) != location:
+        # Names derive from the region too.
+        report.note("deleted vault", f"{vault.name} was in {vault.location}, and is not in the way elsewhere")
+    elif not vault.was_in(resource_group(environment)):
+        report.finding(
+            "deleted vault",
+            f"{vault.name} keeps its name until {vault.gone_on}, and was in the resource group {vault.group}",
+            remedy="use another environment: azd env new <name>; or set AZURE_RESOURCE_GROUP to that group",
+        )
+    elif vault.protected:
+        report.finding(
+            "deleted vault",
+            f"{vault.name} keeps its name until {vault.gone_on}, and is protected against purging",
+            remedy=f"{vault.recovery}\nor use another environment: azd env new <name>",
+        )
+    else:
+        report.finding(
+            "deleted vault",
+            f"{vault.name} keeps its name until {vault.gone_on}",
+            remedy=f"get it back with its secrets:\n{vault.recovery}\n"
+            f"or delete it for good: az keyvault purge --name {vault.name} --location {vault.location}",
+        )
 
 
 def may(granted: Iterable[dict[str, Any]], action: str) -> bool:
@@ -195,7 +212,3 @@ def may(granted: Iterable[dict[str, Any]], action: str) -> bool:
 def _matches(pattern: str, action: str) -> bool:
     expression = ".*".join(re.escape(part) for part in pattern.split("*"))
     return re.fullmatch(expression, action, re.IGNORECASE) is not None
-
-
-def _plain(region: str) -> str:
-    return region.replace(" ", "").lower()

@@ -30,8 +30,8 @@ COMPONENTS = {
     "key_vault": "the vault is out of reach, a secret is missing (`python -m ops postprovision`), or the identity "
     "lacks "
     "the role Key Vault Secrets User",
-    "table_storage": "the table is missing (`azd provision`), or the identity lacks the role Storage Table Data "
-    "Contributor",
+    "table_storage": "the table is missing (`azd provision --no-state`), or the identity lacks the role "
+    "Storage Table Data Contributor",
     "entra_signing_keys": "the public keys of Entra ID cannot be fetched: check ENTRA_TENANT_ID, ENTRA_AUTHORITY and "
     "the "
     "network",

@@ -12,7 +12,6 @@ from fastmcp import Client
 from fastmcp.client.auth.oauth import OAuth
 from fastmcp.client.transports import StreamableHttpTransport
 
-from local.check.calls import fill_in
 from local.check.report import CheckFailedError
 from local.check.storage import FileStore
 from local.check.tools import call_tools
@@ -69,7 +68,7 @@ async def _sign_in(mcp_url: str, *, storage: AsyncKeyValue, report: Report, seco
     auth = _BrowserSignIn(mcp_url, storage=storage, report=report, seconds=seconds)
     try:
         transport = StreamableHttpTransport(mcp_url, auth=auth)
-        async with asyncio.timeout(seconds + 60), Client(transport, elicitation_handler=fill_in) as client:
+        async with asyncio.timeout(seconds + 60), Client(transport) as client:
             report.ok("sign-in", f"{len(await client.list_tools())} tools")
             await call_tools(client, report=_Listener(report))
     except CheckFailedError as error:

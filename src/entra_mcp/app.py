@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from entra_mcp.audit import Audit
-from entra_mcp.auth import Collaborators, create_verifier, open_auth
+from entra_mcp.auth.assembly import Collaborators, create_verifier, open_auth
 from entra_mcp.auth.ownership import owner_of
 from entra_mcp.errors import StorageError
 from entra_mcp.faults import Faults
+from entra_mcp.functions import Lifespan, WebServer
 from entra_mcp.http_client import http_client
 from entra_mcp.identity import azure_credential
 from entra_mcp.server.create import create_server
+from entra_mcp.server.input_schemas import remember_input_schemas
 from entra_mcp.server.request_state import RingCodec
+from entra_mcp.server.services import open_services
 from entra_mcp.server.sessions import SessionStore
 from entra_mcp.server.warmup import warm_up
-from entra_mcp.settings import AuthMode, Settings
-from entra_mcp.storage.cache import TOKEN_MAPPINGS, UPSTREAM_TOKENS, CachedStore
+from entra_mcp.settings import AuthMode, Settings, load, unknown_names
+from entra_mcp.storage.cache import CachedStore
+from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.ledger import Ledger
 from entra_mcp.storage.owners import OwnerMarks
@@ -35,7 +40,7 @@ from entra_mcp.vault.rotation import CurrentSecrets
 from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
 from entra_mcp.web.metadata import metadata_aliases
-from entra_mcp.web.outage import OutageMiddleware
+from entra_mcp.web.paths import HEALTH, MCP, READINESS
 from entra_mcp.web.stack import protect
 from entra_mcp.web.startup import alive, startup_failed
 
@@ -44,31 +49,39 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from entra_mcp.definition import Server
+    from entra_mcp.settings import AppSettings
     from entra_mcp.vault.client import Secrets
 
-__all__ = ["EARLY", "purge_expired", "running_app", "startup_failed"]
+__all__ = ["EARLY", "purge_expired", "running_app", "serve", "startup_failed"]
 
-EARLY: Mapping[str, ASGIApp] = {"/healthz": alive}
+EARLY: Mapping[str, ASGIApp] = {HEALTH: alive}
 """What answers by path without waiting for the start-up."""
 
 PURGE_BUDGET_SECONDS = 240.0
 """How long one purge may run; the timer fires every hour and the next run goes on where this one stopped."""
 
-MCP_PATH = "/mcp"
-
 logger = logging.getLogger(__name__)
 
 
+def serve(definition: Server[Any]) -> ASGIApp:
+    """Returns the application for the Functions host; it starts when the worker does, and again after a failure."""
+    lifespan = Lifespan(lambda: running_app(definition), on_failure=startup_failed, early=EARLY)
+    WebServer.on_start(lifespan.start)
+    return lifespan
+
+
 @asynccontextmanager
-async def running_app() -> AsyncGenerator[ASGIApp]:
+async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
     """Starts the server and yields its ASGI application; leaving the context stops it.
 
     Raises:
         SettingsError: the environment is faulty.
+        ComponentsError: a module of the app is.
         DependencyError: Key Vault or Table Storage is out of reach, or lacks something.
     """
     configure_logging()
-    settings = Settings.load()
+    settings, app_settings = load_settings(definition)
     telemetry = start_telemetry(settings)
     faults, audit = Faults(), Audit(owner_of=owner_of)
     async with AsyncExitStack() as stack:
@@ -112,11 +125,23 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
             audit=audit,
             metrics=telemetry.metrics,
         )
-        sessions = SessionStore(store, faults=faults)
+        sessions = SessionStore(store, faults=faults, visibility_rules=settings.visibility_rules)
         auth = await stack.enter_async_context(open_auth(settings, parts))
-        server = create_server(settings, auth=auth, request_state=RingCodec(secrets), session_store=sessions)
+        opening = open_services(
+            definition, settings=settings, app_settings=app_settings, auth=auth, identity=credential
+        )
+        services = await stack.enter_async_context(opening)
+        server = create_server(
+            definition,
+            settings,
+            auth=auth,
+            request_state=RingCodec(secrets),
+            session_store=sessions,
+            services=services,
+        )
+        await remember_input_schemas(server)
         telemetry.observe(server)
-        mcp_app = server.http_app(path=MCP_PATH, stateless_http=True)
+        mcp_app = server.http_app(path=MCP, stateless_http=True)
         # Off, because the redirect to the path without the slash would name http: this side of Azure's front end does
         # not know that the client came over https, and a client that follows would send its code or token in clear.
         mcp_app.router.redirect_slashes = False
@@ -124,7 +149,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
             routes=[
                 Route("/", HomePage(settings).show),
                 Route(
-                    "/readyz",
+                    READINESS,
                     Readiness(
                         {"table_storage": table.check, "key_vault": vault.check, "entra_signing_keys": verifier.check}
                     ).answer,
@@ -138,9 +163,20 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
         await stack.enter_async_context(running(secrets.follow()))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
-        guarded = OutageMiddleware(app, faults=faults, unbounded=frozenset({MCP_PATH}))
         routes = {route.path for route in (*app.routes, *mcp_app.routes) if isinstance(route, Route)}
-        yield telemetry.at_the_edge(protect(guarded, settings=settings, audit=audit), routes=routes)
+        yield telemetry.at_the_edge(protect(app, settings=settings, faults=faults, audit=audit), routes=routes)
+
+
+def load_settings(definition: Server[Any]) -> tuple[Settings, AppSettings]:
+    """Reads the engine's settings and the app's, and warns of names that nobody reads.
+
+    Raises:
+        SettingsError: with every fault of both.
+    """
+    settings, app_settings = load(Settings, definition.settings)
+    for told in unknown_names(os.environ, Settings.names() | definition.settings.names()):
+        logger.warning("%s", told)
+    return settings.model_copy(update={"server_name": settings.server_name or definition.name}), app_settings
 
 
 async def purge_expired() -> None:

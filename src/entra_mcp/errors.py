@@ -35,6 +35,14 @@ class SettingsError(EntraMcpError):
         super().__init__(f"The settings have {len(self.faults)} fault(s):\n{lines}")
 
 
+class ComponentsError(EntraMcpError):
+    """Modules of the app are faulty; `faults` names each of them."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("The app cannot be served:\n" + "\n".join(f"  {fault}" for fault in self.faults))
+
+
 class DependencyError(EntraMcpError):
     """Something the server cannot work without is missing, misconfigured or out of reach.
 

@@ -1,48 +1,29 @@
-"""The dependencies that failed while one request was served.
-
-FastMCP answers many an exception as if the request were at fault: a storage that does not answer becomes 401, and the
-client throws its tokens away. So whoever sees a dependency fail notes it here, and the edge of the application, which
-sees the answer, can tell a refusal from an outage.
-"""
+"""Notes which dependencies failed while a request was served; request.py says what for."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, SupportsFloat, override
 
 from key_value.aio.wrappers.base import BaseWrapper
 
 from entra_mcp.errors import DependencyError
+from entra_mcp.request import REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
 
     from key_value.aio.protocols import AsyncKeyValue
 
 
 class Faults:
-    """A list for each request that is being served; what happens outside of a request is noted nowhere."""
-
-    def __init__(self) -> None:
-        self._noted: ContextVar[list[DependencyError] | None] = ContextVar("faults", default=None)
-
-    @contextmanager
-    def watch(self) -> Generator[list[DependencyError]]:
-        """Yields the list that fills while the block runs."""
-        noted: list[DependencyError] = []
-        token = self._noted.set(noted)
-        try:
-            yield noted
-        finally:
-            self._noted.reset(token)
+    """Writes to the running request; what happens outside of a request is noted nowhere."""
 
     def note(self, error: DependencyError) -> None:
-        """Adds what failed to the list of the running request."""
-        noted = self._noted.get()
-        if noted is not None:
-            noted.append(error)
+        """Adds what failed to the running request."""
+        request = REQUEST.get()
+        if request is not None:
+            request.faults.append(error)
 
     def noted(self) -> Noted:
         """Returns a context manager that notes a dependency error which leaves its block, and lets it go on."""

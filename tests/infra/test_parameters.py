@@ -14,7 +14,7 @@ from tests.infra.template import INFRA, main
 
 AZD = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_RESOURCE_GROUP"}
 
-OF_HOOKS = {"PREFLIGHT"}
+OF_HOOKS = {"CLIENT_SECRET_DAYS", "PREFLIGHT"}
 """What a person may tell a hook, though no template takes it."""
 
 

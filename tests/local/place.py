@@ -13,6 +13,7 @@ import psutil
 from local.app_settings import SAMPLE
 from local.config import REPOSITORY, Ports
 from tests.support.ports import free_ports
+from tests.support.standins import DIRECTORY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ class Place:
     @property
     def flags(self) -> list[str]:
         ports = [part for name, port in self.ports.items() for part in (f"--{name.replace('_', '-')}-port", str(port))]
-        return ["--home", str(self.home), *ports]
+        return ["--home", str(self.home), "--directory", str(DIRECTORY), *ports]
 
     def start(self, command: str, *options: str) -> subprocess.Popen[str]:
         settings = ["--settings", str(REPOSITORY / SAMPLE)] if command == "run" else []

@@ -51,10 +51,6 @@ def test_log_lines_with_brackets_are_no_markup() -> None:
     assert told(("text", ("[error] it broke\n  [/x]",))) == "      [error] it broke\n        [/x]\n"
 
 
-def test_table_lines_up_its_columns() -> None:
-    assert told(("table", ([("ok", "a", "long"), ("ok", "bcd", "x")],))) == "  ok  a    long\n  ok  bcd  x\n"
-
-
 def test_seconds_are_told_when_known() -> None:
     sink = io.StringIO()
     Account(file=sink).done("step", "detail", seconds=1.234)

@@ -53,7 +53,9 @@ async def test_check_of_a_server_that_is_not_ready_says_what_it_waits_for_and_ke
     kept = tmp_path / "sign-in.json"
     kept.write_text('{"a": {}}')
     with server_that_is_not_ready() as url, pytest.raises(CheckFailedError) as caught:
-        await check_server(url, kept=tmp_path, log=tmp_path / "log", report=Account(file=io.StringIO()))
+        await check_server(
+            url, person="Local User", kept=tmp_path, log=tmp_path / "log", report=Account(file=io.StringIO())
+        )
     assert caught.value.step == "readiness"
     assert "/readyz answers 503" in caught.value.reason
     assert "storage" in caught.value.reason
@@ -64,9 +66,14 @@ async def test_check_with_a_token_says_what_the_server_waits_for(tmp_path: Path,
     said = io.StringIO()
     with server_that_is_not_ready() as url, pytest.raises(CheckFailedError, match="storage"):
         await check_token(
-            url, entra=standins.entra_url, ca=standins.bundle, log=tmp_path / "log", report=Account(file=said)
+            url,
+            account="user",
+            entra=standins.entra_url,
+            ca=standins.bundle,
+            log=tmp_path / "log",
+            report=Account(file=said),
         )
-    assert "Local User" in said.getvalue()
+    assert "the account user" in said.getvalue()
 
 
 async def test_readiness_of_a_server_that_is_gone_is_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,9 +86,8 @@ def test_old_python_is_refused_before_anything_else(version: tuple[int, int]) ->
 
 
 def test_first_lines_import_nothing_but_the_standard_library() -> None:
-    code = (
-        "import sys; import local.cli, local.setup.environment, local.setup.chromium, local.tasks; print(*sys.modules)"
-    )
+    setup = ", ".join(f"local.setup.{name}" for name in ("environment", "chromium", "uv"))
+    code = f"import sys; import local.cli, local.tasks, {setup}; print(*sys.modules)"
     ended = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); {code}"],
         capture_output=True,
@@ -189,4 +189,29 @@ def test_lock_stops_at_the_first_file_that_cannot_be_written(tmp_path: Path, cap
     assert tasks.lock(tmp_path, upgrade=False) == 1
     told = capfd.readouterr().out
     assert "FAILED: requirements.txt" in told
-    assert "requirements-dev.txt" not in told
+    assert "requirements-local.txt" not in told
+
+
+PINNED = re.compile(r"^([a-z0-9-]+)==\S+(?: ; [^\\]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", re.MULTILINE)
+
+
+def test_every_locked_package_has_hashes_and_is_in_one_file() -> None:
+    found: list[str] = []
+    for name in tasks.LOCKED:
+        text = (REPOSITORY / name).read_text("utf-8")
+        assert PINNED.sub("", text).strip() == "", name
+        found += [match[1] for match in PINNED.finditer(text)]
+    assert len(found) == len(set(found)) > 100
+
+
+@pytest.mark.parametrize(
+    ("file", "packages"),
+    [
+        ("requirements.txt", ["fastmcp", "azure-functions-runtime", "pywin32"]),
+        ("requirements-local.txt", ["trustme", "uv"]),
+        ("requirements-dev.txt", ["pytest", "ruff", "pyright", "playwright", "hypothesis"]),
+    ],
+)
+def test_packages_are_locked_where_they_are_needed(file: str, packages: list[str]) -> None:
+    locked = [match[1] for match in PINNED.finditer((REPOSITORY / file).read_text("utf-8"))]
+    assert set(packages) <= set(locked)

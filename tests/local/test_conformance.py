@@ -10,7 +10,7 @@ import pytest
 
 from local.config import REPOSITORY
 from local.conformance import SUITE, conformance, installed, node_for_the_suite, pinned
-from local.setup.environment import SetupError
+from local.progress import SetupError
 
 if TYPE_CHECKING:
     from pathlib import Path

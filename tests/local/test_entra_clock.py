@@ -11,8 +11,10 @@ import jwt
 import pytest
 
 from local.config import CLIENT_ID, TENANT_ID
+from local.directory import Directory
 from local.entra.app import build
 from local.entra.grants import CODE_LIFETIME
+from local.entra.registration import Registration
 from local.entra.state import REFRESH_TOKEN_IDLE, State
 from tests.support.clock import Clock
 from tests.support.standins import REDIRECT_URI
@@ -55,9 +57,13 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     state.add_secret("a secret")
     apps = build(
         authority="127.0.0.1:7443",
-        tenant_id=TENANT_ID,
-        client_id=CLIENT_ID,
-        redirect_uris=[REDIRECT_URI],
+        registration=Registration(
+            client_id=CLIENT_ID,
+            tenant_id=TENANT_ID,
+            identifier_uri=f"api://{CLIENT_ID}",
+            redirect_uris=(REDIRECT_URI,),
+        ),
+        directory=Directory(),
         identity_header="header",
         state=state,
         clock=clock,

@@ -37,7 +37,7 @@ def _secret_works(standins: StandIns, secret: str) -> bool:
 
 def test_accounts_are_listed_with_key_and_tenant(standins: StandIns) -> None:
     listed = {account["key"]: account for account in standins.control("GET", "/accounts")}
-    assert {"user", "admin", "unconsented", "stepup", "blocked", "other", "personal"} == set(listed)
+    assert {"user", "admin", "approver", "unconsented", "stepup", "blocked", "other", "personal"} == set(listed)
     assert listed["user"]["tenant_id"] == standins.tenant_id
     assert listed["admin"]["roles"] == ["Admin"]
 

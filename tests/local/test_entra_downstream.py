@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.support.standins import StandIns
 
+PRINCIPAL = Registration(client_id="", tenant_id="", identifier_uri="", redirect_uris=()).principal_id
+
 
 @pytest.mark.parametrize("scope", [GRAPH_SCOPE, "User.Read", "https://graph.microsoft.com/.default"])
 def test_on_behalf_of_answers_graph_token_of_the_user(standins: StandIns, http: httpx2.Client, scope: str) -> None:
@@ -83,7 +85,13 @@ def test_on_behalf_of_demands_interaction(
         ({"tid": OTHER_TENANT}, 50013),
         ({"oid": "00000000-0000-0000-0000-000000000000"}, 50013),
         ({"scp": None}, 240002),
-        ({"scp": None, "oid": Registration(client_id="", tenant_id="", redirect_uris=()).principal_id}, 7000114),
+        (
+            {
+                "scp": None,
+                "oid": PRINCIPAL,
+            },
+            7000114,
+        ),
     ],
 )
 def test_on_behalf_of_refuses_assertion_with_wrong_claims(

@@ -2,56 +2,61 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+import zipfile
+from pathlib import Path
 
 import pytest
 
 from local.config import REPOSITORY
+from local.progress import SetupError
 from local.setup.chromium import Machine, ensure_chromium
-from local.setup.environment import Environment, SetupError
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from local.setup.environment import DEV, Environment
+from local.setup.uv import LIKE_PIP, uv_environment
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="its stand-ins for node, npm and apt-get are shell scripts")
+
+UV = Path(sys.executable).with_name("uv")
+INSTALL_AZURITE = "mkdir -p {root}/node_modules/azurite && echo '{{}}' > {root}/node_modules/azurite/package.json"
 
 
 def script(folder: Path, name: str, text: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).unlink(missing_ok=True)
     (folder / name).write_text(f"#!/bin/sh\n{text}\n")
     (folder / name).chmod(0o755)
 
 
 class Checkout:
-    """A small checkout: one package that needs no index, and a package-lock.json."""
+    """A small checkout: one package in each locked file, none of which needs an index, and a package-lock.json."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.said: list[str] = []
         self.environment = Environment(root=root, say=self.said.append)
-        package = root / "package"
-        package.mkdir(parents=True)
-        wheel(package / "tiny-1.0-py3-none-any.whl")
-        self.require(f"tiny @ {(package / 'tiny-1.0-py3-none-any.whl').as_uri()}")
+        self.packages = root / "packages"
+        self.packages.mkdir(parents=True)
+        for file, name in zip(DEV, ("runs", "helps", "tests"), strict=True):
+            self.require(file, wheel(self.packages, name))
         (root / "package-lock.json").write_text('{"lockfileVersion": 3}')
         self.tools = root / "tools"
+        self.tools.mkdir()
+        (self.tools / "uv").symlink_to(UV)
         self.fake_node("v20.11.0")
         script(self.tools, "npm", f'echo "$@" >> {root}/npm-calls\n{INSTALL_AZURITE.format(root=root)}')
 
-    def require(self, *lines: object) -> None:
-        self.environment.requirements.write_text("".join(f"{line}\n" for line in lines))
+    def require(self, file: str, package: Path) -> None:
+        digest = hashlib.sha256(package.read_bytes()).hexdigest()
+        requirement = f"{package.name.split('-')[0]} @ {package.as_uri()}"
+        (self.root / file).write_text(f"{requirement} \\\n    --hash=sha256:{digest}\n")
 
-    def has_environment(self) -> None:
-        """A .venv that is there but not set up; it borrows this environment's pip, for making one takes seconds."""
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(self.environment.venv)], check=True)
-        (packages,) = self.environment.venv.glob("lib/python*/site-packages")
-        (packages / "pip").symlink_to(next(REPOSITORY.glob(".venv/lib/python*/site-packages/pip")))
+    def require_what_is_not_there(self) -> None:
+        (self.root / DEV[0]).write_text(f"no-such-package-anywhere==1.0 --hash=sha256:{'0' * 64}\n")
 
     def fake_node(self, version: str) -> None:
         script(self.tools, "node", f"echo {version}")
@@ -60,154 +65,166 @@ class Checkout:
         calls = self.root / "npm-calls"
         return calls.read_text().splitlines() if calls.exists() else []
 
-    def can_import(self, name: str) -> bool:
-        return subprocess.run([self.environment.python, "-c", f"import {name}"], check=False).returncode == 0
+    def installed(self) -> set[str]:
+        found = self.environment.venv.glob("lib/python*/site-packages/*.dist-info")
+        return {folder.name.split("-")[0] for folder in found} - {"pip"}
+
+    def headlines(self) -> list[str]:
+        return [line for line in self.said if not line.startswith(" ")]
 
 
-INSTALL_AZURITE = "mkdir -p {root}/node_modules/azurite && echo '{{}}' > {root}/node_modules/azurite/package.json"
-
-
-def wheel(file: Path) -> None:
+def wheel(folder: Path, name: str, *, program: str = "") -> Path:
     """A package with one empty module, packed by hand: building one would need the network."""
-    import zipfile
-
-    name, version = file.name.split("-")[:2]
-    info = f"{name}-{version}.dist-info"
+    file, info = folder / f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.dist-info"
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(f"{name}.py", "")
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
+        if program:
+            executable = zipfile.ZipInfo(f"{name}-1.0.data/scripts/{name}")
+            executable.external_attr = 0o100755 << 16
+            archive.writestr(executable, f"#!/bin/sh\n{program}\n")
+    return file
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     made = Checkout(tmp_path / "checkout")
     monkeypatch.setenv("PATH", f"{made.tools}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    for name in ("PIP_NO_INDEX", "UV_OFFLINE"):
+        monkeypatch.setenv(name, "1")
     return made
 
 
-def test_first_set_up_builds_all_and_the_second_costs_next_to_nothing(checkout: Checkout) -> None:
-    checkout.environment.ensure(node=True)
-    assert checkout.can_import("tiny")
-    assert checkout.npm_calls() == ["ci --no-audit --no-fund"]
-    assert any(line.startswith("Making .venv with Python 3.") for line in checkout.said)
-    assert any(line.startswith("Installing 1 Python packages") for line in checkout.said)
-    assert any(line.startswith("Installing Azurite") for line in checkout.said)
+def test_first_set_up_builds_all_and_the_second_does_nothing(checkout: Checkout) -> None:
+    checkout.environment.ensure(node=True, dev=True)
+    assert checkout.installed() == {"runs", "helps", "tests"}
+    assert checkout.npm_calls() == ["ci --ignore-scripts --prefer-offline --no-audit --no-fund"]
+    assert checkout.headlines() == [
+        "Installing Azurite, the storage emulator, from package-lock.json",
+        f"Creating .venv with Python 3.{sys.version_info[1]}",
+        "Installing the Python packages of requirements.txt, requirements-local.txt, requirements-dev.txt",
+        "Waiting for Azurite's installation",
+    ]
     checkout.said.clear()
-    began = time.perf_counter()
-    checkout.environment.ensure(node=True)
-    assert time.perf_counter() - began < 0.1
+    checkout.environment.ensure(node=True, dev=True)
+    checkout.environment.ensure(node=True, dev=False)
     assert checkout.said == []
     assert len(checkout.npm_calls()) == 1
 
 
-def test_changed_requirements_are_installed_into_the_same_environment(checkout: Checkout) -> None:
-    checkout.has_environment()
-    checkout.environment.ensure(node=False)
+def test_packages_of_the_tests_come_with_the_first_command_that_needs_them(checkout: Checkout) -> None:
+    checkout.environment.ensure(node=False, dev=False)
+    assert checkout.installed() == {"runs", "helps"}
+    checkout.environment.ensure(node=False, dev=True)
+    assert checkout.installed() == {"runs", "helps", "tests"}
+
+
+@pytest.mark.parametrize("file", DEV)
+def test_changed_requirements_are_installed_into_the_same_environment(checkout: Checkout, file: str) -> None:
+    checkout.environment.ensure(node=False, dev=True)
     marker = checkout.environment.venv / "marker"
     marker.touch()
-    another = checkout.root / "package" / "another-1.0-py3-none-any.whl"
-    wheel(another)
-    checkout.require(another)
-    checkout.environment.ensure(node=False)
-    assert checkout.can_import("another")
+    checkout.require(file, wheel(checkout.packages, "another"))
+    checkout.environment.ensure(node=False, dev=True)
+    assert "another" in checkout.installed()
     assert marker.exists()
 
 
+def test_package_with_another_hash_is_refused(checkout: Checkout) -> None:
+    wheel(checkout.packages, "runs", program="exit 0")
+    with pytest.raises(SetupError, match="Hash mismatch"):
+        checkout.environment.ensure(node=False, dev=False)
+
+
 def test_changed_package_lock_runs_npm_again(checkout: Checkout) -> None:
-    checkout.has_environment()
-    checkout.environment.ensure(node=True)
+    checkout.environment.ensure(node=True, dev=False)
     (checkout.root / "package-lock.json").write_text('{"lockfileVersion": 3, "changed": true}')
-    checkout.environment.ensure(node=True)
+    checkout.environment.ensure(node=True, dev=False)
     assert len(checkout.npm_calls()) == 2
 
 
 def test_missing_azurite_runs_npm_again(checkout: Checkout) -> None:
-    checkout.has_environment()
-    checkout.environment.ensure(node=True)
+    checkout.environment.ensure(node=True, dev=False)
     shutil.rmtree(checkout.environment.node_modules / "azurite")
-    checkout.environment.ensure(node=True)
+    checkout.environment.ensure(node=True, dev=False)
     assert len(checkout.npm_calls()) == 2
 
 
 def test_failed_installation_is_told_and_taken_up_again(checkout: Checkout) -> None:
-    checkout.has_environment()
-    good = checkout.environment.requirements.read_text()
-    checkout.require("no-such-package-anywhere==1.0")
+    good = (checkout.root / DEV[0]).read_text()
+    checkout.require_what_is_not_there()
     with pytest.raises(SetupError, match="no-such-package-anywhere") as caught:
-        checkout.environment.ensure(node=False)
+        checkout.environment.ensure(node=False, dev=False)
     assert "Check the network" in str(caught.value)
-    assert str(checkout.environment.logs / "setup-pip.log") in str(caught.value)
-    checkout.environment.requirements.write_text(good)
-    checkout.environment.ensure(node=False)
-    assert checkout.can_import("tiny")
+    assert str(checkout.environment.logs / "setup-uv.log") in str(caught.value)
+    (checkout.root / DEV[0]).write_text(good)
+    checkout.environment.ensure(node=False, dev=False)
+    assert checkout.installed() == {"runs", "helps"}
 
 
 @pytest.mark.long
 def test_set_up_that_was_killed_is_taken_up_again(checkout: Checkout) -> None:
     code = "import sys; from pathlib import Path; from local.setup.environment import Environment\n"
-    code += "Environment(root=Path(sys.argv[1])).ensure(node=False)"
+    code += "Environment(root=Path(sys.argv[1])).ensure(node=False, dev=False)"
     killed = subprocess.Popen([sys.executable, "-c", code, str(checkout.root)], cwd=REPOSITORY, stdout=subprocess.PIPE)
     deadline = time.monotonic() + 30
     while not checkout.environment.venv.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     killed.kill()
     killed.communicate()
-    checkout.environment.ensure(node=False)
-    assert checkout.can_import("tiny")
+    checkout.environment.ensure(node=False, dev=False)
+    assert checkout.installed() == {"runs", "helps"}
 
 
 def test_failed_change_of_the_requirements_leaves_no_stamp_of_the_old_ones(checkout: Checkout) -> None:
-    checkout.has_environment()
-    checkout.environment.ensure(node=False)
-    good = checkout.environment.requirements.read_text()
-    checkout.require("no-such-package-anywhere==1.0")
+    checkout.environment.ensure(node=False, dev=False)
+    good = (checkout.root / DEV[0]).read_text()
+    checkout.require_what_is_not_there()
     with pytest.raises(SetupError):
-        checkout.environment.ensure(node=False)
-    checkout.environment.requirements.write_text(good)
+        checkout.environment.ensure(node=False, dev=False)
+    (checkout.root / DEV[0]).write_text(good)
     checkout.said.clear()
-    checkout.environment.ensure(node=False)
-    assert any(line.startswith("Installing 1 Python packages") for line in checkout.said)
+    checkout.environment.ensure(node=False, dev=False)
+    assert checkout.headlines() == ["Installing the Python packages of requirements.txt, requirements-local.txt"]
 
 
 def test_failed_change_of_the_package_lock_leaves_no_stamp_of_the_old_one(checkout: Checkout) -> None:
-    checkout.has_environment()
-    checkout.environment.ensure(node=True)
+    checkout.environment.ensure(node=True, dev=False)
     lock = checkout.root / "package-lock.json"
     good, working = lock.read_text(), (checkout.tools / "npm").read_text()
     lock.write_text('{"lockfileVersion": 3, "changed": true}')
     script(checkout.tools, "npm", "exit 1")
     with pytest.raises(SetupError):
-        checkout.environment.ensure(node=True)
+        checkout.environment.ensure(node=True, dev=False)
     lock.write_text(good)
     (checkout.tools / "npm").write_text(working)
-    checkout.environment.ensure(node=True)
+    checkout.environment.ensure(node=True, dev=False)
     assert len(checkout.npm_calls()) == 2
 
 
 def test_missing_node_is_told_before_anything_is_installed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(SetupError, match=r"Node\.js is not on PATH"):
-        checkout.environment.ensure(node=True)
+        checkout.environment.ensure(node=True, dev=True)
     assert not checkout.environment.venv.exists()
     assert checkout.said == []
 
 
-@pytest.mark.long
-def test_environment_of_a_python_that_is_gone_is_made_anew(checkout: Checkout) -> None:
-    checkout.environment.ensure(node=False)
+def test_environment_of_a_python_that_is_gone_is_made_again(checkout: Checkout) -> None:
+    checkout.environment.ensure(node=False, dev=False)
     checkout.environment.python.unlink()
     checkout.environment.python.symlink_to("/no/such/python3.13")
-    checkout.environment.ensure(node=False)
-    assert checkout.can_import("tiny")
+    checkout.environment.ensure(node=False, dev=False)
+    assert checkout.environment.python.exists()
+    assert checkout.installed() == {"runs", "helps"}
 
 
 @pytest.mark.long
 def test_concurrent_set_ups_wait_for_each_other(checkout: Checkout) -> None:
     code = "import sys; from pathlib import Path; from local.setup.environment import Environment\n"
-    code += "Environment(root=Path(sys.argv[1])).ensure(node=True)"
+    code += "Environment(root=Path(sys.argv[1])).ensure(node=True, dev=False)"
     command = [sys.executable, "-c", code, str(checkout.root)]
     both = [
         subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -215,9 +232,83 @@ def test_concurrent_set_ups_wait_for_each_other(checkout: Checkout) -> None:
     ]
     told = [process.communicate(timeout=100)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], told
-    assert sum("Making .venv" in text for text in told) == 1
+    assert sum("Creating .venv" in text for text in told) == 1
     assert sum("Another set-up of this checkout is under way" in text for text in told) == 1
     assert len(checkout.npm_calls()) == 1
+
+
+ENTERED = "import sys; print(sys.prefix, sys.dont_write_bytecode, *sys.argv[1:]); sys.exit(7)"
+
+
+def test_command_is_run_again_inside_the_environment(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout.environment.ensure(node=False, dev=False)
+    (checkout.root / "local").mkdir()
+    (checkout.root / "local" / "__main__.py").write_text(ENTERED)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    code = "import sys; from pathlib import Path; from local.setup.environment import Environment\n"
+    code += "sys.exit(Environment(root=Path(sys.argv[1])).enter(['run', '--check', 'a b']))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(checkout.root)], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 7
+    assert ended.stdout == f"{checkout.environment.venv} False run --check a b\n"
+
+
+def test_environment_knows_whether_it_runs_inside(checkout: Checkout) -> None:
+    assert not checkout.environment.is_current()
+    here = Environment(root=REPOSITORY)
+    assert here.is_current() is (os.path.realpath(sys.prefix) == os.path.realpath(REPOSITORY / ".venv"))
+
+
+# uv
+
+
+def test_locked_uv_is_installed_where_none_is_on_path(checkout: Checkout) -> None:
+    script(checkout.tools, "uv", "echo 'uv: command not found' >&2; exit 127")  # what a version manager leaves behind
+    checkout.require(DEV[1], wheel(checkout.packages, "uv", program=f'exec {UV} "$@"'))
+    checkout.environment.ensure(node=False, dev=False)
+    assert checkout.installed() == {"runs", "uv"}
+    assert "Installing uv, which installs the Python packages in seconds" in checkout.said
+    assert (checkout.environment.logs / "setup-uv.log").exists()
+
+
+def test_pip_installs_where_uv_does_not_run(checkout: Checkout) -> None:
+    script(checkout.tools, "uv", "exit 127")
+    checkout.require(DEV[1], wheel(checkout.packages, "uv", program="exit 126"))
+    checkout.environment.ensure(node=False, dev=False)
+    assert checkout.installed() == {"runs", "uv"}
+    assert "uv does not run on this machine, so pip installs the packages. That takes minutes." in checkout.said
+    assert (checkout.environment.logs / "setup-pip.log").exists()
+
+
+SETTINGS = r"""
+global.find-links='/one\n/two'
+:env:.index-url='https://variable.example/simple'
+global.index-url='https://file.example/simple'
+global.extra-index-url='https://one.example https://two.example'
+install.trusted-host='file.example'
+global.cert='/etc/ca.pem'
+global.timeout='60'
+"""
+
+
+def test_uv_gets_what_pip_is_set_to_unless_its_own_variable_is_set(tmp_path: Path) -> None:
+    script(tmp_path, "pip", f"cat <<'END'{SETTINGS}END")
+    assert uv_environment([str(tmp_path / "pip")], environment={"SSL_CERT_FILE": "/my/ca.pem"}) == {
+        **LIKE_PIP,
+        "UV_DEFAULT_INDEX": "https://variable.example/simple",
+        "UV_INDEX": "https://one.example https://two.example",
+        "UV_FIND_LINKS": "/one,/two",
+        "UV_INSECURE_HOST": "file.example",
+    }
+
+
+def test_uv_gets_its_own_settings_alone_where_there_is_no_pip(tmp_path: Path) -> None:
+    script(tmp_path, "pip", "echo 'No module named pip' >&2; exit 1")
+    assert uv_environment([str(tmp_path / "pip")], environment={}) == LIKE_PIP
+
+
+# Node
 
 
 @pytest.mark.parametrize("missing", ["node", "npm"])
@@ -225,41 +316,21 @@ def test_missing_node_or_npm_is_explained(checkout: Checkout, monkeypatch: pytes
     (checkout.tools / missing).unlink()
     monkeypatch.setenv("PATH", str(checkout.tools))
     with pytest.raises(SetupError, match=r"is not on PATH.*Install Node 20 or newer, npm included"):
-        checkout.environment.install_azurite()
+        checkout.environment.ensure(node=True, dev=False)
 
 
 @pytest.mark.parametrize("version", ["v18.20.0", "v9.0.0", "nonsense"])
 def test_old_node_is_refused(checkout: Checkout, version: str) -> None:
     checkout.fake_node(version)
     with pytest.raises(SetupError, match=rf"is Node {version}\. Install Node 20 or newer"):
-        checkout.environment.install_azurite()
+        checkout.environment.ensure(node=True, dev=False)
     assert checkout.npm_calls() == []
 
 
 def test_failing_npm_shows_what_it_said(checkout: Checkout) -> None:
     script(checkout.tools, "npm", "echo 'npm error code E401' >&2; exit 1")
     with pytest.raises(SetupError, match="npm error code E401"):
-        checkout.environment.install_azurite()
-
-
-def test_command_is_run_again_inside_the_environment(checkout: Checkout) -> None:
-    checkout.has_environment()
-    (checkout.root / "local").mkdir()
-    (checkout.root / "local" / "__main__.py").write_text("import sys; print(sys.prefix, *sys.argv[1:]); sys.exit(7)")
-    checkout.environment.ensure(node=False)
-    code = "import sys; from pathlib import Path; from local.setup.environment import Environment\n"
-    code += "sys.exit(Environment(root=Path(sys.argv[1])).enter(['run', '--check', 'a b']))"
-    ended = subprocess.run(
-        [sys.executable, "-c", code, str(checkout.root)], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 7
-    assert ended.stdout == f"{checkout.environment.venv} run --check a b\n"
-
-
-def test_environment_knows_whether_it_runs_inside(checkout: Checkout) -> None:
-    assert not checkout.environment.is_current()
-    here = Environment(root=REPOSITORY)
-    assert here.is_current() is (os.path.realpath(sys.prefix) == os.path.realpath(REPOSITORY / ".venv"))
+        checkout.environment.ensure(node=True, dev=False)
 
 
 # Chromium
@@ -357,9 +428,3 @@ def test_debians_chromium_is_installed_where_there_is_none(tmp_path: Path, monke
         .endswith("noninteractive install --yes --no-install-recommends chromium")
     )
     assert said[0] == "Installing Debian's Chromium for the browser test (apt-get)"
-
-
-def test_package_files_name_what_the_set_up_installs() -> None:
-    package = json.loads((REPOSITORY / "package.json").read_text())
-    assert package["devDependencies"]["azurite"]
-    assert "pytest==" in (REPOSITORY / "requirements-dev.txt").read_text()

@@ -38,7 +38,7 @@ from local import cli
 from local.progress import run_visibly
 folder = Path(sys.argv[1])
 command = [sys.executable, "-c", {LONG_COMMAND!r}, str(folder)]
-cli.Environment.ensure = lambda self, *, node: run_visibly(command, log=folder / "log")
+cli.Environment.ensure = lambda self, *, node, dev: run_visibly(command, log=folder / "log")
 sys.exit(cli.main(["setup"]))
 """
 
@@ -148,7 +148,7 @@ def test_ignored_hangup_stays_ignored() -> None:
 def test_folder_that_cannot_be_written_is_named_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: OSError
 ) -> None:
-    def ensure(_self: Environment, *, node: bool) -> None:
+    def ensure(_self: Environment, *, node: bool, dev: bool) -> None:
         raise fault
 
     monkeypatch.setattr(Environment, "ensure", ensure)

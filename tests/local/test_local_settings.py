@@ -15,6 +15,7 @@ from local.app_settings import (
     overrides,
     placed_settings,
     read_settings,
+    registration,
     signs_in_locally,
     strays,
 )
@@ -133,3 +134,28 @@ def test_sign_in_at_microsoft_is_told_from_the_local_one(tmp_path: Path, change:
     (tmp_path / OWN).write_text(json.dumps(content))
     assert not signs_in_locally(load_settings(tmp_path))
     assert signs_in_locally(read_settings(REPOSITORY / SAMPLE))
+
+
+def test_registration_follows_the_settings_of_the_file_and_of_the_shell(tmp_path: Path) -> None:
+    values = {"ENTRA_REQUIRED_SCOPES": "orders.use", "ENTRA_ADDITIONAL_SCOPES": "openid,Mail.Send  Sites.Read.All"}
+    (tmp_path / OWN).write_text(json.dumps({"Values": values}))
+    shell = {"ENTRA_REQUIRED_SCOPES": "orders.see", "ENTRA_ALLOWED_APP_ROLES": "Tasks.Run", "ENTRA_IDENTIFIER_URI": " "}
+    assert registration(load_settings(tmp_path), LocalConfig(), environment=shell) == (
+        "--scopes=orders.see",
+        "--additional-scopes=openid Mail.Send  Sites.Read.All",
+        "--app-roles=Tasks.Run",
+    )
+    assert registration(read_settings(REPOSITORY / SAMPLE), LocalConfig(), environment={}) == ()
+
+
+def test_settings_of_any_name_that_lead_to_an_api_of_the_directory_follow_the_port(tmp_path: Path) -> None:
+    values = {
+        "ORDERS_API_URL": "https://127.0.0.1:7443/apis/orders",
+        "STOCK_API_URL": "https://stock.example/apis/stock",
+        "ELSE_URL": "https://127.0.0.1:7443/else",
+    }
+    (tmp_path / OWN).write_text(json.dumps({"Values": values}))
+    settings = load_settings(tmp_path)
+    assert overrides(settings, LocalConfig(), environment={}) == {}
+    assert overrides(settings, OTHER, environment={}) == {"ORDERS_API_URL": "https://127.0.0.1:8443/apis/orders"}
+    assert overrides(settings, OTHER, environment={"ORDERS_API_URL": "https://mine.example"}) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -46,25 +47,37 @@ def test_lock_that_another_process_holds_is_refused_with_its_note(tmp_path: Path
 def test_lock_is_free_after_its_holder_was_killed(tmp_path: Path) -> None:
     with holder(tmp_path / "lock") as process:
         process.kill()
-    with exclusive(tmp_path / "lock", note="mine"):
-        assert (tmp_path / "lock").read_text() == "mine"
+    entered = False
+    with exclusive(tmp_path / "lock"):
+        entered = True
+    assert entered
 
 
-def test_shorter_note_replaces_a_longer_one(tmp_path: Path) -> None:
+def test_later_note_replaces_an_earlier_one(tmp_path: Path) -> None:
     with exclusive(tmp_path / "lock", note="a long note"):
         pass
-    with exclusive(tmp_path / "lock", note="short"):
-        assert (tmp_path / "lock").read_text() == "short"
+    with exclusive(tmp_path / "lock", note="short"), pytest.raises(LockHeldError) as caught:
+        exclusive(tmp_path / "lock").__enter__()
+    assert caught.value.note == "short"
+
+
+def test_folder_that_cannot_be_locked_in_is_not_taken_for_a_held_lock(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(sqlite3.OperationalError), exclusive(tmp_path / "lock"):
+        pass
 
 
 def test_waiting_goes_on_when_the_holder_lets_go(tmp_path: Path) -> None:
     told: list[str] = []
     with holder(tmp_path / "lock") as process:
-        threading.Timer(0.4, process.kill).start()
-        began = time.monotonic()
-        with waiting(tmp_path / "lock", on_wait=lambda: told.append("waiting"), pause=0.02):
-            assert time.monotonic() - began >= 0.3
-    assert told == ["waiting"]
+
+        def end_it() -> None:
+            told.append("waiting")
+            process.kill()
+
+        with waiting(tmp_path / "lock", on_wait=end_it):
+            told.append("held")
+    assert told == ["waiting", "held"]
 
 
 def test_waiting_excludes_threads_of_one_process(tmp_path: Path) -> None:
@@ -72,7 +85,7 @@ def test_waiting_excludes_threads_of_one_process(tmp_path: Path) -> None:
     most: list[int] = []
 
     def work() -> None:
-        with waiting(tmp_path / "lock", pause=0.005):
+        with waiting(tmp_path / "lock"):
             inside.append(1)
             most.append(len(inside))
             time.sleep(0.01)

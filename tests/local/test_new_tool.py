@@ -11,27 +11,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.config import REPOSITORY
-from local.new_tool import LONGEST_NAME, TESTS, TOOLS, NewToolError, make_tool, new_tool, registered_with
+from local.new_tool import LONGEST_NAME, TESTS, TOOLS, create_tool, new_tool
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-EMPTY = "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from fastmcp import FastMCP\n\nTOOLS = ()\n"
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of what a new tool touches and needs."""
-    for folder in ("src", "ops", "tests/engine/unit/tools", "tests/support"):
+    for folder in ("src", "ops", "local", "tests/app", "tests/support"):
         shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in (
-        "pyproject.toml",
-        "tests/__init__.py",
-        "tests/engine/unit/__init__.py",
-        "tests/engine/unit/conftest.py",
-    ):
+    for file in ("pyproject.toml", "tests/__init__.py"):
         shutil.copy(REPOSITORY / file, tmp_path / file)
-    shutil.copytree(REPOSITORY / "local", tmp_path / "local", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
 
@@ -49,7 +41,7 @@ def run(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", ["made_by_a_test", "f" * LONGEST_NAME, "zebra"])
 def test_new_tool_passes_the_linter(checkout: Path, name: str) -> None:
-    made = [str(file) for file in make_tool(checkout, name)]
+    made = [str(file) for file in create_tool(checkout, name)]
     for check in (("ruff", "check"), ("ruff", "format", "--check")):
         checked = run(checkout, *check, *made)
         assert checked.returncode == 0, checked.stdout
@@ -80,7 +72,6 @@ def test_new_tool_passes_its_test(checkout: Path, capsys: pytest.CaptureFixture[
         ("class", "means something in Python"),
         ("match", "means something in Python"),
         ("print", "means something in Python"),
-        ("register", "means something in src/entra_mcp/tools/__init__.py"),
     ],
 )
 def test_name_that_will_not_do_is_refused(
@@ -94,30 +85,3 @@ def test_name_of_a_tool_that_is_there_is_refused(checkout: Path, capsys: pytest.
     assert new_tool(checkout, "made_by_a_test") == 0
     assert new_tool(checkout, "made_by_a_test") == 2
     assert "is there already" in capsys.readouterr().err
-
-
-def test_tool_whose_registry_has_another_form_is_not_made(checkout: Path) -> None:
-    registry = checkout / TOOLS / "__init__.py"
-    registry.write_text("TOOLS = load()\n")
-    with pytest.raises(NewToolError, match=r"from entra_mcp\.tools\.made_by_a_test import made_by_a_test"):
-        make_tool(checkout, "made_by_a_test")
-    assert not (checkout / TOOLS / "made_by_a_test.py").exists()
-    assert registry.read_text() == "TOOLS = load()\n"
-
-
-@pytest.mark.parametrize("name", ["aardvark", "made_by_a_test", "zebra"])
-def test_tool_takes_its_place_in_the_alphabet(name: str) -> None:
-    source = registered_with((REPOSITORY / TOOLS / "__init__.py").read_text(), name)
-    imports = [line for line in source.splitlines() if line.startswith("from entra_mcp.tools.")]
-    assert imports == sorted(imports)
-    assert f"from entra_mcp.tools.{name} import {name}" in imports
-    listed = source.partition("TOOLS = (\n")[2].partition(")")[0].split()
-    assert listed == sorted(listed)
-    assert f"{name}," in listed
-
-
-def test_tool_after_all_others_were_deleted_is_the_only_one() -> None:
-    source = registered_with(EMPTY, "made_by_a_test")
-    assert "from entra_mcp.tools.made_by_a_test import made_by_a_test\n\nif TYPE_CHECKING:" in source
-    assert "TOOLS = (\n    made_by_a_test,\n)\n" in source
-    assert registered_with(source, "add").count("import") == 4

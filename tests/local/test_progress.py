@@ -1,4 +1,4 @@
-"""Long commands: their steps, their heartbeat, their log."""
+"""Long commands: their newest line, their log, their end."""
 
 from __future__ import annotations
 
@@ -7,44 +7,57 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.progress import CommandFailedError, run_visibly, tail_of
+from local.progress import CommandFailedError, run_visibly, started, tail_of
+from tests.support.processes import alive, wait_for_number
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_long_command_shows_its_steps_and_keeps_its_log(tmp_path: Path) -> None:
+def beats(folder: Path, code: str, *, enough: int) -> list[str]:
+    """What is said of a command that goes on until it has been spoken of `enough` times."""
     said: list[str] = []
-    # Slow enough that even on a busy machine, where the child starts late, several beats fall between its steps.
-    code = "import time\nfor i in range(4): print('step', i, flush=True); time.sleep(0.3)"
-    log = tmp_path / "logs" / "it.log"
-    run_visibly(
-        [sys.executable, "-c", code],
-        log=log,
-        step_of=lambda line: line.strip() if line.startswith("step") else None,
-        interval=0.1,
-        say=said.append,
-    )
-    assert len([line for line in said if line.startswith("    step ")]) >= 3
-    assert log.read_text().splitlines() == [f"step {number}" for number in range(4)]
+
+    def say(text: str) -> None:
+        said.append(text)
+        if len(said) == enough:
+            (folder / "enough").touch()
+
+    wait = f"from pathlib import Path\nwhile not Path({str(folder / 'enough')!r}).exists(): pass"
+    with started(
+        [sys.executable, "-c", f"{code}\n{wait}"], log=folder / "logs" / "it", interval=0.05, say=say
+    ) as finish:
+        finish()
+    return said
+
+
+def test_long_command_shows_its_newest_line_and_keeps_its_log(tmp_path: Path) -> None:
+    said = beats(tmp_path, f"print('first\\nnewest {'x' * 200}', flush=True)", enough=100)
+    assert said[-1].startswith("    newest x")
+    assert len(said[-1]) < 120
+    assert (tmp_path / "logs" / "it").read_text().splitlines()[0] == "first"
 
 
 def test_silent_command_still_shows_that_it_works(tmp_path: Path) -> None:
-    said: list[str] = []
-    code = "import time; time.sleep(0.5)"
-    run_visibly([sys.executable, "-c", code], log=tmp_path / "log", interval=0.1, say=said.append)
-    assert said
-    assert said[0].startswith("    working (")
+    assert beats(tmp_path, "", enough=2)[0].startswith("    working (")
+
+
+def test_command_has_ended_when_its_block_is_left(tmp_path: Path) -> None:
+    code = "import os, pathlib, time; pathlib.Path('pid').write_text(f'{os.getpid()}\\n'); time.sleep(60)"
+    with started([sys.executable, "-c", code], log=tmp_path / "log", cwd=tmp_path):
+        pid = wait_for_number(tmp_path / "pid")
+    assert not alive(pid)
 
 
 def test_failed_command_shows_the_end_of_its_log(tmp_path: Path) -> None:
-    code = "for i in range(100): print('line', i)\nraise SystemExit(9)"
+    code = "print('\\n'.join(f'line {i}' for i in range(100))); raise SystemExit(9)"
     with pytest.raises(CommandFailedError) as caught:
-        run_visibly([sys.executable, "-c", code], log=tmp_path / "log")
+        run_visibly([sys.executable, "-c", code], log=tmp_path / "log", hint="Do this.")
     assert caught.value.exit_code == 9
-    assert caught.value.tail.splitlines()[0] == "    line 70"
-    assert caught.value.tail.splitlines()[-1] == "    line 99"
-    assert str(tmp_path / "log") in str(caught.value)
+    first, *lines, where, hint = str(caught.value).splitlines()
+    assert first.endswith("ended with exit code 9.")
+    assert (lines[0], lines[-1]) == ("    line 70", "    line 99")
+    assert (where, hint) == (f"The whole log: {tmp_path / 'log'}", "Do this.")
 
 
 def test_tail_of_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:

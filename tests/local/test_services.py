@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from local.services import functions_host
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from pathlib import Path
 
 
 @asynccontextmanager
@@ -42,3 +44,24 @@ async def test_broken_app_counts_as_started_only_where_a_change_can_mend_it(
         settings = read_settings(REPOSITORY / SAMPLE)
         host = functions_host(config, settings, kind="local", watch=watch, environment=os.environ)
         assert await host.ready() is ready
+
+
+@pytest.fixture
+def core_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / ("func.exe" if os.name == "nt" else "func")
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+
+@pytest.mark.usefixtures("core_tools")
+def test_core_tools_end_with_the_signal_that_they_heed_and_hear_nothing_of_azure() -> None:
+    azure = {"CONTAINER_NAME": "x", "WEBSITE_INSTANCE_ID": "x", "KUBERNETES_SERVICE_HOST": "x"}
+    settings = read_settings(REPOSITORY / SAMPLE)
+    func, local = (
+        functions_host(LocalConfig(), settings, kind=kind, watch=False, environment={**os.environ, **azure})
+        for kind in ("func", "local")
+    )
+
+    assert (func.stop_signal, local.stop_signal) == (signal.SIGINT, signal.SIGTERM)
+    assert func.environment.keys() & azure.keys() == set()
+    assert func.environment["PATH"]

@@ -134,12 +134,16 @@ async def test_service_that_is_never_ready_times_out_and_is_ended(tmp_path: Path
     assert not alive(pid)
 
 
-async def test_slow_start_is_waited_for(tmp_path: Path) -> None:
-    slow = f"import time; time.sleep(1)\n{CHILD}"
+async def test_services_are_reported_one_by_one_as_they_become_ready(tmp_path: Path) -> None:
+    reported: list[str] = []
+
+    async def after_the_quick_one() -> bool:
+        return reported == ["quick"]
+
+    slow = service(tmp_path, "slow", ready=after_the_quick_one)
     async with Supervisor(logs=tmp_path / "logs") as supervisor:
-        seconds = await supervisor.start(service(tmp_path, "slow", code=slow), service(tmp_path, "quick"))
-    assert seconds["slow"] >= 1
-    assert seconds["quick"] < seconds["slow"]
+        await supervisor.start(slow, service(tmp_path, "quick"), on_ready=lambda name, _took: reported.append(name))
+    assert reported == ["quick", "slow"]
 
 
 async def test_probe_that_is_refused_counts_as_not_ready(tmp_path: Path) -> None:

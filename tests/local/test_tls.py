@@ -9,34 +9,29 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
+from ipaddress import ip_address
+from pathlib import Path
 from socket import create_connection, socket
-from typing import TYPE_CHECKING
 
 import certifi
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from local.config import REPOSITORY
-from local.loopback.tls import AUTHORITY_LIFETIME, LEAF_LIFETIME, RENEW_BEFORE, TlsFiles, ensure_tls
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from local.loopback.tls import LIFETIME, RENEW_BEFORE, TlsFiles, ensure_tls
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def _leaf(files: TlsFiles) -> x509.Certificate:
-    return x509.load_pem_x509_certificate(files.server.read_bytes())
+def _certificate(file: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(file.read_bytes())
 
 
 def _handshake(files: TlsFiles, *, name: str, trust: ssl.SSLContext | None = None) -> str | None:
-    """TLS version agreed on between a server with the leaf and a client that trusts the bundle."""
+    """TLS version agreed on between a server with the certificate and a client that trusts the bundle."""
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(files.server)
     client = trust or ssl.create_default_context(cafile=str(files.bundle))
@@ -64,105 +59,74 @@ def _handshake(files: TlsFiles, *, name: str, trust: ssl.SSLContext | None = Non
             server.join(5)
 
 
-def test_ensure_tls_creates_all_files(tmp_path: Path) -> None:
+def test_files_are_made_with_the_public_roots_in_the_bundle(tmp_path: Path) -> None:
     files = ensure_tls(tmp_path / "new" / "tls")
-    assert (files.ca.name, files.server.name, files.bundle.name) == ("ca.pem", "server.pem", "bundle.pem")
-    assert all(path.exists() for path in (files.ca, files.server, files.bundle))
-
-
-def test_bundle_has_public_roots_and_local_authority(tmp_path: Path) -> None:
-    files = ensure_tls(tmp_path)
-    content = files.bundle.read_bytes()
-    with open(certifi.where(), "rb") as roots:  # noqa: PTH123 certifi hands out a string
-        assert content.startswith(roots.read().rstrip())
-    assert content.endswith(files.ca.read_bytes())
+    bundle = files.bundle.read_bytes()
+    assert bundle.startswith(Path(certifi.where()).read_bytes().rstrip())
+    assert bundle.endswith(files.ca.read_bytes())
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "::1"])
-def test_strict_client_trusts_leaf_for_loopback_name(tmp_path: Path, name: str) -> None:
+def test_strict_client_trusts_the_certificate_for_a_loopback_name(tmp_path: Path, name: str) -> None:
     assert _handshake(ensure_tls(tmp_path), name=name) == "TLSv1.3"
 
 
-def test_client_refuses_leaf_for_another_name(tmp_path: Path) -> None:
+def test_client_refuses_the_certificate_for_another_name(tmp_path: Path) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match=r"[Hh]ostname"):
         _handshake(ensure_tls(tmp_path), name="login.microsoftonline.com")
 
 
-def test_client_without_bundle_refuses_leaf(tmp_path: Path) -> None:
+def test_client_without_the_bundle_refuses_the_certificate(tmp_path: Path) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
         _handshake(ensure_tls(tmp_path), name="localhost", trust=ssl.create_default_context(cafile=certifi.where()))
 
 
-def test_stolen_authority_key_cannot_vouch_for_another_host(tmp_path: Path) -> None:
+def test_key_of_the_authority_is_in_no_file(tmp_path: Path) -> None:
     files = ensure_tls(tmp_path)
-    pem = (tmp_path / "ca-key.pem").read_bytes()
-    authority, authority_key = x509.load_pem_x509_certificate(pem), load_pem_private_key(pem, password=None)
-    assert isinstance(authority_key, ec.EllipticCurvePrivateKey)
-    good = _leaf(files)
+    pem = b"".join(_contents(tmp_path).values())
+    assert pem.count(b"PRIVATE KEY-----") == 2  # the first and the last line of one key
     key = load_pem_private_key(files.server.read_bytes(), password=None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    forged = x509.CertificateBuilder(
-        issuer_name=authority.subject,
-        subject_name=good.subject,
-        public_key=key.public_key(),
-        serial_number=1,
-        not_valid_before=good.not_valid_before_utc,
-        not_valid_after=good.not_valid_after_utc,
-        extensions=[
-            extension for extension in good.extensions if not isinstance(extension.value, x509.SubjectAlternativeName)
-        ],
-    ).add_extension(x509.SubjectAlternativeName([x509.DNSName("login.microsoftonline.com")]), critical=False)
-    certificate = forged.sign(authority_key, hashes.SHA256()).public_bytes(Encoding.PEM)
-    private = files.server.read_bytes().partition(b"-----BEGIN CERTIFICATE")[0]
-    files.server.write_bytes(private + certificate)
-    with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
-        _handshake(files, name="login.microsoftonline.com")
+    assert key.public_key() == _certificate(files.server).public_key() != _certificate(files.ca).public_key()
 
 
-def test_second_call_changes_nothing(tmp_path: Path) -> None:
-    ensure_tls(tmp_path)
-    before = _contents(tmp_path)
-    ensure_tls(tmp_path)
-    assert _contents(tmp_path) == before
+def test_certificate_names_loopback_only_and_signs_nothing(tmp_path: Path) -> None:
+    extensions = _certificate(ensure_tls(tmp_path).server).extensions
+    names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["localhost"]
+    assert names.get_values_for_type(x509.IPAddress) == [ip_address("127.0.0.1"), ip_address("::1")]
+    assert extensions.get_extension_for_class(x509.BasicConstraints).value.ca is False
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
-@pytest.mark.parametrize(("name", "mode"), [("ca-key.pem", 0o600), ("server.pem", 0o600), ("bundle.pem", 0o644)])
-def test_private_keys_are_readable_by_owner_only(tmp_path: Path, name: str, mode: int) -> None:
-    ensure_tls(tmp_path)
-    assert stat.S_IMODE((tmp_path / name).stat().st_mode) == mode
+def test_key_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        files = ensure_tls(tmp_path / "tls")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(files.server.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "tls").stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize(
-    "later", [LEAF_LIFETIME - RENEW_BEFORE + timedelta(hours=1), LEAF_LIFETIME + timedelta(days=1)]
-)
-def test_leaf_is_renewed_under_the_same_authority_before_it_expires(tmp_path: Path, later: timedelta) -> None:
+@pytest.mark.parametrize("later", [timedelta(0), timedelta(days=300), LIFETIME - RENEW_BEFORE - timedelta(hours=1)])
+def test_second_call_changes_nothing_while_the_certificate_is_good(tmp_path: Path, later: timedelta) -> None:
     now = datetime.now(UTC)
-    files = ensure_tls(tmp_path, now=now)
-    authority, old = files.ca.read_bytes(), _leaf(files)
+    ensure_tls(tmp_path, now=now)
+    before = _contents(tmp_path)
     ensure_tls(tmp_path, now=now + later)
-    assert files.ca.read_bytes() == authority
-    assert _leaf(files).serial_number != old.serial_number
-    assert _leaf(files).not_valid_after_utc > old.not_valid_after_utc
+    assert _contents(tmp_path) == before
 
 
-def test_leaf_is_kept_while_it_is_good_for_long(tmp_path: Path) -> None:
+@pytest.mark.parametrize("later", [LIFETIME - RENEW_BEFORE + timedelta(hours=1), LIFETIME + timedelta(days=1)])
+def test_certificate_is_replaced_before_it_expires(tmp_path: Path, later: timedelta) -> None:
     now = datetime.now(UTC)
-    old = _leaf(ensure_tls(tmp_path, now=now))
-    assert _leaf(ensure_tls(tmp_path, now=now + timedelta(days=300))) == old
-
-
-def test_expired_authority_is_replaced_with_leaf_and_bundle(tmp_path: Path) -> None:
-    old_now = datetime.now(UTC) - AUTHORITY_LIFETIME
-    files = ensure_tls(tmp_path, now=old_now)
-    authority = files.ca.read_bytes()
-    ensure_tls(tmp_path)
-    assert files.ca.read_bytes() != authority
-    assert files.bundle.read_bytes().endswith(files.ca.read_bytes())
+    old = _certificate(ensure_tls(tmp_path, now=now).server)
+    files = ensure_tls(tmp_path, now=now + later)
+    assert _certificate(files.server).not_valid_after_utc > old.not_valid_after_utc
     assert _handshake(files, name="localhost") == "TLSv1.3"
 
 
-@pytest.mark.parametrize("name", ["ca-key.pem", "server.pem", "ca.pem", "bundle.pem"])
+@pytest.mark.parametrize("name", ["server.pem", "ca.pem", "bundle.pem"])
 @pytest.mark.parametrize("content", [None, b"", b"not a certificate"])
 def test_missing_or_broken_file_is_repaired(tmp_path: Path, name: str, content: bytes | None) -> None:
     files = ensure_tls(tmp_path)
@@ -174,29 +138,32 @@ def test_missing_or_broken_file_is_repaired(tmp_path: Path, name: str, content: 
     assert _handshake(files, name="localhost") == "TLSv1.3"
 
 
+def test_certificate_of_another_authority_is_replaced(tmp_path: Path) -> None:
+    files, other = ensure_tls(tmp_path / "one"), ensure_tls(tmp_path / "other")
+    files.ca.write_bytes(other.ca.read_bytes())
+    assert _handshake(ensure_tls(tmp_path / "one"), name="localhost") == "TLSv1.3"
+
+
 def test_bundle_is_rewritten_when_certifi_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = ensure_tls(tmp_path / "tls")
-    leaf = files.server.read_bytes()
+    certificate = files.server.read_bytes()
     roots = tmp_path / "other-roots.pem"
     roots.write_bytes(b"# roots of another certifi\n")
     monkeypatch.setattr(certifi, "where", lambda: str(roots))
     ensure_tls(tmp_path / "tls")
     assert files.bundle.read_bytes() == b"# roots of another certifi\n" + files.ca.read_bytes()
-    assert files.server.read_bytes() == leaf
+    assert files.server.read_bytes() == certificate
 
 
 def test_processes_at_once_agree_on_one_authority(tmp_path: Path) -> None:
     program = (
-        f"from pathlib import Path; from local.loopback.tls import ensure_tls; ensure_tls(Path({str(tmp_path)!r}))"
+        f"from pathlib import Path; from local.loopback.tls import ensure_tls; "
+        f"print(ensure_tls(Path({str(tmp_path)!r})).ca.read_text())"
     )
-    racers = [subprocess.Popen([sys.executable, "-c", program], cwd=REPOSITORY) for _ in range(4)]
-    assert [racer.wait(60) for racer in racers] == [0, 0, 0, 0]
-    files = ensure_tls(tmp_path)
-    assert _handshake(files, name="localhost") == "TLSv1.3"
-    assert sorted(_contents(tmp_path)) == ["bundle.pem", "ca-key.pem", "ca.pem", "server.pem"]
-
-
-def test_leaf_names_loopback_only(tmp_path: Path) -> None:
-    names = _leaf(ensure_tls(tmp_path)).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.DNSName) == ["localhost"]
-    assert IPv4Address("127.0.0.1") in names.get_values_for_type(x509.IPAddress)
+    racers = [
+        subprocess.Popen([sys.executable, "-c", program], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    told = {racer.communicate(timeout=60)[0] for racer in racers}
+    assert [racer.returncode for racer in racers] == [0, 0, 0, 0]
+    assert told == {f"{(tmp_path / 'ca.pem').read_text()}\n"}

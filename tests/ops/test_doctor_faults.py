@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ops.aadsts import AADSTS, codes_in
 from ops.vault import PLACEHOLDER
 from tests.support.azure.deployment import ROLES, assignment
-from tests.support.azure.world import CLIENT_ID, GROUP, OBJECT_ID, PRINCIPAL_ID, SITE, SITE_ID, stamp
+from tests.support.azure.world import CLIENT_ID, GROUP, OBJECT_ID, PRINCIPAL_ID, SITE, SITE_ID, VAULT, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,44 +168,52 @@ def late_purge(world: World) -> None:
     world.purge_runs = [((world.now() - timedelta(hours=7)).isoformat(), True)]
 
 
-@pytest.mark.parametrize(
-    ("fault", "found", "remedy"),
-    [
-        (version_1, "requestedAccessTokenVersion is 1", '{"api": {"requestedAccessTokenVersion": 2}}'),
-        (no_scope, "no scope access_as_user", "Expose an API, Add a scope access_as_user"),
-        (disabled_scope, "scope access_as_user is disabled", '"isEnabled": true'),
-        (no_redirect_uri, "AADSTS50011", '"https://elsewhere.example/auth/callback", "http://127.0.0.1:'),
-        (redirect_uri_of_a_page, "AADSTS9002326", '"spa": {"redirectUris": []}'),
-        (other_identifier_uri, "AADSTS500011", f'{{"identifierUris": ["api://something-else", "api://{CLIENT_ID}"]}}'),
-        (one_tenant_for_all, "AADSTS50194", '{"signInAudience": "AzureADMultipleOrgs"}'),
-        (group_claims, "tokens carry groups", '{"groupMembershipClaims": null}'),
-        (no_permissions, "AADSTS650056", "User.Read"),
-        (deleted, "was deleted", f"/v1.0/directory/deletedItems/{OBJECT_ID}/restore"),
-        (unknown_registration, "AADSTS700016", "azd provision"),
-        (no_principal, "AADSTS7000229", f"az ad sp create --id {CLIENT_ID}"),
-        (disabled_principal, "AADSTS7000112", f"az ad sp update --id {CLIENT_ID} --set accountEnabled=true"),
-        (expired_secret, "AADSTS7000222", "python -m ops postprovision"),
-        (expiring_secret, "expires on", "python -m ops postprovision"),
-        (removed_secret, "AADSTS7000215", "python -m ops postprovision"),
-        (disabled_secret, "is disabled in kv-abc123", "python -m ops postprovision"),
-        (secret_expired_in_the_vault, "AADSTS7000222", "python -m ops postprovision"),
-        (placeholder, "has none yet", "python -m ops postprovision"),
-        (no_signing_key, "has none", "python -m ops postprovision"),
-        (disabled_signing_key, "newest version is disabled", "az keyvault secret set-attributes"),
-        (setting_missing, "KEY_VAULT_URL: is not set", f"{SETTING} KEY_VAULT_URL=<value>"),
-        (setting_unresolved, "MCP_SERVER_NAME: is a Key Vault reference", f"{SETTING} MCP_SERVER_NAME=<value>"),
-        (other_client_id, "is not the registration that azd knows", f"{SETTING} ENTRA_CLIENT_ID={CLIENT_ID}"),
-        (no_table_role, "lacks Storage Table Data Contributor", f"--assignee-object-id {PRINCIPAL_ID}"),
-        (no_secret_role, "Key Vault Secrets User on entra-client-secret", "/secrets/entra-client-secret"),
-        (other_identity, "AZURE_CLIENT_ID is not an identity", "azd provision"),
-        (stopped, "is Stopped", f"az functionapp start --name {SITE} --resource-group {GROUP}"),
-        (other_python, "runs python 3.11", "azd provision, then azd deploy"),
-        (not_loaded, "not listed: mcp", "azd deploy"),
-        (plain_http, "answers plain http", "--set httpsOnly=true"),
-        (failed_purge, "failed, ", "az monitor app-insights query"),
-        (late_purge, "it should be hourly", "az monitor app-insights query"),
-    ],
-)
+FAULTS: list[tuple[Callable[[World], None], str, str]] = [
+    (version_1, "requestedAccessTokenVersion is 1", '{"api": {"requestedAccessTokenVersion": 2}}'),
+    (no_scope, "no scope access_as_user", "Expose an API, Add a scope access_as_user"),
+    (disabled_scope, "scope access_as_user is disabled", '"isEnabled": true'),
+    (no_redirect_uri, "AADSTS50011", '"https://elsewhere.example/auth/callback", "http://127.0.0.1:'),
+    (redirect_uri_of_a_page, "AADSTS9002326", '"spa": {"redirectUris": []}'),
+    (other_identifier_uri, "AADSTS500011", f'{{"identifierUris": ["api://something-else", "api://{CLIENT_ID}"]}}'),
+    (one_tenant_for_all, "AADSTS50194", '{"signInAudience": "AzureADMultipleOrgs"}'),
+    (group_claims, "tokens carry groups", '{"groupMembershipClaims": null}'),
+    (no_permissions, "AADSTS650056", "User.Read"),
+    (deleted, "was deleted", f"/v1.0/directory/deletedItems/{OBJECT_ID}/restore"),
+    (unknown_registration, "AADSTS700016", "azd provision --no-state"),
+    (no_principal, "AADSTS7000229", f"az ad sp create --id {CLIENT_ID}"),
+    (disabled_principal, "AADSTS7000112", f"az ad sp update --id {CLIENT_ID} --set accountEnabled=true"),
+    (expired_secret, "AADSTS7000222", "python -m ops postprovision"),
+    (expiring_secret, "expires on", "python -m ops postprovision"),
+    (removed_secret, "AADSTS7000215", "python -m ops postprovision"),
+    (disabled_secret, f"is disabled in {VAULT}", "python -m ops postprovision"),
+    (secret_expired_in_the_vault, "AADSTS7000222", "python -m ops postprovision"),
+    (placeholder, "has none yet", "python -m ops postprovision"),
+    (no_signing_key, "has none", "python -m ops postprovision"),
+    (disabled_signing_key, "newest version is disabled", "az keyvault secret set-attributes"),
+    (setting_missing, "KEY_VAULT_URL: is not set", f"{SETTING} KEY_VAULT_URL=<value>"),
+    (setting_unresolved, "MCP_SERVER_NAME: is a Key Vault reference", f"{SETTING} MCP_SERVER_NAME=<value>"),
+    (other_client_id, "is not the registration that azd knows", f"{SETTING} ENTRA_CLIENT_ID={CLIENT_ID}"),
+    (no_table_role, "lacks Storage Table Data Contributor", f"--assignee-object-id {PRINCIPAL_ID}"),
+    (no_secret_role, "Key Vault Secrets User on entra-client-secret", "/secrets/entra-client-secret"),
+    (other_identity, "AZURE_CLIENT_ID is not an identity", "azd provision --no-state"),
+    (stopped, "is Stopped", f"az functionapp start --name {SITE} --resource-group {GROUP}"),
+    (other_python, "runs python 3.11", "azd deploy"),
+    (not_loaded, "not listed: mcp", "azd deploy"),
+    (plain_http, "answers plain http", "--set httpsOnly=true"),
+    (failed_purge, "failed, ", "az monitor app-insights query"),
+    (late_purge, "it should be hourly", "az monitor app-insights query"),
+]
+
+
+@pytest.mark.parametrize(("code", "remedy"), [(code, fix) for _, found, fix in FAULTS for code in codes_in(found)])
+def test_what_is_said_of_a_code_agrees_with_what_doctor_does_about_it(code: int, remedy: str) -> None:
+    """The documents show the same table, which another test compares."""
+    said = AADSTS[code].remedy.replace("<ENTRA_CLIENT_ID>", CLIENT_ID)
+    commands = re.findall(r"`((?:az|azd|python -m ops) [^`]*)`", said)
+    assert not commands or remedy in commands or "python -m ops doctor" in commands, said
+
+
+@pytest.mark.parametrize(("fault", "found", "remedy"), FAULTS)
 def test_fault_is_found_with_its_remedy(
     doctor: Callable[..., Outcome], deployed: World, fault: Callable[[World], None], found: str, remedy: str
 ) -> None:

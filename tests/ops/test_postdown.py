@@ -9,6 +9,7 @@ import pytest
 from tests.infra.template import main
 from tests.support.azure.world import (
     CLIENT_ID,
+    GROUP,
     GROUP_ID,
     OBJECT_ID,
     TENANT,
@@ -78,10 +79,54 @@ def test_registration_that_is_still_there_is_deleted_and_purged(ops: Ops, down: 
     assert OBJECT_ID not in down.deleted_applications
 
 
-def test_vault_is_found_by_the_name_of_the_environment_when_its_own_is_forgotten(ops: Ops, down: World) -> None:
-    assert ops("postdown", "--purge", AZURE_KEY_VAULT_NAME="").code == 0
+def test_vault_whose_name_is_not_known_is_told_and_not_purged(ops: Ops, down: World) -> None:
+    outcome = ops("postdown", "--purge", AZURE_KEY_VAULT_NAME="")
+    assert outcome.code == 0
+    assert f"python -m ops postdown --purge --azure-key-vault-name {VAULT}" in outcome.text
+    assert len(down.deleted_vaults) == 6
+    assert ops("postdown", "--purge", "--azure-key-vault-name", VAULT).code == 0
     assert VAULT not in down.deleted_vaults
-    assert len(down.deleted_vaults) == 5
+
+
+ANOTHER_GROUP = VAULT_ID.replace(GROUP, "rg-of-another-team")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        (VAULT, {"vaultId": ANOTHER_GROUP}),
+        ("kv-of-another-team", {}),
+        ("kv-abcdefghij234x", {}),
+        ("kv-abcdefghij231", {}),
+        (VAULT, {"tags": {"azd-env-name": "prod"}}),
+        (VAULT, {"tags": {}}),
+        (VAULT, {"vaultId": ""}),
+    ],
+)
+def test_vault_that_only_resembles_this_deployments_is_a_strangers(
+    ops: Ops, down: World, name: str, changes: dict[str, Any]
+) -> None:
+    down.deleted_vaults.clear()
+    deleted_vault(down, name, **changes)
+    outcome = ops("postdown", "--purge", AZURE_KEY_VAULT_NAME=None, AZURE_KEY_VAULT_ID=None)
+    assert outcome.code == 0
+    assert name not in outcome.text
+    assert name in down.deleted_vaults
+
+
+def test_vault_of_another_resource_group_is_not_purged_though_its_name_is_given(ops: Ops, down: World) -> None:
+    deleted_vault(down, vaultId=ANOTHER_GROUP)
+    outcome = ops("postdown", "--purge")
+    assert outcome.code == 0
+    assert "was in the resource group rg-of-another-team" in outcome.text
+    assert VAULT in down.deleted_vaults
+
+
+def test_purge_wants_to_know_the_group_that_has_to_be_gone(ops: Ops, down: World) -> None:
+    outcome = ops("postdown", "--purge", AZURE_RESOURCE_GROUP="", AZURE_ENV_NAME="", AZURE_KEY_VAULT_ID="")
+    assert outcome.code == 2
+    assert "AZURE_RESOURCE_GROUP" in outcome.text
+    assert VAULT in down.deleted_vaults
 
 
 def test_deployment_that_is_there_is_not_purged(ops: Ops, world: World) -> None:
@@ -106,7 +151,7 @@ def test_protected_vault_is_told_with_its_day(ops: Ops, down: World) -> None:
     outcome = ops("postdown", "--purge")
     assert outcome.code == 1
     assert "2027-02-20" in outcome.text
-    assert f"az keyvault recover --name {VAULT}" in outcome.text
+    assert f"az group create --name {GROUP}" in outcome.text.partition(f"az keyvault recover --name {VAULT}")[0]
     assert VAULT in down.deleted_vaults
 
 

@@ -140,6 +140,84 @@ def test_lifetime_policy_shortens_the_secret_and_does_not_renew_it_at_every_run(
     assert len(world.passwords()) == 2, "renewed when a third of its life was left"
 
 
+@pytest.mark.parametrize(("given", "days"), [("90", 90), ("365", 365), ("1", 1), ("", 180)])
+def test_secret_is_good_for_as_long_as_was_asked(ops: Ops, world: World, given: str, days: int) -> None:
+    assert ops("postprovision", CLIENT_SECRET_DAYS=given).code == 0
+    assert ops("postprovision", CLIENT_SECRET_DAYS=given).code == 0
+    (entry,) = world.passwords()
+    life = datetime.fromisoformat(entry["endDateTime"]) - world.now()
+    assert timedelta(days=days) - timedelta(minutes=5) < life <= timedelta(days=days)
+
+
+def test_policy_shortens_what_was_asked_for_too(ops: Ops, world: World) -> None:
+    world.max_lifetime = timedelta(days=60)
+    assert ops("postprovision", CLIENT_SECRET_DAYS="365").code == 0
+    (entry,) = world.passwords()
+    assert datetime.fromisoformat(entry["endDateTime"]) - world.now() <= timedelta(days=60)
+
+
+@pytest.mark.parametrize("command", ["postprovision", "preflight"])
+@pytest.mark.parametrize("given", ["0", "731", "-1", "90d", "1.5"])
+def test_lifetime_that_is_none_is_wrong_usage(ops: Ops, world: World, command: str, given: str) -> None:
+    outcome = ops(command, CLIENT_SECRET_DAYS=given)
+    assert outcome.code == 2
+    assert "CLIENT_SECRET_DAYS" in outcome.text
+    assert not world.passwords()
+
+
+def refused_by_policy(times: int = 1) -> Fault:
+    error = {
+        "code": "Forbidden",
+        "message": 'Operation "set" is not allowed by policy.',
+        "innererror": {"code": "ForbiddenByPolicy"},
+    }
+    return Fault("PUT", f"/secrets/{SECRET}", 403, {"error": error}, times=times)
+
+
+def test_secret_that_a_policy_keeps_out_of_the_vault_does_not_stay_at_the_registration(ops: Ops, world: World) -> None:
+    others = world.add_password(name="by hand", days=100)
+    for _ in range(3):
+        world.faults.append(refused_by_policy())
+        outcome = ops("postprovision")
+        assert outcome.code == 1
+        assert "ForbiddenByPolicy" in outcome.text
+        assert "azd env set CLIENT_SECRET_DAYS" in outcome.text
+        assert [entry["keyId"] for entry in world.passwords()] == [others]
+    assert ops("postprovision").code == 0
+    assert_well(world, generations=1)
+
+
+def test_secret_before_the_refused_one_goes_on_being_good(ops: Ops, world: World) -> None:
+    key_id = held_secret(world, days=20)
+    world.faults.append(refused_by_policy())
+    assert ops("postprovision").code == 1
+    assert [entry["keyId"] for entry in world.passwords()] == [key_id]
+    assert newest(world).tags[KEY_ID] == key_id
+
+
+@pytest.mark.parametrize("served", [True, False])
+@pytest.mark.parametrize("status", [500, 503])
+def test_secret_that_the_vault_may_have_stored_is_kept(ops: Ops, world: World, status: int, served: bool) -> None:
+    """What was stored may be in use, whatever the answer was, and whatever a second attempt is answered."""
+    lost = Fault("PUT", f"/secrets/{SECRET}", status, {"error": {"code": "InternalError"}}, served=served)
+    world.faults.extend([lost, refused_by_policy()])
+    assert ops("postprovision").code == 1
+    assert len(world.passwords()) == (0 if status == 503 and not served else 1)
+    world.faults.clear()
+    assert ops("postprovision").code == 0
+    assert_well(world, generations=1)
+
+
+def test_refused_secret_that_cannot_be_removed_is_left_to_the_next_run(ops: Ops, world: World) -> None:
+    world.faults.extend([refused_by_policy(), Fault("POST", "/removePassword", 403, DENIED)])
+    outcome = ops("postprovision")
+    assert outcome.code == 1
+    assert "postprovision failed. Azure Resource Manager answered 403" in outcome.text
+    assert "ForbiddenByPolicy" in outcome.text
+    assert ops("postprovision").code == 0
+    assert_well(world, generations=1)
+
+
 def test_tenant_without_client_secrets_is_told_of_the_secretless_mode(ops: Ops, world: World) -> None:
     world.passwords_allowed = False
     outcome = ops("postprovision")

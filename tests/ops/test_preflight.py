@@ -8,7 +8,7 @@ import pytest
 
 from ops.preflight.subscription import PROVIDERS, may
 from tests.ops.test_postdown import deleted_vault
-from tests.support.azure.world import OBJECT_ID, SUBSCRIPTION, TENANT, VAULT, Fault
+from tests.support.azure.world import CLIENT_ID, GROUP, OBJECT_ID, SUBSCRIPTION, TENANT, VAULT, VAULT_ID, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,21 +80,21 @@ def token_protection(world: World) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("fault", "found", "remedy"),
-    [
-        (disabled, "Dev is Disabled", "azd env set AZURE_SUBSCRIPTION_ID"),
-        (other_tenant, "not the tenant of the subscription", "azd env set AZURE_TENANT_ID other-tenant"),
-        (other_regions, "swedencentral has no Flex Consumption", "azd env set AZURE_LOCATION <one of eastus, uksouth>"),
-        (contributor, "lacks the role Role Based Access", 'az role assignment create --role "Role Based Access'),
-        (reader, "lacks the role Contributor", 'az role assignment create --role "Contributor"'),
-        (deleted_vault, VAULT, f"az keyvault purge --name {VAULT} --location swedencentral"),
-        (protected_vault, "2027-02-20", f"az keyvault recover --name {VAULT}"),
-        (deleted_registration, "keeps the unique name", "python -m ops postdown --purge"),
-        (no_registrations, "may not register applications", "Application Developer"),
-        (forbidden_secrets, "forbids client secrets", "azd env set AUTH_MODE federated"),
-    ],
-)
+FAULTS: list[tuple[Callable[[World], None], str, str]] = [
+    (disabled, "Dev is Disabled", "azd env set AZURE_SUBSCRIPTION_ID"),
+    (other_tenant, "not the tenant of the subscription", "azd env set AZURE_TENANT_ID other-tenant"),
+    (other_regions, "swedencentral has no Flex Consumption", "azd env set AZURE_LOCATION <one of eastus, uksouth>"),
+    (contributor, "lacks the role Role Based Access", 'az role assignment create --role "Role Based Access'),
+    (reader, "lacks the role Contributor", 'az role assignment create --role "Contributor"'),
+    (deleted_vault, VAULT, f"az keyvault purge --name {VAULT} --location swedencentral"),
+    (protected_vault, "2027-02-20", f"az keyvault recover --name {VAULT}"),
+    (deleted_registration, "keeps the unique name", "python -m ops postdown --purge"),
+    (no_registrations, "may not register applications", "Application Developer"),
+    (forbidden_secrets, "forbids client secrets", "azd env set AUTH_MODE federated"),
+]
+
+
+@pytest.mark.parametrize(("fault", "found", "remedy"), FAULTS)
 def test_fault_is_found_with_what_mends_it(ready: Ops, fault: Callable[[World], None], found: str, remedy: str) -> None:
     fault(ready.world)
     outcome = ready("preflight")
@@ -218,6 +218,24 @@ def test_deleted_vault_of_another_region_is_not_in_the_way(ready: Ops) -> None:
     assert "FOUND deleted vault" in ready("preflight", AZURE_LOCATION="").text
 
 
+@pytest.mark.parametrize("known", [VAULT, ""])
+def test_deleted_vault_is_in_the_way_where_its_name_is_known_and_else_only_noted(ready: Ops, known: str) -> None:
+    deleted_vault(ready.world)
+    outcome = ready("preflight", AZURE_KEY_VAULT_NAME=known, AZURE_KEY_VAULT_ID=None)
+    assert outcome.code == (1 if known else 0), outcome.text
+    assert ("az keyvault purge" in outcome.text) is bool(known)
+    assert f"az group create --name {GROUP}" in outcome.text.partition(f"az keyvault recover --name {VAULT}")[0]
+
+
+@pytest.mark.parametrize("known", [VAULT, ""])
+def test_deleted_vault_of_another_resource_group_is_never_to_be_purged(ready: Ops, known: str) -> None:
+    deleted_vault(ready.world, vaultId=VAULT_ID.replace(GROUP, "rg-of-another-team"))
+    outcome = ready("preflight", AZURE_KEY_VAULT_NAME=known, AZURE_KEY_VAULT_ID=None)
+    assert outcome.code == (1 if known else 0), outcome.text
+    assert "az keyvault" not in outcome.text
+    assert ("rg-of-another-team" in outcome.text) is bool(known)
+
+
 def test_finding_does_not_stop_azd_where_a_person_says_so(ready: Ops) -> None:
     no_registrations(ready.world)
     outcome = ready("preflight", PREFLIGHT="warn")
@@ -238,6 +256,31 @@ def test_shorter_life_of_secrets_is_noted(ready: Ops) -> None:
     outcome = ready("preflight")
     assert outcome.code == 0
     assert "at most 60 days" in outcome.text
+
+
+@pytest.mark.parametrize(("asked", "noted"), [("60", False), ("61", True), ("", True)])
+def test_life_of_secrets_is_compared_with_the_one_that_was_asked_for(ready: Ops, asked: str, noted: bool) -> None:
+    policy(ready.world, restrictionType="passwordLifetime", maxLifetime="P60D")
+    outcome = ready("preflight", CLIENT_SECRET_DAYS=asked)
+    assert outcome.code == 0
+    assert ("at most 60 days" in outcome.text) is noted
+
+
+@pytest.mark.parametrize(
+    ("since", "new", "found"),
+    [
+        ("2020-01-01T10:37:00Z", False, True),
+        ("2099-01-01T00:00:00Z", False, False),
+        ("2099-01-01T00:00:00Z", True, True),
+        ("", False, True),
+    ],
+)
+def test_policy_for_later_registrations_does_not_concern_one_that_is_there(
+    ready: Ops, since: str, new: bool, found: bool
+) -> None:
+    policy(ready.world, restrictionType="passwordAddition", restrictForAppsCreatedAfterDateTime=since)
+    outcome = ready("preflight", ENTRA_CLIENT_ID=None if new else CLIENT_ID)
+    assert outcome.code == (1 if found else 0), outcome.text
 
 
 def test_roles_that_cannot_be_read_are_no_finding(ready: Ops) -> None:

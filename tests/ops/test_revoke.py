@@ -12,9 +12,8 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.data.tables import TableServiceClient
 
-from entra_mcp.auth.exchange import AUTHORIZATION_CODES
 from entra_mcp.auth.ownership import owner_of
-from entra_mcp.storage.cache import UPSTREAM_TOKENS
+from entra_mcp.storage.collections import AUTHORIZATION_CODES, UPSTREAM_TOKENS
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.owners import OwnerMarks
 from entra_mcp.storage.store import TableStore

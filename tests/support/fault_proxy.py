@@ -38,7 +38,9 @@ class Fault(Enum):
     HALF_REQUEST = auto()
     """Sends the service half of the request and breaks both connections."""
     HANG = auto()
-    """Never answers."""
+    """Never answers; the service never hears of the request."""
+    NO_RESPONSE = auto()
+    """Lets the service carry the request out, and never answers."""
 
 
 @dataclass
@@ -127,9 +129,11 @@ class FaultProxy:
             upstream[1].write(message[: len(message) // 2])
             await upstream[1].drain()
             _reset(upstream[1])
-        if fault in {Fault.LOSE_RESPONSE, Fault.HALF_RESPONSE}:
+        if fault in {Fault.LOSE_RESPONSE, Fault.HALF_RESPONSE, Fault.NO_RESPONSE}:
             upstream[1].write(message)
             answer = await _message(upstream[0])
+            if fault is Fault.NO_RESPONSE:
+                await asyncio.sleep(3600)
             if fault is Fault.HALF_RESPONSE:
                 writer.write(answer[: max(len(answer) - 40, len(answer) // 2)])
                 await writer.drain()

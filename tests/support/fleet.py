@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Self
 import httpx2
 import uvicorn
 
-from local.config import REPOSITORY
 from tests.support.azurite import Azurite
 from tests.support.ports import free_ports
-from tests.support.stack import FunctionsHost
+from tests.support.stack import TEST_APP, FunctionsHost
 from tests.support.standins import StandIns
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
 class Fleet:
     """Azurite, the stand-ins and the workers; all workers take the address of the proxy for theirs."""
 
-    def __init__(self, folder: Path, *, certificates: Path, app: Path = REPOSITORY) -> None:
+    def __init__(self, folder: Path, *, certificates: Path, app: Path = TEST_APP) -> None:
         self.port, *ports = free_ports(1 + WORKERS)
         self.url = f"http://localhost:{self.port}"
         self.azurite = Azurite(folder / "azurite")

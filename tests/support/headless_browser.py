@@ -8,7 +8,7 @@ from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
 from local.check.browser import Browser
-from local.check.sign_in import PERSON
+from tests.support.standins import PERSON
 
 ATTEMPTS = 200
 

@@ -10,16 +10,26 @@ from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 from key_value.aio.stores.memory import MemoryStore
 
+from entra_mcp.identity import azure_credential
 from entra_mcp.server.create import create_server
 from entra_mcp.server.request_state import RingCodec
+from entra_mcp.server.services import open_services
 from entra_mcp.vault.keys import KeyRing, RootKey
+from tests.support.app.server import SERVER
 from tests.support.mcp import tool_call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
     from typing import Any
 
+    from fastmcp import FastMCP
+    from fastmcp.server.auth import AuthProvider
+
+    from entra_mcp.definition import Server
     from entra_mcp.settings import Settings
+
+    SignedIn = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
 
 RING = KeyRing((RootKey(version="old", material=bytes(range(32))),))
 
@@ -46,16 +56,43 @@ async def instance(
     keys: KeyRing = RING,
     store: MemoryStore | None = None,
     tools: Sequence[Callable[..., Any]] = (),
+    definition: Server[Any] = SERVER,
 ) -> AsyncGenerator[httpx2.AsyncClient]:
     """One instance of the server with some more tools, as a process of its own would make it."""
     auth = StaticTokenVerifier(PEOPLE, required_scopes=["access_as_user"])
-    server = create_server(settings, auth=auth, request_state=RingCodec(keys), session_store=store or MemoryStore())
-    for tool in tools:
-        server.tool(tool)
-    app = server.http_app(path="/mcp", stateless_http=True)
-    transport = StreamingASGITransport(app)
-    async with app.lifespan(app), httpx2.AsyncClient(transport=transport, base_url=settings.base_url) as http:
-        yield http
+    async with served(settings, auth=auth, keys=keys, store=store, definition=definition) as server:
+        for tool in tools:
+            server.tool(tool)
+        app = server.http_app(path="/mcp", stateless_http=True)
+        transport = StreamingASGITransport(app)
+        async with app.lifespan(app), httpx2.AsyncClient(transport=transport, base_url=settings.base_url) as http:
+            yield http
+
+
+@asynccontextmanager
+async def served(
+    settings: Settings,
+    *,
+    auth: AuthProvider | None = None,
+    keys: KeyRing = RING,
+    store: MemoryStore | None = None,
+    definition: Server[Any] = SERVER,
+) -> AsyncGenerator[FastMCP]:
+    """The server of a definition with its services opened; nobody is signed in unless `auth` says otherwise."""
+    async with (
+        azure_credential(settings) as identity,
+        open_services(
+            definition, settings=settings, app_settings=definition.settings.load(), auth=auth, identity=identity
+        ) as services,
+    ):
+        yield create_server(
+            definition,
+            settings.model_copy(update={"server_name": settings.server_name or definition.name}),
+            auth=auth,
+            request_state=RingCodec(keys),
+            session_store=store or MemoryStore(),
+            services=services,
+        )
 
 
 async def call(http: httpx2.AsyncClient, tool: str, *, token: str = ALICE, **arguments: object) -> httpx2.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import psutil
@@ -16,14 +17,16 @@ from tests.support.standins import StandIns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
     from types import TracebackType
 
 
-class FunctionsHost:
-    """The local Functions host with an app, this repository's unless another is given, on one port over restarts."""
+TEST_APP = Path(__file__).parent / "app"
 
-    def __init__(self, *, port: int, log: Path, app: Path = REPOSITORY) -> None:
+
+class FunctionsHost:
+    """The local Functions host with an app, the tests' own unless another is given, on one port over restarts."""
+
+    def __init__(self, *, port: int, log: Path, app: Path = TEST_APP) -> None:
         self.url = f"http://localhost:{port}"
         self._port = port
         self._app = app
@@ -36,9 +39,14 @@ class FunctionsHost:
         ready = self._program.start(*options, environment=environment)
         assert ready["state"] == "Running", self.log
 
+    @property
+    def workers(self) -> list[psutil.Process]:
+        """The processes that run the app; none while it does not run."""
+        return [] if self._program.pid is None else psutil.Process(self._program.pid).children(recursive=True)
+
     def kill(self) -> None:
         """Ends it as a crash would, and returns when its worker has gone too."""
-        workers = [] if self._program.pid is None else psutil.Process(self._program.pid).children(recursive=True)
+        workers = self.workers
         self._program.kill()
         assert wait_until_gone(*(worker.pid for worker in workers)), "the host's worker outlives it"
 

@@ -16,6 +16,7 @@ import secrets
 import ssl
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
@@ -28,8 +29,13 @@ from tests.support.programs import ProcessFailedError, Program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
     from types import TracebackType
+
+DIRECTORY = Path(__file__).parent / "local.directory.json"
+"""Accounts, groups and APIs that the tests know; a fork's own file changes nothing for them."""
+
+PERSON = ("Allow", "Local User")
+"""What a person clicks: `Allow` on the consent page, then an account on the sign-in page."""
 
 REDIRECT_URI = "http://localhost:7071/auth/callback"
 
@@ -75,6 +81,9 @@ class StandIns:
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(30))
     tenant_id: str = TENANT_ID
     client_id: str = CLIENT_ID
+    directory: Path = DIRECTORY
+    registration: Sequence[str] = ()
+    """Further options of the Entra ID stand-in: what the settings of the server say of its registration."""
     tls: Path | None = None
     """Folder of the certificates; one of its own unless given."""
     entra: StandIn = field(init=False)
@@ -88,7 +97,12 @@ class StandIns:
         self.entra = StandIn(
             "local.entra",
             log=self.folder / "entra.log",
-            options=[*common, "--state", str(self.folder / "entra"), *redirects],
+            options=[
+                *common,
+                *("--state", str(self.folder / "entra"), "--directory", str(self.directory)),
+                *self.registration,
+                *redirects,
+            ],
             ports=("--port", "--sign-in-port"),
         ).start()
         self.vault = StandIn(
@@ -170,6 +184,11 @@ class StandIns:
     @property
     def graph_url(self) -> str:
         return f"{self.entra_url}/graph"
+
+    @property
+    def orders_url(self) -> str:
+        """The stand-in of the API `orders`."""
+        return f"{self.entra_url}/apis/orders"
 
     @property
     def api_scope(self) -> str:

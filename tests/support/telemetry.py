@@ -40,15 +40,19 @@ class Seen:
         return "\n".join([*(span.to_json() for span in self.spans()), data.to_json() if data else ""])
 
     def points(self, metric: str) -> dict[tuple[tuple[str, Any], ...], Any]:
-        """The values of a metric by their attributes: of a histogram, how many."""
-        found: dict[tuple[tuple[str, Any], ...], Any] = {}
-        data = self.reader.get_metrics_data()
-        for resource in data.resource_metrics if data else ():
-            for each in (each for scope in resource.scope_metrics for each in scope.metrics if each.name == metric):
-                for point in each.data.data_points:
-                    attributes = tuple(sorted((point.attributes or {}).items()))
-                    found[attributes] = getattr(point, "count", None) or getattr(point, "value", None)
-        return found
+        return points(self.reader, metric)
+
+
+def points(reader: InMemoryMetricReader, metric: str) -> dict[tuple[tuple[str, Any], ...], Any]:
+    """The values of a metric by their attributes: of a histogram, how many."""
+    found: dict[tuple[tuple[str, Any], ...], Any] = {}
+    data = reader.get_metrics_data()
+    for resource in data.resource_metrics if data else ():
+        for each in (each for scope in resource.scope_metrics for each in scope.metrics if each.name == metric):
+            for point in each.data.data_points:
+                attributes = tuple(sorted((point.attributes or {}).items()))
+                found[attributes] = getattr(point, "count", None) or getattr(point, "value", None)
+    return found
 
 
 def keep_in_memory() -> Seen:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -15,6 +17,9 @@ from ops.commands import load
 from ops.environment import Input
 from tests.infra.test_parameters import variables
 from tests.support.sources import python_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PARSER = parser_of({command.name: command for command in load()})
 
@@ -71,6 +76,39 @@ def test_variable_that_somebody_is_told_to_set_is_one_that_something_reads(place
     inputs = {item.name for item in vars(environment).values() if isinstance(item, Input)}
     known = {variable for variable, _ in variables().values()} | inputs | CHOSEN_BY_AZD
     assert set(re.findall(r"azd env set ([A-Z_]+)", text)) <= known, place
+
+
+def strings(file: Path) -> list[str]:
+    """What a program may say: its strings, those of several lines joined, without docstrings."""
+    tree = ast.parse(file.read_text("utf-8"))
+    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    found: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            found.append("".join(str(part.value) for part in node.values if isinstance(part, ast.Constant)))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told | parts:
+            found.append(node.value)
+    return found
+
+
+def remedies() -> list[tuple[str, str]]:
+    """Each string of `ops`, and each line of the document about faults."""
+    lines = [("troubleshooting.md", line) for line in texts()["troubleshooting.md"].splitlines()]
+    return lines + [(file.name, text) for file in python_files(REPOSITORY / "ops") for text in strings(file)]
+
+
+@pytest.mark.parametrize(("place", "text"), [one for one in remedies() if "azd provision" in one[1]])
+def test_provision_that_is_to_repair_something_does_not_compare_the_template_first(place: str, text: str) -> None:
+    """azd skips a template and parameters that it deployed before; a variable that was set is a change of them."""
+    before, _, after = text.partition("azd provision")
+    changes = "azd env set" in before or before.endswith("azd knows them after `")
+    assert after.startswith(" --no-state") or changes, place
+
+
+@pytest.mark.parametrize(("place", "text"), [one for one in remedies() if "az keyvault recover" in one[1]])
+def test_vault_is_recovered_into_a_group_that_was_created_first(place: str, text: str) -> None:
+    assert "az group create --name" in text.partition("az keyvault recover")[0], place
 
 
 def test_hooks_that_somebody_is_told_to_run_are_there() -> None:

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
     from fastmcp.server.auth import AccessToken, AuthProvider
 
+    from entra_mcp.auth.entra_app import EntraApp
+
 
 class ApplicationVerifier(EntraTokenVerifier):
     """Verifies tokens that Entra ID issued to an application itself (the client credentials grant)."""
 
-    def __init__(self, *, roles: Collection[str], **like_people: Any) -> None:  # noqa: ANN401 - EntraTokenVerifier's own
+    def __init__(self, app: EntraApp, *, roles: Collection[str], **verifier_options: Any) -> None:  # noqa: ANN401 - EntraTokenVerifier's own
         """Such tokens have no scopes, so that `required_scopes` is left out of what is taken besides the roles."""
-        super().__init__(required_scopes=[], **like_people)
+        super().__init__(app, required_scopes=[], **verifier_options)
         self._roles = frozenset(roles)
 
     @override

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, override
 
 from key_value.aio.wrappers.base import BaseWrapper
 
-from entra_mcp.auth.exchange import AUTHORIZATION_CODES
-from entra_mcp.storage.cache import UPSTREAM_TOKENS
+from entra_mcp.storage.collections import AUTHORIZATION_CODES, TRANSACTIONS, UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from entra_mcp.audit import Audit
 
-TELLING = frozenset({"mcp-oauth-transactions", AUTHORIZATION_CODES, UPSTREAM_TOKENS})
+TELLING = frozenset({TRANSACTIONS, AUTHORIZATION_CODES, UPSTREAM_TOKENS})
 """Collections whose rows name a client, or hold the tokens of a person."""
 
 

@@ -1,9 +1,9 @@
 """Storage as FastMCP's token endpoint should use it: nothing is lost to a failure half way.
 
 FastMCP deletes the code or token that is being exchanged before it has written all that replaces it, so one failed
-write strands the client. Here deletions wait until the exchange has succeeded. What deletes for tidiness may fail:
-every such row expires by itself, and single use is not decided by deletions (single_use.py). And a token set is written
-by the login that made it; from then on it is only changed, so that one which was revoked meanwhile stays revoked.
+write strands the client. Here what was exchanged stays until it expires: the ledger decides single use (single_use.py),
+and a deletion after it could only turn a success into an error. A token set is written by the login that made it; from
+then on it is only changed, so that one which was revoked meanwhile stays revoked.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from key_value.aio.wrappers.base import BaseWrapper
 from mcp.server.auth.provider import TokenError
 
 from entra_mcp.errors import StorageError
-from entra_mcp.storage.cache import UPSTREAM_TOKENS
+from entra_mcp.silence import Deadline, lift_request_deadline
+from entra_mcp.storage.collections import AUTHORIZATION_CODES, REFRESH_TOKENS, TOKEN_MAPPINGS, UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextvars import Token
     from types import TracebackType
 
-    from entra_mcp.storage.store import ConditionalStore
+    from entra_mcp.storage.cache import CachedStore
 
-AUTHORIZATION_CODES = "mcp-authorization-codes"
+KEPT = frozenset({AUTHORIZATION_CODES, REFRESH_TOKENS, TOKEN_MAPPINGS})
+"""Stay until they expire: who presents a code or token again must be told from who never had it."""
 
 TIDY_SECONDS = 1.0
 """For deletions that somebody waits for, and that may fail."""
@@ -40,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 class Exchange:
-    """What one exchange wrote, and what it wants to delete at its end; runs as a context manager.
+    """What one exchange wrote; runs as a context manager.
 
     Written out, since one that `contextlib` makes from a generator breaks the SDK's errors, which are frozen.
     """
@@ -48,7 +50,6 @@ class Exchange:
     def __init__(self, running: ContextVar[Exchange | None], *, new_login: bool) -> None:
         self.new_login = new_login
         self.written: defaultdict[str | None, list[str]] = defaultdict(list)
-        self.deletions: list[tuple[str | None, str]] = []
         self._running = running
         self._token: Token[Exchange | None] | None = None
 
@@ -75,17 +76,19 @@ class Exchange:
 class ExchangeStore(BaseWrapper):
     """Wraps the store that FastMCP's OAuth proxy uses."""
 
-    def __init__(self, store: ConditionalStore) -> None:
+    def __init__(self, store: CachedStore) -> None:
         self.key_value = self._store = store
         self._running: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
     def exchange(self, *, new_login: bool) -> Exchange:
-        """Returns a new exchange; what it wants to delete stays until `finish`."""
+        """Returns a new exchange; `new_login` is one that may make a token set."""
         return Exchange(self._running, new_login=new_login)
 
-    async def finish(self, exchange: Exchange) -> None:
-        """Deletes what an exchange that has succeeded replaced."""
-        await asyncio.gather(*(self._tidy(collection, key) for collection, key in exchange.deletions))
+    @override
+    async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
+        # An exchange replaces what it reads, so it builds on what is stored, not on what this instance remembers.
+        get = self._store.get if self._running.get() is None else self._store.get_stored
+        return await get(key, collection=collection)
 
     @override
     async def put(
@@ -97,6 +100,7 @@ class ExchangeStore(BaseWrapper):
                 raise TokenError("invalid_grant", "The sign-in was revoked.")
         elif collection == AUTHORIZATION_CODES:
             await self._put_patiently(key, value, collection=collection, ttl=ttl)
+            lift_request_deadline()
         else:
             await self.key_value.put(key, value, collection=collection, ttl=ttl)
         if exchange is not None:
@@ -106,13 +110,7 @@ class ExchangeStore(BaseWrapper):
     async def delete(self, key: str, *, collection: str | None = None) -> bool:
         if collection == UPSTREAM_TOKENS:
             return await self.key_value.delete(key, collection=collection)
-        # A code stays until it expires: who presents it again must be told from who never had it.
-        if collection != AUTHORIZATION_CODES:
-            exchange = self._running.get()
-            if exchange is None:
-                return await self._tidy(collection, key)
-            exchange.deletions.append((collection, key))
-        return True
+        return collection in KEPT or await self._tidy(collection, key)
 
     async def _put_patiently(
         self, key: str, value: Mapping[str, Any], *, collection: str, ttl: SupportsFloat | None
@@ -130,7 +128,7 @@ class ExchangeStore(BaseWrapper):
     async def _tidy(self, collection: str | None, key: str) -> bool:
         """Deletes what would expire anyway; for at most a second."""
         try:
-            async with asyncio.timeout(TIDY_SECONDS):
+            async with Deadline(TIDY_SECONDS):
                 return await self.key_value.delete(key, collection=collection)
         except (StorageError, TimeoutError) as error:
             logger.warning("A row of %s is left to expire: %s", collection, str(error) or "no answer in time")

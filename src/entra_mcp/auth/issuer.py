@@ -14,6 +14,8 @@ from fastmcp.server.auth.jwt_issuer import JWTIssuer
 from joserfc import jwk, jws, jwt
 from joserfc.errors import JoseError
 
+from entra_mcp.request import REQUEST
+
 if TYPE_CHECKING:
     from entra_mcp.vault.keys import KeyRing, KeySource, RootKey
 
@@ -65,12 +67,15 @@ class RingIssuer(JWTIssuer):
 
     @override
     def verify_token(self, token: str, expected_token_use: str = ACCESS) -> dict[str, Any]:
-        """Returns the claims of a token that is valid now.
+        """Returns the claims of a token that is valid now. An access token is verified once for each request.
 
         Raises:
             UnknownKeyError: the ring may be out of date: `KeySource.reread`, then try again.
             JoseError: it is not a token of this server, or not one for this use, or not valid now.
         """
+        request = REQUEST.get()
+        if expected_token_use == ACCESS and request and request.bearer and request.bearer[0] == token:
+            return request.bearer[1]
         try:
             header = jws.extract_compact(token.encode()).headers()
         except (ValueError, UnicodeError) as error:
@@ -88,6 +93,8 @@ class RingIssuer(JWTIssuer):
         if not (isinstance(claims.get("jti"), str) and claims["jti"] and isinstance(claims.get("client_id"), str)):
             raise JoseError("a token without an id or a client")
         _check_times(claims, now=time.time())
+        if expected_token_use == ACCESS and request:
+            request.bearer = (token, claims)
         return claims
 
     def _issue(self, client_id: str, scopes: list[str], jti: str, expires_in: int, *, use: str) -> str:

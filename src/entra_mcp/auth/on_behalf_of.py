@@ -112,9 +112,16 @@ class OnBehalfOfCredentials:
         return str(claims.get("tid") or self._registered_tenant)
 
     async def _evict(self) -> None:
-        idle = [key for key, shared in self._kept.items() if not shared.users]
-        for key in idle[: max(len(self._kept) - MOST, 0)]:
-            await self._kept.pop(key).credential.close()
+        # Nobody finds a credential any more when it is closed, so nobody uses it then and nobody closes it twice.
+        while (idle := self._take_idle()) is not None:
+            await idle.credential.close()
+
+    def _take_idle(self) -> _Shared | None:
+        """Takes out the one that was not used for longest, if there are too many and it is not in use."""
+        if len(self._kept) <= MOST:
+            return None
+        key = next((key for key, shared in self._kept.items() if not shared.users), None)
+        return None if key is None else self._kept.pop(key)
 
 
 class PersonCredential:

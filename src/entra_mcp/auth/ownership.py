@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import jwt
 
-from entra_mcp.auth.exchange import AUTHORIZATION_CODES
-from entra_mcp.storage.cache import UPSTREAM_TOKENS
+from entra_mcp.storage.collections import AUTHORIZATION_CODES, UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,48 +5,44 @@ Each override closes one gap of the provider; what it needs for that is in a mod
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import re
 import time
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, override
 from urllib.parse import urlencode, urlsplit
 
 from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from joserfc.errors import JoseError
-from mcp.server.auth.handlers.metadata import MetadataHandler
 from mcp.server.auth.handlers.register import RegistrationHandler
 from mcp.server.auth.handlers.token import TokenHandler
 from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.server.auth.provider import AuthorizeError, TokenError
-from mcp.server.auth.routes import build_metadata
 from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
-from starlette.requests import Request
-from starlette.routing import Route
 
 from entra_mcp.audit import Event
 from entra_mcp.auth.client_documents import ClientDocuments
 from entra_mcp.auth.consent import ConsentPageProvider, hints_of
-from entra_mcp.auth.endpoints import Endpoints
+from entra_mcp.auth.endpoints import Endpoints, metadata_route, with_entra_error, with_error
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
 from entra_mcp.auth.parameters import Parameters, RefusedRequestError, narrowed
 from entra_mcp.auth.permission_page import permission_answer
 from entra_mcp.auth.redirects import canonical, is_allowed
 from entra_mcp.auth.revocation import RevocationEndpoint
-from entra_mcp.errors import StorageError
 from entra_mcp.known_clients import redirect_patterns
+from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from fastmcp.server.auth import AccessToken
     from key_value.aio.protocols import AsyncKeyValue
     from mcp.server.auth.provider import AuthorizationCode, AuthorizationParams, RefreshToken
-    from mcp.shared.auth import OAuthClientInformationFull, OAuthMetadata, OAuthToken
-    from pydantic import AnyHttpUrl
+    from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
+    from starlette.requests import Request
     from starlette.responses import HTMLResponse, RedirectResponse
+    from starlette.routing import Route
 
     from entra_mcp.audit import Audit
     from entra_mcp.auth.consent_cookies import ConsentCookies
@@ -56,31 +52,23 @@ if TYPE_CHECKING:
     from entra_mcp.auth.verifier import EntraTokenVerifier
     from entra_mcp.faults import Faults
     from entra_mcp.settings import Settings
+    from entra_mcp.storage.cache import CachedStore
     from entra_mcp.vault.keys import KeySource
 
 SHORTEST_SECONDS = 2
 """How long a sign-in has to last yet to be refreshed: the provider gives every successor at least a second more."""
 
-AUTHENTICATION_SECONDS = 4.0
-"""For one bearer token; after that it is an outage, not a bad token."""
-
 SIGNED_OUT = "its client signed out"
 
-METADATA = "/.well-known/oauth-authorization-server"
-
-UPSTREAM_ERRORS = frozenset(
-    {
-        "access_denied",
-        "temporarily_unavailable",
-        "interaction_required",
-        "login_required",
-        "account_selection_required",
-        "consent_required",
-    }
-)
-"""Errors of Entra ID that a client can act upon (OpenID Connect Core section 3.1.2.6)."""
-
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token of Entra ID, and the public keys that it was verified with."""
+
+    token: AccessToken
+    keys: Mapping[str, str]
 
 
 class EntraProvider(ConsentPageProvider):
@@ -92,6 +80,7 @@ class EntraProvider(ConsentPageProvider):
         settings: Settings,
         keys: KeySource,
         storage: AsyncKeyValue,
+        cache: CachedStore,
         single_use: SingleUse,
         cookies: ConsentCookies,
         upstream: EntraOAuthClient,
@@ -114,20 +103,21 @@ class EntraProvider(ConsentPageProvider):
             require_authorization_consent=True,
             enable_cimd=settings.client_metadata_documents,
             fallback_refresh_token_expiry_seconds=settings.refresh_token_days * 86400,
+            fastmcp_access_token_expiry_seconds=settings.access_token_minutes and settings.access_token_minutes * 60,
         )
         self.server_name = settings.server_name
         self._scopes = settings.required_scopes
         self._sent: ContextVar[Parameters] = ContextVar("sent")
         self._redirect_patterns = redirect_patterns(settings.allowed_redirect_uris)
         self._keys = keys
+        self._cache = cache
         self._single_use = single_use
         self._cookies = cookies
         self._upstream = upstream
         self._on_behalf_of = on_behalf_of
-        self._faults = faults
         self._audit = audit
         # The provider builds a verifier that pins one issuer, which `organizations` and `consumers` do not have.
-        self._token_validator = verifier
+        self._token_validator = self._verifier = verifier
         if self._cimd_manager is not None:
             self._cimd_manager = ClientDocuments(allowed_redirect_uri_patterns=self._redirect_patterns, faults=faults)
             self._cimd_manager.default_scope = self._default_scope_str
@@ -227,11 +217,7 @@ class EntraProvider(ConsentPageProvider):
     async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:
         if await self._genuine(refresh_token, use=REFRESH) is None:
             return None
-        found = await super().load_refresh_token(client, refresh_token)
-        if found is None:
-            used = await self._single_use.used_refresh_token(refresh_token)
-            found = used if used is not None and used.client_id == client.client_id else None
-        return found
+        return await super().load_refresh_token(client, refresh_token)
 
     @override
     async def exchange_refresh_token(
@@ -256,16 +242,38 @@ class EntraProvider(ConsentPageProvider):
 
         The provider returns None for every error, an outage included; the fault that was noted tells the two apart.
         """
-        try:
-            async with asyncio.timeout(AUTHENTICATION_SECONDS):
-                claims = await self._genuine(token, use=ACCESS)
-                if claims is None:
-                    return None
-                self._audit.about("request", claims)
-                return cast("AccessToken | None", await super().load_access_token(token))
-        except TimeoutError:
-            self._faults.note(StorageError(f"no authentication within {AUTHENTICATION_SECONDS} s"))
+        claims = await self._genuine(token, use=ACCESS)
+        if claims is None:
             return None
+        self._audit.about("request", claims)
+        jti = claims["jti"]
+        remembered = self._remembered(jti)
+        if remembered is not None:
+            return remembered
+        found = cast("AccessToken | None", await super().load_access_token(token))
+        if found is not None:
+            self._remember(jti, found)
+        return found
+
+    def _remembered(self, jti: str) -> AccessToken | None:
+        """What was verified for an access token, while its rows are in memory and Entra ID's keys are the same."""
+        token_set = self._cache.recall(jti, collection=TOKEN_MAPPINGS)
+        known = self._cache.recall(token_set, collection=UPSTREAM_TOKENS) if isinstance(token_set, str) else None
+        if not isinstance(known, _Verified) or known.keys is not self._verifier.public_keys.keys:
+            return None
+        if (known.token.expires_at or 0) <= time.time():
+            return None
+        # A tool may change what it is given.
+        return known.token.model_copy(deep=True)
+
+    def _remember(self, jti: str, token: AccessToken) -> None:
+        mapping = self._cache.peek(jti, collection=TOKEN_MAPPINGS)
+        token_set = str(mapping["upstream_token_id"]) if mapping else ""
+        found = self._cache.peek(token_set, collection=UPSTREAM_TOKENS)
+        if found and found["access_token"] == token.token:
+            verified = _Verified(token.model_copy(deep=True), self._verifier.public_keys.keys)
+            self._cache.derive(jti, token_set, collection=TOKEN_MAPPINGS)
+            self._cache.derive(token_set, verified, collection=UPSTREAM_TOKENS)
 
     async def revoke_sign_in(self, token: str, client_id: str) -> None:
         """Ends the sign-in of an access or refresh token, if it is the client's own."""
@@ -278,8 +286,6 @@ class EntraProvider(ConsentPageProvider):
                 # Read for the audit line alone, which is to name the person.
                 await self._upstream_token_store.get(key=mapping.upstream_token_id)
                 await self._single_use.revoke({"token_set": mapping.upstream_token_id}, because=SIGNED_OUT)
-            elif use == REFRESH:
-                await self._single_use.revoke_used(token, because=SIGNED_OUT)
 
     async def _genuine(self, token: str, *, use: str) -> dict[str, Any] | None:
         """Claims of a token that this server issued; one under an unknown key makes it look for newer keys first.
@@ -319,18 +325,14 @@ class EntraProvider(ConsentPageProvider):
         """
         if (answer := permission_answer(request, server_name=self.server_name)) is not None:
             return answer
-        sent = request.query_params
-        if "error" in sent:
-            error = sent["error"] if sent["error"] in UPSTREAM_ERRORS else "server_error"
-            number = re.search(r"AADSTS\d{4,8}\b", sent.get("error_description", ""))
-            told = f"Microsoft did not sign the person in ({number[0] if number else 'without a code'})."
-            return await super()._handle_idp_callback(_with_error(request, error, told))
+        if "error" in request.query_params:
+            return await super()._handle_idp_callback(with_entra_error(request))
         with self._upstream.refusals() as refusals:
             response = await super()._handle_idp_callback(request)
         if not refusals:
             return response
         # What the provider does with an error of Entra ID is what this refusal needs too.
-        return await super()._handle_idp_callback(_with_error(request, "access_denied", refusals[-1].advice))
+        return await super()._handle_idp_callback(with_error(request, "access_denied", refusals[-1].advice))
 
     # Routes
 
@@ -358,7 +360,7 @@ class EntraProvider(ConsentPageProvider):
         # No route takes OPTIONS, which the SDK's would handle like a POST and no limit on POSTs would see. Preflights
         # have been answered before (`web/cors.py`).
         checked = [
-            Route(METADATA, MetadataHandler(self._metadata()).handle, methods=["GET"]),
+            metadata_route(self, documents=self._cimd_manager is not None),
             endpoints.route("/authorize", given["/authorize"], endpoints.authorization, methods=["GET"]),
             endpoints.route("/token", token.handle, endpoints.token, methods=["POST"]),
             endpoints.route("/revoke", revocation.handle, endpoints.form, methods=["POST"]),
@@ -369,29 +371,6 @@ class EntraProvider(ConsentPageProvider):
         by_path = {route.path: route for route in checked}
         return [by_path.get(route.path, route) for route in routes]
 
-    def _metadata(self) -> OAuthMetadata:
-        """What clients read about this server (RFC 8414): every one of them is public, wherever it presents itself."""
-        metadata = build_metadata(
-            cast("AnyHttpUrl", self.base_url),
-            self.service_documentation_url,
-            self.client_registration_options or ClientRegistrationOptions(),
-            self.revocation_options or RevocationOptions(),
-        )
-        metadata.issuer = cast("AnyHttpUrl", self.issuer_url)
-        metadata.authorization_response_iss_parameter_supported = True
-        methods = ["none"]
-        if self._cimd_manager is not None:
-            metadata.client_id_metadata_document_supported = True
-            methods.append("private_key_jwt")
-        metadata.token_endpoint_auth_methods_supported = metadata.revocation_endpoint_auth_methods_supported = methods
-        return metadata
-
     def _narrowed(self, offered: Sequence[str]) -> list[str] | None:
         sent = self._sent.get().values.get("scope")
         return narrowed(sent, offered, prefix=f"{self.identifier_uri}/")
-
-
-def _with_error(request: Request, error: str, description: str) -> Request:
-    """The request with an error for its parameters; the state stays."""
-    query = {"error": error, "error_description": description, "state": request.query_params.get("state", "")}
-    return Request({**request.scope, "query_string": urlencode(query).encode()})

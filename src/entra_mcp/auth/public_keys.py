@@ -43,7 +43,8 @@ class PublicKeys:
         """Takes what fetches the key set (RFC 7517) and raises `SigningKeysError` when it cannot."""
         self._fetch = fetch
         self._clock = clock
-        self._keys: Mapping[str, str] = {}
+        self.keys: Mapping[str, str] = {}
+        """The keys as they were last fetched, each time another object."""
         self._fetched_at: float | None = None
         self._asked_at: float | None = None
         self._failure: SigningKeysError | None = None
@@ -59,17 +60,17 @@ class PublicKeys:
                 which may have it, did not answer.
         """
         usable = self._age() < STALE_SECONDS
-        if usable and key_id in self._keys:
+        if usable and key_id in self.keys:
             if self._age() >= FRESH_SECONDS and not self._asked_lately():
                 self._refresh()
-            return self._keys[key_id]
+            return self.keys[key_id]
         # Without usable keys every request asks, so that the first one after an outage succeeds.
         if not usable or not self._asked_lately() or self._fetching is not None:
             # A caller that goes away must not end the fetch that others wait for.
             await asyncio.wait((self._refresh(),))
         if self._failure is not None:
             raise self._failure
-        return self._keys.get(key_id)
+        return self.keys.get(key_id)
 
     def _age(self) -> float:
         return float("inf") if self._fetched_at is None else self._clock() - self._fetched_at
@@ -92,10 +93,10 @@ class PublicKeys:
         except SigningKeysError as error:
             self._failure = error
         else:
-            self._keys, self._fetched_at, self._failure = keys, self._clock(), None
+            self.keys, self._fetched_at, self._failure = keys, self._clock(), None
         finally:
             self._fetching = None
-        if self._failure is not None and self._keys:
+        if self._failure is not None and self.keys:
             logger.warning("Keys of Entra ID that are %.0f min old go on serving: %s", self._age() / 60, self._failure)
 
 

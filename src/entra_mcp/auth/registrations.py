@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, override
 from key_value.aio.wrappers.base import BaseWrapper
 
 from entra_mcp.errors import StorageError
+from entra_mcp.storage.collections import REGISTRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from key_value.aio.protocols import AsyncKeyValue
-
-REGISTRATIONS = "mcp-oauth-proxy-clients"
 
 TOUCH_SECONDS = 24 * 3600
 """How often, at most, the use of a registration is written down."""

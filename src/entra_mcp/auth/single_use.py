@@ -1,28 +1,34 @@
 """Authorization codes and refresh tokens are good for one use, on whatever instance, and no failure makes it none.
 
 The ledger decides who uses one. A code that is used again is refused, and what its first use got is revoked (RFC 6749
-section 4.1.2): one of the two who had it should not have. A refresh token that is used again within the grace window
-gets the successor that the first use got: its client lost the response, or sent two requests at once. Used later, it
-was stolen by somebody or from somebody, and the sign-in that it belongs to ends (OAuth 2.1 section 4.3.1).
+section 4.1.2): one of the two who had it should not have.
+
+A refresh token that is used again gets the successor that the first use got, if the successor was not used itself: its
+client lost the response, or two processes share one sign-in. Once the successor was used, somebody has gone on, and
+whoever comes with the old token is somebody else: the sign-in ends (RFC 9700 section 4.14.2). Within the grace window
+the successor is given in any case. The ledger's row of the successor tells whether it was used.
 """
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
 import logging
 import math
 from typing import TYPE_CHECKING, Any
 
-from mcp.server.auth.provider import RefreshToken, TokenError
+from mcp.server.auth.provider import TokenError
 from mcp.shared.auth import OAuthToken
 
 from entra_mcp.audit import Event
 from entra_mcp.errors import StorageError
-from entra_mcp.storage.cache import UPSTREAM_TOKENS
+from entra_mcp.silence import Deadline, lift_request_deadline
+from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.ledger import Use
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+
+    from mcp.server.auth.provider import RefreshToken
 
     from entra_mcp.audit import Audit
     from entra_mcp.auth.exchange import Exchange, ExchangeStore
@@ -34,8 +40,8 @@ REFRESH_TOKEN = "refresh-token"  # noqa: S105 - the name of a kind of claim
 EXCHANGE_SECONDS = 3.0
 """For one exchange, Entra ID included; a client that gets no answer in time is told to try again."""
 
-SETTLE_SECONDS = 0.8
-RELEASE_SECONDS = 0.5
+SETTLE_SECONDS = 0.6
+RELEASE_SECONDS = 0.4
 """For giving a claim back, after which it is left to its lease."""
 
 LEASE_SECONDS = 4.0
@@ -83,38 +89,37 @@ class SingleUse:
         """Exchanges a refresh token, whose own validity ends in `expires_in` seconds.
 
         Raises:
-            TokenError: the token was used before the grace window.
+            TokenError: the sign-in has ended, or ends now because the successor of the token was used already.
             StorageError: nobody knows yet what will come of it; the same request may succeed later.
         """
         claim = await self._claim(REFRESH_TOKEN, token.token, max(expires_in, 1.0))
         if not isinstance(claim, Use):
-            owner = {"client_id": token.client_id, "scopes": token.scopes, "expires_at": token.expires_at}
-            tokens = await self._run(claim, exchange, new_login=False, remember=owner)
+            tokens = await self._run(claim, exchange, new_login=False)
             self._audit.record(Event.REFRESH)
             return tokens
-        if claim.age > self._grace_seconds:
+        if not await self._is_signed_in(claim):
+            self._replayed(REFRESH_TOKEN, claim, answer="refused")
+            raise TokenError("invalid_grant", "The sign-in has ended.")
+        successor = OAuthToken.model_validate(claim.outcome["tokens"])
+        if claim.age > self._grace_seconds and await self._was_used(successor):
             self._replayed(REFRESH_TOKEN, claim, answer="refused")
             await self.revoke(claim.outcome, because="a refresh token was used again")
             raise TokenError("invalid_grant", "The refresh token was used before.")
         self._replayed(REFRESH_TOKEN, claim, answer="successor")
-        successor = OAuthToken.model_validate(claim.outcome["tokens"])
         if successor.expires_in is not None:
             successor.expires_in = max(successor.expires_in - int(claim.age), 1)
         return successor
 
-    async def used_refresh_token(self, token: str) -> RefreshToken | None:
-        """Returns what is known of a refresh token that was used already."""
-        use = await self._ledger.look_up(REFRESH_TOKEN, token)
-        if use is None or "client_id" not in use.outcome:
-            return None
-        names = ("client_id", "scopes", "expires_at")
-        return RefreshToken(token=token, **{name: use.outcome[name] for name in names})
+    async def _is_signed_in(self, use: Use) -> bool:
+        """Whether the sign-in that a use belongs to goes on; the time to live is never read from a cache."""
+        token_set = use.outcome.get("token_set")
+        if token_set is None:
+            return False
+        value, _ = await self._store.ttl(token_set, collection=UPSTREAM_TOKENS)
+        return value is not None
 
-    async def revoke_used(self, token: str, *, because: str) -> None:
-        """Ends the sign-in of a refresh token that was exchanged already; its client may have lost the successor."""
-        use = await self._ledger.look_up(REFRESH_TOKEN, token)
-        if use is not None:
-            await self.revoke(use.outcome, because=because)
+    async def _was_used(self, tokens: OAuthToken) -> bool:
+        return await self._ledger.look_up(REFRESH_TOKEN, tokens.refresh_token or "") is not None
 
     async def revoke(self, outcome: Mapping[str, Any], *, because: str) -> None:
         """Ends the sign-in that a use led to: every access and refresh token of it, on every instance."""
@@ -123,9 +128,12 @@ class SingleUse:
             self._audit.record(Event.REVOCATION, user=outcome.get("user"), because=because)
 
     def _replayed(self, what: str, use: Use, *, answer: str) -> None:
+        # Names the sign-in to whoever counts its lines, and is no key to it.
+        sign_in = hashlib.sha256(str(use.outcome.get("token_set")).encode()).hexdigest()[:16]
         self._audit.record(
             Event.REPLAY,
             user=use.outcome.get("user"),
+            sign_in=sign_in,
             what=what,
             answer=answer,
             seconds_later=round(use.age) if math.isfinite(use.age) else -1,
@@ -134,44 +142,45 @@ class SingleUse:
     async def _claim(self, kind: str, value: str, expires_in: float) -> Claim | Use:
         return await self._ledger.claim(kind, value, lease=LEASE_SECONDS, expires_in=expires_in)
 
-    async def _run(
-        self,
-        claim: Claim,
-        exchange: Callable[[], Awaitable[OAuthToken]],
-        *,
-        new_login: bool,
-        remember: Mapping[str, Any] | None = None,
-    ) -> OAuthToken:
+    async def _run(self, claim: Claim, exchange: Callable[[], Awaitable[OAuthToken]], *, new_login: bool) -> OAuthToken:
         running = self._store.exchange(new_login=new_login)
         try:
-            async with asyncio.timeout(EXCHANGE_SECONDS):
+            async with Deadline(EXCHANGE_SECONDS):
                 with running:
                     tokens = await exchange()
-            outcome = {"token_set": running.token_set, "user": self._audit.user(), **(remember or {})}
-            if not new_login:
-                outcome["tokens"] = tokens.model_dump(mode="json")
-            async with asyncio.timeout(SETTLE_SECONDS):
-                settled = await self._ledger.settle(claim, outcome)
         except TimeoutError:
             await self._give_back(claim, running)
             raise StorageError("the exchange took too long") from None
         except BaseException:
             await self._give_back(claim, running)
             raise
-        if not settled:
-            # The lease was over, and another request has done the same.
-            await self._give_back(claim, running)
-            raise StorageError("the lease of the exchange was over")
-        await self._store.finish(running)
+        # From here on the use may be written down, and then the tokens are the answer.
+        lift_request_deadline()
+        outcome: dict[str, Any] = {"token_set": running.token_set, "user": self._audit.user()}
+        if not new_login:
+            outcome["tokens"] = tokens.model_dump(mode="json")
+        try:
+            async with Deadline(SETTLE_SECONDS):
+                settled = await self._ledger.settle(claim, outcome)
+        except (StorageError, TimeoutError):
+            settled = False
+        # Not settled means: another request has taken the lease over, or the answer did not come.
+        if not settled and await self._give_back(claim, running):
+            raise StorageError("the exchange could not be written down")
         return tokens
 
-    async def _give_back(self, claim: Claim, running: Exchange) -> None:
-        """Lets the same request succeed later, and leaves nothing behind of what nobody was told."""
+    async def _give_back(self, claim: Claim, running: Exchange) -> bool:
+        """Lets the same request succeed later, and leaves nothing behind of what nobody was told.
+
+        Returns False when the use was written down after all: then it stays used, and nothing is undone.
+        """
         try:
-            async with asyncio.timeout(RELEASE_SECONDS):
-                await self._ledger.release(claim)
+            async with Deadline(RELEASE_SECONDS):
+                if not await self._ledger.release(claim):
+                    return False
                 if running.new_login and running.made_token_set:
                     await self._store.delete(running.token_set, collection=UPSTREAM_TOKENS)
         except (StorageError, TimeoutError) as error:
             reason = str(error) or "no answer in time"
             logger.warning("A claim is left to its lease of %.0f s: %s", LEASE_SECONDS, reason)
+        return True

@@ -17,11 +17,12 @@ from entra_mcp.auth.public_keys import PublicKeys
 from entra_mcp.errors import SigningKeysError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     import httpx2
     from fastmcp.server.auth import AccessToken
 
+    from entra_mcp.auth.entra_app import EntraApp
     from entra_mcp.faults import Faults
 
 PERSONAL_ACCOUNTS_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
@@ -38,37 +39,33 @@ class EntraTokenVerifier(AzureJWTVerifier):
 
     def __init__(
         self,
+        app: EntraApp,
         *,
-        client_id: str,
-        tenant_id: str,
-        authority: str,
-        identifier_uri: str,
         required_scopes: list[str],
-        allowed_tenants: Collection[str] = (),
         http_client: httpx2.AsyncClient,
         faults: Faults,
         public_keys: PublicKeys | None = None,
     ) -> None:
         """Takes the keys of another verifier, so that both fetch them once."""
         super().__init__(
-            client_id=client_id,
-            tenant_id=tenant_id,
+            client_id=app.client_id,
+            tenant_id=app.tenant_id,
             required_scopes=required_scopes,
-            identifier_uri=identifier_uri,
-            base_authority=authority,
+            identifier_uri=app.identifier_uri,
+            base_authority=app.authority,
         )
-        self._authority = authority
+        self.app = app
         self._http_client = http_client
         self._faults = faults
         self.public_keys = public_keys or PublicKeys(fetch=self._fetch_key_set)
-        match tenant_id:
+        match app.tenant_id:
             case "organizations":
-                self._tenants: frozenset[str] | None = frozenset(allowed_tenants) or None
+                self._tenants: frozenset[str] | None = frozenset(app.allowed_tenants) or None
                 self._refused_tenants = frozenset({PERSONAL_ACCOUNTS_TENANT})
             case "consumers":
                 self._tenants, self._refused_tenants = frozenset({PERSONAL_ACCOUNTS_TENANT}), frozenset[str]()
             case _:
-                self._tenants, self._refused_tenants = frozenset({tenant_id}), frozenset[str]()
+                self._tenants, self._refused_tenants = frozenset({app.tenant_id}), frozenset[str]()
 
     @override
     async def load_access_token(self, token: str) -> AccessToken | None:
@@ -92,7 +89,7 @@ class EntraTokenVerifier(AzureJWTVerifier):
         if (fault := self.fault_of_caller(claims)) is not None:
             logger.warning("Token refused: %s.", fault)
             return None
-        if not isinstance(tenant, str) or issuer != f"https://{self._authority}/{tenant}/v2.0":
+        if not isinstance(tenant, str) or issuer != self.app.issuer(tenant):
             logger.warning("Token refused: issuer %r is not that of its tenant %r.", issuer, tenant)
             return None
         if tenant in self._refused_tenants or (self._tenants is not None and tenant not in self._tenants):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from entra_mcp.downstream.dependencies import Graph, OnBehalfOf
+from entra_mcp.downstream.dependencies import Graph, OnBehalf, OnBehalfOf
 from entra_mcp.downstream.graph import GraphClient, Page
 from entra_mcp.downstream.refusals import DownstreamError
 from entra_mcp.downstream.shared import Downstream, open_downstream
@@ -14,6 +14,7 @@ __all__ = [
     "DownstreamError",
     "Graph",
     "GraphClient",
+    "OnBehalf",
     "OnBehalfOf",
     "Page",
     "open_downstream",

@@ -29,7 +29,11 @@ def OnBehalfOf(*scopes: str, api: str) -> DelegatedToken:  # noqa: N802 - as abo
     return cast("DelegatedToken", _OnBehalfOf(scopes, api))
 
 
-class _Graph(Dependency[GraphClient]):
+class OnBehalf[T](Dependency[T]):
+    """What needs the caller's token for another API, which only a server at which people sign in can get."""
+
+
+class _Graph(OnBehalf[GraphClient]):
     def __init__(self, scopes: Sequence[str], budget_seconds: float) -> None:
         self._scopes = scopes
         self._budget_seconds = budget_seconds
@@ -41,7 +45,7 @@ class _Graph(Dependency[GraphClient]):
         return GraphClient(http=downstream.graph, token=token, budget_seconds=self._budget_seconds)
 
 
-class _OnBehalfOf(Dependency[DelegatedToken]):
+class _OnBehalfOf(OnBehalf[DelegatedToken]):
     def __init__(self, scopes: Sequence[str], api: str) -> None:
         self._scopes = scopes
         self._api = api

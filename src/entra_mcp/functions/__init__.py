@@ -1,17 +1,17 @@
 """What knows Azure Functions: HTTP streamed to one ASGI application, which starts once per process.
 
-    server = Lifespan(running_app, on_failure=startup_failed, early=EARLY)
-    WebServer.on_start(server.start)
+    lifespan = Lifespan(running_app, on_failure=startup_failed, early=EARLY)
+    WebServer.on_start(lifespan.start)
     app = FunctionApp()
 
-    @app.route("{*path}", auth_level=AuthLevel.ANONYMOUS)
-    async def mcp(req: Request) -> AppResponse:
-        return AppResponse(server)
+    @app.route("{*path}", methods=METHODS, auth_level=AuthLevel.ANONYMOUS)
+    async def mcp(req: Request) -> Response:
+        return await answer(req, lifespan)
 
 Importing this package registers the web extension with the runtime, which allows one per process.
 """
 
-from entra_mcp.functions.http_stream import AppResponse, Request, WebServer
+from entra_mcp.functions.http_stream import METHODS, Request, Response, WebServer, answer
 from entra_mcp.functions.lifespan import Lifespan, LifespanClosed, LifespanEnded
 
-__all__ = ["AppResponse", "Lifespan", "LifespanClosed", "LifespanEnded", "Request", "WebServer"]
+__all__ = ["METHODS", "Lifespan", "LifespanClosed", "LifespanEnded", "Request", "Response", "WebServer", "answer"]

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from entra_mcp.errors import EntraMcpError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
+
+SWEEPS = 5
+"""How often a half is looked at before it is given up."""
+
+REMEMBERED = 1000
+"""How many of those that were given up are remembered, so that their late halves are answered at once."""
 
 
 class Coordinator(Protocol):
@@ -33,69 +39,96 @@ class _Entry(Protocol):
     http_response_available_event: asyncio.Event
 
 
-class InvocationAlreadyOpen(EntraMcpError):  # noqa: N818 - it names a state, not a fault of this process
-    """Two requests carry the same invocation id; the second must not take the first one's answer."""
+class InvocationTaken(EntraMcpError):  # noqa: N818 - it names a state, not a fault of this process
+    """Another request has or had this invocation id; a second one must not take the first one's answer."""
 
     def __init__(self, invocation_id: str) -> None:
         super().__init__(f"invocation {invocation_id} already has a request")
         self.invocation_id = invocation_id
 
 
-class OpenInvocations:
-    """Claims invocations for requests, and ends those whose request stays away for `patience` seconds."""
+class InvocationGivenUp(EntraMcpError):  # noqa: N818 - as above
+    """The other half of this invocation has been waited for, and has been answered or ended."""
 
-    def __init__(self, coordinator: Coordinator, *, patience: float) -> None:
+    def __init__(self, invocation_id: str) -> None:
+        super().__init__(f"invocation {invocation_id} has been given up")
+        self.invocation_id = invocation_id
+
+
+class OpenInvocations:
+    """Joins requests and invocations, and gives up the half whose other half stays away for `patience` seconds.
+
+    Patience is counted in sweeps, not read from a clock: while the event loop is busy, and sees neither half, no time
+    passes here. `absent` makes what an invocation gets in the place of its request.
+    """
+
+    def __init__(self, coordinator: Coordinator, *, patience: float, absent: Callable[[str], object]) -> None:
         self._coordinator = coordinator
         table = coordinator._context_references  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - see Coordinator
         self._table = cast("dict[str, _Entry]", table)
         self._patience = patience
+        self._absent = absent
         self._claimed: set[str] = set()
+        self._waiting: dict[str, Callable[[], None]] = {}
         self._abandoned: set[str] = set()
-        self._waiting_since: dict[str, float] = {}
+        self._sweeps: dict[str, int] = {}
+        self._given_up: dict[str, None] = {}
 
     def __len__(self) -> int:
         return len(self._table)
 
     @contextmanager
-    def claim(self, invocation_id: str) -> Generator[None]:
+    def claim(self, invocation_id: str, *, give_up: Callable[[], None]) -> Generator[None]:
         """Hold the invocation for one request; its entry is gone afterwards, however the block ends.
 
-        The entry stays a little longer only where the function still runs: the runtime raises KeyError when it finds
-        no entry to put the result into, and an invocation that raises is never reported back to the host.
+        `give_up` is called when the invocation stays away, unless `taken` was called before. The entry stays a little
+        longer only where the function still runs: the runtime raises KeyError when it finds no entry to put the result
+        into, and an invocation that raises is never reported back to the host.
         """
+        if invocation_id in self._given_up:
+            raise InvocationGivenUp(invocation_id)
         if invocation_id in self._claimed:
-            raise InvocationAlreadyOpen(invocation_id)
+            raise InvocationTaken(invocation_id)
         self._claimed.add(invocation_id)
+        self._waiting[invocation_id] = give_up
         self._abandoned.discard(invocation_id)
         try:
             yield
         finally:
             self._claimed.discard(invocation_id)
+            self._waiting.pop(invocation_id, None)
             entry = self._table.get(invocation_id)
             if entry is not None and _function_runs(entry):
                 self._abandoned.add(invocation_id)
             else:
                 self._table.pop(invocation_id, None)
 
+    def taken(self, invocation_id: str) -> None:
+        """Both halves have met; from now on the function takes its time."""
+        self._waiting.pop(invocation_id, None)
+
     async def expire(self) -> None:
         """Sweep until cancelled."""
         while True:
-            await asyncio.sleep(self._patience / 5)
-            self.sweep(now=asyncio.get_running_loop().time())
+            await asyncio.sleep(self._patience / SWEEPS)
+            self.sweep()
 
-    def sweep(self, *, now: float) -> None:
-        """End the invocations that have waited for longer than the patience, and drop what has come to its end."""
+    def sweep(self) -> None:
+        """Give up what has waited for too many sweeps, and drop what has come to its end."""
         for invocation_id in [key for key in self._abandoned if self._has_ended(key)]:
             self._abandoned.discard(invocation_id)
             self._table.pop(invocation_id, None)
-        waiting = {key for key, entry in self._table.items() if not entry.http_request_available_event.is_set()}
-        self._waiting_since = {key: self._waiting_since.get(key, now) for key in waiting}
-        for invocation_id, since in self._waiting_since.items():
-            if now - since >= self._patience:
-                # Waking the runtime without a request makes its wait end with an error of its own, which it reports
-                # to the host as a failed invocation. The next sweep then drops the entry.
-                self._coordinator.set_http_request(invocation_id, None)
+        alone = {key for key, entry in self._table.items() if not entry.http_request_available_event.is_set()}
+        self._sweeps = {key: self._sweeps.get(key, 0) + 1 for key in alone | self._waiting.keys()}
+        for invocation_id in [key for key, sweeps in self._sweeps.items() if sweeps >= SWEEPS or key in self._given_up]:
+            self._given_up[invocation_id] = None
+            if invocation_id in alone:
+                self._coordinator.set_http_request(invocation_id, self._absent(invocation_id))
                 self._abandoned.add(invocation_id)
+            else:
+                self._waiting.pop(invocation_id)()
+        while len(self._given_up) > REMEMBERED:
+            del self._given_up[next(iter(self._given_up))]
 
     def _has_ended(self, invocation_id: str) -> bool:
         entry = self._table.get(invocation_id)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 from entra_mcp.errors import EntraMcpError
+from entra_mcp.functions.log_lines import belong_to_no_invocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,7 +124,13 @@ class _Attempt:
         self._error: Exception | None = None
         self._decided = asyncio.Event()
         self._stop = asyncio.Event()
-        self._task = asyncio.create_task(self._run(), name="application lifespan")
+        self._task: asyncio.Future[asyncio.Task[None]] = asyncio.get_running_loop().create_future()
+        # Not from here: what runs for the whole life of the process would belong to the request that began it.
+        asyncio.get_running_loop().call_soon(self._begin, context=Context())
+
+    def _begin(self) -> None:
+        belong_to_no_invocation()
+        self._task.set_result(asyncio.create_task(self._run(), name="application lifespan"))
 
     async def outcome(self) -> ASGIApp | Exception:
         await self._decided.wait()
@@ -130,9 +138,10 @@ class _Attempt:
 
     async def aclose(self) -> None:
         self._stop.set()
+        task = await self._task
         if self._app is None:
-            self._task.cancel()
-        await asyncio.wait((self._task,))
+            task.cancel()
+        await asyncio.wait((task,))
 
     async def _run(self) -> None:
         try:
@@ -142,15 +151,23 @@ class _Attempt:
                 self._decided.set()
                 await self._stop.wait()
             self._error = LifespanClosed()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the edge of the application
             what = "stopped" if self._decided.is_set() else "did not start"
-            logger.error("The application %s; the next request tries again.", what, exc_info=error)  # noqa: TRY400 - the level is right, the traceback comes with it
+            _log_failure(f"The application {what}; the next request tries again", error)
             self._error = LifespanEnded() if self._decided.is_set() else error
         finally:
             self.ended_at = self._clock()
             self._error = self._error or LifespanClosed()
             self._on_end(had_started=self._app is not None)
             self._decided.set()
+
+
+def _log_failure(what: str, error: Exception) -> None:
+    """What this server names itself is one line; only what nobody foresaw needs a traceback."""
+    if isinstance(error, EntraMcpError):
+        logger.error("%s: %s", what, "; ".join(line.strip() for line in str(error).splitlines()))
+    else:
+        logger.error("%s.", what, exc_info=error)
 
 
 def _loop_time() -> float:

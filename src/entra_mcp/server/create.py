@@ -1,7 +1,8 @@
-"""The MCP server: its name, its instructions, its tools, and what lets any instance serve any request."""
+"""The MCP server: what the app says of itself, its components, and what lets any instance serve any request."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from fastmcp import FastMCP
@@ -9,17 +10,22 @@ from key_value.aio.wrappers.ttl_clamp import TTLClampWrapper
 from mcp.server.request_state import RequestStateSecurity
 from mcp.types import Icon
 
-from entra_mcp import __version__, completions, prompts, resources, tools
-from entra_mcp.icon import ICON
-from entra_mcp.server.failures import Failures
-from entra_mcp.server.lifespan import open_services
-from entra_mcp.server.time_limit import ToolTimeLimit
+from entra_mcp import __version__
+from entra_mcp.server.components import add_components, find_components
+from entra_mcp.server.time_limit import RequestTimeLimit
+from entra_mcp.server.tool_calls import ToolCalls
+from entra_mcp.toolkit.icons import data_uri
+from entra_mcp.toolkit.services import as_lifespan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
     from fastmcp.server.auth import AuthProvider
     from key_value.aio.protocols import AsyncKeyValue
     from mcp.server.request_state import RequestStateCodec
 
+    from entra_mcp.definition import Server
     from entra_mcp.settings import Settings
 
 CACHE_SECONDS = 300
@@ -27,22 +33,34 @@ CACHE_SECONDS = 300
 
 
 def create_server(
-    settings: Settings, *, auth: AuthProvider, request_state: RequestStateCodec, session_store: AsyncKeyValue
+    definition: Server[Any],
+    settings: Settings,
+    *,
+    auth: AuthProvider | None,
+    request_state: RequestStateCodec,
+    session_store: AsyncKeyValue,
+    services: Iterable[object],
 ) -> FastMCP:
-    """Returns the server with all its tools.
+    """Returns the server with all that the app has.
 
     The request-state keys and the session store are shared by all instances, and the name is fixed: a conversation that
     spans several requests may meet another instance each time.
+
+    Raises:
+        ComponentsError: a module of the app is faulty.
     """
     session_seconds = settings.session_days * 24 * 3600
+    lifespan = as_lifespan(services)
     server = FastMCP(
         name=settings.server_name,
         version=__version__,
-        instructions=tools.INSTRUCTIONS,
-        icons=[Icon(src=ICON, mime_type="image/svg+xml", sizes=["any"])],
+        instructions=definition.instructions,
+        icons=[Icon(src=data_uri(definition.icon), mime_type="image/svg+xml", sizes=["any"])],
         website_url=settings.base_url,
         auth=auth,
-        lifespan=lambda _: open_services(settings, auth=auth),
+        providers=definition.providers,
+        # FastMCP enters a lifespan for each client in the same process; the services are opened once, by whoever calls.
+        lifespan=lambda _: nullcontext(lifespan),
         mask_error_details=True,
         # FastMCP gives the sessions of users no end of their own.
         session_state_store=TTLClampWrapper(
@@ -53,10 +71,9 @@ def create_server(
         cache_ttl=CACHE_SECONDS,
         cache_scope="private",
     )
-    server.add_middleware(ToolTimeLimit())
-    server.add_middleware(Failures())
-    tools.register(server, on_behalf_of=settings.auth_mode.signs_in)
-    resources.register(server)
-    prompts.register(server)
-    completions.register(server)
+    for middleware in (RequestTimeLimit(), ToolCalls(), *definition.middleware):
+        server.add_middleware(middleware)
+    add_components(server, find_components(definition.components), signs_in=settings.auth_mode.signs_in)
+    if definition.complete is not None:
+        server.completion(definition.complete)
     return server

@@ -1,7 +1,8 @@
 """What FastMCP keeps in sessions, on a server whose every request may meet another instance.
 
-Before 2026-07-28 a session has an id, which a server without sessions makes anew for each request. What FastMCP looks
-for under such an id, at every call, no earlier request can have left there, so it is not looked for in storage.
+At every call FastMCP reads the visibility rules of the session: which components a tool has hidden from this user. They
+are read from storage only where the settings let tools write them, and there not for the protocols before 2026-07-28:
+their session has an id that this server makes for one request alone, so no earlier request can have left a rule.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, override
 from fastmcp.exceptions import ToolError
 from key_value.aio.wrappers.base import BaseWrapper
 
-from entra_mcp.errors import StorageError
+from entra_mcp.errors import EntraMcpError, StorageError
+from entra_mcp.silence import lift_request_deadline
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -22,29 +24,55 @@ if TYPE_CHECKING:
 
     from entra_mcp.faults import Faults
 
-OF_ONE_REQUEST = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:_visibility_rules")
+RULES = ":_visibility_rules"
+"""How the keys of visibility rules end, behind the session's own name."""
+
+OF_ONE_REQUEST = re.compile(rf"[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}{RULES}")
 
 UNAVAILABLE = "What is kept for you cannot be reached at this moment. Try again in a little while."
+
+
+class VisibilityRulesError(EntraMcpError):
+    """A tool hides or shows components for one user, and the settings do not let it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The tool changes which components its user sees, and this server does not read such rules. "
+            "Set MCP_VISIBILITY_RULES=true, at the price of one storage read for each call."
+        )
 
 
 class SessionStore(BaseWrapper):
     """Wraps the store of sessions; an outage is noted, and told without the reason."""
 
-    def __init__(self, store: AsyncKeyValue, *, faults: Faults) -> None:
+    def __init__(self, store: AsyncKeyValue, *, faults: Faults, visibility_rules: bool = False) -> None:
         self.key_value = store
         self._faults = faults
+        self._visibility_rules = visibility_rules
 
     @override
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
-        if OF_ONE_REQUEST.fullmatch(key):
-            return None
-        with self._told():
-            return await self.key_value.get(key, collection=collection)
+        value = None
+        if not key.endswith(RULES) or (self._visibility_rules and not OF_ONE_REQUEST.fullmatch(key)):
+            with self._told():
+                value = await self.key_value.get(key, collection=collection)
+        if key.endswith(RULES):
+            # The last that FastMCP waits for before it starts what was asked for, which may take its time.
+            lift_request_deadline()
+        return value
 
     @override
     async def put(
         self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
     ) -> None:
+        """Puts the value.
+
+        Raises:
+            VisibilityRulesError: it is a visibility rule, which nobody would read.
+            ToolError: the store does not answer.
+        """
+        if not self._visibility_rules and key.endswith(RULES):
+            raise VisibilityRulesError
         with self._told():
             await self.key_value.put(key, value, collection=collection, ttl=ttl)
 

@@ -1,47 +1,43 @@
-"""Ends a tool that takes too long, before the Functions host does.
-
-The host gives an invocation `functionTimeout` (host.json); when that is over it restarts the worker, and every call
-that runs there ends with it. One user's slow call must not end the calls of others.
-"""
+"""Ends an MCP request whose time is over, and tells its client why, in the answer to that very request."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, Any, override
 
 from fastmcp.exceptions import ToolError
 from fastmcp.server.middleware import Middleware
+from mcp.shared.exceptions import MCPError
+from mcp.types import INTERNAL_ERROR
+
+from entra_mcp.time_limit import current_deadline
 
 if TYPE_CHECKING:
-    import mcp.types as mt
     from fastmcp.server.middleware import CallNext, MiddlewareContext
-    from fastmcp.tools import ToolResult
 
-TOOL_SECONDS = 240.0
-"""Less than `functionTimeout`, with time to spare for what goes before and after."""
+TOOL_CALL = "tools/call"
 
 logger = logging.getLogger(__name__)
 
 
-class ToolTimeLimit(Middleware):
-    """Cancels a tool after so many seconds; the client hears why."""
-
-    def __init__(self, *, seconds: float = TOOL_SECONDS) -> None:
-        self._seconds = seconds
+class RequestTimeLimit(Middleware):
+    """Cancels what runs when the deadline comes: a tool, a resource, a prompt, a completion, a list."""
 
     @override
-    async def on_call_tool(
-        self,
-        context: MiddlewareContext[mt.CallToolRequestParams],
-        call_next: CallNext[mt.CallToolRequestParams, ToolResult],
-    ) -> ToolResult:
-        limit = asyncio.timeout(self._seconds)
+    async def on_request(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
+        deadline = current_deadline()
+        if deadline is None:
+            return await call_next(context)
+        limit = asyncio.timeout_at(deadline.at)
         try:
             async with limit:
                 return await call_next(context)
         except TimeoutError:
             if not limit.expired():
                 raise
-            logger.warning("Tool %s was ended after %.0f s.", context.message.name, self._seconds)
-            raise ToolError(f"This took longer than {self._seconds:.0f} s, and was ended. Ask for less.") from None
+        name = str(context.message.name) if context.method == TOOL_CALL else ""
+        logger.warning("%s was ended after %g s.", f"{context.method} {name}".strip(), deadline.seconds)
+        told = f"This took longer than {deadline.seconds:g} s, and was ended. Ask for less."
+        # A model sees the text of a tool's error; an error of the protocol may stay with its client.
+        raise ToolError(told) if name else MCPError(INTERNAL_ERROR, told)

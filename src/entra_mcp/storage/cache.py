@@ -1,9 +1,14 @@
 """A read cache for what may be a moment old, in front of a key-value store that several instances share.
 
-Only two collections may be cached. `mcp-jti-mappings` tell which token set an access token stands for: with these
-cached a token set that another instance deletes still blocks its tokens at once. `mcp-upstream-tokens` are those token
-sets: with these cached too, a revoked one goes on working for as long as the cache keeps it. Everything else is used
-once or decides who may: a cached refresh token could be replayed.
+Only two collections may be cached. `mcp-jti-mappings` say which token set an access token stands for: with these
+cached, a token set that another instance deletes still blocks its tokens at once. `mcp-upstream-tokens` are those token
+sets: with these cached too, one that another instance deletes goes on working here until the cache forgets it; one that
+this instance deletes ends at once. Everything else is used once or decides who may: a cached refresh token could be
+replayed.
+
+Threat: who reads this process's memory reads the tokens in it. They are not sealed here: the key to unseal them, the
+vault's signing key, is in the same memory, and so is the bearer token of every request. Entries are short-lived and
+bounded, and never leave the memory.
 """
 
 from __future__ import annotations
@@ -18,15 +23,13 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, override
 
 from key_value.aio.wrappers.base import BaseWrapper
 
+from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
 from entra_mcp.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from entra_mcp.storage.store import ConditionalStore
-
-TOKEN_MAPPINGS = "mcp-jti-mappings"  # noqa: S105 - the name of a collection
-UPSTREAM_TOKENS = "mcp-upstream-tokens"
 
 CACHEABLE = frozenset({TOKEN_MAPPINGS, UPSTREAM_TOKENS})
 
@@ -38,10 +41,11 @@ OVERHEAD_BYTES = 300
 type _Place = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Entry:
     value: bytes
     until: float
+    derived: object = None
 
     def size(self, place: _Place) -> int:
         return len(self.value) + len(place[1]) + OVERHEAD_BYTES
@@ -72,7 +76,8 @@ class CachedStore(BaseWrapper):
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._clock = clock
-        self._metrics = metrics or Metrics()
+        # The base class counts nothing.
+        self._metrics = None if type(metrics) is Metrics else metrics
         self._entries: OrderedDict[_Place, _Entry] = OrderedDict()
         self._bytes = 0
         self._reads: dict[_Place, asyncio.Task[bytes | None]] = {}
@@ -84,7 +89,8 @@ class CachedStore(BaseWrapper):
         place = (collection, key)
         entry = self._entries.get(place)
         hit = entry is not None and entry.until > self._clock()
-        self._metrics.looked_up(collection=collection, hit=hit)
+        if self._metrics is not None:
+            self._metrics.looked_up(collection=collection, hit=hit)
         if entry is not None and hit:
             self._entries.move_to_end(place)
             return json.loads(entry.value)
@@ -95,6 +101,34 @@ class CachedStore(BaseWrapper):
         # A caller that goes away must not end the read that others wait for.
         value = await asyncio.shield(reading)
         return None if value is None else json.loads(value)
+
+    def peek(self, key: str, *, collection: str) -> dict[str, Any] | None:
+        """Returns the value if it is in memory; never reads the store, and counts as no look-up."""
+        entry = self._entries.get((collection, key))
+        return None if entry is None or entry.until <= self._clock() else json.loads(entry.value)
+
+    def recall(self, key: str, *, collection: str) -> object:
+        """Returns what was derived from the value, as long as that is in memory itself; None when nothing was."""
+        entry = self._entries.get((collection, key))
+        if entry is None or entry.derived is None or entry.until <= self._clock():
+            return None
+        if self._metrics is not None:
+            self._metrics.looked_up(collection=collection, hit=True)
+        self._entries.move_to_end((collection, key))
+        return entry.derived
+
+    def derive(self, key: str, derived: object, *, collection: str) -> None:
+        """Remembers what was made of the value, until the value is forgotten; nothing if it is not in memory."""
+        entry = self._entries.get((collection, key))
+        if entry is not None:
+            entry.derived = derived
+
+    async def get_stored(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
+        """As `get`, always from the store; what turns out to be gone is forgotten."""
+        value = await self.key_value.get(key, collection=collection)
+        if value is None and collection is not None:
+            self._invalidate([(collection, key)])
+        return value
 
     @override
     async def put(
@@ -142,8 +176,8 @@ class CachedStore(BaseWrapper):
         content = json.dumps(value, separators=(",", ":")).encode()
         # A write meanwhile has taken this read from the list: what was read may be what it replaced.
         if self._reads.get(place) is asyncio.current_task():
-            until = started + self._seconds[collection]
-            self._keep(place, _Entry(content, until if ttl is None else min(until, self._clock() + ttl)))
+            lives = [self._seconds[collection], *(() if ttl is None else (ttl,)), *_life(value)]
+            self._keep(place, _Entry(content, started + min(lives)))
         return content
 
     def _ended(self, place: _Place, task: asyncio.Task[bytes | None]) -> None:
@@ -180,3 +214,9 @@ class CachedStore(BaseWrapper):
         for place in places:
             self._forget(place)
             self._reads.pop(place, None)
+
+
+def _life(value: Mapping[str, Any]) -> list[float]:
+    """For how many seconds the token in a token set is good: then another instance may have got the next one."""
+    expires_at = value.get("expires_at")
+    return [expires_at - time.time()] if isinstance(expires_at, int | float) else []

@@ -41,7 +41,7 @@ PAUSES = (0.05, 0.1, 0.25)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to use something now; settle it, or release it."""
+    """The right to use something now: settle it, or release it."""
 
     id: str
     kind: str
@@ -130,11 +130,20 @@ class Ledger:
         held = None if found is None else await self._held(found, claim.kind, claim.value)
         return isinstance(held, Use) and held.claim == claim.id
 
-    async def release(self, claim: Claim) -> None:
-        """Gives the claim back unused, also when its settlement has been written down and nobody could be told."""
-        found = await self._table.read(claim.address.partition, claim.address.row)
-        if found is not None and (await self._held(found, claim.kind, claim.value)).claim == claim.id:
-            await self._table.delete(claim.address.partition, claim.address.row, etag=found.metadata["etag"])
+    async def release(self, claim: Claim) -> bool:
+        """Gives the claim back unused; returns False, and changes nothing, when its settlement was written down.
+
+        Others may have read a settlement already, so it is final. One that is still on its way finds its row gone.
+        """
+        while True:
+            found = await self._table.read(claim.address.partition, claim.address.row)
+            held = None if found is None else await self._held(found, claim.kind, claim.value)
+            if found is None or held is None or held.claim != claim.id:
+                return True
+            if isinstance(held, Use):
+                return False
+            if await self._table.delete(claim.address.partition, claim.address.row, etag=found.metadata["etag"]):
+                return True
 
     async def look_up(self, kind: str, value: str) -> Use | None:
         """Returns the use of a value; None when there was none, or it has not been settled."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 from urllib.request import getproxies
 
@@ -24,6 +25,7 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
 from entra_mcp.errors import StorageError, first_line
+from entra_mcp.silence import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -49,7 +51,16 @@ MISSING_TABLE = "TableNotFound"
 POST_PAUSES = (0.1, 0.4)
 """Seconds before each repetition of an insert or a transaction, most of whose failures the SDK does not repeat."""
 
-PASSING = frozenset({408, 429, 500, 502, 503, 504})
+PASSING = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
 """Statuses that are worth a repetition."""
 
 _ONCE: dict[str, Any] = {"retry_total": 0, "read_timeout": WRITE_SECONDS}
@@ -58,7 +69,15 @@ _ONCE: dict[str, Any] = {"retry_total": 0, "read_timeout": WRITE_SECONDS}
 BROKEN = (IncompleteReadError, ServiceRequestError, ServiceResponseError)
 """What is raised when a connection breaks; the service may have done what it was asked."""
 
-REFUSED = frozenset({400, 404, 409, 412, 413})
+REFUSED = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.PRECONDITION_FAILED,
+        HTTPStatus.CONTENT_TOO_LARGE,
+    }
+)
 """Statuses with which the service refuses a transaction as a whole, because of one of its rows or of its size."""
 
 type Operation = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
@@ -124,7 +143,7 @@ class Table:
     async def create(self) -> None:
         """Makes the table unless it is there."""
         async with self._request(WRITE_SECONDS) as client:
-            await _post(client.create_table, unless=409)
+            await _post(client.create_table, unless=HTTPStatus.CONFLICT)
 
     async def check(self) -> None:
         """Reads a row that is not there: a reachable service, the role and the table are all needed for that answer."""
@@ -136,7 +155,7 @@ class Table:
             try:
                 return await client.get_entity(partition, row)
             except HttpResponseError as error:
-                if error.status_code != 404 or _code(error) == MISSING_TABLE:
+                if error.status_code != HTTPStatus.NOT_FOUND or _code(error) == MISSING_TABLE:
                     raise
                 return None
 
@@ -146,7 +165,7 @@ class Table:
         After a lost response the row that is there may be this very one; compare what only the writer can know.
         """
         async with self._request(WRITE_SECONDS) as client:
-            written = await _post(lambda: client.create_entity(entity, **_ONCE), unless=409)
+            written = await _post(lambda: client.create_entity(entity, **_ONCE), unless=HTTPStatus.CONFLICT)
         return None if written is None else str(written["etag"])
 
     async def replace(self, entity: Mapping[str, Any]) -> None:
@@ -172,7 +191,10 @@ class Table:
             try:
                 written = await client.update_entity(entity, UpdateMode.REPLACE, etag=etag, match_condition=condition)
             except HttpResponseError as error:
-                if error.status_code not in {404, 412} or _code(error) == MISSING_TABLE:
+                if (
+                    error.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED}
+                    or _code(error) == MISSING_TABLE
+                ):
                     raise
                 return None
         return str(written["etag"])
@@ -195,12 +217,12 @@ class Table:
                     raw_response_hook=lambda response: answers.append(response.http_response),
                 )
             except HttpResponseError as error:
-                if error.status_code != 412:
+                if error.status_code != HTTPStatus.PRECONDITION_FAILED:
                     raise
                 return False
-        if answers and answers[-1].status_code == 404 and _code_in(answers[-1]) == MISSING_TABLE:
+        if answers and answers[-1].status_code == HTTPStatus.NOT_FOUND and _code_in(answers[-1]) == MISSING_TABLE:
             raise StorageError(self._missing)
-        return bool(answers) and answers[-1].status_code == 204
+        return bool(answers) and answers[-1].status_code == HTTPStatus.NO_CONTENT
 
     async def transact(self, operations: Sequence[Operation]) -> bool:
         """Does up to 100 operations on one partition, all or none; returns False when the service refuses them."""
@@ -233,7 +255,7 @@ class Table:
     @asynccontextmanager
     async def _request(self, seconds: float) -> AsyncGenerator[_Client]:
         try:
-            async with asyncio.timeout(seconds):
+            async with Deadline(seconds):
                 yield self._client()
         except TimeoutError as error:
             raise StorageError(f"no answer within {seconds:.0f} s") from error
@@ -257,7 +279,7 @@ class Table:
         match _code(error), error:
             case code, _ if code == MISSING_TABLE:
                 return self._missing
-            case code, HttpResponseError(status_code=401 | 403):
+            case code, HttpResponseError(status_code=HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN):
                 return f"the identity may not use table {self.name!r} (role Storage Table Data Contributor): {code}"
             case code, HttpResponseError(status_code=int(status)):
                 return f"{type(error).__name__}: status {status}, {code or first_line(error)[:200]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any, override
 
@@ -10,6 +11,8 @@ from fastmcp.server.dependencies import get_access_token
 from fastmcp.server.middleware import Middleware
 from mcp_types.methods import SPEC_CLIENT_METHODS
 from opentelemetry import trace
+
+from entra_mcp.time_limit import current_deadline
 
 if TYPE_CHECKING:
     from fastmcp.server.middleware import CallNext, MiddlewareContext
@@ -40,6 +43,10 @@ class Calls(Middleware):
         except NotFoundError:
             tool, error = None, "not_found"
             _forget_name(method)
+            raise
+        except asyncio.CancelledError:
+            deadline = current_deadline()
+            error = "timeout" if deadline is not None and deadline.has_passed else "cancelled"
             raise
         except Exception as failure:
             error = type(failure).__name__

@@ -6,6 +6,7 @@ count it twice wherever requests are counted.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
@@ -29,7 +30,8 @@ OTHER_METHOD = "_OTHER"
 
 TRACE_PARENT = "traceparent"
 
-UNAVAILABLE = 503
+REFUSALS = frozenset({*range(HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR), HTTPStatus.SERVICE_UNAVAILABLE})
+"""Statuses that are counted as refusals."""
 
 
 class Edge:
@@ -62,9 +64,9 @@ class Edge:
                 if message["type"] == "http.response.start":
                     status = message["status"]
                     span.set_attribute("http.response.status_code", status)
-                    if status >= 500:
+                    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                         span.set_status(Status(StatusCode.ERROR))
-                    if 400 <= status < 500 or status == UNAVAILABLE:
+                    if status in REFUSALS:
                         self._metrics.refused(route=route, status=status)
                 await send(message)
 

@@ -20,21 +20,22 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import SpanKind
 
 from entra_mcp.telemetry.calls import Calls
 from entra_mcp.telemetry.edge import Edge
 from entra_mcp.telemetry.instruments import Instruments
 from entra_mcp.telemetry.sampling import WholeTraces
-from entra_mcp.telemetry.scrubbing import Scrubbed
+from entra_mcp.telemetry.scrubbing import Scrubbed, has_failed
 from entra_mcp.telemetry.telemetry import Telemetry, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from contextlib import AbstractContextManager
 
     from fastmcp import FastMCP
     from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
-    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.sdk.trace.sampling import Sampler
     from starlette.types import ASGIApp
@@ -45,6 +46,9 @@ TRACES_PER_SECOND = 5.0
 """What an instance sends to Application Insights, which charges by volume; the metrics count what is left out."""
 
 FLUSH_MILLISECONDS = 5000
+
+AZURE_SDK = re.compile(r"\w+Client\.\w+$")
+"""What the spans are called that the Azure SDK makes around its HTTP requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,14 @@ class Pipeline:
     which counts by other rules.
     """
 
-    def send(self, spans: SpanExporter, measures: MetricExporter) -> None:
-        self.processors.append(BatchSpanProcessor(Scrubbed(spans)))
+    def send(
+        self,
+        spans: SpanExporter,
+        measures: MetricExporter,
+        *,
+        leaves_out: Callable[[ReadableSpan], bool] = lambda _: False,
+    ) -> None:
+        self.processors.append(BatchSpanProcessor(Scrubbed(spans, leaves_out=leaves_out)))
         self.readers.append(PeriodicExportingMetricReader(measures))
 
 
@@ -117,10 +127,23 @@ def pipeline(settings: Settings) -> Pipeline:
     """What the settings ask for."""
     made = Pipeline(sampler=_sampler(settings))
     if settings.application_insights is not None:
-        made.send(*_application_insights(settings, settings.application_insights.get_secret_value()))
+        exporters = _application_insights(settings, settings.application_insights.get_secret_value())
+        made.send(*exporters, leaves_out=is_told_twice)
     if settings.otlp_endpoint is not None:
         made.send(*_otlp())
     return made
+
+
+def is_told_twice(span: ReadableSpan) -> bool:
+    """Whether Application Insights, which charges by volume, has another record of what the span tells.
+
+    The host sends a record of each request, with its status; and the Azure SDK makes a span of its own around that of
+    each HTTP request. One that failed is kept.
+    """
+    if span.kind is not SpanKind.INTERNAL:
+        return False
+    at_the_edge = span.parent is not None and span.parent.is_remote
+    return at_the_edge or (AZURE_SDK.match(span.name) is not None and not has_failed(span))
 
 
 def _sampler(settings: Settings) -> Sampler | None:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, override
 from urllib.parse import urlsplit
 
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter
-from opentelemetry.trace import Status
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.trace import Status, StatusCode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from opentelemetry.sdk.trace.export import SpanExportResult
     from opentelemetry.util.types import AttributeValue
 
 HARMLESS = frozenset(
@@ -66,14 +65,16 @@ NO_FAILURE = "azure.core.exceptions.ResourceNotFoundError"
 
 
 class Scrubbed(SpanExporter):
-    """Hands spans to another exporter without all that is not known to be harmless."""
+    """Hands spans to another exporter without all that is not known to be harmless, and without those left out."""
 
-    def __init__(self, exporter: SpanExporter) -> None:
+    def __init__(self, exporter: SpanExporter, *, leaves_out: Callable[[ReadableSpan], bool] = lambda _: False) -> None:
         self._exporter = exporter
+        self._leaves_out = leaves_out
 
     @override
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        return self._exporter.export([_scrubbed(span) for span in spans])
+        left = [_scrubbed(span) for span in spans if not self._leaves_out(span)]
+        return self._exporter.export(left) if left else SpanExportResult.SUCCESS
 
     @override
     def shutdown(self) -> None:
@@ -84,9 +85,17 @@ class Scrubbed(SpanExporter):
         return self._exporter.force_flush(timeout_millis)
 
 
+def has_failed(span: ReadableSpan) -> bool:
+    """Whether the span tells of an error."""
+    return span.status.status_code is StatusCode.ERROR and not _is_missing(span)
+
+
+def _is_missing(span: ReadableSpan) -> bool:
+    return (span.attributes or {}).get("error.type") == NO_FAILURE
+
+
 def _scrubbed(span: ReadableSpan) -> ReadableSpan:
     attributes = _attributes(span.attributes or {})
-    missing = attributes.get("error.type") == NO_FAILURE
     return ReadableSpan(
         name=span.name,
         context=span.context,
@@ -97,7 +106,7 @@ def _scrubbed(span: ReadableSpan) -> ReadableSpan:
         events=[Event(event.name, _only_type(event.attributes or {}), event.timestamp) for event in span.events],
         links=span.links,
         kind=span.kind,
-        status=Status() if missing else Status(span.status.status_code),
+        status=Status() if _is_missing(span) else Status(span.status.status_code),
         start_time=span.start_time,
         end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,

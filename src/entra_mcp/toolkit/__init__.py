@@ -1,1 +1,8 @@
-"""What a tool may ask for: who is calling, what was opened for it, an answer from the person."""
+"""What a tool may ask for: who is calling, what was opened for it, an answer from the person, an icon."""
+
+from entra_mcp.toolkit.caller import Caller, CurrentCaller
+from entra_mcp.toolkit.icons import glyph
+from entra_mcp.toolkit.questions import answered, ask, can_ask
+from entra_mcp.toolkit.services import Service
+
+__all__ = ["Caller", "CurrentCaller", "Service", "answered", "ask", "can_ask", "glyph"]

@@ -36,12 +36,12 @@ def service[T](kind: type[T]) -> T:
     try:
         return found[kind]
     except KeyError:
-        told = f"No {kind.__name__} was opened. Open it in server/lifespan.py, and put it on the list that is there."
+        told = f"No {kind.__name__} was opened. Open it in the function that the app's Server has for services."
         raise LookupError(told) from None
 
 
 def Service[T](kind: type[T]) -> T:  # noqa: N802 - written like FastMCP's own dependencies
-    """Declares, as a parameter's default, that a tool needs the one of this type; `server/lifespan.py` opens them."""
+    """Declares, as a parameter's default, that a tool needs the one of this type; `Server(services=...)` opens them."""
     return cast("T", _Service(kind))
 
 

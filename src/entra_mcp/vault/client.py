@@ -191,8 +191,8 @@ def _key_ring(secrets: Sequence[KeyVaultSecret]) -> KeyRing:
     first = _root_key(newest)
     if first is None:
         raise VaultError(
-            f"version {newest.properties.version} of secret {SIGNING_KEY!r}, the newest, is not {KEY_BYTES} random "
-            f"bytes in base64; disable it, or add one that `openssl rand -base64 {KEY_BYTES}` made"
+            f"version {newest.properties.version} of secret {SIGNING_KEY!r}, the newest, is not a key; "
+            f"disable it, or add {KEY_BYTES} random bytes in base64 (`openssl rand -base64 {KEY_BYTES}`)"
         )
     keys = [first]
     for secret in older:
@@ -226,7 +226,7 @@ def _vault_error(name: str, error: AzureError) -> VaultError:
             return VaultError(f"secret {name!r} does not exist")
         case ClientAuthenticationError():
             return VaultError(f"no token to read secret {name!r} with, or the vault refused it: {first_line(error)}")
-        case HttpResponseError(status_code=403):
+        case HttpResponseError(status_code=HTTPStatus.FORBIDDEN):
             return VaultError(
                 f"the identity may not read secret {name!r} (role Key Vault Secrets User), or it is disabled"
             )

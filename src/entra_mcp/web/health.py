@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
@@ -62,6 +63,6 @@ def not_ready(components: frozenset[str]) -> Response:
     """Returns the 503 that names the components which are not ready."""
     return JSONResponse(
         {"status": "not ready", "unavailable": sorted(components)},
-        status_code=503,
+        status_code=HTTPStatus.SERVICE_UNAVAILABLE,
         headers=RETRY_LATER,
     )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse
 
-from entra_mcp.icon import ICON
 from entra_mcp.web.connect import connection_guides
+from entra_mcp.web.pages.layout import ICON
 
 if TYPE_CHECKING:
     from starlette.requests import Request

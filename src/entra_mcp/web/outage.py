@@ -1,4 +1,4 @@
-"""Answers 503 when a dependency failed, so that an outage signs nobody out (RFC 9110 section 15.6.4).
+"""Tells an outage from an error of the request, and bounds how long a request waits for what does not answer.
 
 A client takes 401 for the end of its tokens and asks its user to sign in again, and 500 for good. Both are wrong when
 Table Storage, Key Vault or Entra ID is away for a moment: the tokens are still good, and the same request works soon.
@@ -6,31 +6,33 @@ Table Storage, Key Vault or Entra ID is away for a moment: the tokens are still 
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.datastructures import MutableHeaders
-from starlette.responses import JSONResponse, Response
-
 from entra_mcp.errors import DependencyError, UpstreamUnavailableError
+from entra_mcp.silence import RequestDeadline
+from entra_mcp.web.answers import refusal
 from entra_mcp.web.health import NO_STORE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from starlette.datastructures import Headers
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from entra_mcp.faults import Faults
 
 RETRY_SECONDS = 5
 
-DEADLINE_SECONDS = 4.4
-"""For a whole request: several slow answers of a dependency add up."""
+DEADLINE_SECONDS = 4.0
+"""For a whole request: several slow answers of a dependency add up. What has succeeded by then may end in a second."""
 
-TRY_AGAIN = "Something this server depends on does not answer. Try again in a moment; you stay signed in."
+CONTENT = {
+    "error": "temporarily_unavailable",
+    "error_description": "Something this server depends on does not answer. Try again in a moment; you stay signed in.",
+}
 
 OUR_FAULT = frozenset({"server_error", "temporarily_unavailable"})
 """Errors of an authorization response that say nothing of the request (RFC 6749 section 4.1.2.1)."""
@@ -38,116 +40,52 @@ OUR_FAULT = frozenset({"server_error", "temporarily_unavailable"})
 logger = logging.getLogger(__name__)
 
 
-class OutageMiddleware:
-    """Puts a 503 in the place of an error answer to a request during which a dependency failed.
+class SilenceLimit:
+    """Ends a request for which something else is silent too long: that counts as a dependency that failed.
 
-    Answers that are no error pass. An answer that takes too long counts as a dependency that failed, except under the
-    `unbounded` paths, where a tool may take its time.
+    The limit is lifted by what has succeeded, by the beginning of an answer, and for a tool, which may take its time.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        faults: Faults,
-        unbounded: frozenset[str] = frozenset(),
-    ) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, faults: Faults) -> None:
+        self.app = app
         self._faults = faults
-        self._unbounded = unbounded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        with self._faults.watch() as noted:
-            answer = _Answer(send, is_outage=lambda: bool(noted))
-            failure: Exception | None = None
-            limit = asyncio.timeout(None if scope["path"] in self._unbounded else DEADLINE_SECONDS)
-            try:
-                async with limit:
-                    await self._app(scope, receive, answer)
-            except Exception as error:  # noqa: BLE001 - raised again, once it is known whether an answer was sent
-                failure = DependencyError("server", "no answer in time") if limit.expired() else error
-            if isinstance(failure, DependencyError) and failure not in noted:
-                noted.append(failure)
-            if not (noted and isinstance(failure, Exception)):
-                await answer.finish()
-            if noted and not answer.begun:
-                await self._unavailable(scope, noted)(scope, receive, send)
-            elif failure is not None:
-                raise failure
+        begun = False
 
-    def _unavailable(self, scope: Scope, faults: Sequence[DependencyError]) -> Response:
-        for fault in faults:
-            logger.error("%s %s answered 503: %s", scope["method"], scope["path"], fault)
-        waits = [fault.retry_after for fault in faults if isinstance(fault, UpstreamUnavailableError)]
-        seconds = max([wait for wait in waits if wait is not None], default=RETRY_SECONDS)
-        return JSONResponse(
-            {"error": "temporarily_unavailable", "error_description": TRY_AGAIN},
-            status_code=503,
-            headers={**NO_STORE, "Retry-After": str(seconds)},
-        )
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            deadline.lift()
+            await send(message)
+
+        deadline = RequestDeadline(DEADLINE_SECONDS)
+        try:
+            async with deadline:
+                await self.app(scope, receive, watched)
+        except Exception:
+            if begun or not deadline.expired:
+                raise
+            self._faults.note(DependencyError("server", "no answer in time"))
+            response = refusal(HTTPStatus.SERVICE_UNAVAILABLE, CONTENT["error"], CONTENT["error_description"])
+            await response(scope, receive, send)
 
 
-class _Answer:
-    """Sends an answer on, but not one that is an error during an outage.
-
-    An error of the server's own is held back until the application has ended: Starlette sends it before it raises what
-    the error was.
-    """
-
-    def __init__(self, send: Send, *, is_outage: Callable[[], bool]) -> None:
-        self._send = send
-        self._is_outage = is_outage
-        self._held: list[Message] | None = None
-        self._dropped = False
-        self.begun = False
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and not self.begun:
-            self._dropped = self._is_outage() and _is_failure(message)
-            # MCP tells of an error in a message of its own, which needs a look.
-            looked_at = message["status"] >= 500 or (self._is_outage() and _is_json(message))
-            self._held = [] if looked_at and not self._dropped else None
-        if self._dropped:
-            return
-        if self._held is not None:
-            self._held.append(message)
-            return
-        self.begun = True
-        await self._send(message)
-
-    async def finish(self) -> None:
-        """Sends what was held back, unless it tells of an error during an outage."""
-        held, self._held = self._held or [], None
-        if self._is_outage() and _tells_of_an_error(held):
-            return
-        for message in held:
-            self.begun = True
-            await self._send(message)
+def unavailable_headers(faults: Sequence[DependencyError]) -> dict[str, str]:
+    """Headers of the 503 that stands for an outage, with the wait that Entra ID asks for (RFC 9110 section 10.2.3)."""
+    waits = [fault.retry_after for fault in faults if isinstance(fault, UpstreamUnavailableError)]
+    seconds = max([wait for wait in waits if wait is not None], default=RETRY_SECONDS)
+    return {**NO_STORE, "Retry-After": str(seconds)}
 
 
-def _is_json(start: Message) -> bool:
-    return MutableHeaders(raw=start["headers"]).get("content-type", "").startswith("application/json")
-
-
-def _tells_of_an_error(answer: Sequence[Message]) -> bool:
-    """Whether the answer is an error of JSON-RPC, or the result of a tool that failed."""
-    try:
-        content: Any = json.loads(b"".join(message.get("body", b"") for message in answer))
-    except ValueError:
-        return False
-    if not isinstance(content, dict):
-        return False
-    result: Any = cast("dict[str, Any]", content).get("result")
-    return "error" in content or (isinstance(result, dict) and bool(cast("dict[str, Any]", result).get("isError")))
-
-
-def _is_failure(message: Message) -> bool:
-    if message["status"] < 300:
-        return False
-    if message["status"] >= 400:
+def is_failure(status: int, headers: Headers, content: Mapping[str, Any] | None) -> bool:
+    """Whether an answer says that the request failed; MCP and redirects say so in their content."""
+    if status >= HTTPStatus.BAD_REQUEST:
         return True
-    query = parse_qs(urlsplit(MutableHeaders(raw=message["headers"]).get("location", "")).query)
-    return bool(OUR_FAULT & set(query.get("error", ())))
+    if status >= HTTPStatus.MULTIPLE_CHOICES:
+        query = parse_qs(urlsplit(headers.get("location", "")).query)
+        return bool(OUR_FAULT & set(query.get("error", ())))
+    result: Any = (content or {}).get("result")
+    return "error" in (content or {}) or (
+        isinstance(result, dict) and bool(cast("dict[str, Any]", result).get("isError"))
+    )

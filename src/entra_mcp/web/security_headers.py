@@ -5,6 +5,7 @@ Threat: a consent page in an invisible frame, on which a person clicks unknowing
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
@@ -59,7 +60,7 @@ def _private(path: str, status: int, headers: MutableHeaders) -> bool:
     """Whether nobody may keep the response (RFC 6749 section 5.1); what says nothing of itself is taken for private."""
     return (
         path in OAUTH
-        or status >= 400
+        or status >= HTTPStatus.BAD_REQUEST
         or "cache-control" not in headers
         or headers.get("content-type", "").startswith("text/html")
     )

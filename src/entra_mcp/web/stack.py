@@ -1,6 +1,6 @@
 """What every request passes before it reaches the application, and every answer on its way back.
 
-Reading `protect` from bottom to top follows a request inwards.
+Reading each function from bottom to top follows a request inwards.
 """
 
 from __future__ import annotations
@@ -9,29 +9,37 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from entra_mcp.urls import is_loopback
-from entra_mcp.web.allowed_hosts import AllowedHosts
-from entra_mcp.web.allowed_origins import AllowedOrigins
-from entra_mcp.web.body_limit import BodyLimit
+from entra_mcp.web.admission import Admission
+from entra_mcp.web.body_limit import BodyLimit, UnreadBody
 from entra_mcp.web.buckets import TokenBuckets
 from entra_mcp.web.cors import Cors
+from entra_mcp.web.deadline import RequestDeadline
 from entra_mcp.web.error_answers import ErrorAnswers
+from entra_mcp.web.event_streams import PromptEventStreams
+from entra_mcp.web.exchange_queue import ExchangeQueue
 from entra_mcp.web.forwarded import ClientAddress
 from entra_mcp.web.lenience import Lenience
-from entra_mcp.web.paths import MCP
-from entra_mcp.web.refusals import RefusalAudit
+from entra_mcp.web.outage import SilenceLimit
+from entra_mcp.web.paths import CONSENT, MCP
 from entra_mcp.web.registration_throttle import RegistrationThrottle
 from entra_mcp.web.security_headers import SecurityHeaders
-from entra_mcp.web.session_header import SessionHeader
 from entra_mcp.web.tracing import Tracing
+from entra_mcp.web.uniform import Uniform
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    from collections.abc import Mapping
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from entra_mcp.audit import Audit
+    from entra_mcp.faults import Faults
     from entra_mcp.settings import Settings
 
 BODY_SECONDS = 60.0
 """How long a request's body may take to arrive: 4 MiB over a slow mobile connection."""
+
+DISCARDED_SECONDS = 10.0
+"""How long the rest of a body is read that nobody wants, so that its sender gets the answer."""
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -41,14 +49,36 @@ PLATFORM_ADDRESS_HEADER = "client-ip"
 """
 
 
-def protect(app: ASGIApp, *, settings: Settings, audit: Audit) -> ASGIApp:
-    """Returns the application behind all of its middleware."""
+def protect(app: ASGIApp, *, settings: Settings, faults: Faults, audit: Audit) -> ASGIApp:
+    """Returns the application behind all of its middleware. Calls and sign-ins each pass what concerns them alone."""
     own_origin = settings.base_url.lower()
     address = ClientAddress(header=_address_header(settings))
-    app = SessionHeader(app)
-    app = BodyLimit(
-        app, max_bytes=settings.oauth_body_limit, streamed={MCP: settings.mcp_body_limit}, seconds=BODY_SECONDS
+    sign_ins = _sign_ins(app, settings, faults=faults, address=address)
+    app = ByPath({MCP: _calls(app, settings, faults=faults)}, otherwise=sign_ins)
+    app = Admission(
+        app,
+        hosts=_hosts(settings),
+        origins={MCP: {own_origin, *settings.allowed_origins}, CONSENT: {own_origin}},
     )
+    app = ErrorAnswers(app, server_name=settings.server_name, audit=audit)
+    app = RequestDeadline(app)
+    app = SecurityHeaders(app, https=settings.base_url.startswith("https:"))
+    app = Lenience(Uniform(PromptEventStreams(app)))
+    return UnreadBody(Tracing(app, address=address), seconds=DISCARDED_SECONDS)
+
+
+def _calls(app: ASGIApp, settings: Settings, *, faults: Faults) -> ASGIApp:
+    """What a call passes."""
+    app = SilenceLimit(app, faults=faults)
+    limit = settings.mcp_body_limit
+    app = BodyLimit(app, max_bytes=limit, streamed={MCP: limit}, seconds=BODY_SECONDS)
+    return Cors(app, mcp_origins=settings.allowed_origins) if settings.allowed_origins else app
+
+
+def _sign_ins(app: ASGIApp, settings: Settings, *, faults: Faults, address: ClientAddress) -> ASGIApp:
+    """What every other request passes: registrations, sign-ins, metadata and pages."""
+    app = ExchangeQueue(SilenceLimit(app, faults=faults))
+    app = BodyLimit(app, max_bytes=settings.oauth_body_limit, seconds=BODY_SECONDS)
     if settings.auth_mode.signs_in:
         app = RegistrationThrottle(
             app,
@@ -56,21 +86,26 @@ def protect(app: ASGIApp, *, settings: Settings, audit: Audit) -> ASGIApp:
             overall=TokenBuckets(per_minute=settings.registrations_per_minute_overall),
             address=address,
         )
-    app = Cors(app, mcp_origins=settings.allowed_origins)
-    app = AllowedOrigins(app, origins={MCP: {own_origin, *settings.allowed_origins}, "/consent": {own_origin}})
-    app = AllowedHosts(app, hosts=_hosts(settings))
-    app = RefusalAudit(app, audit=audit)
-    app = ErrorAnswers(app, server_name=settings.server_name)
-    app = SecurityHeaders(app, https=settings.base_url.startswith("https:"))
-    app = Lenience(app)
-    return Tracing(app, address=address)
+    return Cors(app, mcp_origins=())
 
 
 def protect_without_settings(app: ASGIApp) -> ASGIApp:
     """Returns an application that answers in place of the server, as far as it can be protected without settings."""
     app = ErrorAnswers(app, server_name="MCP server")
-    app = SecurityHeaders(app, https=False)
-    return Tracing(app, address=ClientAddress())
+    app = Uniform(SecurityHeaders(app, https=False))
+    return UnreadBody(Tracing(app, address=ClientAddress()), seconds=DISCARDED_SECONDS)
+
+
+class ByPath:
+    """Hands a request to the application of its path, whole."""
+
+    def __init__(self, paths: Mapping[str, ASGIApp], *, otherwise: ASGIApp) -> None:
+        self._paths = dict(paths)
+        self._otherwise = otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._paths.get(scope.get("path", ""), self._otherwise)
+        await app(scope, receive, send)
 
 
 def _hosts(settings: Settings) -> set[str]:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
 from entra_mcp.errors import DependencyError, SettingsError
 from entra_mcp.web.health import NO_STORE, RETRY_LATER, not_ready
+from entra_mcp.web.paths import READINESS
 from entra_mcp.web.stack import protect_without_settings
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-async def alive(scope: Scope, receive: Receive, send: Send) -> None:
-    """Serves `/healthz`, whether or not the server has started, and touches nothing else."""
+async def _alive(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["method"] in {"GET", "HEAD"}:
         response = JSONResponse({"status": "alive"}, headers=NO_STORE)
     else:
-        response = JSONResponse({"error": "method_not_allowed"}, status_code=405, headers={"Allow": "GET, HEAD"})
+        response = JSONResponse(
+            {"error": "method_not_allowed"}, status_code=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "GET, HEAD"}
+        )
     await response(scope, receive, send)
+
+
+alive = protect_without_settings(_alive)
+"""Serves `/healthz`, whether or not the server has started, and touches nothing else."""
 
 
 def startup_failed(error: Exception) -> ASGIApp:
@@ -30,7 +37,7 @@ def startup_failed(error: Exception) -> ASGIApp:
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == "/readyz":
+        if scope["path"] == READINESS:
             response = not_ready(frozenset({_component(error)}))
         else:
             response = JSONResponse(
@@ -38,7 +45,7 @@ def startup_failed(error: Exception) -> ASGIApp:
                     "error": "temporarily_unavailable",
                     "error_description": "The server could not start. Try again in a moment; its log tells why.",
                 },
-                status_code=503,
+                status_code=HTTPStatus.SERVICE_UNAVAILABLE,
                 headers=RETRY_LATER,
             )
         await response(scope, receive, send)

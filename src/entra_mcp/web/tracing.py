@@ -1,16 +1,17 @@
-"""Gives every request a correlation id, which its answer names and its log lines can name too."""
+"""Begins a request: gives it a correlation id, which its answer names and its log lines can name too."""
 
 from __future__ import annotations
 
 import logging
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 
-from entra_mcp.trace import Trace, begin_trace
+from entra_mcp.request import REQUEST, RequestScope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,17 +37,20 @@ class Tracing:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        trace = Trace(correlation_id=_trace_id(scope) or uuid4().hex, address=self._address(scope))
-        begin_trace(trace)
+        request = RequestScope(correlation_id=_trace_id(scope) or uuid4().hex, address=self._address(scope))
 
         async def traced(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[CORRELATION_ID] = trace.correlation_id
-                if message["status"] >= 400:
-                    _log(scope, message["status"], trace)
+                MutableHeaders(scope=message)[CORRELATION_ID] = request.correlation_id
+                if message["status"] >= HTTPStatus.BAD_REQUEST:
+                    _log(scope, message["status"], request)
             await send(message)
 
-        await self.app(scope, receive, traced)
+        token = REQUEST.set(request)
+        try:
+            await self.app(scope, receive, traced)
+        finally:
+            REQUEST.reset(token)
 
 
 def _trace_id(scope: Scope) -> str | None:
@@ -57,16 +61,16 @@ def _trace_id(scope: Scope) -> str | None:
     return found[1] if found else None
 
 
-def _log(scope: Scope, status: int, trace: Trace) -> None:
+def _log(scope: Scope, status: int, request: RequestScope) -> None:
     # Percent-encoded, so that a path cannot begin a line of its own; without the query, which can hold a code.
     path = quote(scope["path"])[:200]
-    level = logging.WARNING if status >= 500 else logging.INFO
+    level = logging.WARNING if status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
     logger.log(
         level,
         "%s %s answered %d to %s, correlation id %s.",
         scope["method"],
         path,
         status,
-        trace.address,
-        trace.correlation_id,
+        request.address,
+        request.correlation_id,
     )

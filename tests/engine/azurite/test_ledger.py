@@ -102,13 +102,22 @@ async def test_lease_of_a_claimant_that_died_is_taken_over_by_one(ledger: Ledger
     assert all(isinstance(use, Use) and use.outcome == {"by": "the heir"} for use in uses)
 
 
-async def test_release_takes_back_a_settlement_that_nobody_was_told_of(ledger: Ledger) -> None:
+async def test_settled_claim_is_never_released(ledger: Ledger) -> None:
+    """Others may have read the settlement already."""
     first = await claimed(ledger)
     await ledger.settle(first, {"n": 1})
-    await ledger.release(first)
-    second = await claimed(ledger)
-    await ledger.release(first)
-    assert await ledger.settle(second, {"n": 2}) is True
+    assert await ledger.release(first) is False
+    use = await claim(ledger)
+    assert isinstance(use, Use)
+    assert use.outcome == {"n": 1}
+
+
+async def test_of_a_settlement_and_a_release_at_once_exactly_one_counts(ledger: Ledger) -> None:
+    for number in range(20):
+        first = await claimed(ledger, f"v{number}")
+        settled, released = await asyncio.gather(ledger.settle(first, {}), ledger.release(first))
+        assert settled != released
+        assert isinstance(await claim(ledger, f"v{number}"), Use if settled else Claim)
 
 
 async def test_release_after_a_takeover_leaves_the_heir_its_claim(ledger: Ledger) -> None:

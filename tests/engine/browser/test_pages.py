@@ -93,11 +93,9 @@ async def test_hostile_name_stays_a_name(stack: Stack, page: Page, screenshot: S
 async def test_consent_page_is_for_everyone(stack: Stack, page: Page) -> None:
     await page.goto(await authorization_url(stack, name="Contoso Assistant"))
     await expect(page.get_by_role("main")).to_have_count(1)
-    await expect(page.get_by_role("heading", level=1)).to_have_text(
-        "Contoso Assistant wants to use Entra MCP Server as you"
-    )
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Contoso Assistant wants to use Test server as you")
     assert await page.evaluate("document.documentElement.lang") == "en"
-    assert await page.title() == "Allow access? · Entra MCP Server"
+    assert await page.title() == "Allow access? · Test server"
     assert await focus_order(page, 3) == ["Allow Access", "Deny", "Details"]
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("Return address")).to_be_visible()

@@ -72,7 +72,7 @@ async def test_person_reads_the_home_page(
     stack: Stack, page: Page, screenshot: Callable[[str], Awaitable[None]]
 ) -> None:
     await page.goto(stack.url)
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Entra MCP Server")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Test server")
     await expect(page.get_by_text(stack.mcp_url, exact=True)).to_be_visible()
     await screenshot("home")
 

@@ -65,8 +65,8 @@ class Run:
         """The suite prints the address that a person would open, and waits for the browser to come back."""
         say("== authorization")
         from local.check.browser import Browser
-        from local.check.sign_in import PERSON
         from tests.support.oauth import OAuthClient
+        from tests.support.standins import PERSON
 
         (port,) = free_ports(1)
         async with httpx2.AsyncClient(base_url=self._fleet.url, timeout=30) as http:

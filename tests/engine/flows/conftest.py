@@ -10,8 +10,9 @@ import httpx2
 import pytest
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
-from entra_mcp.app import EARLY, running_app, startup_failed
+from entra_mcp.app import EARLY, startup_failed
 from entra_mcp.functions.lifespan import Lifespan
+from tests.support.app.server import running_app
 from tests.support.oauth import OAuthClient
 from tests.support.tasks import in_own_task
 

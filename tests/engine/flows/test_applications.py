@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entra_mcp.app import running_app
 from entra_mcp.vault.rotation import CurrentSecrets
 from tests.engine.flows.conftest import over
+from tests.support.app.server import running_app
 from tests.support.mcp import result, structured
 from tests.support.oauth import OAuthClient
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -10,12 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from entra_mcp.app import running_app
 from entra_mcp.audit import LOGGER
 from entra_mcp.auth import single_use
 from local.config import TENANT_ID
 from tests.engine.flows.conftest import over
 from tests.engine.flows.test_tenants import multi_tenant
+from tests.support.app.server import running_app
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
 from tests.support.token_requests import claims_of
@@ -118,25 +117,38 @@ async def test_code_replayed_later_is_a_replay_and_a_revocation(
     assert lines.events() == ["replay"], "what is revoked already is not revoked again"
 
 
-async def test_refresh_token_reused_is_a_replay_and_after_the_grace_window_a_revocation(
+async def test_refresh_token_reused_is_a_replay_and_once_its_successor_was_used_a_revocation(
     environment: Callable[..., None], lines: Lines
 ) -> None:
-    environment(MCP_REFRESH_GRACE_SECONDS="1")
+    environment(MCP_REFRESH_GRACE_SECONDS="0")
     async with running_app() as app, over(app) as http:
         client = OAuthClient(http=http)
         tokens = await client.sign_in()
         user = await object_id(client, tokens["access_token"])
-        await client.refresh(tokens["refresh_token"])
+        successor = (await client.refresh(tokens["refresh_token"])).json()
         lines.take()
         await client.refresh(tokens["refresh_token"])
         (replay,) = lines.take()
         assert (replay["event"], replay["what"], replay["answer"]) == ("replay", "refresh-token", "successor")
-        await asyncio.sleep(1.1)
+        await client.refresh(successor["refresh_token"])
+        lines.take()
         await client.refresh(tokens["refresh_token"])
         late, revocation = lines.take()
         assert (late["event"], late["answer"]) == ("replay", "refused")
         assert (revocation["event"], revocation["because"]) == ("revocation", "a refresh token was used again")
         assert {(line["user"], line["client_id"]) for line in (replay, late, revocation)} == {(user, client.client_id)}
+        assert replay["sign_in"] == late["sign_in"]
+
+
+async def test_replays_of_two_sign_ins_of_one_person_are_told_apart(client: OAuthClient, lines: Lines) -> None:
+    for _ in range(2):
+        tokens = await client.sign_in()
+        for _ in range(3):
+            await client.refresh(tokens["refresh_token"])
+    replays = [line for line in lines.take() if line["event"] == "replay"]
+    assert [line["sign_in"] for line in replays[:2]] == [replays[0]["sign_in"]] * 2
+    assert [line["sign_in"] for line in replays[2:]] == [replays[2]["sign_in"]] * 2
+    assert replays[0]["sign_in"] != replays[2]["sign_in"]
 
 
 @pytest.mark.parametrize("which", ["access_token", "refresh_token"])

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from azure.data.tables import TableServiceClient
 
-from entra_mcp.auth.registrations import REGISTRATIONS
+from entra_mcp.storage.collections import REGISTRATIONS
 from entra_mcp.storage.rows import Address
 from local.config import CLIENT_ID
 from tests.support.oauth import OAuthClient

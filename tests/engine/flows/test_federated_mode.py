@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from entra_mcp.app import running_app
 from tests.engine.flows.conftest import over
+from tests.support.app.server import running_app
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
 from tests.support.vault import vault_client

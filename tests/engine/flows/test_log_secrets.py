@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 
-from entra_mcp.app import running_app
 from entra_mcp.auth import single_use
 from entra_mcp.redaction import RedactingFactory
 from entra_mcp.vault.keys import RootKey, Use
 from local.config import IDENTITY_HEADER
 from tests.engine.flows.conftest import over
+from tests.support.app.server import running_app
 from tests.support.fault_proxy import Fault, fault_proxy
 from tests.support.mcp import refusal, structured
 from tests.support.oauth import OAuthClient

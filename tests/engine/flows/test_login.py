@@ -129,7 +129,7 @@ async def test_consent_page_names_client_and_server_and_loads_nothing_from_elsew
     await client.register()
     page = (await client.consent_page()).text
     assert "Test client" in page
-    assert "Entra MCP Server" in page
+    assert "Test server" in page
     assert client.redirect_uri in page
     assert 'src="data:image/svg+xml;base64,' in page
     assert 'src="http' not in page

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from azure.data.tables import TableServiceClient
 
-from entra_mcp.app import running_app
 from entra_mcp.auth import public_keys
-from entra_mcp.storage.cache import UPSTREAM_TOKENS
+from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.rows import Address
 from entra_mcp.vault import keys, rotation
+from entra_mcp.web import outage
 from tests.engine.flows.conftest import over
+from tests.support.app.server import running_app
 from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.support.mcp import SESSIONLESS, structured, tool_call
 from tests.support.oauth import OAuthClient
@@ -158,27 +159,29 @@ async def test_sign_in_that_an_outage_broke_off_is_told_and_begins_anew(environm
 
 @pytest.mark.parametrize("content", [b"", b"\x02 of no key at all, and long enough to have a head and a tag", None])
 async def test_one_unreadable_row_ends_one_sign_in_and_nobody_elses(
-    client: OAuthClient, azurite: str, content: bytes | None
+    environment: Environment, azurite: str, content: bytes | None
 ) -> None:
-    one, other = OAuthClient(http=client.http), OAuthClient(http=client.http)
-    tokens = [await one.sign_in(), await other.sign_in()]
-    assert await adds(one, tokens[0]["access_token"])
-    with TableServiceClient.from_connection_string(azurite) as service:
-        table: Any = service.get_table_client(os.environ["MCP_TABLE_NAME"])
-        prefix = Address.of(UPSTREAM_TOKENS, "").partition.partition(".")[0]
-        rows = [row for row in table.list_entities() if row["PartitionKey"].startswith(prefix)]
-        first = min(rows, key=lambda row: row["C"].value)
-        first["V0"] = first["V0"][:-1] + b"x" if content is None else content
-        table.update_entity(first, mode="replace")
-    assert (await one.call(tokens[0]["access_token"], "add", {"a": 1, "b": 1})).status_code == 401
-    assert (await one.refresh(tokens[0]["refresh_token"])).json()["error"] == "invalid_grant"
-    assert await adds(other, tokens[1]["access_token"])
+    async with app_behind_a_proxy(environment, azurite, MCP_UPSTREAM_TOKEN_CACHE_SECONDS="0") as (_, client):
+        one, other = OAuthClient(http=client.http), OAuthClient(http=client.http)
+        tokens = [await one.sign_in(), await other.sign_in()]
+        assert await adds(one, tokens[0]["access_token"])
+        with TableServiceClient.from_connection_string(azurite) as service:
+            table: Any = service.get_table_client(os.environ["MCP_TABLE_NAME"])
+            prefix = Address.of(UPSTREAM_TOKENS, "").partition.partition(".")[0]
+            rows = [row for row in table.list_entities() if row["PartitionKey"].startswith(prefix)]
+            first = min(rows, key=lambda row: row["C"].value)
+            first["V0"] = first["V0"][:-1] + b"x" if content is None else content
+            table.update_entity(first, mode="replace")
+        assert (await one.call(tokens[0]["access_token"], "add", {"a": 1, "b": 1})).status_code == 401
+        assert (await one.refresh(tokens[0]["refresh_token"])).json()["error"] == "invalid_grant"
+        assert await adds(other, tokens[1]["access_token"])
 
 
 async def test_storage_that_fails_in_the_middle_of_a_call_is_503_and_tells_no_reason(
     environment: Environment, azurite: str
 ) -> None:
-    async with app_behind_a_proxy(environment, azurite, MCP_UPSTREAM_TOKEN_CACHE_SECONDS="60") as (proxy, client):
+    settings = {"MCP_UPSTREAM_TOKEN_CACHE_SECONDS": "60", "MCP_VISIBILITY_RULES": "true"}
+    async with app_behind_a_proxy(environment, azurite, **settings) as (proxy, client):
         token = (await client.sign_in())["access_token"]
         arguments = {"a": 1, "b": 1}
         for _ in range(2):
@@ -191,6 +194,23 @@ async def test_storage_that_fails_in_the_middle_of_a_call_is_503_and_tells_no_re
         assert "HttpResponseError" not in response.text
         kept = await client.call(token, "recall", {})
         assert "HttpResponseError" not in kept.text
+
+
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+async def test_slow_reads_before_a_tool_starts_have_one_deadline_and_the_tool_has_none(
+    environment: Environment, azurite: str, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    """Two reads authenticate the call, and each alone would be in time."""
+    monkeypatch.setattr(outage, "DEADLINE_SECONDS", 0.6)
+    async with app_behind_a_proxy(environment, azurite, MCP_TOKEN_MAPPING_CACHE_SECONDS="0") as (proxy, client):
+        token = (await client.sign_in())["access_token"]
+        proxy.latency = 0.4
+        await unavailable(
+            client.http.post("/mcp", **tool_call("add", {"a": 1, "b": 1}, token=token, protocol=protocol))
+        )
+        proxy.latency = 0.0
+        slow = tool_call("count_slowly", {"to": 3, "seconds_each": 0.4}, token=token, protocol=protocol)
+        assert structured(await client.http.post("/mcp", **slow)) == {"result": 3}
 
 
 async def test_entra_that_is_away_keeps_those_in_who_are_signed_in(

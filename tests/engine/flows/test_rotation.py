@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import jwt
 import pytest
 
-from entra_mcp.app import running_app
 from entra_mcp.vault import keys, rotation
 from tests.engine.flows.conftest import over
+from tests.support.app.server import running_app
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
 from tests.support.vault import vault_client

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import jwt
 import pytest
 
-from entra_mcp.app import running_app
 from entra_mcp.vault import keys, rotation
 from local.config import REPOSITORY
 from tests.engine.flows.conftest import over
+from tests.support.app.server import running_app
 from tests.support.azure.azd import SIGNED_IN, program
 from tests.support.azure.joined import JoinedCloud
 from tests.support.mcp import structured

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entra_mcp.app import running_app
-from entra_mcp.auth import single_use
+from entra_mcp.auth import exchange, single_use
 from entra_mcp.web import outage
 from tests.engine.flows.conftest import over
+from tests.support.app.server import running_app
 from tests.support.fault_proxy import Fault, fault_proxy
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
@@ -113,17 +112,94 @@ async def test_refresh_reused_within_the_grace_window_has_one_lineage(client: OA
     assert await works(client, again)
 
 
-async def test_refresh_reused_after_the_grace_window_ends_the_sign_in(environment: Environment) -> None:
+async def test_refresh_reused_after_the_grace_window_gets_the_successor_that_nobody_used(
+    environment: Environment,
+) -> None:
+    """The answer was lost on the network, or another process of the same client has kept the older copy."""
     environment(MCP_REFRESH_GRACE_SECONDS="0")
     async with running_app() as app, over(app) as http:
         client = OAuthClient(http=http)
         first = await client.sign_in()
         second = (await client.refresh(first["refresh_token"])).json()
-        assert await works(client, second)
+        for _ in range(2):
+            again = (await client.refresh(first["refresh_token"])).json()
+            assert again["refresh_token"] == second["refresh_token"]
+            assert await works(client, again)
+
+
+async def test_refresh_reused_after_its_successor_was_used_ends_the_sign_in(environment: Environment) -> None:
+    """Also when another instance has redeemed the successor."""
+    environment(MCP_REFRESH_GRACE_SECONDS="0")
+    async with running_app() as one, over(one) as http, running_app() as other, over(other) as other_http:
+        client = OAuthClient(http=http)
+        first = await client.sign_in()
+        second = (await client.refresh(first["refresh_token"])).json()
+        elsewhere = OAuthClient(http=other_http, client_id=client.client_id)
+        third = (await elsewhere.refresh(second["refresh_token"])).json()
+        assert await works(client, third)
         reused = await client.refresh(first["refresh_token"])
         assert (reused.status_code, reused.json()["error"]) == (400, "invalid_grant")
-        assert not await works(client, second)
-        assert (await client.refresh(second["refresh_token"])).json()["error"] == "invalid_grant"
+        for tokens in (second, third):
+            assert not await works(client, tokens)
+            assert (await client.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+
+
+async def test_refresh_reused_within_the_grace_window_leads_on_although_its_successor_was_used(
+    client: OAuthClient,
+) -> None:
+    """Two processes that share a sign-in and refresh in turns end in one lineage."""
+    first = await client.sign_in()
+    second = (await client.refresh(first["refresh_token"])).json()
+    third = (await client.refresh(second["refresh_token"])).json()
+    late = (await client.refresh(first["refresh_token"])).json()
+    assert late["refresh_token"] == second["refresh_token"]
+    assert (await client.refresh(late["refresh_token"])).json()["refresh_token"] == third["refresh_token"]
+    assert await works(client, third)
+
+
+async def test_settlement_that_others_have_read_stands_though_its_own_answer_never_comes(
+    environment: Environment, azurite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two instances are asked at once; the one that exchanges never hears that storage has written its use down."""
+    async with fault_proxy(azurite) as (proxy, through):
+        environment(AzureWebJobsStorage=through, MCP_REFRESH_GRACE_SECONDS="0")
+        async with running_app() as deaf, over(deaf) as deaf_http:
+            monkeypatch.setenv("AzureWebJobsStorage", azurite)
+            async with running_app() as other, over(other) as http:
+                client = OAuthClient(http=http)
+                token = (await client.sign_in())["refresh_token"]
+                twin = OAuthClient(http=deaf_http, client_id=client.client_id)
+                proxy.break_next(Fault.NO_RESPONSE)
+                proxy.skip = SETTLING_A_REFRESH
+                exchanging = asyncio.create_task(twin.refresh(token))
+                async with asyncio.timeout(20):
+                    while not proxy.faults:  # noqa: ASYNC110 - the proxy has no event for it
+                        await asyncio.sleep(0.01)
+                read = await client.refresh(token)
+                answers = [read, await exchanging, await client.refresh(token)]
+                assert [answer.status_code for answer in answers] == [200] * 3
+                assert len({answer.json()["refresh_token"] for answer in answers}) == 1
+                assert await works(client, read.json())
+
+
+@pytest.mark.parametrize("latency", [0.3, 0.42, 0.5])
+async def test_refresh_over_slow_storage_signs_nobody_out(
+    environment: Environment, azurite: str, latency: float
+) -> None:
+    """Whatever the first try was told, the next one, after the grace window, goes on with the same sign-in."""
+    async with fault_proxy(azurite) as (proxy, connection_string):
+        environment(AzureWebJobsStorage=connection_string, MCP_REFRESH_GRACE_SECONDS="0")
+        async with running_app() as app, over(app) as http:
+            client = OAuthClient(http=http)
+            first = await client.sign_in()
+            proxy.latency = latency
+            told = await client.refresh(first["refresh_token"])
+            assert told.status_code in {200, 503}
+            proxy.latency = 0.0
+            again = await patiently(partial(client.refresh, first["refresh_token"]))
+            if told.status_code == 200:
+                assert again["refresh_token"] == told.json()["refresh_token"]
+            assert await works(client, again)
 
 
 async def test_used_refresh_token_of_another_client_tells_and_ends_nothing(environment: Environment) -> None:
@@ -133,10 +209,30 @@ async def test_used_refresh_token_of_another_client_tells_and_ends_nothing(envir
         first = await client.sign_in()
         second = (await client.refresh(first["refresh_token"])).json()
         await thief.register()
+        assert await works(client, second)
         for token in (first["refresh_token"], second["refresh_token"]):
             stolen = await thief.refresh(token)
             assert (stolen.status_code, stolen.json()["error"]) == (400, "invalid_grant")
         assert await works(client, second)
+
+
+async def test_whether_a_refresh_token_was_used_does_not_show_in_the_storage_requests_of_another_client(
+    environment: Environment, azurite: str
+) -> None:
+    """Nor in how long its refusal takes."""
+    async with fault_proxy(azurite) as (proxy, connection_string):
+        environment(AzureWebJobsStorage=connection_string)
+        async with running_app() as app, over(app) as http:
+            client, thief = OAuthClient(http=http), OAuthClient(http=http)
+            used = await client.sign_in()
+            unused = (await client.refresh(used["refresh_token"])).json()
+            await thief.register()
+            costs: list[dict[str, int]] = []
+            for tokens in (used, unused):
+                proxy.requests.clear()
+                assert (await thief.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+                costs.append(dict(proxy.requests))
+            assert costs[0] == costs[1]
 
 
 async def test_refresh_with_another_scope_is_refused_and_costs_nothing(client: OAuthClient) -> None:
@@ -163,27 +259,30 @@ def expiry(tokens: dict[str, Any]) -> int:
     return jwt.decode(tokens["refresh_token"], options={"verify_signature": False})["exp"]
 
 
-LOGIN_REQUESTS = 10
-REFRESH_REQUESTS = 12
+LOGIN_REQUESTS = 9
+REFRESH_REQUESTS = 10
+SETTLING_A_LOGIN, SETTLING_A_REFRESH = LOGIN_REQUESTS - 1, REFRESH_REQUESTS - 1
+"""The settlement comes last, after three reads, the claim and four writes; a refresh reads one more."""
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [503, pytest.param(Fault.RESET, marks=pytest.mark.long), pytest.param(Fault.LOSE_RESPONSE, marks=pytest.mark.long)],
-    ids=str,
-)
+@pytest.mark.parametrize("fault", [503, *(pytest.param(fault, marks=pytest.mark.long) for fault in Fault)], ids=str)
 async def test_exchange_survives_any_storage_request_that_fails_for_a_while(
     environment: Environment, azurite: str, fault: Fault | int
 ) -> None:
-    """Each request in turn fails as often as it is repeated; the client then does what it was told, and tries again."""
+    """Each request in turn fails as often as it is repeated; the client then does what it was told, and tries again.
+
+    That is after the grace window, which is none.
+    """
+    # A code that was used, which nobody could be told, stays used: see below.
+    times = 1 if fault is Fault.NO_RESPONSE else 4
     async with fault_proxy(azurite) as (proxy, connection_string):
-        environment(AzureWebJobsStorage=connection_string)
+        environment(AzureWebJobsStorage=connection_string, MCP_REFRESH_GRACE_SECONDS="0")
         async with running_app() as app, over(app) as http:
             client = OAuthClient(http=http)
             tokens = await client.sign_in()
             for number in range(LOGIN_REQUESTS):
                 code = await code_of(client)
-                tokens = await exchange_with_a_fault(proxy, fault, number, partial(client.redeem, code))
+                tokens = await exchange_with_a_fault(proxy, fault, number, partial(client.redeem, code), times=times)
                 assert await works(client, tokens)
             for number in range(REFRESH_REQUESTS):
                 refresh = partial(client.refresh, tokens["refresh_token"])
@@ -192,7 +291,7 @@ async def test_exchange_survives_any_storage_request_that_fails_for_a_while(
 
 
 @pytest.mark.parametrize(
-    "places", [range(6, 8), pytest.param(range(REFRESH_REQUESTS), marks=pytest.mark.long)], ids=str
+    "places", [range(6, 8), pytest.param(range(REFRESH_REQUESTS + 1), marks=pytest.mark.long)], ids=str
 )
 async def test_exchange_goes_on_elsewhere_after_an_instance_died_between_any_two_storage_requests(
     environment: Environment, azurite: str, monkeypatch: pytest.MonkeyPatch, places: range
@@ -210,7 +309,7 @@ async def test_exchange_goes_on_elsewhere_after_an_instance_died_between_any_two
                     code = await code_of(client)
                     dying = OAuthClient(http=doomed_http, client_id=client.client_id, verifier=client.verifier)
                     done = await die(proxy, place, partial(dying.redeem, code))
-                    assert (done is not None) == (place >= LOGIN_REQUESTS - 1)
+                    assert (done is not None) == (place >= LOGIN_REQUESTS)
                     tokens = done or await patiently(partial(client.redeem, code))
                     assert await works(client, tokens)
                     await die(proxy, place, partial(dying.refresh, tokens["refresh_token"]))
@@ -238,14 +337,11 @@ async def patiently(send: Callable[[], Awaitable[httpx2.Response]]) -> dict[str,
     return response.json()
 
 
-SLOWEST_SECONDS = 5.5
-"""Five are promised; half a second is for a machine that does other things too."""
-
-
 @pytest.mark.parametrize(
     ("settling", "times"),
     [
         (Fault.HANG, 1),
+        (Fault.NO_RESPONSE, 1),
         (Fault.LOSE_RESPONSE, 1),
         pytest.param(Fault.HANG, 12, marks=pytest.mark.long),
         pytest.param(503, 12, marks=pytest.mark.long),
@@ -256,21 +352,37 @@ async def test_settlement_whose_answer_does_not_come_strands_nobody(
     environment: Environment, azurite: str, settling: Fault | int, times: int
 ) -> None:
     async with fault_proxy(azurite) as (proxy, connection_string):
+        environment(AzureWebJobsStorage=connection_string, MCP_REFRESH_GRACE_SECONDS="0")
+        async with running_app() as app, over(app) as http:
+            client = OAuthClient(http=http)
+            code = await code_of(client)
+            redeem = partial(client.redeem, code)
+            tokens = await exchange_with_a_fault(proxy, settling, SETTLING_A_LOGIN, redeem, times=times)
+            assert await works(client, tokens)
+            refresh = partial(client.refresh, tokens["refresh_token"])
+            tokens = await exchange_with_a_fault(proxy, settling, SETTLING_A_REFRESH, refresh, times=times)
+            assert await works(client, tokens)
+
+
+async def test_code_whose_use_was_written_down_and_cannot_be_read_takes_a_new_sign_in(
+    environment: Environment, azurite: str
+) -> None:
+    """It was used; what its first use got, nobody has."""
+    async with fault_proxy(azurite) as (proxy, connection_string):
         environment(AzureWebJobsStorage=connection_string)
         async with running_app() as app, over(app) as http:
             client = OAuthClient(http=http)
-            # What comes before the settlement: three reads, the claim, four writes; a refresh reads one more.
             code = await code_of(client)
-            tokens = await exchange_with_a_fault(proxy, settling, 8, partial(client.redeem, code), times=times)
-            assert await works(client, tokens)
-            refresh = partial(client.refresh, tokens["refresh_token"])
-            tokens = await exchange_with_a_fault(proxy, settling, 9, refresh, times=times)
-            assert await works(client, tokens)
+            proxy.break_next(Fault.NO_RESPONSE, times=1_000_000)
+            proxy.skip = SETTLING_A_LOGIN
+            assert (await client.redeem(code)).status_code == 503
+            proxy.fault = None
+            refused = await client.redeem(code)
+            assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+            assert await works(client, await client.sign_in())
 
 
-async def test_storage_that_hangs_in_the_middle_of_an_exchange_is_503_in_time(
-    environment: Environment, azurite: str
-) -> None:
+async def test_storage_that_hangs_in_the_middle_of_an_exchange_is_503(environment: Environment, azurite: str) -> None:
     async with fault_proxy(azurite) as (proxy, connection_string):
         environment(AzureWebJobsStorage=connection_string)
         async with running_app() as app, over(app) as http:
@@ -279,9 +391,7 @@ async def test_storage_that_hangs_in_the_middle_of_an_exchange_is_503_in_time(
             proxy.break_next(Fault.HANG, times=1000)
             proxy.skip = 5
             proxy.latency = 0.3
-            started = time.monotonic()
             assert (await client.redeem(code)).status_code == 503
-            assert time.monotonic() - started < SLOWEST_SECONDS
             proxy.fault, proxy.latency = None, 0.0
             response = await client.redeem(code)
             while response.status_code == 503:
@@ -292,7 +402,8 @@ async def test_storage_that_hangs_in_the_middle_of_an_exchange_is_503_in_time(
 def test_client_that_does_what_503_says_comes_back_before_a_repetition_counts_as_a_theft() -> None:
     assert single_use.AT_ONCE_SECONDS > outage.RETRY_SECONDS + outage.DEADLINE_SECONDS
     assert single_use.LEASE_SECONDS > single_use.EXCHANGE_SECONDS + single_use.SETTLE_SECONDS
-    assert outage.DEADLINE_SECONDS + single_use.RELEASE_SECONDS < 5
+    after_the_deadline = max(single_use.SETTLE_SECONDS + single_use.RELEASE_SECONDS, exchange.TIDY_SECONDS)
+    assert outage.DEADLINE_SECONDS + after_the_deadline <= 5
 
 
 async def exchange_with_a_fault(
@@ -306,9 +417,7 @@ async def exchange_with_a_fault(
     """Lets so many requests pass, breaks the next ones, and repeats the exchange until it succeeds."""
     proxy.break_next(fault, times=times)
     proxy.skip = number
-    started = time.monotonic()
     response = await send()
-    assert time.monotonic() - started < SLOWEST_SECONDS
     proxy.fault = None
     for _ in range(3):
         if response.status_code == 200:

@@ -10,10 +10,11 @@ import httpx2
 import pytest
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
-from entra_mcp.app import EARLY, running_app, startup_failed
+from entra_mcp.app import EARLY, startup_failed
 from entra_mcp.errors import SettingsError, StorageError, VaultError
 from entra_mcp.functions.lifespan import Lifespan
 from tests.engine.flows.conftest import BASE_URL
+from tests.support.app.server import running_app
 from tests.support.vault import vault_client
 
 if TYPE_CHECKING:

@@ -2,74 +2,111 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
-from entra_mcp.app import running_app
 from tests.engine.flows.conftest import BASE_URL
+from tests.support.app.server import running_app
 from tests.support.fault_proxy import FaultProxy, fault_proxy
-from tests.support.mcp import structured
+from tests.support.mcp import SESSIONLESS, request, structured, tool_call
 from tests.support.oauth import OAuthClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
-WARM_UP = 3
+WARM_UP = 1
 """What is paid at start-up so that the first user need not."""
 
 LOGIN = {"GET": 11, "POST": 1, "PUT": 10, "DELETE": 2}
-REFRESH = {"GET": 4, "POST": 1, "PUT": 5, "DELETE": 2}
+REFRESH = {"GET": 4, "POST": 1, "PUT": 5}
+
+PROTOCOLS = ["2025-11-25", SESSIONLESS]
 
 
-async def test_cost_of_login_refresh_and_call(environment: Callable[..., None], azurite: str) -> None:
+@asynccontextmanager
+async def counted(
+    environment: Callable[..., None], azurite: str, **settings: str
+) -> AsyncGenerator[tuple[FaultProxy, OAuthClient]]:
+    """Yields what counts the requests of a server to its storage, and a client of that server."""
     async with fault_proxy(azurite) as (proxy, connection_string):
-        environment(AzureWebJobsStorage=connection_string)
+        environment(AzureWebJobsStorage=connection_string, **settings)
         async with (
             running_app() as app,
             httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30) as http,
         ):
-            assert proxy.requests == {"POST": 1, "GET": WARM_UP}, "POST makes the table, with MCP_CREATE_TABLE only"
-            client = OAuthClient(http=http)
-            proxy.requests.clear()
-            tokens = await client.sign_in()
-            assert proxy.requests == LOGIN
-            assert await calls(proxy, client, tokens["access_token"]) == [2, 1, 1]
-            proxy.requests.clear()
-            tokens = (await client.refresh(tokens["refresh_token"])).json()
-            assert proxy.requests == REFRESH
-            assert await calls(proxy, client, tokens["access_token"]) == [2, 1, 1]
+            yield proxy, OAuthClient(http=http)
 
 
+async def test_cost_of_start_login_refresh_and_call(environment: Callable[..., None], azurite: str) -> None:
+    async with counted(environment, azurite) as (proxy, client):
+        assert proxy.requests == {"POST": 1, "GET": WARM_UP}, "POST makes the table, with MCP_CREATE_TABLE only"
+        proxy.requests.clear()
+        tokens = await client.sign_in()
+        assert proxy.requests == LOGIN
+        assert await calls(proxy, client, tokens["access_token"]) == [2, 0, 0]
+        proxy.requests.clear()
+        tokens = (await client.refresh(tokens["refresh_token"])).json()
+        assert proxy.requests == REFRESH
+        assert await calls(proxy, client, tokens["access_token"]) == [2, 0, 0]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize(
-    ("mappings", "tokens", "expected"), [("0", "0", [2, 2, 2]), ("60", "0", [2, 1, 1]), ("60", "60", [2, 0, 0])]
+    ("settings", "expected"),
+    [
+        pytest.param({}, [2, 0, 0], id="as the settings are"),
+        pytest.param({"MCP_UPSTREAM_TOKEN_CACHE_SECONDS": "0"}, [2, 1, 1], id="strict"),
+        pytest.param(
+            {"MCP_UPSTREAM_TOKEN_CACHE_SECONDS": "0", "MCP_TOKEN_MAPPING_CACHE_SECONDS": "0"},
+            [2, 2, 2],
+            id="nothing is remembered",
+        ),
+    ],
 )
 async def test_cost_of_a_call_by_what_is_cached(
-    environment: Callable[..., None], azurite: str, mappings: str, tokens: str, expected: list[int]
+    environment: Callable[..., None], azurite: str, protocol: str, settings: dict[str, str], expected: list[int]
 ) -> None:
-    async with fault_proxy(azurite) as (proxy, connection_string):
-        environment(
-            AzureWebJobsStorage=connection_string,
-            MCP_TOKEN_MAPPING_CACHE_SECONDS=mappings,
-            MCP_UPSTREAM_TOKEN_CACHE_SECONDS=tokens,
-        )
-        async with (
-            running_app() as app,
-            httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30) as http,
-        ):
-            client = OAuthClient(http=http)
-            token = (await client.sign_in())["access_token"]
-            assert await calls(proxy, client, token) == expected
+    async with counted(environment, azurite, **settings) as (proxy, client):
+        token = (await client.sign_in())["access_token"]
+        assert await calls(proxy, client, token, protocol=protocol) == expected
 
 
-async def calls(proxy: FaultProxy, client: OAuthClient, token: str) -> list[int]:
+async def test_burst_of_an_agent_pays_one_read_of_each_row(environment: Callable[..., None], azurite: str) -> None:
+    """Also when its requests come at once."""
+    async with counted(environment, azurite) as (proxy, client):
+        token = (await client.sign_in())["access_token"]
+        proxy.requests.clear()
+        methods = ("server/discover", "tools/list", "resources/list", "prompts/list")
+        listings = [
+            client.http.post("/mcp", **request(method, protocol=SESSIONLESS, token=token)) for method in methods
+        ]
+        work = [client.call(token, "add", {"a": number, "b": 1}) for number in range(8)]
+        answers = await asyncio.gather(*listings, *work)
+        assert [answer.status_code for answer in answers] == [200] * len(answers)
+        assert proxy.requests == {"GET": 2}
+
+
+@pytest.mark.parametrize(("protocol", "expected"), list(zip(PROTOCOLS, ([2, 0, 0], [3, 1, 1]), strict=True)))
+async def test_visibility_rules_are_read_where_tools_may_write_them(
+    environment: Callable[..., None], azurite: str, protocol: str, expected: list[int]
+) -> None:
+    async with counted(environment, azurite, MCP_VISIBILITY_RULES="true") as (proxy, client):
+        token = (await client.sign_in())["access_token"]
+        assert await calls(proxy, client, token, protocol=protocol) == expected
+
+
+async def calls(proxy: FaultProxy, client: OAuthClient, token: str, *, protocol: str = PROTOCOLS[0]) -> list[int]:
     """Returns how many requests each of three tool calls takes."""
     costs: list[int] = []
     for _ in range(3):
         proxy.requests.clear()
-        assert structured(await client.call(token, "add", {"a": 1, "b": 1})) == {"result": 2}
+        call = tool_call("add", {"a": 1, "b": 1}, protocol=protocol, token=token)
+        assert structured(await client.http.post("/mcp", **call)) == {"result": 2}
         assert set(proxy.requests) <= {"GET"}
         costs.append(proxy.total)
     return costs

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
 
-from entra_mcp.app import purge_expired, running_app
+from entra_mcp.app import purge_expired
 from entra_mcp.auth.verifier import EntraTokenVerifier
 from entra_mcp.errors import StorageError
 from entra_mcp.storage.table import Table
 from local.config import REPOSITORY
 from tests.engine.flows.conftest import over
+from tests.support.app.server import running_app
 from tests.support.fault_proxy import fault_proxy
 from tests.support.mcp import SESSIONLESS, request, structured
 from tests.support.oauth import OAuthClient

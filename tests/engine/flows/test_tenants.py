@@ -9,9 +9,9 @@ import httpx2
 import pytest
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
-from entra_mcp.app import running_app
 from local.config import TENANT_ID
 from tests.engine.flows.conftest import BASE_URL
+from tests.support.app.server import running_app
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
 

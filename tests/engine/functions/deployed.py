@@ -69,8 +69,8 @@ async def main(folder: Path) -> None:
     sys.meta_path.insert(0, Undeployed(required(folder)))
     sys.path[0] = str(folder)  # instead of this program's folder
     import_module("function_app")
-    app = import_module("entra_mcp.app")
-    async with app.running_app():
+    server, engine = import_module("app.server").server, import_module("entra_mcp.app")
+    async with engine.running_app(server):
         print(json.dumps(imported(folder, before=before)))  # noqa: T201 - the answer of this program
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-MCP_APP = REPOSITORY / "tests" / "functions" / "apps" / "mcp_app"
+MCP_APP = REPOSITORY / "tests" / "engine" / "functions" / "apps" / "mcp_app"
 
 
 @dataclass(kw_only=True)

@@ -28,18 +28,18 @@ sys.path.insert(0, {source!r})
 from importlib.util import find_spec
 import azure.functions as func
 from starlette.responses import JSONResponse
-from entra_mcp.functions import AppResponse, Request
+from entra_mcp.functions import Request, Response
 import own
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 @app.route("found")
-async def found(req: Request) -> AppResponse:
+async def found(req: Request) -> Response:
     names = ["local", "local.host", "tests", "function_app", "own"]
-    return AppResponse(JSONResponse({{
+    return JSONResponse({{
         "found": [name for name in names if name.split(".")[0] in sys.modules or find_spec(name.split(".")[0])],
         "path": sys.path,
-    }}))
+    }})
 """
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.host.forward import FAILURE_GRACE_SECONDS, Exchange, ForwardingFailed
+from local.host.process import Invocation
 from local.host.upstream import Upstream, WorkerConnectionLost
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ class Client:
     def body(self) -> bytes:
         return b"".join(message.get("body", b"") for message in self.messages)
 
-    def exchange(self, upstream: Upstream, *, activity_seconds: float = 5) -> Exchange:
+    def exchange(
+        self, upstream: Upstream, ended: asyncio.Future[str | None], *, activity_seconds: float = 5
+    ) -> Exchange:
         scope = {
             "type": "http",
             "method": "GET",
@@ -53,7 +56,7 @@ class Client:
             receive=self.receive,
             send=self.send,
             upstream=upstream,
-            invocation_id="1",
+            invocation=Invocation(function="f", ended=ended, operation="0" * 31 + "1"),
             activity_seconds=activity_seconds,
         )
 
@@ -118,7 +121,7 @@ async def test_connection_is_kept_for_the_next_request() -> None:
     async with worker(answers(OK)) as (upstream, connections):
         for _ in range(3):
             client = Client()
-            await client.exchange(upstream).run(ended(None))
+            await client.exchange(upstream, ended(None)).run()
             assert client.body == b"ok"
 
         assert len(connections) == 1
@@ -127,7 +130,7 @@ async def test_connection_is_kept_for_the_next_request() -> None:
 async def test_connection_that_the_worker_has_closed_is_not_used_again() -> None:
     async with worker(answers_and_closes(OK)) as (upstream, connections):
         for _ in range(2):
-            await Client().exchange(upstream).run(ended(None))
+            await Client().exchange(upstream, ended(None)).run()
             await asyncio.sleep(0.05)
 
         assert len(connections) == 2
@@ -136,7 +139,7 @@ async def test_connection_that_the_worker_has_closed_is_not_used_again() -> None
 async def test_interim_responses_are_not_passed_on() -> None:
     async with worker(answers(b"HTTP/1.1 100 Continue\r\n\r\n", OK)) as (upstream, _):
         client = Client()
-        await client.exchange(upstream).run(ended(None))
+        await client.exchange(upstream, ended(None)).run()
 
         assert [message.get("status") for message in client.messages] == [200, None, None]
 
@@ -155,7 +158,7 @@ async def test_worker_without_an_answer_is_answered_for(behave: Behaviour, invoc
     async with worker(behave) as (upstream, _):
         with pytest.raises(ForwardingFailed) as caught:
             await asyncio.wait_for(
-                Client().exchange(upstream, activity_seconds=FAILURE_GRACE_SECONDS + 0.3).run(ended(invocation)), 5
+                Client().exchange(upstream, ended(invocation), activity_seconds=FAILURE_GRACE_SECONDS + 0.3).run(), 5
             )
     assert caught.value.status == status
 
@@ -163,7 +166,7 @@ async def test_worker_without_an_answer_is_answered_for(behave: Behaviour, invoc
 async def test_answer_of_a_failed_invocation_is_passed_on() -> None:
     async with worker(answers(OK)) as (upstream, _):
         client = Client()
-        await client.exchange(upstream).run(ended("failed"))
+        await client.exchange(upstream, ended("failed")).run()
 
         assert client.body == b"ok"
 
@@ -172,7 +175,7 @@ async def test_nobody_listens_is_answered_for() -> None:
     async with worker(answers(OK)) as (upstream, _):
         pass
     with pytest.raises(ForwardingFailed) as caught:
-        await Client().exchange(upstream).run(pending())
+        await Client().exchange(upstream, pending()).run()
     assert caught.value.status == 502
 
 
@@ -188,7 +191,7 @@ async def test_half_an_answer_is_never_completed(behave: Behaviour) -> None:
     async with worker(behave) as (upstream, _):
         client = Client()
         with pytest.raises(WorkerConnectionLost):
-            await client.exchange(upstream, activity_seconds=0.3).run(ended(None))
+            await client.exchange(upstream, ended(None), activity_seconds=0.3).run()
 
         assert client.body == b"half"
         assert client.messages[-1]["more_body"]
@@ -206,7 +209,7 @@ async def test_client_that_goes_away_ends_the_connection_to_the_worker() -> None
 
     async with worker(behave) as (upstream, _):
         client = Client()
-        running = asyncio.create_task(client.exchange(upstream).run(pending()))
+        running = asyncio.create_task(client.exchange(upstream, pending()).run())
         async with asyncio.timeout(5):
             while client.body != b"half":  # noqa: ASYNC110 - what is awaited has no event
                 await asyncio.sleep(0.01)

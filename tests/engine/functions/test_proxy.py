@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+from fastmcp import Client
 
 from tests.engine.functions.apps.mcp_app.routes import COOKIES
+from tests.engine.functions.harness import eventually
 
 if TYPE_CHECKING:
     from tests.engine.functions.harness import RunningHost
@@ -43,7 +45,6 @@ def echo(host: RunningHost, **headers: str) -> dict[str, list[str]]:
         ("/echo/a%2fb", "redirect=%2Fx%20y+z&a=1&a=2"),
         ("/echo/caf%C3%A9//double/", "=&&"),
         ("/echo/%7Euser;v=1", "code=ab/cd=="),
-        ("/echo/a/../b/./c", ""),
     ],
 )
 def test_path_and_query_arrive_byte_for_byte(host: RunningHost, path: str, query: str) -> None:
@@ -202,21 +203,100 @@ def test_answer_waits_for_a_client_that_does_not_read(host: RunningHost) -> None
     assert held - before < 32 * 1024 * 1024  # the kernel's buffers, twice, and little more
 
 
-async def test_early_answer_gets_through_while_the_request_still_comes(host: RunningHost) -> None:
+@pytest.mark.parametrize(
+    ("sent", "arrives"),
+    [
+        ("/echo/a/../b/./c", "/echo/b/c"),
+        ("/echo/a/%2e%2E/b", "/echo/b"),
+        ("/../../echo/x", "/echo/x"),
+        ("/echo/a/..", "/echo/"),
+    ],
+)
+def test_dot_segments_are_removed(host: RunningHost, sent: str, arrives: str) -> None:
+    answer = exchange(host, f"GET {sent} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+
+    assert f'"raw_path":"{arrives}"'.encode() in answer
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET //echo/x HTTP/1.1\r\nHost: localhost", 404),
+        (b"GET /echo/%00 HTTP/1.1\r\nHost: localhost", 400),
+        (b"GET /echo/x HTTP/1.1\r\nHost:", 400),
+        (b"GET /echo/x HTTP/1.1\r\nHost: localhost\r\nX-A: 1\r\n 2", 400),
+        (b"GET /echo/x HTTP/1.1\r\nHost: localhost\r\nX-A: \xff", 400),
+        (b"GET /echo/x HTTP/1.1\r\nHost: localhost\r\nX-A: \xc3\xa9", 500),
+        (b"GET /echo/x HTTP/1.2\r\nHost: localhost", 505),
+        (b"GET /echo/%b HTTP/1.1\r\nHost: localhost" % (b"x" * 8200), 414),
+        (b"GET /echo/x HTTP/1.1\r\nHost: localhost\r\nX-A: %b" % (b"x" * 33000), 431),
+        (b"GET /echo/x HTTP/1.1\r\nHost: localhost" + b"\r\nX-A: 1" * 101, 431),
+        (b"GET /runtime/webhooks/x HTTP/1.1\r\nHost: localhost", 401),
+        (b"GET /admin/host/unknown HTTP/1.1\r\nHost: localhost", 404),
+    ],
+    ids=lambda value: value[:60].decode("latin-1") if isinstance(value, bytes) else str(value),
+)
+def test_host_refuses_what_the_real_one_refuses(host: RunningHost, head: bytes, status: int) -> None:
+    answer = exchange(host, head + b"\r\nConnection: close\r\n\r\n")
+
+    assert int(answer.split()[1]) == status
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/x", "/runtime/x", "/administrator"])
+def test_other_paths_that_begin_like_the_host_s_are_the_app_s(host: RunningHost, path: str) -> None:
+    answer = httpx2.get(f"{host.url}{path}")
+
+    assert answer.status_code == 404
+    assert answer.text == "Not Found", "Starlette's, where the host's own is empty"
+
+
+async def test_answer_that_closes_over_an_unread_body_is_an_empty_500(host: RunningHost) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", host.port)
     writer.write(
         b"POST /refuse-early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\nonly the first bytes"
     )
     status = await asyncio.wait_for(reader.readline(), 5)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
     writer.close()
     await writer.wait_closed()
 
-    assert status.startswith(b"HTTP/1.1 413")
+    assert status.startswith(b"HTTP/1.1 500")
+    assert b"content-length: 0" in head.lower()
 
 
-@pytest.mark.parametrize("path", ["/admin", "/admin/unknown", "/runtime/webhooks/x"])
-def test_paths_of_the_host_never_reach_a_function(host: RunningHost, path: str) -> None:
-    assert httpx2.get(f"{host.url}{path}").status_code == 404
+async def test_three_hundred_requests_that_cannot_be_forwarded_keep_nobody_waiting(host: RunningHost) -> None:
+    """Each begins an invocation whose request never comes, as any stranger can have the real host do."""
+    unsendable = "GET /echo/x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer é\r\nConnection: close\r\n\r\n"
+
+    async def stranger() -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", host.port)
+        writer.write(unsendable.encode())
+        status = await reader.readline()
+        writer.close()
+        return status
+
+    strangers = [asyncio.create_task(stranger()) for _ in range(300)]
+    await asyncio.sleep(0.2)
+    async with Client(f"{host.url}/mcp") as client:
+        results = [await client.call_tool("sleep_quietly", {"seconds": 0}) for _ in range(20)]
+    waiting = sum(not each.done() for each in strangers)
+    statuses = {status.split()[1] for status in await asyncio.gather(*strangers)}
+
+    assert {result.data for result in results} == {"rested"}
+    assert waiting, "the calls were answered while strangers still waited"
+    assert statuses == {b"500"}
+    # What is left in the table goes with the next sweep.
+    assert await asyncio.to_thread(eventually, lambda: host.diagnostics()["open"] == 1)
+
+
+async def test_headers_of_a_silent_answer_come_with_its_first_bytes(host: RunningHost) -> None:
+    async with httpx2.AsyncClient(timeout=10) as client:
+        asking = asyncio.create_task(client.get(f"{host.url}/silent"))
+        await asyncio.sleep(0.5)
+        with pytest.raises(httpx2.ReadTimeout):
+            await client.get(f"{host.url}/silent", timeout=0.5)
+        asking.cancel()
+        await asyncio.wait((asking,))
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])

@@ -1,21 +1,22 @@
-"""Route templates fit what they fit in ASP.NET Core, and the most specific one wins."""
+"""A request finds its function: text before parameters before the rest, and what this host does not serve is named."""
 
 from __future__ import annotations
 
 import pytest
 
-from local.host.errors import RouteError
+from local.host.errors import UnsupportedError
 from local.host.messages import Function
-from local.host.routes import RouteTable, RouteTemplate
+from local.host.routes import RouteTable
 
 
 def function(name: str, route: str | None = None, **trigger: object) -> Function:
-    binding = {"type": "httpTrigger", "name": "req", **({} if route is None else {"route": route}), **trigger}
+    own = {"authLevel": "ANONYMOUS", **({} if route is None else {"route": route}), **trigger}
+    binding = {"type": "httpTrigger", "name": "req", **own}
     return Function(name=name, id=name, bindings=[{"type": "http", "name": "$return"}, binding])
 
 
 def found(table: RouteTable, path: str, method: str = "GET") -> str | None:
-    match = table.find(method, path.encode())
+    match = table.find(method, path)
     return match[0].function.name if match else None
 
 
@@ -24,71 +25,42 @@ def found(table: RouteTable, path: str, method: str = "GET") -> str | None:
     [
         ("{*path}", "/", {"path": ""}),
         ("{*path}", "/a/b", {"path": "a/b"}),
-        ("{**path}", "/a/b", {"path": "a/b"}),
-        ("{*path}", "/a//b", {"path": "a//b"}),
         ("{*path}", "/caf%C3%A9", {"path": "café"}),
-        ("{*path}", "/a%2Fb%2fc", {"path": "a%2Fb%2Fc"}),
-        ("items/{id}", "/items/7", {"id": "7"}),
         ("items/{id}", "/ITEMS/7/", {"id": "7"}),
         ("items/{id}", "/items", None),
-        ("items/{id}", "/items//", None),
         ("items/{id}", "/items/7/x", None),
-        ("items/{id?}", "/items", {}),
-        ("items/{id?}", "/items/7", {"id": "7"}),
-        ("items/{id:int}", "/items/-7", {"id": "-7"}),
-        ("items/{id:int}", "/items/x", None),
-        ("items/{id:int?}", "/items", {}),
-        (
-            "items/{id:guid}",
-            "/items/11111111-1111-4111-8111-111111111111",
-            {"id": "11111111-1111-4111-8111-111111111111"},
-        ),
-        ("items/{id:guid}", "/items/1111", None),
-        ("{flag:bool}", "/TRUE", {"flag": "TRUE"}),
-        ("{flag:bool}", "/yes", None),
-        ("{name:alpha:minlength(2):maxlength(3)}", "/abc", {"name": "abc"}),
-        ("{name:alpha:minlength(2):maxlength(3)}", "/a", None),
-        ("{name:length(2)}", "/ab", {"name": "ab"}),
-        ("{number:long}", "/1234567890123", {"number": "1234567890123"}),
-        ("{*ignored:maxlength(0)}", "/", {"ignored": ""}),
-        ("{*ignored:maxlength(0)}", "/a", None),
+        ("items/{*rest}", "/items/7/x", {"rest": "7/x"}),
         ("a/b", "/a", None),
         ("", "/", {}),
     ],
 )
 def test_template_fits_path(template: str, path: str, params: dict[str, str] | None) -> None:
-    assert RouteTemplate(template).match(path.encode()) == params
+    match = RouteTable([function("f", template)], prefix="").find("GET", path)
+    assert (match[1] if match else None) == params
 
 
-@pytest.mark.parametrize(
-    "template", ["{*path}/end", "a{b}c", "{a}{b}", "{", "{id:regex(^x$)}", "{id:date}", "{id=5}", "items/{}"]
-)
+@pytest.mark.parametrize("template", ["a{b}c", "{a}{b}", "{", "{id:int}", "{id?}", "items/{}"])
 def test_template_that_this_host_does_not_know_is_refused(template: str) -> None:
-    with pytest.raises(RouteError, match="Route"):
-        RouteTemplate(template)
+    with pytest.raises(UnsupportedError, match="Route"):
+        RouteTable([function("f", template)], prefix="")
+
+
+@pytest.mark.parametrize("level", ["function", "ADMIN", None])
+def test_function_that_wants_a_key_is_refused(level: str | None) -> None:
+    trigger = {"type": "httpTrigger", "name": "req", "route": "x", **({"authLevel": level} if level else {})}
+    with pytest.raises(UnsupportedError, match="keys"):
+        RouteTable([Function(name="keyed", id="1", bindings=[trigger])], prefix="")
 
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [
-        ("/items/new", "literal"),
-        ("/items/7", "constrained"),
-        ("/items/x", "parameter"),
-        ("/items/x/y", "tree"),
-        ("/elsewhere", "everything"),
-        ("/", "everything"),
-        ("/administrator", "everything"),
-        ("/admin", None),
-        ("/ADMIN/host/status", None),
-        ("/runtime/x", None),
-    ],
+    [("/items/new", "literal"), ("/items/7", "parameter"), ("/items/x/y", "tree"), ("/x", "everything")],
 )
-def test_most_specific_route_wins_in_any_order(path: str, name: str | None) -> None:
+def test_most_specific_route_wins_in_any_order(path: str, name: str) -> None:
     functions = [
         function("everything", "{*path}"),
         function("tree", "items/{*rest}"),
         function("parameter", "items/{id}"),
-        function("constrained", "items/{id:int}"),
         function("literal", "items/new"),
     ]
     assert found(RouteTable(functions, prefix=""), path) == name
@@ -108,12 +80,3 @@ def test_prefix_and_function_name_make_the_default_route() -> None:
 
     assert found(table, "/api/hello") == "hello"
     assert found(table, "/hello") is None
-
-
-def test_auth_level_defaults_to_function_as_in_azure() -> None:
-    table = RouteTable([function("hello"), function("open", authLevel="ANONYMOUS")], prefix="")
-
-    assert {route.function.name: route.auth_level for route in table.routes} == {
-        "hello": "function",
-        "open": "anonymous",
-    }

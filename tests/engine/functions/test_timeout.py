@@ -23,7 +23,7 @@ import asyncio
 import os
 import azure.functions as func
 from starlette.responses import PlainTextResponse
-from entra_mcp.functions import AppResponse, Request
+from entra_mcp.functions import Request, Response
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
@@ -32,13 +32,13 @@ def note(line):
         diary.write(f"{{line}} {{os.getpid()}}\\n")
 
 @app.route("pid")
-async def pid(req: Request) -> AppResponse:
-    return AppResponse(PlainTextResponse(str(os.getpid())))
+async def pid(req: Request) -> Response:
+    return PlainTextResponse(str(os.getpid()))
 
 @app.route("slow")
-async def slow(req: Request) -> AppResponse:
+async def slow(req: Request) -> Response:
     await asyncio.sleep(60)
-    return AppResponse(PlainTextResponse("late"))
+    return PlainTextResponse("late")
 
 @app.timer_trigger("timer", {schedule!r})
 async def work(timer: func.TimerRequest) -> None:
@@ -90,7 +90,7 @@ def test_timer_function_fired_by_hand_waits_for_its_run_under_way(tmp_path: Path
 
     with running_host(app, log=tmp_path / "log") as host:
         for _ in range(3):
-            assert httpx2.post(f"{host.url}/admin/functions/work").status_code == 202
+            assert httpx2.post(f"{host.url}/admin/functions/work", json={}).status_code == 202
         assert eventually(lambda: (tmp_path / "diary").read_text().count("ended") == 3)
 
     lines = [line.split()[0] for line in (tmp_path / "diary").read_text().splitlines()]

@@ -21,10 +21,11 @@ import psutil
 import pytest
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
-from entra_mcp.app import EARLY, running_app, startup_failed
+from entra_mcp.app import EARLY, startup_failed
 from entra_mcp.functions.lifespan import Lifespan
 from tests.engine.fuzz.hostile import SECRETS
 from tests.engine.fuzz.requests import CHALLENGE, REDIRECT, VERIFIER, Request
+from tests.support.app.server import running_app
 from tests.support.forms import Forms
 from tests.support.oauth import OAuthClient
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from entra_mcp.errors import SettingsError
 from entra_mcp.settings import AuthMode, Settings
-from tests.engine.unit.conftest import CLIENT, TENANT
+from tests.support.settings import CLIENT, TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -281,7 +281,8 @@ def test_sample_file_names_only_settings_and_the_platform_s_own_variables() -> N
 def test_load_caches_have_safe_defaults(load_settings: Load) -> None:
     settings = load_settings()
     assert settings.token_mapping_cache_seconds == 60
-    assert settings.upstream_token_cache_seconds == 0
+    assert settings.upstream_token_cache_seconds == 10
+    assert settings.visibility_rules is False
 
 
 @pytest.mark.parametrize("name", ["MCP_TOKEN_MAPPING_CACHE_SECONDS", "MCP_UPSTREAM_TOKEN_CACHE_SECONDS"])

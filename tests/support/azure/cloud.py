@@ -30,6 +30,7 @@ from tests.support.azure.world import (
     UNIQUE_NAME,
     VAULT,
     VAULT_ID,
+    Fault,
     World,
 )
 
@@ -178,18 +179,22 @@ class _Gate:
                 message["headers"] = [*message["headers"], (b"date", date.encode())]
             await send(message)
 
-        answer = self._refusal(request) or self._fault(request)
+        answer = self._refusal(request)
+        if answer is None and (fault := self._fault(request)) is not None:
+            answer = JSONResponse(fault.body, status_code=fault.status, headers=fault.headers)
+            if fault.served:
+                await self._app(scope, replay, _nowhere)
         if kill is not None and strikes:
             await (answer or self._app)(scope, replay, _nowhere)
             kill.strike()
             return
         await (answer or self._app)(scope, replay, stamped)
 
-    def _fault(self, request: Request) -> Response | None:
+    def _fault(self, request: Request) -> Fault | None:
         for fault in self._world.faults:
             if fault.times and fault.method == request.method and fault.path in request.url.path:
                 fault.times -= 1
-                return JSONResponse(fault.body, status_code=fault.status, headers=fault.headers)
+                return fault
         return None
 
     def _refusal(self, request: Request) -> Response | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ops.client_secret import KEY_ID, own_name
 from tests.support.azure.world import (
     CLIENT_ID,
+    ENTERPRISE_ID,
     HOST,
     IDENTITY_CLIENT_ID,
     IDENTITY_ID,
     INSIGHTS_ID,
+    OBJECT_ID,
     PRINCIPAL_ID,
     SITE_ID,
     STORAGE_ID,
@@ -35,11 +36,23 @@ ROLES = (
 
 def deploy(world: World, *, base_url: str) -> None:
     """Fills the world; the server itself is at `base_url`."""
+    provision(world, base_url=base_url)
+    deploy_code(world)
+    key_id = world.add_password(name=own_name(VAULT), days=150, started_days_ago=30)
+    world.put_secret("entra-client-secret", world.secret_values[key_id], tags={KEY_ID: key_id}, days_ago=30)
+    world.put_secret("jwt-signing-key", "a key", days_ago=30)
+    world.purge_runs = [((world.now() - timedelta(minutes=40)).isoformat(), True)]
+
+
+def provision(world: World, *, base_url: str) -> None:
+    """What the templates make, or put right; secrets of the registration and of the vault are not theirs."""
+    before = world.applications.get(OBJECT_ID, {"passwordCredentials": []})
     world.add_application(
         web={"redirectUris": [f"{base_url}/auth/callback"]},
         requiredResourceAccess=[{"resourceAppId": "graph", "resourceAccess": [{"id": "x", "type": "Scope"}]}],
+        passwordCredentials=before["passwordCredentials"],
     )
-    world.principals[CLIENT_ID] = {"id": str(uuid.uuid4()), "accountEnabled": True, "appRoleAssignmentRequired": False}
+    world.principals[CLIENT_ID] = {"id": ENTERPRISE_ID, "accountEnabled": True, "appRoleAssignmentRequired": False}
     world.resources[VAULT_ID.lower()] = {"id": VAULT_ID, "type": "Microsoft.KeyVault/vaults"}
     world.resources[INSIGHTS_ID.lower()] = {"id": INSIGHTS_ID, "type": "Microsoft.Insights/components"}
     world.resources[SITE_ID.lower()] = {
@@ -57,6 +70,7 @@ def deploy(world: World, *, base_url: str) -> None:
             "functionAppConfig": {"runtime": {"name": "python", "version": "3.13"}},
         },
     }
+    world.app_settings.clear()
     world.app_settings.update(
         {
             "AUTH_MODE": "proxy",
@@ -69,12 +83,12 @@ def deploy(world: World, *, base_url: str) -> None:
             "MCP_TABLE_NAME": "McpOAuthState",
         }
     )
-    world.functions[:] = ["mcp", "purge"]
     world.role_assignments[:] = [assignment(role, scope) for role, scope in ROLES]
-    key_id = world.add_password(name=own_name(VAULT), days=150, started_days_ago=30)
-    world.put_secret("entra-client-secret", world.secret_values[key_id], tags={KEY_ID: key_id}, days_ago=30)
-    world.put_secret("jwt-signing-key", "a key", days_ago=30)
-    world.purge_runs = [((world.now() - timedelta(minutes=40)).isoformat(), True)]
+
+
+def deploy_code(world: World) -> None:
+    """What `azd deploy` brings."""
+    world.functions[:] = ["mcp", "purge"]
 
 
 def assignment(role: str, scope: str) -> dict[str, dict[str, str]]:

@@ -46,7 +46,11 @@ class GraphStandIn:
             Route(f"{base}/applications/{{id}}/federatedIdentityCredentials", self.federated_credentials),
             Route(f"{base}/directory/deletedItems/microsoft.graph.application", self.deleted),
             Route(f"{base}/directory/deletedItems/{{id}}", self.purge, methods=["DELETE"]),
+            Route(f"{base}/directory/deletedItems/{{id}}/restore", self.restore, methods=["POST"]),
             Route(f"{base}/servicePrincipals(appId='{{value}}')", self.principal),
+            Route(f"{base}/servicePrincipals/{{id}}/oauth2PermissionGrants", self.grants),
+            Route(f"{base}/oauth2PermissionGrants", self.add_grant, methods=["POST"]),
+            Route(f"{base}/oauth2PermissionGrants/{{id}}", self.change_grant, methods=["PATCH"]),
             Route(f"{base}/me/transitiveMemberOf", self.memberships),
             Route(f"{base}/me/transitiveMemberOf/microsoft.graph.directoryRole", self.roles),
             Route(f"{base}/policies/authorizationPolicy", self.authorization_policy),
@@ -127,11 +131,37 @@ class GraphStandIn:
             raise _missing(request.path_params["id"])
         return Response(status_code=204)
 
+    async def restore(self, request: Request) -> Response:
+        found = self._world.deleted_applications.pop(request.path_params["id"], None)
+        if found is None:
+            raise _missing(request.path_params["id"])
+        self._world.applications[found["id"]] = found
+        return JSONResponse(found)
+
     async def principal(self, request: Request) -> Response:
         found = self._world.principals.get(request.path_params["value"])
         if found is None:
             raise _missing(request.path_params["value"])
         return JSONResponse(_selected(found, request))
+
+    async def grants(self, request: Request) -> Response:
+        found = [grant for grant in self._world.grants if grant["clientId"] == request.path_params["id"]]
+        return JSONResponse({"value": found})
+
+    async def add_grant(self, request: Request) -> Response:
+        asked = await request.json()
+        names = ("clientId", "resourceId", "consentType")
+        if any(all(grant[name] == asked[name] for name in names) for grant in self._world.grants):
+            raise GraphError(409, "Request_MultipleObjectsWithSameKeyValue", "Permission entry already exists.")
+        self._world.grants.append({"id": uuid.uuid4().hex, **asked})
+        return JSONResponse(self._world.grants[-1], status_code=201)
+
+    async def change_grant(self, request: Request) -> Response:
+        found = [grant for grant in self._world.grants if grant["id"] == request.path_params["id"]]
+        if not found:
+            raise _missing(request.path_params["id"])
+        found[0]["scope"] = (await request.json())["scope"]
+        return Response(status_code=204)
 
     async def memberships(self, request: Request) -> Response:
         everything = [{"@odata.type": "#microsoft.graph.group", "displayName": name} for name in self._world.groups] + [

@@ -46,6 +46,7 @@ class ArmStandIn:
             ),
             Route(f"{subscription}/providers/Microsoft.Web/geoRegions", self.regions),
             Route(f"{subscription}/providers/Microsoft.Authorization/permissions", self.permissions),
+            Route(f"{subscription}/providers/Microsoft.Authorization/policyAssignments", self.policy_assignments),
             Route(f"{subscription}/providers/{{namespace}}", self.provider),
             Route(f"/arm{GROUP_ID}/providers/Microsoft.Authorization/roleAssignments", self.role_assignments),
             Route(f"/arm{GROUP_ID}/resources", self.group_resources),
@@ -123,6 +124,10 @@ class ArmStandIn:
 
     async def permissions(self, request: Request) -> Response:
         return _listed(request, self._world.permissions)
+
+    async def policy_assignments(self, request: Request) -> Response:
+        assert request.query_params["$filter"] == "atScope()", "else those of every resource group are listed too"
+        return _listed(request, self._world.policy_assignments)
 
     async def provider(self, request: Request) -> Response:
         namespace = request.path_params["namespace"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+MICROSOFT_GRAPH = "00000003-0000-0000-c000-000000000000"
 TENANT = "11111111-1111-4111-8111-111111111111"
 SUBSCRIPTION = "99999999-9999-4999-8999-999999999999"
 GROUP = "rg-mcp-dev"
@@ -17,11 +18,13 @@ CLIENT_ID = "22222222-2222-4222-8222-222222222222"
 OBJECT_ID = "33333333-3333-4333-8333-333333333333"
 PRINCIPAL_ID = "44444444-4444-4444-8444-444444444444"
 IDENTITY_CLIENT_ID = "55555555-5555-4555-8555-555555555555"
+ENTERPRISE_ID = "66666666-6666-4666-8666-666666666666"
+GRAPH_PRINCIPAL_ID = "77777777-7777-4777-8777-777777777777"
 UNIQUE_NAME = "entra-mcp-dev-abc123"
 SITE = "func-abc123"
 HOST = "func-abc123.azurewebsites.net"
 STORAGE = "stabc123"
-VAULT = "kv-abc123"
+VAULT = "kv-abcdefghij234"
 GROUP_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
 VAULT_ID = f"{GROUP_ID}/providers/Microsoft.KeyVault/vaults/{VAULT}"
 STORAGE_ID = f"{GROUP_ID}/providers/Microsoft.Storage/storageAccounts/{STORAGE}"
@@ -54,6 +57,8 @@ class Fault:
     body: Any = None
     times: int = 1
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    served: bool = False
+    """Whether the service does what was asked, though its answer is lost."""
 
 
 @dataclass
@@ -96,7 +101,10 @@ class World:
     # Microsoft Graph
     applications: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     deleted_applications: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-    principals: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    principals: dict[str, dict[str, Any]] = field(default_factory=lambda: {MICROSOFT_GRAPH: {"id": GRAPH_PRINCIPAL_ID}})
+    """Client id to the enterprise application."""
+    grants: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """Consents."""
     federated_credentials: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     secret_values: dict[str, str] = field(default_factory=dict[str, str])
     """Key id to value: what Graph itself never tells again."""
@@ -127,6 +135,8 @@ class World:
         default_factory=lambda: {"Microsoft.KeyVault": "Registered", "Microsoft.Web": "Registered"}
     )
     regions: list[str] = field(default_factory=list[str])
+    policy_assignments: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """Those at the subscription and above; their definitions are among the resources."""
     permissions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     app_settings: dict[str, str] = field(default_factory=dict[str, str])
     functions: list[str] = field(default_factory=list[str])

@@ -8,7 +8,10 @@ from html import escape
 
 from starlette.responses import HTMLResponse
 
-from entra_mcp.icon import ICON
+from entra_mcp.definition import ICON as SVG
+from entra_mcp.toolkit.icons import data_uri
+
+ICON = data_uri(SVG)
 
 STYLE = """\
 :root { color-scheme: light dark; --ink: light-dark(#1a1d24, #e8eaf0); --soft: light-dark(#565d6c, #a8afbf);

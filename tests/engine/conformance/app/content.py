@@ -4,9 +4,10 @@ import base64
 import struct
 import zlib
 
-from fastmcp import Context, FastMCP
+from fastmcp import Context
 from fastmcp.exceptions import ToolError
 from fastmcp.prompts import Message
+from fastmcp.server.providers import LocalProvider
 from fastmcp.tools import ToolResult
 from mcp.types import (
     AudioContent,
@@ -21,12 +22,10 @@ from mcp.types import (
     TextResourceContents,
 )
 
-from entra_mcp.completions import complete
-
 # Without `from __future__ import annotations`: FastMCP does not look up the names in annotations of prompts.
 
 
-def register(server: FastMCP) -> None:
+def register(server: LocalProvider) -> None:
     """Adds them."""
     for tool in (simple_text, image, audio, embedded, mixed, logging, progress, error, sampling, elicitation):
         server.tool(tool, name=f"test_{NAMES.get(tool.__name__, tool.__name__)}")
@@ -38,7 +37,6 @@ def register(server: FastMCP) -> None:
     server.resource("test://template/{id}/data", mime_type="application/json")(template)
     for prompt in (simple_prompt, prompt_with_arguments, prompt_with_embedded_resource, prompt_with_image):
         server.prompt(prompt, name=f"test_{prompt.__name__}")
-    server.completion(completed)
 
 
 NAMES = {
@@ -175,7 +173,7 @@ def completed(
     argument: CompletionArgument,
     context: CompletionContext | None,
 ) -> list[str]:
-    """The server's own completions, and those of the prompt with arguments."""
+    """Completions of the prompt with arguments."""
     if isinstance(reference, PromptReference) and reference.name == "test_prompt_with_arguments":
         return [value for value in ("paris", "park", "party") if value.startswith(argument.value)]
-    return complete(reference, argument, context)
+    return []

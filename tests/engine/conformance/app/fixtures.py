@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from fastmcp.server.providers import LocalProvider
 
+from entra_mcp.definition import Server
 from tests.engine.conformance.app import content, rounds
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
-    from fastmcp import FastMCP
-
-
-def with_fixtures(create_server: Callable[..., FastMCP]) -> Callable[..., FastMCP]:
-    """The function that makes the server, with the fixtures added to what it makes."""
-
-    def create(*arguments: Any, **named: Any) -> FastMCP:  # noqa: ANN401 - passed on as they are
-        server = create_server(*arguments, **named)
-        content.register(server)
-        rounds.register(server)
-        return server
-
-    return create
+def conformance_server() -> Server:
+    """A server with the tools, resources and prompts that the suite calls by name."""
+    fixtures = LocalProvider()
+    content.register(fixtures)
+    rounds.register(fixtures)
+    return Server(name="Conformance", instructions="Fixtures.", providers=(fixtures,), complete=content.completed)

@@ -1,4 +1,4 @@
-"""The real app, with the tools, resources and prompts on its server that the conformance suite calls by name."""
+"""The engine with what the conformance suite calls by name, as a Functions app."""
 
 import sys
 from pathlib import Path
@@ -8,17 +8,14 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 import azure.functions as func
 
-import entra_mcp.app
-from entra_mcp.functions import AppResponse, Lifespan, Request, WebServer
-from tests.engine.conformance.app.fixtures import with_fixtures
+from entra_mcp.app import serve
+from entra_mcp.functions import METHODS, Request, Response, answer
+from tests.engine.conformance.app.fixtures import conformance_server
 
-entra_mcp.app.create_server = with_fixtures(entra_mcp.app.create_server)
-
-server = Lifespan(entra_mcp.app.running_app, on_failure=entra_mcp.app.startup_failed, early=entra_mcp.app.EARLY)
-WebServer.on_start(server.start)
+mcp_app = serve(conformance_server())
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
-@app.route("{*path}")
-async def mcp(req: Request) -> AppResponse:
-    return AppResponse(server)
+@app.route("{*path}", methods=METHODS)
+async def mcp(req: Request) -> Response:
+    return await answer(req, mcp_app)

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from fastmcp import Context, FastMCP
+from fastmcp import Context
+from fastmcp.server.providers import LocalProvider
 from fastmcp.tools import ToolResult
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
@@ -27,7 +28,7 @@ from mcp_types.jsonrpc import MISSING_REQUIRED_CLIENT_CAPABILITY
 SAMPLING = ClientCapabilities(sampling=SamplingCapability())
 
 
-def register(server: FastMCP) -> None:
+def register(server: LocalProvider) -> None:
     """Adds them."""
     tools = (
         elicitation,

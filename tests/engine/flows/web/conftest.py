@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
-from entra_mcp.app import running_app
 from entra_mcp.settings import Settings
 from tests.engine.flows.conftest import BASE_URL
+from tests.support.app.server import running_app
 from tests.support.oauth import OAuthClient
 from tests.support.tasks import in_own_task
 

@@ -102,7 +102,7 @@ async def test_browser_gets_a_page_with_the_reference(http: httpx2.AsyncClient, 
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     assert "<h1>" in response.text
     assert f"<code>{response.headers['x-correlation-id']}</code>" in response.text
-    assert "Entra MCP Server" in response.text
+    assert "Test server" in response.text
     assert int(response.headers["content-length"]) == len(response.content)
 
 

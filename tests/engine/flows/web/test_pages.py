@@ -64,7 +64,7 @@ async def page_for(http: httpx2.AsyncClient, *, name: str | None, redirect_uri: 
 
 async def test_consent_page_loads_and_runs_nothing(http: httpx2.AsyncClient) -> None:
     page = Reader(await page_for(http, name="Contoso Assistant"))
-    assert page.heading == "Contoso Assistant wants to use Entra MCP Server as you"
+    assert page.heading == "Contoso Assistant wants to use Test server as you"
     assert page.loaded
     assert all(loaded.startswith("data:image/svg+xml;base64,") for loaded in page.loaded)
     assert {"script", "iframe", "object", "embed", "a"}.isdisjoint(page.tags)
@@ -94,7 +94,7 @@ async def test_name_of_a_stranger_stays_a_name(http: httpx2.AsyncClient, name: s
     plain = Reader(await page_for(http, name="x"))
     page = Reader(await page_for(http, name=name))
     assert [tag for tag in page.tags if tag != "bdi"] == [tag for tag in plain.tags if tag != "bdi"]
-    assert page.heading.endswith(" wants to use Entra MCP Server as you")
+    assert page.heading.endswith(" wants to use Test server as you")
     assert len(page.heading) < LONG
     assert page.heading.isprintable()
 
@@ -116,7 +116,7 @@ async def test_page_names_the_receiver_of_the_sign_in(
 
 async def test_page_names_what_entra_is_asked_for(http: httpx2.AsyncClient) -> None:
     page = await page_for(http, name="Contoso Assistant")
-    assert "Entra MCP Server asks Microsoft for permission to" in page
+    assert "asks Microsoft for permission to" in page
     for allows, scope in (
         ("know who you are", "openid"),
         ("see your name", "profile"),

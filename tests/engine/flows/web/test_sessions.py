@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from fastmcp import Context  # noqa: TC002 - FastMCP reads the annotations of tools
-from fastmcp.tools import tool
 
-from entra_mcp import tools
 from tests.engine.flows.web.conftest import browser
 from tests.support.mcp import structured, tool_call
 from tests.support.oauth import OAuthClient
@@ -23,22 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 SESSION = {"MCP-Session-Id": "shared-by-both"}
 
 
-@tool
-async def keep(value: str, context: Context) -> str:
-    """Keep a value for this session."""
-    await context.set_state("kept", value)
-    return value
-
-
-@tool
-async def kept(context: Context) -> str:
-    """Return what is kept for this session."""
-    return str(await context.get_state("kept"))
-
-
-async def test_session_id_of_another_user_reads_nothing(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "TOOLS", (*tools.TOOLS, keep, kept))
-
+async def test_session_id_of_another_user_reads_nothing(start: Start) -> None:
     async def call(client: OAuthClient, token: str, name: str, **arguments: str) -> Any:  # noqa: ANN401
         request = tool_call(name, arguments, token=token)
         request["headers"] |= SESSION
@@ -48,5 +30,5 @@ async def test_session_id_of_another_user_reads_nothing(start: Start, monkeypatc
         owner, other = OAuthClient(http=first), OAuthClient(http=second)
         owner_token = (await owner.sign_in("user"))["access_token"]
         other_token = (await other.sign_in("admin"))["access_token"]
-        assert await call(owner, owner_token, "keep", value="hunter2") == "hunter2"
-        assert await call(other, other_token, "kept") == "None"
+        assert await call(owner, owner_token, "keep_in_session", value="hunter2") == "hunter2"
+        assert await call(other, other_token, "kept_in_session") == "None"

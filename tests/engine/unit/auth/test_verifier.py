@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from entra_mcp.auth.entra_app import EntraApp
 from entra_mcp.auth.verifier import PERSONAL_ACCOUNTS_TENANT, EntraTokenVerifier
 from entra_mcp.errors import SigningKeysError
 from entra_mcp.faults import Faults
@@ -75,12 +76,14 @@ def keys() -> EntraKeys:
 
 def verifier(keys: EntraKeys, tenant: str = HOME, *allowed: str) -> EntraTokenVerifier:
     return EntraTokenVerifier(
-        client_id=CLIENT,
-        tenant_id=tenant,
-        authority=AUTHORITY,
-        identifier_uri=f"api://{CLIENT}",
+        EntraApp(
+            client_id=CLIENT,
+            tenant_id=tenant,
+            authority=AUTHORITY,
+            identifier_uri=f"api://{CLIENT}",
+            allowed_tenants=allowed,
+        ),
         required_scopes=["access_as_user"],
-        allowed_tenants=allowed,
         http_client=keys.http_client(),
         faults=Faults(),
     )
@@ -134,6 +137,8 @@ async def test_token_of_an_admitted_tenant_is_accepted(
         (HOME, (), {"iat": 4_000_000_000}),
         (HOME, (), {"nbf": "soon"}),
         (HOME, (), {"oid": None}),
+        (HOME, (), {"sub": None}),
+        (HOME, (), {"sub": ""}),
         (HOME, (), {"algorithm": "HS256"}),
         (HOME, (), {"algorithm": "none"}),
     ],
@@ -162,10 +167,7 @@ async def test_token_that_is_none_is_refused(keys: EntraKeys, token: str) -> Non
 @pytest.mark.parametrize("authority", ["login.microsoftonline.us", "login.partner.microsoftonline.cn"])
 def test_sovereign_authority_is_asked_for_keys(keys: EntraKeys, authority: str) -> None:
     sovereign = EntraTokenVerifier(
-        client_id=CLIENT,
-        tenant_id=HOME,
-        authority=authority,
-        identifier_uri="api://x",
+        EntraApp(client_id=CLIENT, tenant_id=HOME, authority=authority, identifier_uri="api://x"),
         required_scopes=["a"],
         http_client=keys.http_client(),
         faults=Faults(),

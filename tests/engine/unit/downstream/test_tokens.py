@@ -16,7 +16,7 @@ from entra_mcp.downstream.cache import TokenCache
 from entra_mcp.downstream.consent import ConsentLink
 from entra_mcp.downstream.refusals import DownstreamBusyError, DownstreamError, DownstreamRefusedError
 from entra_mcp.settings import Settings
-from entra_mcp.toolkit.services import Service
+from entra_mcp.toolkit import Service
 from tests.support.instances import ALICE, BOB, call, instance
 from tests.support.mcp import refusal, structured
 

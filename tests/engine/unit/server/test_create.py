@@ -15,16 +15,14 @@ from fastmcp import (
     Context,
 )
 from fastmcp.exceptions import ToolError
-from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
 from fastmcp.server.sessions import UserSession  # noqa: TC002 - FastMCP reads the annotation
 from key_value.aio.stores.memory import MemoryStore
 from mcp.types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
 
-from entra_mcp.server.create import CACHE_SECONDS, create_server
-from entra_mcp.server.request_state import RingCodec
+from entra_mcp.server.create import CACHE_SECONDS
 from entra_mcp.vault.keys import KeyRing, RootKey
 from local.config import REPOSITORY
-from tests.support.instances import ADMIN, ALICE, BOB, PEOPLE, RING, call
+from tests.support.instances import ADMIN, ALICE, BOB, RING, call, served
 from tests.support.instances import instance as plain_instance
 from tests.support.mcp import SESSIONLESS, refusal, request, result, structured, tool_call
 
@@ -274,13 +272,7 @@ async def test_caller_without_a_good_token_reaches_no_tool(settings: Settings, t
 async def test_tools_on_behalf_of_the_caller_need_the_proxy(
     load_settings: Callable[..., Settings], mode: str, offered: bool
 ) -> None:
-    server = create_server(
-        load_settings(AUTH_MODE=mode),
-        auth=StaticTokenVerifier(PEOPLE),
-        request_state=RingCodec(RING),
-        session_store=MemoryStore(),
-    )
-    async with Client(server) as client:
+    async with served(load_settings(AUTH_MODE=mode)) as server, Client(server) as client:
         assert ("graph_me" in {tool.name for tool in await client.list_tools()}) is offered
 
 
@@ -324,10 +316,9 @@ async def test_tool_of_administrators_is_there_for_them_alone(settings: Settings
         assert refusal(answer) == "Unknown tool: 'admin_stats'"
 
 
-def test_server_introduces_itself(settings: Settings) -> None:
-    server = create_server(
-        settings, auth=StaticTokenVerifier(PEOPLE), request_state=RingCodec(RING), session_store=MemoryStore()
-    )
+async def test_server_introduces_itself(settings: Settings) -> None:
+    async with served(settings) as server:
+        pass
     assert (server.name, server.website_url) == ("Contoso tools", "http://localhost:7071")
     assert server.instructions
     (icon,) = server.icons

@@ -1,74 +1,215 @@
-"""The time limit of tools: over before the host's, told to the client, and nothing to those who are quick."""
+"""The time limit of a request: told to its client, over before the host's, and nothing to those who are quick."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-import time
+import threading
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
-from fastmcp import Client, FastMCP
-from fastmcp.exceptions import ToolError
+from fastmcp import FastMCP
+from fastmcp.utilities.asgi_transport import StreamingASGITransport
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from starlette.responses import PlainTextResponse, StreamingResponse
 
-from entra_mcp.server.time_limit import TOOL_SECONDS, ToolTimeLimit
+from entra_mcp.server.time_limit import RequestTimeLimit
+from entra_mcp.telemetry.calls import Calls
+from entra_mcp.telemetry.instruments import Instruments
+from entra_mcp.time_limit import REQUEST_SECONDS
+from entra_mcp.web.body_limit import DISCARDED_BYTES, LINGERING_SECONDS
+from entra_mcp.web.deadline import GRACE_SECONDS, RequestDeadline
+from entra_mcp.web.stack import BODY_SECONDS, DISCARDED_SECONDS
+from tests.support.mcp import SESSIONLESS, refusal, request, structured, tool_call
+from tests.support.telemetry import points
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HOST = Path(__file__).parents[4] / "host.json"
+START_SECONDS = 60.0
+SOON = 0.3
 
 
-def server(seconds: float) -> FastMCP:
-    limited = FastMCP("limited", middleware=[ToolTimeLimit(seconds=seconds)])
-    ended: list[str] = []
+class Server:
+    """Whatever it offers hangs, and writes down when it is cancelled."""
 
-    async def wait(seconds: float) -> list[str]:
-        try:
-            await asyncio.sleep(seconds)
-        except asyncio.CancelledError:
-            ended.append("cancelled")
-            raise
-        return ended
+    def __init__(self) -> None:
+        self.cancelled: list[str] = []
+        self.go_on = threading.Event()
+        self.reader = InMemoryMetricReader()
+        meter = MeterProvider(metric_readers=[self.reader]).get_meter("test")
+        self.mcp = FastMCP("limited", middleware=[RequestTimeLimit(), Calls(Instruments(meter))])
 
-    async def fail() -> None:
-        raise TimeoutError("of its own")
+        async def hang(what: str) -> str:
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self.cancelled.append(what)
+            return "never"
 
-    def block(seconds: float) -> None:
-        time.sleep(seconds)
+        async def tool() -> str:
+            return await hang("tool")
 
-    limited.tool(wait)
-    limited.tool(block)
-    limited.tool(fail)
-    return limited
+        async def resource() -> str:
+            return await hang("resource")
+
+        async def prompt() -> str:
+            return await hang("prompt")
+
+        async def complete(*_: object) -> list[str]:
+            return [await hang("completion")]
+
+        async def quick() -> int:
+            return 1
+
+        async def fail() -> None:
+            raise TimeoutError("of its own")
+
+        def block() -> None:
+            self.go_on.wait(30)
+
+        for each in (tool, quick, fail, block):
+            self.mcp.tool(each)
+        self.mcp.resource("hanging://resource")(resource)
+        self.mcp.prompt(prompt)
+        self.mcp.completion(complete)
+
+    @asynccontextmanager
+    async def serving(self, *, seconds: float = SOON) -> AsyncGenerator[httpx2.AsyncClient]:
+        app = self.mcp.http_app(path="/mcp", stateless_http=True)
+        transport = StreamingASGITransport(RequestDeadline(app, seconds=seconds))
+        async with app.lifespan(app), httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            yield http
+        self.go_on.set()
 
 
-async def test_tool_that_takes_too_long_is_cancelled_and_the_client_is_told() -> None:
-    async with Client(server(0.05)) as client:
-        with pytest.raises(ToolError, match="took longer than"):
-            await client.call_tool("wait", {"seconds": 60})
-        assert (await client.call_tool("wait", {"seconds": 0})).data == ["cancelled"]
+COMPLETION = {"ref": {"type": "ref/prompt", "name": "prompt"}, "argument": {"name": "x", "value": ""}}
+TOLD = f"This took longer than {SOON:g} s, and was ended. Ask for less."
+
+
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+@pytest.mark.parametrize(
+    ("method", "params", "what"),
+    [
+        ("resources/read", {"uri": "hanging://resource"}, "resource"),
+        ("prompts/get", {"name": "prompt"}, "prompt"),
+        ("completion/complete", COMPLETION, "completion"),
+    ],
+)
+async def test_request_that_takes_too_long_is_cancelled_and_gets_an_error_in_its_own_answer(
+    method: str, params: dict[str, Any], what: str, protocol: str
+) -> None:
+    server = Server()
+    async with server.serving() as http:
+        answer = await http.post("/mcp", **request(method, params, protocol=protocol))
+
+    assert error(answer) == {"code": -32603, "message": TOLD}
+    assert server.cancelled == [what]
+
+
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+async def test_tool_that_takes_too_long_is_cancelled_told_of_and_counted(protocol: str) -> None:
+    server = Server()
+    async with server.serving() as http:
+        answer = await http.post("/mcp", **tool_call("tool", protocol=protocol))
+
+    assert refusal(answer) == TOLD
+    assert server.cancelled == ["tool"]
+    counted = points(server.reader, "mcp.server.operation.duration")
+    assert counted[("error.type", "timeout"), ("gen_ai.tool.name", "tool"), ("mcp.method.name", "tools/call")] == 1
 
 
 async def test_tool_that_blocks_a_thread_keeps_nobody_waiting() -> None:
-    async with Client(server(0.1)) as client:
-        call = asyncio.create_task(client.call_tool("block", {"seconds": 1}))
-        began = time.monotonic()
-        assert (await client.call_tool("wait", {"seconds": 0})).data == []
-        with pytest.raises(ToolError, match="took longer than"):
-            await call
-        assert time.monotonic() - began < 0.9
+    server = Server()
+    async with server.serving() as http:
+        blocked = asyncio.create_task(http.post("/mcp", **tool_call("block")))
+        assert structured(await http.post("/mcp", **tool_call("quick"))) == {"result": 1}
+        assert refusal(await blocked) == TOLD
+        assert not server.go_on.is_set(), "the thread goes on"
 
 
 async def test_timeout_of_the_tool_itself_is_not_taken_for_the_limit() -> None:
-    async with Client(server(60)) as client:
-        with pytest.raises(ToolError) as failure:
-            await client.call_tool("fail", {})
-    assert "took longer than" not in str(failure.value)
+    async with Server().serving(seconds=60) as http:
+        assert "took longer than" not in refusal(await http.post("/mcp", **tool_call("fail")))
 
 
-def test_limit_is_well_below_that_of_the_functions_host() -> None:
-    text = json.loads(HOST.read_text())["functionTimeout"]
-    found = re.fullmatch(r"(\d\d):(\d\d):(\d\d)", text)
+def error(answer: httpx2.Response) -> dict[str, Any]:
+    if answer.headers["content-type"].startswith("application/json"):
+        return answer.json()["error"]
+    (message,) = [json.loads(line[5:]) for line in answer.text.splitlines() if line.startswith("data:")]
+    return message["error"]
+
+
+async def over(app: ASGIApp) -> httpx2.Response:
+    limited = RequestDeadline(app, seconds=0.05, grace=0.05)
+    async with httpx2.AsyncClient(transport=StreamingASGITransport(limited), base_url="http://localhost") as http:
+        return await http.get("/")
+
+
+async def run(app: ASGIApp) -> None:
+    async def receive() -> Message:
+        return await asyncio.get_running_loop().create_future()
+
+    async def send(message: Message) -> None:
+        pass
+
+    scope: Scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    await RequestDeadline(app, seconds=0.05, grace=0.05)(scope, receive, send)
+
+
+async def hang(scope: Scope, receive: Receive, send: Send) -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_request_without_an_answer_is_503_after_the_deadline() -> None:
+    answer = await over(hang)
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    assert answer.json()["error"] == "temporarily_unavailable"
+
+
+async def endless() -> AsyncGenerator[bytes]:
+    yield b"data: 1\n\n"
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_stream_of_events_is_ended_after_the_deadline() -> None:
+    assert (await over(StreamingResponse(endless(), media_type="text/event-stream"))).text == "data: 1\n\n"
+
+
+async def test_half_of_another_answer_is_broken_off() -> None:
+    with pytest.raises(TimeoutError):
+        await run(StreamingResponse(endless(), media_type="text/plain"))
+
+
+async def test_timeout_of_the_application_is_not_taken_for_the_deadline() -> None:
+    async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+        raise TimeoutError("of its own")
+
+    with pytest.raises(TimeoutError, match="of its own"):
+        await run(failing)
+
+
+async def test_quick_answer_is_left_alone() -> None:
+    assert (await over(PlainTextResponse("quick"))).text == "quick"
+
+
+def test_whole_of_a_request_fits_well_into_the_limit_of_the_functions_host() -> None:
+    found = re.fullmatch(r"(\d\d):(\d\d):(\d\d)", json.loads(HOST.read_text())["functionTimeout"])
     assert found
     hours, minutes, seconds = (int(part) for part in found.groups())
-    assert timedelta(seconds=TOOL_SECONDS + 30) <= timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    longest = START_SECONDS + REQUEST_SECONDS + GRACE_SECONDS + DISCARDED_SECONDS + LINGERING_SECONDS
+
+    assert BODY_SECONDS < REQUEST_SECONDS
+    assert DISCARDED_BYTES
+    assert 1.5 * longest <= timedelta(hours=hours, minutes=minutes, seconds=seconds).total_seconds()

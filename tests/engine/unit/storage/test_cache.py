@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, SupportsFloat, override
 
 import pytest
@@ -10,7 +11,8 @@ from key_value.aio.errors import StoreConnectionError
 from key_value.aio.stores.memory import MemoryStore
 from key_value.aio.wrappers.base import BaseWrapper
 
-from entra_mcp.storage.cache import TOKEN_MAPPINGS, UPSTREAM_TOKENS, CachedStore
+from entra_mcp.storage.cache import CachedStore
+from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
 from tests.support.clock import Clock
 
 if TYPE_CHECKING:
@@ -96,6 +98,54 @@ async def test_value_is_not_served_longer_than_it_lives(cache: CachedStore, stor
     clock.advance(10.1)
     await cache.get("k", collection=TOKEN_MAPPINGS)
     assert store.reads == 2
+
+
+async def test_token_set_is_not_served_when_its_token_has_expired(store: SlowStore, clock: Clock) -> None:
+    """Another instance may have refreshed it."""
+    cache = CachedStore(store, seconds={UPSTREAM_TOKENS: 60}, clock=clock)
+    await store.put("over", {"expires_at": time.time() - 1}, collection=UPSTREAM_TOKENS)
+    await store.put("good", {"expires_at": time.time() + 3600}, collection=UPSTREAM_TOKENS)
+    for key in ("over", "over", "good", "good"):
+        assert await cache.get(key, collection=UPSTREAM_TOKENS)
+    assert store.reads == 3
+
+
+async def test_what_was_derived_from_a_value_is_forgotten_with_it(
+    cache: CachedStore, store: SlowStore, clock: Clock
+) -> None:
+    def recalled() -> object:
+        return cache.recall("k", collection=TOKEN_MAPPINGS)
+
+    async def derived() -> object:
+        await cache.get("k", collection=TOKEN_MAPPINGS)
+        cache.derive("k", "derived", collection=TOKEN_MAPPINGS)
+        return recalled()
+
+    cache.derive("k", "of nothing", collection=TOKEN_MAPPINGS)
+    assert recalled() is None
+    await cache.put("k", {"a": 1}, collection=TOKEN_MAPPINGS)
+    assert await derived() == "derived"
+    await cache.put("k", {"a": 2}, collection=TOKEN_MAPPINGS)
+    assert recalled() is None
+    assert await derived() == "derived"
+    clock.advance(60.1)
+    assert recalled() is None
+    assert await derived() == "derived"
+    await store.delete("k", collection=TOKEN_MAPPINGS)
+    assert await cache.get_stored("k", collection=TOKEN_MAPPINGS) is None
+    assert recalled() is None
+    await cache.put("k", {"a": 3}, collection=TOKEN_MAPPINGS)
+    assert await derived() == "derived"
+    await cache.delete("k", collection=TOKEN_MAPPINGS)
+    assert recalled() is None
+
+
+async def test_read_that_must_be_current_is_not_served_from_memory(cache: CachedStore, store: SlowStore) -> None:
+    await cache.put("k", {"a": 1}, collection=TOKEN_MAPPINGS)
+    for _ in range(2):
+        await cache.get("k", collection=TOKEN_MAPPINGS)
+    await store.put("k", {"a": 2}, collection=TOKEN_MAPPINGS)
+    assert await cache.get_stored("k", collection=TOKEN_MAPPINGS) == {"a": 2}
 
 
 @pytest.mark.parametrize("collection", [None, UPSTREAM_TOKENS, "mcp-refresh-tokens", "mcp-authorization-codes"])

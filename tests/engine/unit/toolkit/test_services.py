@@ -10,7 +10,8 @@ import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
 
-from entra_mcp.toolkit.services import Service, as_lifespan
+from entra_mcp.toolkit import Service
+from entra_mcp.toolkit.services import as_lifespan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -59,7 +60,7 @@ async def test_service_that_nobody_opened_is_named_in_the_log_alone(
     async with Client(server) as client:
         with pytest.raises(ToolError, match=r"^Error calling tool 'send'$"):
             await client.call_tool("send")
-    assert "No Queue was opened. Open it in server/lifespan.py" in caplog.text
+    assert "No Queue was opened. Open it in the function that the app's Server has for services." in caplog.text
 
 
 def test_two_services_of_one_type_are_refused() -> None:

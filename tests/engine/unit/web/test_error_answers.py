@@ -9,6 +9,8 @@ from fastmcp.utilities.asgi_transport import StreamingASGITransport
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from entra_mcp.web.error_answers import ErrorAnswers
+from entra_mcp.web.forwarded import ClientAddress
+from entra_mcp.web.tracing import Tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -17,8 +19,12 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
+def traced(app: ASGIApp) -> ASGIApp:
+    return Tracing(ErrorAnswers(app, server_name="S"), address=ClientAddress())
+
+
 async def get(app: ASGIApp) -> httpx2.Response:
-    transport = StreamingASGITransport(ErrorAnswers(app, server_name="S"))
+    transport = StreamingASGITransport(traced(app))
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
         return await http.get("/")
 
@@ -43,7 +49,7 @@ async def test_answer_that_breaks_off_is_not_taken_for_a_whole_one() -> None:
 
     async def noting(scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await ErrorAnswers(app, server_name="S")(scope, receive, send)
+            await traced(app)(scope, receive, send)
         except RuntimeError as error:
             raised.append(error)
 
@@ -64,14 +70,14 @@ async def test_error_that_breaks_off_becomes_a_whole_one() -> None:
 
 async def test_long_error_is_replaced() -> None:
     response = await get(JSONResponse({"error": "x", "error_description": "hunter2" * 20_000}, status_code=400))
-    assert response.json() == {"error": "bad_request", "correlation_id": None}
+    assert response.json() == {"error": "bad_request", "correlation_id": response.headers["x-correlation-id"]}
 
 
 async def test_headers_of_the_error_are_kept() -> None:
     kept = {"retry-after": "5", "www-authenticate": "Bearer", "set-cookie": "a=b"}
     response = await get(PlainTextResponse("hunter2", status_code=503, headers=kept))
     assert kept.items() <= dict(response.headers).items()
-    assert response.json() == {"error": "service_unavailable", "correlation_id": None}
+    assert response.json()["error"] == "service_unavailable"
 
 
 async def test_stream_of_an_error_passes() -> None:

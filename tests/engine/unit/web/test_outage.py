@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from entra_mcp.errors import StorageError, UpstreamUnavailableError
 from entra_mcp.faults import Faults
-from entra_mcp.web.outage import OutageMiddleware
+from entra_mcp.silence import lift_request_deadline
+from entra_mcp.web import outage
+from entra_mcp.web.error_answers import ErrorAnswers
+from entra_mcp.web.forwarded import ClientAddress
+from entra_mcp.web.outage import SilenceLimit
+from entra_mcp.web.tracing import Tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from starlette.requests import Request
 
@@ -23,7 +29,9 @@ FAULTS = Faults()
 
 
 async def ask(endpoint: Callable[[Request], Awaitable[Response]]) -> httpx2.Response:
-    app = OutageMiddleware(Starlette(routes=[Route("/", endpoint)]), faults=FAULTS)
+    app = SilenceLimit(Starlette(routes=[Route("/", endpoint)]), faults=FAULTS)
+    app = ErrorAnswers(app, server_name="S")
+    app = Tracing(app, address=ClientAddress())
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
         return await http.get("/")
@@ -75,9 +83,10 @@ async def test_answer_that_is_no_failure_passes_in_spite_of_a_fault(response: Re
     assert (await ask(answering(response, StorageError("down")))).status_code == response.status_code
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 500])
-async def test_error_without_a_fault_passes(status: int) -> None:
-    assert (await ask(answering(JSONResponse({"error": "own"}, status)))).json() == {"error": "own"}
+@pytest.mark.parametrize("status", [400, 401, 404, 503])
+async def test_error_without_a_fault_keeps_its_status_and_its_code(status: int) -> None:
+    answer = await ask(answering(JSONResponse({"error": "own"}, status)))
+    assert (answer.status_code, answer.json()["error"]) == (status, "own")
 
 
 async def test_dependency_error_that_nobody_caught_becomes_503() -> None:
@@ -104,3 +113,40 @@ async def test_fault_of_one_request_is_not_another_requests() -> None:
     assert (await ask(answering(JSONResponse({}, 401)))).status_code == 401
     FAULTS.note(StorageError("outside of any request"))
     assert (await ask(answering(JSONResponse({}, 401)))).status_code == 401
+
+
+@pytest.fixture
+def short_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outage, "DEADLINE_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("short_deadline")
+async def test_answer_that_does_not_come_is_503() -> None:
+    async def endpoint(_: Request) -> Response:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets the event")
+
+    assert (await ask(endpoint)).status_code == 503
+
+
+@pytest.mark.usefixtures("short_deadline")
+async def test_success_is_the_answer_however_late_it_comes() -> None:
+    async def endpoint(_: Request) -> Response:
+        lift_request_deadline()
+        await asyncio.sleep(0.2)
+        return JSONResponse({"done": True})
+
+    assert (await ask(endpoint)).json() == {"done": True}
+
+
+@pytest.mark.usefixtures("short_deadline")
+async def test_answer_that_has_begun_goes_on_beyond_the_deadline() -> None:
+    async def parts() -> AsyncGenerator[str]:
+        yield "a"
+        await asyncio.sleep(0.2)
+        yield "b"
+
+    async def endpoint(_: Request) -> Response:
+        return StreamingResponse(parts())
+
+    assert (await ask(endpoint)).text == "ab"

@@ -8,7 +8,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 import azure.functions as func
 
-from entra_mcp.functions import AppResponse, Lifespan, Request, WebServer
+from entra_mcp.functions import Lifespan, Request, Response, WebServer, answer
 from tests.engine.functions.apps.mcp_app.fixture import Fixture
 
 fixture = Fixture()
@@ -18,19 +18,14 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
 @app.route("{*path}")
-async def mcp(req: Request) -> AppResponse:
-    return AppResponse(server)
+async def mcp(req: Request) -> Response:
+    return await answer(req, server)
 
 
-@app.route("broken/{kind:alpha}")
-async def broken(req: Request) -> AppResponse:
+@app.route("broken/{kind}")
+async def broken(req: Request) -> Response:
     fixture.break_function(str(req.path_params["kind"]))
-    return AppResponse(server)
-
-
-@app.route("keyed", auth_level=func.AuthLevel.FUNCTION, methods=["GET"])
-async def keyed(req: Request) -> AppResponse:
-    return AppResponse(server)
+    return await answer(req, server)
 
 
 @app.timer_trigger("timer", "0 0 0 1 1 *")

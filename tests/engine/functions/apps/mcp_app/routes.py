@@ -45,6 +45,7 @@ def routes(counter: Counter) -> list[Route]:
         Route("/three-megabytes", _three_megabytes),
         Route("/endless", endless),
         Route("/refuse-early", _refuse_early, methods=ANY),
+        Route("/silent", _silent),
         Route("/fail", _fail),
         Route("/fail-late", _fail_late),
     ]
@@ -83,7 +84,15 @@ async def _three_megabytes(_: Request) -> Response:
 
 
 async def _refuse_early(_: Request) -> Response:
-    return PlainTextResponse("too large", 413)
+    return PlainTextResponse("too large", 413, {"connection": "close"})
+
+
+async def _silent(_: Request) -> Response:
+    async def pieces() -> AsyncGenerator[bytes]:
+        await asyncio.sleep(30)
+        yield b"late"
+
+    return StreamingResponse(pieces())
 
 
 async def _fail(_: Request) -> Response:

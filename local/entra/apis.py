@@ -1,0 +1,136 @@
+"""Stand-ins for the other APIs of the directory file: they check the bearer token, show what it says, and serve lists.
+
+    GET /apis/{api}                       what the token says
+    GET /apis/{api}/{collection}          a page: `limit` items after `cursor`, and the next cursor
+    GET /apis/{api}/{collection}/{id}     one item, or 404
+
+Errors are those of RFC 6750 section 3, and the faults that the control API asks for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from local.entra.bearer import BearerError, bearer_claims
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.requests import Request
+
+    from local.directory import Api, Collection, Directory
+    from local.entra.keys import SigningKeys
+    from local.entra.scopes import Resource
+    from local.entra.state import State
+    from local.entra.tokens import TokenIssuer
+
+PAGE_SIZE, LARGEST_PAGE = 10, 100
+
+
+class ApiError(Exception):
+    """An answer other than success."""
+
+    def __init__(self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> None:
+        self.status = status
+        self.body = {"error": {"code": code, "message": message}}
+        self.headers = dict(headers or {})
+        super().__init__(f"{status} {code}")
+
+
+class Apis:
+    """Routes under /apis."""
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        resources: Mapping[str, Resource],
+        keys: SigningKeys,
+        tokens: TokenIssuer,
+        state: State,
+    ) -> None:
+        self._directory = directory
+        self._resources = resources
+        self._keys = keys
+        self._tokens = tokens
+        self._state = state
+
+    def routes(self) -> list[Route]:
+        def route(path: str, handler: Callable[[Request, Api], Awaitable[JSONResponse]]) -> Route:
+            async def answer(request: Request) -> JSONResponse:
+                try:
+                    return await handler(request, self._api(request))
+                except ApiError as error:
+                    return JSONResponse(error.body, status_code=error.status, headers=error.headers)
+
+            return Route(f"/apis/{{api}}{path}", answer)
+
+        return [route("", self.show), route("/{collection}", self.page), route("/{collection}/{id}", self.item)]
+
+    async def show(self, request: Request, api: Api) -> JSONResponse:
+        """The claims of the token, verified."""
+        return JSONResponse(self._claims(request, api, scopes=api.scopes))
+
+    async def page(self, request: Request, api: Api) -> JSONResponse:
+        collection = self._collection(request, api)
+        query = request.query_params
+        limit = _number(query.get("limit", str(PAGE_SIZE)), "limit", smallest=1, largest=LARGEST_PAGE)
+        begin = _number(query.get("cursor", "0"), "cursor", smallest=0, largest=len(collection.items))
+        end = begin + limit
+        cursor = str(end) if end < len(collection.items) else None
+        return JSONResponse({"items": collection.items[begin:end], "next_cursor": cursor})
+
+    async def item(self, request: Request, api: Api) -> JSONResponse:
+        identifier = request.path_params["id"]
+        for item in self._collection(request, api).items:
+            if item["id"] == identifier:
+                return JSONResponse(item)
+        raise ApiError(404, "not_found", f"There is no {identifier!r}.")
+
+    def _api(self, request: Request) -> Api:
+        key = request.path_params["api"]
+        if key not in self._directory.apis:
+            raise ApiError(404, "not_found", f"The directory file has no API {key!r}.")
+        fault = self._state.take_api_fault(key)
+        if fault is not None:
+            waits = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+            raise ApiError(fault.status, "fault", "Asked for through the control API.", headers=waits)
+        return self._directory.apis[key]
+
+    def _collection(self, request: Request, api: Api) -> Collection:
+        """The one of the path, once the token may read it: who may not does not learn what there is."""
+        collection = api.collections.get(request.path_params["collection"])
+        self._claims(request, api, scopes=api.scopes if collection is None else (collection.scope,))
+        if collection is None:
+            raise ApiError(404, "not_found", "There is no such list.")
+        return collection
+
+    def _claims(self, request: Request, api: Api, *, scopes: tuple[str, ...]) -> dict[str, Any]:
+        """Claims of the token; 401 when it is not for this API, 403 when it has none of the scopes."""
+        resource = self._resources[request.path_params["api"]]
+        try:
+            claims = bearer_claims(request, keys=self._keys, audiences=(resource.audience,))
+        except BearerError as error:
+            raise _unauthorized(str(error)) from error
+        if claims["iss"] != self._tokens.issuer(str(claims.get("tid")), version=resource.version):
+            raise _unauthorized("Access token validation failure. Invalid issuer.")
+        granted = set(str(claims.get("scp", "")).split())
+        if not granted & set(scopes) and (granted or not set(claims.get("roles", ())) & set(api.app_roles)):
+            message = f"The token has none of these scopes: {' '.join(scopes)}"
+            challenge = f'Bearer error="insufficient_scope", scope="{" ".join(scopes)}"'
+            raise ApiError(403, "insufficient_scope", message, headers={"WWW-Authenticate": challenge})
+        return claims
+
+
+def _unauthorized(message: str) -> ApiError:
+    challenge = f'Bearer error="invalid_token", error_description="{message}"'
+    return ApiError(401, "invalid_token", message, headers={"WWW-Authenticate": challenge})
+
+
+def _number(text: str, name: str, *, smallest: int, largest: int) -> int:
+    if not text.isdecimal() or not smallest <= int(text) <= largest:
+        raise ApiError(400, "invalid_request", f"{name} has to be a number from {smallest} to {largest}.")
+    return int(text)

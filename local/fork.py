@@ -1,0 +1,222 @@
+"""`new` and `upgrade`: makes this copy of the template yours, and brings a newer engine into it.
+
+Both use Copier (https://copier.readthedocs.io). Its answers file says what a fork was made from, and how.
+`new` needs nothing but Python, so that Copier itself can run it after a copy.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from local.progress import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+OK, FAILED, USAGE = 0, 1, 2
+
+ANSWERS = ".copier-answers.yml"
+TEMPLATE_ALONE = ("tests/template", "copier.yml", "{{_copier_conf.answers_file}}.jinja")
+"""What no fork has: the rules about the template itself, and how Copier reads it."""
+
+AUTH_MODES = ("proxy", "federated", "verify")
+TENANTS = ("one", "organizations", "consumers")
+COMPONENTS = ("tools", "resources", "prompts")
+
+SERVER = '''\
+"""What this server is. The engine takes all that it needs to know from here."""
+
+from __future__ import annotations
+
+from app import prompts, resources, tools
+from entra_mcp.definition import Server
+
+server = Server(
+    name={name},
+    instructions="Tools that act for the person who signed in with Microsoft Entra ID.",
+    components=(tools, resources, prompts),
+)
+'''
+
+
+class ForkError(Exception):
+    """The command cannot do it; the message says why, and nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What `new` asks, as copier.yml does."""
+
+    server_name: str
+    auth_mode: str = "proxy"
+    tenants: str = "one"
+    samples: bool = True
+    licence_holder: str = ""
+
+    def faults(self) -> list[str]:
+        """All that is wrong with them."""
+        found: list[str] = []
+        if not 1 <= len(self.server_name) <= 64 or not self.server_name.isprintable():
+            found.append("the server's name has 1 to 64 characters, on one line")
+        if self.auth_mode not in AUTH_MODES:
+            found.append(f"the auth mode is one of {', '.join(AUTH_MODES)}")
+        if self.tenants not in TENANTS:
+            found.append(f"the tenants are one of {', '.join(TENANTS)}")
+        if not self.licence_holder.isprintable():
+            found.append("the licence holder is one line")
+        return found
+
+
+def new(root: Path, answers: Answers, *, template: str | None) -> int:
+    """Make the checkout at `root` a fork; without `template`, Copier writes the answers file itself. The exit code."""
+    try:
+        make_fork(root, answers, template=template)
+    except ForkError as fault:
+        sys.stderr.write(f"{fault}\n")
+        return USAGE
+    say(f"{answers.server_name} is yours: src/app and tests/app are the folders to work in.")
+    for line in _next_steps(answers):
+        say(f"  {line}")
+    return OK
+
+
+def make_fork(root: Path, answers: Answers, *, template: str | None) -> None:
+    """Write the answers into what a fork owns, and remove what only the template needs.
+
+    Raises:
+        ForkError: an answer is faulty, or the checkout is a fork already.
+    """
+    if faults := answers.faults():
+        raise ForkError("Nothing was changed: " + "; ".join(faults) + ".")
+    if template is not None and (root / ANSWERS).exists():
+        raise ForkError(f"{ANSWERS} is there: this is a fork already. `make upgrade` brings a newer engine into it.")
+    version = _version(root)
+    _name_server(root, answers)
+    if not answers.samples:
+        _remove_samples(root)
+    _change_sample_settings(root / "local.settings.sample.json", answers)
+    if answers.licence_holder:
+        _replace(root / "LICENSE", r"^(Copyright \(c\) \d{4}) .*$", rf"\1 {_literal(answers.licence_holder)}")
+    for name in TEMPLATE_ALONE:
+        _remove(root / name)
+    if template is not None:
+        _write_answers(root / ANSWERS, answers, template=template, version=version)
+
+
+def upgrade(root: Path, *, version: str | None, copier: Sequence[str]) -> int:
+    """Merge a newer version of the template, the newest unless one is named, into the fork. The exit code."""
+    if not (root / ANSWERS).exists():
+        sys.stderr.write(f"There is no {ANSWERS}: run `make new` first, and commit what it writes.\n")
+        return USAGE
+    if _git(root, "status", "--porcelain"):
+        sys.stderr.write("There are changes that are not committed. Commit or stash them first.\n")
+        return USAGE
+    chosen = ["--vcs-ref", version] if version else []
+    merged = subprocess.run([*copier, "update", "--trust", "--defaults", *chosen], cwd=root, check=False)
+    if merged.returncode:
+        sys.stderr.write("Copier could not update; its message is above. `git status` shows what changed.\n")
+        return FAILED
+    conflicts = [line[3:] for line in _git(root, "status", "--porcelain").splitlines() if line[:2] in {"UU", "AA"}]
+    for file in conflicts:
+        say(f"  conflict in {file}")
+    if conflicts:
+        say("Resolve the conflicts, then run `make test` and commit.")
+        return FAILED
+    say("Merged without a conflict. Run `make test`, look at `git diff`, and commit.")
+    return OK
+
+
+def origin(root: Path) -> str:
+    """Where the checkout was cloned from; empty when it has no such place."""
+    return _git(root, "config", "--get", "remote.origin.url")
+
+
+def _next_steps(answers: Answers) -> list[str]:
+    steps = ["make tool NAME=find_order    # your first tool", "make run"]
+    if answers.auth_mode != "proxy":
+        steps.append(f"azd env set AUTH_MODE {answers.auth_mode}    # for each azd environment, before azd up")
+    if answers.tenants != "one":
+        steps.append(f"azd env set ENTRA_TENANT_ID {answers.tenants}    # likewise")
+    return steps
+
+
+def _version(root: Path) -> str:
+    source = (root / "src" / "entra_mcp" / "__init__.py").read_text("utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"$', source, re.MULTILINE)
+    if found is None:
+        raise ForkError("src/entra_mcp/__init__.py names no version.")
+    return found[1]
+
+
+def _name_server(root: Path, answers: Answers) -> None:
+    file = root / "src" / "app" / "server.py"
+    if answers.samples:
+        _replace(
+            file, r'^    name=".*",$', f"    name={_literal(json.dumps(answers.server_name, ensure_ascii=False))},"
+        )
+    else:
+        file.write_text(SERVER.format(name=json.dumps(answers.server_name, ensure_ascii=False)), "utf-8")
+
+
+def _remove_samples(root: Path) -> None:
+    app = root / "src" / "app"
+    kept = {app / "__init__.py", app / "server.py", *(app / name / "__init__.py" for name in COMPONENTS)}
+    for file in [*app.rglob("*.py"), *(root / "tests" / "app").glob("test_*.py")]:
+        if file not in kept:
+            file.unlink()
+    for folder in app.iterdir():
+        if folder.is_dir() and folder.name not in COMPONENTS:
+            shutil.rmtree(folder)
+
+
+def _change_sample_settings(file: Path, answers: Answers) -> None:
+    sample = json.loads(file.read_text("utf-8"))
+    sample["Values"]["AUTH_MODE"] = answers.auth_mode
+    if answers.tenants != "one":
+        sample["Values"]["ENTRA_TENANT_ID"] = answers.tenants
+    file.write_text(json.dumps(sample, indent=2) + "\n", "utf-8")
+
+
+def _write_answers(file: Path, answers: Answers, *, template: str, version: str) -> None:
+    """In the form of Copier's own; text in JSON is text in YAML."""
+    values = {
+        "_commit": f"v{version}",
+        "_src_path": template,
+        "auth_mode": answers.auth_mode,
+        "licence_holder": answers.licence_holder,
+        "samples": answers.samples,
+        "server_name": answers.server_name,
+        "tenants": answers.tenants,
+    }
+    lines = "".join(f"{name}: {json.dumps(value)}\n" for name, value in values.items())
+    file.write_text(f"# Changes here are overwritten by Copier; `make upgrade` reads it.\n{lines}", "utf-8")
+
+
+def _replace(file: Path, pattern: str, replacement: str) -> None:
+    text, count = re.subn(pattern, replacement, file.read_text("utf-8"), count=1, flags=re.MULTILINE)
+    if not count:
+        raise ForkError(f"{file.name} has another form than the template's; change it by hand.")
+    file.write_text(text, "utf-8")
+
+
+def _literal(text: str) -> str:
+    return text.replace("\\", r"\\")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _git(root: Path, *arguments: str) -> str:
+    ran = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    return ran.stdout.strip("\n")

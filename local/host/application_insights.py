@@ -1,0 +1,126 @@
+"""Sends Application Insights what the real host sends: a request for each invocation, and the lines of its log.
+
+The fields are those of host 4.1037. `logging.logLevel` of host.json is obeyed; nothing is sampled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local.host.messages import Logged
+    from local.host.process import Invocation
+
+SEND_SECONDS = 0.5
+LEVELS = ("Trace", "Debug", "Information", "Warning", "Error", "Critical", "None")
+NAMES = {"DEBUG": "Debug", "INFO": "Information", "WARNING": "Warning", "ERROR": "Error", "CRITICAL": "Critical"}
+
+logger = logging.getLogger(__name__)
+
+
+class ApplicationInsights:
+    """The account of one app, by its connection string."""
+
+    def __init__(self, connection: str, *, log_levels: Mapping[str, str], certificates: str | None) -> None:
+        parts = dict(part.split("=", 1) for part in connection.split(";") if "=" in part)
+        self._key = parts["InstrumentationKey"]
+        self._url = f"{parts['IngestionEndpoint'].rstrip('/')}/v2.1/track"
+        self._levels = log_levels
+        self._certificates = certificates
+        self._waiting: list[dict[str, Any]] = []
+
+    async def run(self) -> None:
+        """Send until cancelled, and what is left then."""
+        context = ssl.create_default_context(cafile=self._certificates)
+        async with httpx2.AsyncClient(verify=context, trust_env=False, timeout=5) as http:
+            try:
+                while True:
+                    await asyncio.sleep(SEND_SECONDS)
+                    await self._send(http)
+            finally:
+                await self._send(http)
+
+    def began(self, invocation: Invocation) -> None:
+        self._line(f"Function.{invocation.function}", "Information", f"Executing {_called(invocation)}", invocation)
+
+    def user_line(self, line: Logged, invocation: Invocation) -> None:
+        level = NAMES.get(line.level, "Information")
+        self._line(f"Function.{invocation.function}.User", level, line.text, invocation, time=line.time)
+        # The real worker prints it besides, and the host takes what it prints for lines of its own.
+        self._line("Worker.rpcWorkerProcess", "Information", line.text, None, time=line.time)
+
+    def ended(self, invocation: Invocation, *, error: str | None, seconds: float, status: int | None) -> None:
+        """`status` is that of the answer to a request, and None for other triggers."""
+        level = "Information" if error is None else "Error"
+        said = f"Executed {_called(invocation)} ({'Succeeded' if error is None else 'Failed'})"
+        self._line(f"Function.{invocation.function}", level, said, invocation)
+        if not self._allowed("Host.Results", level):
+            return
+        request = {
+            "name": invocation.function,
+            "id": invocation.span,
+            "duration": str(timedelta(seconds=seconds)),
+            "responseCode": str(0 if status is None else status),
+            "success": error is None,
+            "properties": {
+                "Category": "Host.Results",
+                "InvocationId": invocation.id,
+                "LogLevel": level,
+                "HttpMethod": invocation.method,
+                "HttpPath": invocation.path,
+            },
+            **({"url": f"http://localhost{invocation.path}"} if invocation.path else {}),
+        }
+        self._add("AppRequests", "RequestData", request, invocation, invocation.began)
+
+    def _line(
+        self, category: str, level: str, text: str, invocation: Invocation | None, *, time: float | None = None
+    ) -> None:
+        if not self._allowed(category, level):
+            return
+        properties = {"Category": category, "LogLevel": level} | (
+            {"InvocationId": invocation.id} if invocation is not None else {}
+        )
+        data = {"message": text, "severityLevel": level, "properties": properties}
+        self._add("AppTraces", "MessageData", data, invocation, time)
+
+    def _add(
+        self, name: str, kind: str, data: dict[str, Any], invocation: Invocation | None, time: float | None
+    ) -> None:
+        tags = {"ai.cloud.roleInstance": "localhost", "ai.internal.sdkVersion": "azurefunctions: 4.1037.0.0"}
+        if invocation is not None:
+            tags |= {"ai.operation.id": invocation.operation, "ai.operation.name": invocation.function}
+        when = datetime.now(UTC) if time is None else datetime.fromtimestamp(time, UTC)
+        self._waiting.append(
+            {
+                "name": name,
+                "iKey": self._key,
+                "time": when.isoformat().replace("+00:00", "Z"),
+                "tags": tags,
+                "data": {"baseType": kind, "baseData": {"ver": 2, **data}},
+            }
+        )
+
+    def _allowed(self, category: str, level: str) -> bool:
+        fitting = [name for name in self._levels if category == name or category.startswith(f"{name}.")]
+        least = self._levels[max(fitting, key=len)] if fitting else self._levels.get("default", "Information")
+        return LEVELS.index(level) >= LEVELS.index(least)
+
+    async def _send(self, http: httpx2.AsyncClient) -> None:
+        envelopes, self._waiting = self._waiting, []
+        if envelopes:
+            with contextlib.suppress(httpx2.HTTPError):
+                await http.post(self._url, json=envelopes)
+
+
+def _called(invocation: Invocation) -> str:
+    return f"'Functions.{invocation.function}' (Id={invocation.id})"

@@ -1,0 +1,99 @@
+"""What the real host's front, Kestrel with its defaults, refuses or changes before a function hears of a request."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, override
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+REQUEST_LINE_BYTES = 8 * 1024
+HEADER_BYTES = 32 * 1024
+HEADER_LINES = 100
+INCOMPLETE_BYTES = 256 * 1024
+"""How much of a head is read before the limits above can be told."""
+
+_FOLDED = re.compile(rb"\r?\n[ \t]")
+_DOTS = {".": ".", "..": "..", "%2e": ".", ".%2e": "..", "%2e.": "..", "%2e%2e": ".."}
+
+
+class Protocol(H11Protocol):
+    """Refuses header lines that go on in the next line, which h11 joins."""
+
+    _head = b""
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self.conn.their_state is h11.IDLE:
+            self._head = (self._head + data)[:INCOMPLETE_BYTES]
+            head, end, _ = self._head.partition(b"\r\n\r\n")
+            if _FOLDED.search(head):
+                self.transport.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                self.transport.close()
+                return
+            if end:
+                self._head = b""
+        super().data_received(data)
+
+
+def refusal(scope: Scope) -> HTTPStatus | None:
+    """The status with which the request is refused, if it is."""
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    target = scope["raw_path"] + b"?" + scope["query_string"]
+    if scope["http_version"] not in {"1.0", "1.1"}:
+        return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
+    if len(scope["method"]) + len(target) + len(" HTTP/1.1\r\n") > REQUEST_LINE_BYTES:
+        return HTTPStatus.REQUEST_URI_TOO_LONG
+    if len(headers) > HEADER_LINES or sum(len(name) + len(value) + 4 for name, value in headers) > HEADER_BYTES:
+        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    hosts = [value for name, value in headers if name == b"host"]
+    bad = not scope["raw_path"].startswith(b"/") or b"%00" in scope["raw_path"] or hosts == [b""]
+    return HTTPStatus.BAD_REQUEST if bad or any(not _is_utf8(value) for _, value in headers) else None
+
+
+def cannot_be_forwarded(scope: Scope) -> bool:
+    """Whether the forwarder fails over a header; its invocation has begun then, and waits for the request."""
+    return any(not value.isascii() for _, value in scope["headers"])
+
+
+def without_dots(raw_path: bytes) -> bytes:
+    """The path without `.` and `..` (RFC 3986 section 5.2.4), also where their dots are encoded."""
+    kept: list[str] = []
+    segments = raw_path.decode("latin-1").split("/")[1:]
+    for position, segment in enumerate(segments):
+        dots = _DOTS.get(segment.lower())
+        if dots == ".." and kept:
+            kept.pop()
+        if dots is None:
+            kept.append(segment)
+        elif position == len(segments) - 1:
+            kept.append("")
+    return "/".join(["", *kept]).encode("latin-1")
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+OPTIONS: dict[str, Any] = {
+    "http": Protocol,
+    "h11_max_incomplete_event_size": INCOMPLETE_BYTES,
+    "ws": "none",
+    "lifespan": "off",
+    "log_config": None,
+    "log_level": "critical",
+    "access_log": False,
+    "server_header": False,
+    "date_header": False,
+    "proxy_headers": False,
+}
+"""uvicorn's, for the public port."""

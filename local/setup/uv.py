@@ -1,0 +1,52 @@
+"""Finds uv and hands it what pip is set to, so that both install from the same places."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+FROM_PIP = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "trusted-host": "UV_INSECURE_HOST",
+    "cert": "SSL_CERT_FILE",
+    "proxy": "ALL_PROXY",
+}
+"""pip's settings and uv's variables for the same; uv reads none of pip's own."""
+
+LIKE_PIP = {
+    "UV_INDEX_STRATEGY": "unsafe-best-match",  # safe: every package has its hash in the locked files
+    "UV_SYSTEM_CERTS": "1",
+    "UV_PYTHON_DOWNLOADS": "never",
+}
+
+
+def find_uv(scripts: Path) -> str | None:
+    """The uv in `scripts`, where the locked one is, or the one on PATH; a version manager's empty link is none."""
+    for place in (str(scripts), None):
+        found = shutil.which("uv", path=place)
+        if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
+            return found
+    return None
+
+
+def uv_environment(pip: Sequence[str], *, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Variables for uv: what `pip config list` says, unless the variable is set already. `pip` is the command."""
+    answer = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=False)
+    found = dict(LIKE_PIP)
+    # One line a setting, `:env:.index-url='https://...'`; variables win over files.
+    for line in sorted(answer.stdout.splitlines(), key=lambda line: line.startswith(":env:")):
+        name, _, value = line.partition("=")
+        variable = FROM_PIP.get(name.rpartition(".")[2])
+        if variable:
+            separator = "," if variable == "UV_FIND_LINKS" else " "
+            found[variable] = separator.join(ast.literal_eval(value).split())
+    return {name: value for name, value in found.items() if name not in environment}

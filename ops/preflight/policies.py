@@ -1,0 +1,201 @@
+"""Policies of the subscription that would refuse a part of the deployment, and which variable satisfies each.
+
+Read are the assignments at the subscription and above it. Only an effect that refuses counts; of an initiative, which
+may hold hundreds of definitions, the built-in ones that are not known here count by the effect that it gives them.
+Exemptions are not read. docs/deploy.md shows the same table, which a test compares.
+https://learn.microsoft.com/azure/governance/policy/concepts/assignment-structure
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ops.client_secret import days_of
+from ops.documents import entries, part, words
+from ops.environment import AUTH_MODE, LOCATION, PRESET, PRIVATE_NETWORK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ops.command import Context
+    from ops.environment import Environment
+    from ops.http import Api
+
+VERSION = "2023-04-01"
+REFUSING = frozenset({"deny", "denyaction"})
+BUILT_IN = "/providers/microsoft.authorization/policydefinitions/"
+INITIATIVE = "/policysetdefinitions/"
+REFERENCE = re.compile(r"\[\s*parameters\(\s*'([^']+)'\s*\)\s*\]")
+
+Parameters = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A built-in definition that concerns this deployment."""
+
+    name: str
+    remedy: str
+    satisfied: Callable[[Environment, Parameters], bool]
+    """By the variables as they are, and the parameters of the assignment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned:
+    """A definition as it is assigned: by itself or in an initiative."""
+
+    definition: str
+    """The last part of its id, a GUID where it is built in."""
+    assignment: str
+    parameters: Parameters
+
+
+def _private(environment: Environment, _: Parameters) -> bool:
+    return environment.says(PRIVATE_NETWORK)
+
+
+def _protected(environment: Environment, _: Parameters) -> bool:
+    return environment.get(PRESET) == "prod"
+
+
+def _never(_: Environment, __: Parameters) -> bool:
+    return False
+
+
+def _without_secret(environment: Environment, _: Parameters) -> bool:
+    return environment.get(AUTH_MODE, "proxy") != "proxy"
+
+
+def _short_enough(environment: Environment, parameters: Parameters) -> bool:
+    longest = parameters.get("maximumValidityInDays")
+    return _without_secret(environment, {}) or not isinstance(longest, int) or days_of(environment) <= longest
+
+
+def _allowed_location(environment: Environment, parameters: Parameters) -> bool:
+    chosen, allowed = plain(environment.get(LOCATION)), words(parameters, "listOfAllowedLocations")
+    return not chosen or not allowed or chosen in map(plain, allowed)
+
+
+PRIVATE = "`azd env set PRIVATE_NETWORK true`."
+ALLOWED = "`azd env set AZURE_LOCATION <one that is allowed>`, in a new environment."
+
+POLICIES: Mapping[str, Policy] = {
+    "e56962a6-4747-49cd-b67b-bf8b01975c4c": Policy("Allowed locations", ALLOWED, _allowed_location),
+    "e765b5de-1225-4ba3-bd56-1ac6695af988": Policy(
+        "Allowed locations for resource groups",
+        ALLOWED,
+        _allowed_location,
+    ),
+    "b2982f36-99f2-4db5-8eff-283140c09693": Policy(
+        "Storage accounts should disable public network access", PRIVATE, _private
+    ),
+    "34c877ad-507e-4c82-993e-3452a6e0ad3c": Policy(
+        "Storage accounts should restrict network access", PRIVATE, _private
+    ),
+    "405c5871-3e91-4644-8a63-58e19d68ff5b": Policy(
+        "Azure Key Vault should disable public network access", PRIVATE, _private
+    ),
+    "55615ac9-af46-4a59-874e-391cc3dfb490": Policy(
+        "Azure Key Vault should have firewall enabled or public network access disabled", PRIVATE, _private
+    ),
+    "0b60c0b2-2dc2-4e1c-b5c9-abbed971de53": Policy(
+        "Key vaults should have deletion protection enabled",
+        "In a new environment: `azd env set DEPLOYMENT_PRESET prod`.",
+        _protected,
+    ),
+    "98728c90-32c7-4049-8429-847dc0f4fe37": Policy(
+        "Key Vault secrets should have an expiration date",
+        "The signing key has none: have the vault's resource group exempted from the policy.",
+        _never,
+    ),
+    "342e8053-e12e-4c44-be01-c3c2f318400f": Policy(
+        "Secrets should have the specified maximum validity period",
+        "`azd env set CLIENT_SECRET_DAYS <no more than the policy says>`; or `azd env set AUTH_MODE federated`.",
+        _short_enough,
+    ),
+}
+"""By the GUIDs of the definitions. Others of Azure's own ask for what every deployment has: no keys, TLS 1.2, RBAC."""
+
+
+def check(context: Context, arm: Api, base: str) -> None:
+    """Reports each assignment that would refuse the deployment as it is set up."""
+    report = context.report
+    refusing = list(_Assignments(arm).refusing(base))
+    known = [(POLICIES[one.definition], one) for one in refusing if one.definition in POLICIES]
+    found = [(policy, one) for policy, one in known if not policy.satisfied(context.environment, one.parameters)]
+    for policy, one in found:
+        report.finding("policy", f"the assignment {one.assignment} refuses: {policy.name}", remedy=policy.remedy)
+    if others := sorted({one.assignment for one in refusing if one.definition not in POLICIES}):
+        report.note("policy", f"may refuse something, which cannot be judged from here: {', '.join(others)}")
+    if not found:
+        report.ok("policies", f"none of {len(known)} that are known refuses the deployment")
+
+
+class _Assignments:
+    """The assignments of a scope, with each definition read once."""
+
+    def __init__(self, arm: Api) -> None:
+        self._arm = arm
+        self._read: dict[str, dict[str, Any]] = {}
+
+    def refusing(self, base: str) -> Iterator[Assigned]:
+        """The definitions that are assigned with an effect that refuses."""
+        path = f"{base}/providers/Microsoft.Authorization/policyAssignments"
+        for document in self._arm.pages(path, **{"api-version": VERSION, "$filter": "atScope()"}):
+            assignment = part(document, "properties")
+            if assignment.get("enforcementMode") == "DoNotEnforce":
+                continue
+            name = str(assignment.get("displayName") or document.get("name"))
+            for identifier, given, read in self._members(assignment):
+                parameters = (_defaults(self._definition(identifier)) if read else {}) | given
+                effect = parameters.get("effect")
+                if effect is None and read:
+                    effect = part(self._definition(identifier), "policyRule", "then").get("effect")
+                if str(effect).lower() in REFUSING:
+                    guid = identifier.rsplit("/", 1)[-1].lower()
+                    yield Assigned(definition=guid, assignment=name, parameters=parameters)
+
+    def _members(self, assignment: dict[str, Any]) -> Iterator[tuple[str, Parameters, bool]]:
+        """Ids of the definitions, what they are given, and whether the definition itself is to be read."""
+        identifier, given = str(assignment.get("policyDefinitionId")), _values(part(assignment, "parameters"))
+        if INITIATIVE not in identifier.lower():
+            yield identifier, given, True
+            return
+        initiative = self._definition(identifier)
+        outer = _defaults(initiative) | given
+        for one in entries(initiative, "policyDefinitions"):
+            member = str(one.get("policyDefinitionId"))
+            own = not member.lower().startswith(BUILT_IN)
+            inner = _resolved(_values(part(one, "parameters")), outer)
+            yield member, inner, own or member.rsplit("/", 1)[-1].lower() in POLICIES
+
+    def _definition(self, identifier: str) -> dict[str, Any]:
+        """Empty where there is none any more."""
+        if identifier not in self._read:
+            self._read[identifier] = part(self._arm.find(identifier, **{"api-version": VERSION}), "properties")
+        return self._read[identifier]
+
+
+def _values(parameters: Parameters) -> Parameters:
+    return {name: part(given).get("value") for name, given in parameters.items()}
+
+
+def _defaults(definition: dict[str, Any]) -> Parameters:
+    declared = part(definition, "parameters")
+    return {name: one["defaultValue"] for name in declared if "defaultValue" in (one := part(declared, name))}
+
+
+def _resolved(parameters: Parameters, outer: Parameters) -> Parameters:
+    """With what `[parameters('name')]` stands for."""
+    found: Parameters = {}
+    for name, value in parameters.items():
+        reference = REFERENCE.fullmatch(value) if isinstance(value, str) else None
+        found[name] = outer.get(reference[1]) if reference else value
+    return found
+
+
+def plain(region: str) -> str:
+    """The name of a region as it can be compared."""
+    return region.replace(" ", "").lower()

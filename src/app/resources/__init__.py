@@ -1,0 +1,1 @@
+"""The resources: a function with `@resource` in a module of its own is one."""

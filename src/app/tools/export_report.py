@@ -1,0 +1,57 @@
+"""Long work with a large result: progress on the way, an end when the client goes away, a link instead of the data."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Annotated
+
+from fastmcp import Context  # noqa: TC002 - FastMCP reads the annotation
+from fastmcp.tools import ToolResult, tool
+from mcp.types import EmbeddedResource, ResourceLink, TextContent, TextResourceContents, ToolAnnotations
+from pydantic import BaseModel, Field
+
+from app.samples.reports import FIRST_YEAR, LAST_YEAR, MIME_TYPE, Region, report_months, report_uri
+from entra_mcp.toolkit import glyph
+
+MONTHS = 12
+
+
+class Export(BaseModel):
+    """What was exported, and where to read it."""
+
+    uri: str
+    rows: int
+    size: int = Field(description="In bytes.")
+    sha256: str
+
+
+@tool(
+    icons=[glyph("M6 2h9l4 4v16H6z", "M9 12h7", "M9 16h7")],
+    annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False),
+    output_schema=Export.model_json_schema(),
+)
+async def export_report(
+    context: Context,
+    year: Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR, description="The year of the orders.")],
+    region: Annotated[Region, Field(description="The region of the orders.")],
+    seconds_each_month: Annotated[float, Field(ge=0, le=5, description="How long each month takes.")] = 0.1,
+    inline: Annotated[bool, Field(description="Return the whole report, not only a link to it.")] = False,
+) -> ToolResult:
+    """Export a year's orders of a region as CSV. Reports each month, and stops when the call is cancelled."""
+    months: list[str] = []
+    for number, month in enumerate(report_months(year, region), start=1):
+        await asyncio.sleep(seconds_each_month)
+        months.append(month)
+        await context.report_progress(progress=number, total=MONTHS, message=f"{number} of {MONTHS} months")
+    text = "".join(months)
+    uri, content = report_uri(year, region), text.encode()
+    export = Export(uri=uri, rows=text.count("\n") - 1, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+    name = f"orders-{year}-{region}.csv"
+    report = (
+        EmbeddedResource(resource=TextResourceContents(uri=uri, mime_type=MIME_TYPE, text=text))
+        if inline
+        else ResourceLink(uri=uri, name=name, mime_type=MIME_TYPE, size=len(content))
+    )
+    told = TextContent(text=f"{export.rows} orders, {len(content)} bytes: {uri}")
+    return ToolResult(content=[told, report], structured_content=export.model_dump())

@@ -1,0 +1,145 @@
+"""Puts the auth provider together, for the mode of the settings."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from entra_mcp.auth.applications import ApplicationVerifier, PeopleAndApplications
+from entra_mcp.auth.audited_store import AuditedStore
+from entra_mcp.auth.client_credential import AssertionCredential, SecretCredential
+from entra_mcp.auth.consent_cookies import ConsentCookies
+from entra_mcp.auth.counted import CountedOAuthClient, CountedSingleUse
+from entra_mcp.auth.entra_app import EntraApp
+from entra_mcp.auth.exchange import ExchangeStore
+from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials
+from entra_mcp.auth.provider import EntraProvider
+from entra_mcp.auth.registrations import RegistrationStore
+from entra_mcp.auth.verifier import EntraTokenVerifier
+from entra_mcp.faults import NotingStore
+from entra_mcp.settings import AuthMode
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    import httpx2
+    from azure.core.credentials_async import AsyncTokenCredential
+    from fastmcp.server.auth import AuthProvider
+
+    from entra_mcp.audit import Audit
+    from entra_mcp.auth.client_credential import ClientCredential
+    from entra_mcp.faults import Faults
+    from entra_mcp.settings import Settings
+    from entra_mcp.storage.cache import CachedStore
+    from entra_mcp.storage.ledger import Ledger
+    from entra_mcp.telemetry import Metrics
+    from entra_mcp.vault.rotation import CurrentSecrets
+
+DAY_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collaborators:
+    """What the auth provider is built on."""
+
+    secrets: CurrentSecrets
+    store: CachedStore
+    ledger: Ledger
+    verifier: EntraTokenVerifier
+    identity: AsyncTokenCredential
+    http_client: httpx2.AsyncClient
+    faults: Faults
+    audit: Audit
+    metrics: Metrics
+
+
+def create_verifier(settings: Settings, *, http_client: httpx2.AsyncClient, faults: Faults) -> EntraTokenVerifier:
+    """Returns what verifies the tokens that Entra ID issues for this server."""
+    return EntraTokenVerifier(
+        EntraApp.of(settings),
+        required_scopes=list(settings.required_scopes),
+        http_client=http_client,
+        faults=faults,
+    )
+
+
+@asynccontextmanager
+async def open_auth(settings: Settings, parts: Collaborators) -> AsyncGenerator[AuthProvider]:
+    """Yields the auth provider: for people, and where the settings say so, for applications too."""
+    async with _open_people_auth(settings, parts) as people:
+        if not settings.allowed_app_roles:
+            yield people
+            return
+        app = parts.verifier.app
+        applications = ApplicationVerifier(
+            app,
+            roles=settings.allowed_app_roles,
+            http_client=parts.http_client,
+            faults=parts.faults,
+            public_keys=parts.verifier.public_keys,
+        )
+        yield PeopleAndApplications(people, applications=applications, issuers=app.issuers)
+
+
+@asynccontextmanager
+async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGenerator[AuthProvider]:
+    """Yields the auth provider of the mode: the proxy in front of Entra ID, or verification alone."""
+    app = parts.verifier.app
+    if not settings.auth_mode.signs_in:
+        from fastmcp.server.auth import RemoteAuthProvider
+        from pydantic import AnyHttpUrl
+
+        yield RemoteAuthProvider(
+            token_verifier=parts.verifier,
+            authorization_servers=[AnyHttpUrl(app.issuer(app.tenant_id))],
+            base_url=settings.base_url,
+            resource_name=settings.server_name,
+        )
+        return
+    credential = _client_credential(settings, parts)
+    exchanges = ExchangeStore(parts.store)
+    registrations = RegistrationStore(exchanges, lifetime=settings.registration_days * DAY_SECONDS)
+    on_behalf_of = OnBehalfOfCredentials(
+        tenant_id=app.tenant_id,
+        client_id=app.client_id,
+        authority=app.authority,
+        credential=credential,
+    )
+    upstream = CountedOAuthClient(
+        metrics=parts.metrics,
+        client_id=app.client_id,
+        credential=credential,
+        verifier=parts.verifier,
+        http_client=parts.http_client,
+        faults=parts.faults,
+        audit=parts.audit,
+    )
+    try:
+        yield EntraProvider(
+            settings=settings,
+            keys=parts.secrets,
+            cache=parts.store,
+            storage=AuditedStore(NotingStore(registrations, faults=parts.faults), audit=parts.audit),
+            single_use=CountedSingleUse(
+                metrics=parts.metrics,
+                ledger=parts.ledger,
+                store=exchanges,
+                grace_seconds=settings.refresh_grace_seconds,
+                audit=parts.audit,
+            ),
+            cookies=ConsentCookies(parts.secrets),
+            upstream=upstream,
+            on_behalf_of=on_behalf_of,
+            verifier=parts.verifier,
+            faults=parts.faults,
+            audit=parts.audit,
+        )
+    finally:
+        await on_behalf_of.close()
+
+
+def _client_credential(settings: Settings, parts: Collaborators) -> ClientCredential:
+    if settings.auth_mode is AuthMode.FEDERATED:
+        return AssertionCredential(identity=parts.identity, audience=settings.assertion_audience)
+    return SecretCredential(current=parts.secrets.client_secret, reread=parts.secrets.reread)

@@ -1,0 +1,80 @@
+"""Finds the tools, resources and prompts of an app: a module in one of its packages is all that it takes to add one."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from pkgutil import walk_packages
+from typing import TYPE_CHECKING, Any
+
+from fastmcp.decorators import get_fastmcp_meta
+from fastmcp.prompts.function_prompt import PromptMeta
+from fastmcp.resources.function_resource import ResourceMeta
+from fastmcp.tools.function_tool import ToolMeta
+
+from entra_mcp.downstream import OnBehalf
+from entra_mcp.errors import ComponentsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import ModuleType
+
+    from fastmcp import FastMCP
+
+    Component = Callable[..., Any]
+
+
+def find_components(packages: Iterable[ModuleType]) -> list[Component]:
+    """The decorated functions of every module in the packages, by the name of their module.
+
+    A module whose name begins with an underscore is for the others to import.
+
+    Raises:
+        ComponentsError: a module cannot be imported, or holds none; all such modules are named at once.
+    """
+    found: list[Component] = []
+    faults: list[str] = []
+    for name in sorted(_modules(packages)):
+        try:
+            module = import_module(name)
+        except Exception as error:  # noqa: BLE001 - whatever an app's module raises is a fault of that module
+            faults.append(f"{name} cannot be imported: {type(error).__name__}: {error}")
+            continue
+        own = [each for each in vars(module).values() if _is_component(each) and each.__module__ == name]
+        if not own:
+            faults.append(f"{name} holds no tool, resource or prompt: decorate a function, or rename the file to _*.py")
+        found += own
+    if faults:
+        raise ComponentsError(faults)
+    return found
+
+
+def add_components(server: FastMCP, components: Iterable[Component], *, signs_in: bool) -> None:
+    """Adds them to the server; tools that act on the caller's behalf only where people sign in at this server."""
+    for each in components:
+        match get_fastmcp_meta(each):
+            case ToolMeta():
+                if signs_in or not acts_on_behalf(each):
+                    server.add_tool(each)
+            case ResourceMeta():
+                server.add_resource(each)  # pyright: ignore[reportArgumentType] - takes decorated functions too
+            case PromptMeta():
+                server.add_prompt(each)
+            case _:
+                raise ComponentsError([f"{each.__module__}.{each.__name__} is no tool, resource or prompt"])
+
+
+def acts_on_behalf(function: Component) -> bool:
+    """Whether a parameter of the function needs the caller's token for another API."""
+    return any(isinstance(each.default, OnBehalf) for each in inspect.signature(function).parameters.values())
+
+
+def _modules(packages: Iterable[ModuleType]) -> Iterator[str]:
+    for package in packages:
+        for module in walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.ispkg and not module.name.rpartition(".")[2].startswith("_"):
+                yield module.name
+
+
+def _is_component(value: object) -> bool:
+    return inspect.isfunction(value) and get_fastmcp_meta(value) is not None

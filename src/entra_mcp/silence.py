@@ -1,0 +1,95 @@
+"""Deadlines that count how long something else is silent, not how long this process takes to listen.
+
+A process that has more to do than its processor can carry reads answers late that came in time. A deadline that counts
+those seconds too ends work that is nearly done, which is then done again: the overload feeds itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from contextvars import Token
+    from types import TracebackType
+
+BEAT_SECONDS = 0.02
+"""A deadline advances by so much at a time, however late the event loop is by then."""
+
+
+class Deadline:
+    """Ends its block with `TimeoutError` after so many seconds, as `asyncio.timeout` does.
+
+    Written out, since one that `contextlib` makes from a generator breaks the SDK's errors, which are frozen.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+        self._limit = asyncio.timeout(None)
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._limit.__aenter__()
+        self._wait()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+        await self._limit.__aexit__(kind, error, trace)
+
+    @property
+    def expired(self) -> bool:
+        return self._limit.expired()
+
+    def lift(self) -> None:
+        """Lets the block take as long as it wants, unless it is being ended already."""
+        self._stop()
+        if not self.expired:
+            self._limit.reschedule(None)
+
+    def _wait(self) -> None:
+        step = min(self._left, BEAT_SECONDS)
+        self._timer = asyncio.get_running_loop().call_later(step, self._advance, step)
+
+    def _advance(self, step: float) -> None:
+        self._left -= step
+        if self._left > 0:
+            self._wait()
+        else:
+            self._limit.reschedule(asyncio.get_running_loop().time())
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+class RequestDeadline(Deadline):
+    """The deadline of a whole request, which `lift_request_deadline` finds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self._token: Token[RequestDeadline | None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._token = _of_this_request.set(self)
+        return await super().__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            _of_this_request.reset(self._token)
+        await super().__aexit__(kind, error, trace)
+
+
+def lift_request_deadline() -> None:
+    """Says that the running request has done what it came for: its success must not become an error any more."""
+    deadline = _of_this_request.get()
+    if deadline is not None:
+        deadline.lift()
+
+
+_of_this_request: ContextVar[RequestDeadline | None] = ContextVar("request_deadline", default=None)

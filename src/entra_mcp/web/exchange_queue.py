@@ -1,0 +1,75 @@
+"""Lets in as many exchanges at once as this process can finish; the others wait their turn.
+
+Overload is not an outage. When everybody comes at once, work that is begun for all of them ends in time for nobody; it
+is done again when they try again, and the overload feeds itself. So an exchange waits before it has begun, and what
+would wait too long is refused before anything of it is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from entra_mcp.web.answers import NO_STORE, refusal
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+EXCHANGES = frozenset({"/token", "/auth/callback"})
+"""Where a code or a refresh token is redeemed, here or at Entra ID."""
+
+AT_ONCE = 16
+"""An exchange takes about 20 ms of a processor: all of these end within a second and a half on a quarter of one."""
+
+WAITING = 240
+"""What a quarter of a processor can finish within `WAIT_SECONDS`."""
+
+WAIT_SECONDS = 20.0
+"""How long one waits for its turn; clients give up an answer after 30 s and more."""
+
+RETRY_SECONDS = 10
+
+TOO_MANY = "Too many people sign in at this moment. Try again a little later; you stay signed in."
+
+logger = logging.getLogger(__name__)
+
+
+class ExchangeQueue:
+    """Answers 503 with `Retry-After` when too many wait already, or when its turn does not come in time."""
+
+    def __init__(
+        self, app: ASGIApp, *, at_once: int = AT_ONCE, waiting: int = WAITING, seconds: float = WAIT_SECONDS
+    ) -> None:
+        self._app = app
+        # Wakes those who wait in the order in which they came.
+        self._turns = asyncio.Semaphore(at_once)
+        self._waiting = 0
+        self._max_waiting = waiting
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] not in EXCHANGES:
+            await self._app(scope, receive, send)
+            return
+        if not await self._admitted():
+            logger.warning("%s %s answered 503: %d wait already.", scope["method"], scope["path"], self._waiting)
+            headers = {**NO_STORE, "Retry-After": str(RETRY_SECONDS)}
+            await refusal(503, "temporarily_unavailable", TOO_MANY, headers=headers)(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._turns.release()
+
+    async def _admitted(self) -> bool:
+        if self._turns.locked() and self._waiting >= self._max_waiting:
+            return False
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._turns.acquire()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting -= 1

@@ -1,0 +1,195 @@
+"""The report: exported with progress, cancelled, read at its address, completed, and asked for by a prompt."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import hashlib
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from fastmcp import Client
+from fastmcp.exceptions import ToolError
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    EmbeddedResource,
+    PromptReference,
+    ResourceLink,
+    ResourceTemplateReference,
+    TextContent,
+    TextResourceContents,
+)
+
+from app.samples.reports import COLUMNS, REGIONS, URI, report_months
+
+if TYPE_CHECKING:
+    from fastmcp import FastMCP
+    from fastmcp.client.progress import ProgressHandler
+    from fastmcp.client.transports import FastMCPTransport
+
+ORDERS = {"year": 2024, "region": "asia", "seconds_each_month": 0}
+ADDRESS = "report://orders/2024/asia"
+
+
+def watch(steps: list[float], begun: asyncio.Event | None = None) -> ProgressHandler:
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        assert (total, message) == (12, f"{progress:g} of 12 months")
+        steps.append(progress)
+        if begun is not None:
+            begun.set()
+
+    return note
+
+
+async def read(client: Client[FastMCPTransport], address: str) -> str:
+    (content,) = await client.read_resource(address)
+    assert isinstance(content, TextResourceContents)
+    return content.text
+
+
+async def test_export_links_to_the_report_it_describes(server: FastMCP) -> None:
+    steps: list[float] = []
+    async with Client(server) as client:
+        exported = await client.call_tool("export_report", ORDERS, progress_handler=watch(steps))
+        text = await read(client, ADDRESS)
+    assert steps == [*range(1, 13)]
+    _, link = exported.content
+    assert isinstance(link, ResourceLink)
+    assert (link.uri, link.mime_type, link.size) == (ADDRESS, "text/csv", len(text.encode()))
+    rows = list(csv.reader(io.StringIO(text)))
+    assert rows[0] == list(COLUMNS)
+    assert exported.structured_content == {
+        "uri": ADDRESS,
+        "rows": len(rows) - 1,
+        "size": len(text.encode()),
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+    assert len(text) > 500_000
+
+
+async def test_export_inline_brings_the_whole_report(server: FastMCP) -> None:
+    async with Client(server) as client:
+        exported = await client.call_tool("export_report", {**ORDERS, "inline": True})
+        text = await read(client, ADDRESS)
+    told, embedded = exported.content
+    assert isinstance(told, TextContent)
+    assert isinstance(embedded, EmbeddedResource)
+    assert isinstance(embedded.resource, TextResourceContents)
+    assert embedded.resource.text == text
+
+
+async def test_export_that_is_cancelled_stops(server: FastMCP) -> None:
+    steps: list[float] = []
+    begun = asyncio.Event()
+    async with Client(server) as client:
+        slow = {**ORDERS, "seconds_each_month": 0.05}
+        call = asyncio.create_task(client.call_tool("export_report", slow, progress_handler=watch(steps, begun)))
+        await begun.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await asyncio.sleep(0.2)
+    assert len(steps) < 5
+
+
+def test_report_is_the_same_wherever_it_is_made() -> None:
+    made = "".join(report_months(2024, "asia"))
+    assert (
+        hashlib.sha256(made.encode()).hexdigest() == "07d5f0e090a48b8375ba797753d8da13d128a45722304edbb3a7ce04b19fc601"
+    )
+    assert made != "".join(report_months(2024, "africa"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"year": 1999, "region": "asia"},
+        {"year": 2100, "region": "asia"},
+        {"year": 2024, "region": "mars"},
+        {"year": 2024, "region": "asia", "seconds_each_month": 6},
+        {"year": 2024},
+    ],
+    ids=str,
+)
+async def test_export_out_of_bounds_is_refused(server: FastMCP, arguments: dict[str, object]) -> None:
+    async with Client(server) as client:
+        with pytest.raises(ToolError, match="validation error"):
+            await client.call_tool("export_report", arguments)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "report://orders/1999/asia",
+        "report://orders/x/asia",
+        "report://orders/2024/mars",
+        "report://orders/²/asia",
+        f"report://orders/{'9' * 5000}/asia",
+        "report://orders/02024/asia",
+    ],
+)
+async def test_report_that_is_none_leads_to_the_catalogue(server: FastMCP, address: str) -> None:
+    async with Client(server) as client:
+        with pytest.raises(MCPError, match="report://catalogue"):
+            await client.read_resource(address)
+
+
+async def test_catalogue_names_what_there_is(server: FastMCP) -> None:
+    async with Client(server) as client:
+        catalogue = json.loads(await read(client, "report://catalogue"))
+        (template,) = await client.list_resource_templates()
+        address = URI.format(year=catalogue["first_year"], region=catalogue["regions"][0])
+        assert (await read(client, address)).startswith("order,day")
+    assert template.uri_template == catalogue["uri_template"] == URI
+
+
+@pytest.mark.parametrize(
+    "reference", [ResourceTemplateReference(uri=URI), PromptReference(name="review_orders")], ids=["template", "prompt"]
+)
+@pytest.mark.parametrize(
+    ("argument", "typed", "suggested"),
+    [
+        ("region", "", list(REGIONS)),
+        ("region", "a", ["africa", "americas", "asia"]),
+        ("region", "AS", ["asia"]),
+        ("region", "x", []),
+        ("year", "200", [str(year) for year in range(2009, 1999, -1)]),
+        ("colour", "", []),
+    ],
+)
+async def test_arguments_are_completed(
+    server: FastMCP,
+    reference: ResourceTemplateReference | PromptReference,
+    argument: str,
+    typed: str,
+    suggested: list[str],
+) -> None:
+    async with Client(server) as client:
+        completion = await client.complete(reference, {"name": argument, "value": typed})
+    assert completion.values == suggested
+
+
+async def test_arguments_of_nothing_known_are_not_completed(server: FastMCP) -> None:
+    async with Client(server) as client:
+        completion = await client.complete(PromptReference(name="nonesuch"), {"name": "year", "value": ""})
+    assert completion.values == []
+
+
+async def test_prompt_names_the_report(server: FastMCP) -> None:
+    async with Client(server) as client:
+        asked = await client.get_prompt("review_orders", {"year": "2024", "region": "asia"})
+        (message,) = asked.messages
+        assert isinstance(message.content, TextContent)
+        assert ADDRESS in message.content.text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"year": "2024", "region": "mars"}, {"year": "1999", "region": "asia"}, {"year": "2100", "region": "asia"}],
+)
+async def test_prompt_for_a_report_that_is_none_is_refused(server: FastMCP, arguments: dict[str, str]) -> None:
+    async with Client(server) as client:
+        with pytest.raises(MCPError):
+            await client.get_prompt("review_orders", arguments)

@@ -1,0 +1,92 @@
+"""How long the path of an authenticated call is: product functions, their modules, and checks of signatures.
+
+Numbers that a change may lower; one that has to raise them says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from joserfc import jwt
+
+import entra_mcp
+from entra_mcp.auth import public_keys
+from tests.support.mcp import SESSIONLESS, structured, tool_call
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import CodeType
+
+    from tests.support.oauth import OAuthClient
+
+PRODUCT = str(Path(entra_mcp.__file__).parent)
+
+MAX_FUNCTIONS = 60
+MAX_MODULES = 15
+
+
+class CallPath:
+    """The functions that began to run, in order."""
+
+    def __init__(self) -> None:
+        self.product: list[tuple[str, str]] = []
+        self.signature_checks = 0
+
+    def started(self, code: CodeType, _offset: int) -> None:
+        if code is jwt.decode.__code__:
+            self.signature_checks += 1
+        if code.co_filename.startswith(PRODUCT) and not code.co_name.startswith("<"):
+            self.product.append((code.co_filename.removeprefix(PRODUCT), code.co_qualname))
+
+    @property
+    def modules(self) -> set[str]:
+        return {module for module, _ in self.product}
+
+
+@contextmanager
+def watched() -> Generator[CallPath]:
+    """Yields what the block runs."""
+    path, monitoring = CallPath(), sys.monitoring
+    monitoring.use_tool_id(monitoring.PROFILER_ID, "path of a call")
+    monitoring.register_callback(monitoring.PROFILER_ID, monitoring.events.PY_START, path.started)
+    monitoring.set_events(monitoring.PROFILER_ID, monitoring.events.PY_START)
+    try:
+        yield path
+    finally:
+        monitoring.set_events(monitoring.PROFILER_ID, monitoring.events.NO_EVENTS)
+        monitoring.free_tool_id(monitoring.PROFILER_ID)
+
+
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+async def test_call_that_follows_another_takes_a_short_path(client: OAuthClient, protocol: str) -> None:
+    request = tool_call("add", {"a": 1, "b": 1}, token=(await client.sign_in())["access_token"], protocol=protocol)
+    with watched() as first:
+        assert structured(await client.http.post("/mcp", **request)) == {"result": 2}
+    assert first.signature_checks == 2, "one of this server's token, one of Entra ID's"
+    with watched() as second:
+        assert structured(await client.http.post("/mcp", **request)) == {"result": 2}
+    assert second.signature_checks == 1, "this server's token; Entra ID's was verified a moment ago"
+    assert len(second.product) <= MAX_FUNCTIONS, second.product
+    assert len(second.modules) <= MAX_MODULES, second.modules
+
+
+async def test_token_of_entra_is_verified_again_when_the_keys_of_entra_are_other_ones(
+    client: OAuthClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(public_keys, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(public_keys, "UNKNOWN_KEY_SECONDS", 0.0)
+    token = (await client.sign_in())["access_token"]
+    structured(await client.call(token, "add", {"a": 1, "b": 1}))
+    for _ in range(100):
+        # That call has made the server fetch the keys again, behind the scenes.
+        with watched() as path:
+            structured(await client.call(token, "add", {"a": 1, "b": 1}))
+        if path.signature_checks == 2:
+            return
+        await asyncio.sleep(0.05)
+    pytest.fail("what was verified with keys of before went on to serve")

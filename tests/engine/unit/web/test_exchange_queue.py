@@ -1,0 +1,129 @@
+"""So many exchanges at once, the others in order, and a refusal of what would wait too long."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from entra_mcp.web.exchange_queue import ExchangeQueue
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.requests import Request
+
+AT_ONCE, WAITING = 2, 3
+
+
+class Exchanges:
+    """An endpoint whose requests end when the test says so; they are named in their query."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.end = asyncio.Event()
+        self.fails = False
+
+    async def answer(self, request: Request) -> PlainTextResponse:
+        self.begun.append(request.url.query)
+        await self.end.wait()
+        if self.fails:
+            raise ZeroDivisionError
+        return PlainTextResponse(request.url.query)
+
+
+@asynccontextmanager
+async def serving(exchanges: Exchanges, *, seconds: float = 60.0) -> AsyncGenerator[httpx2.AsyncClient]:
+    routes = [Route("/{path:path}", exchanges.answer, methods=["GET", "POST"])]
+    app = ExchangeQueue(Starlette(routes=routes), at_once=AT_ONCE, waiting=WAITING, seconds=seconds)
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+        yield http
+
+
+def ask(http: httpx2.AsyncClient, *names: str) -> list[asyncio.Task[httpx2.Response]]:
+    return [asyncio.create_task(http.post(f"/token?{name}")) for name in names]
+
+
+async def begun(exchanges: Exchanges, count: int) -> None:
+    """Waits until so many have begun, and long enough for one more to begin."""
+    async with asyncio.timeout(10):
+        while len(exchanges.begun) < count:  # noqa: ASYNC110 - the endpoint has no event for it
+            await asyncio.sleep(0)
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_exchanges_begin_in_their_order_and_so_many_at_once() -> None:
+    exchanges = Exchanges()
+    async with serving(exchanges) as http:
+        tasks = ask(http, "1", "2", "3", "4", "5")
+        await begun(exchanges, AT_ONCE)
+        assert exchanges.begun == ["1", "2"]
+        exchanges.end.set()
+        answers = await asyncio.gather(*tasks)
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert exchanges.begun == ["1", "2", "3", "4", "5"]
+
+
+async def test_exchange_beyond_those_who_may_wait_is_refused_at_once_and_never_begins() -> None:
+    exchanges = Exchanges()
+    async with serving(exchanges) as http:
+        tasks = ask(http, "1", "2", "3", "4", "5")
+        await begun(exchanges, AT_ONCE)
+        refused = await http.post("/token?6")
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) > 0
+        assert refused.headers["cache-control"] == "no-store"
+        assert refused.json()["error"] == "temporarily_unavailable"
+        exchanges.end.set()
+        await asyncio.gather(*tasks)
+        assert (await http.post("/token?7")).status_code == 200
+    assert "6" not in exchanges.begun
+
+
+async def test_exchange_whose_turn_does_not_come_in_time_is_refused_and_never_begins() -> None:
+    exchanges = Exchanges()
+    async with serving(exchanges, seconds=0.05) as http:
+        first = ask(http, "1", "2")
+        await begun(exchanges, AT_ONCE)
+        assert [answer.status_code for answer in await asyncio.gather(*ask(http, "3", "4"))] == [503, 503]
+        exchanges.end.set()
+        await asyncio.gather(*first)
+        assert (await http.post("/token?5")).status_code == 200
+    assert exchanges.begun == ["1", "2", "5"]
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/register", "/healthz", "/authorize"])
+async def test_other_requests_pass_a_full_queue(path: str) -> None:
+    exchanges = Exchanges()
+    async with serving(exchanges) as http:
+        tasks = ask(http, "1", "2", "3", "4", "5")
+        await begun(exchanges, AT_ONCE)
+        other = asyncio.create_task(http.get(f"{path}?other"))
+        await begun(exchanges, AT_ONCE + 1)
+        assert exchanges.begun[-1] == "other"
+        exchanges.end.set()
+        await asyncio.gather(other, *tasks)
+
+
+async def test_exchange_that_fails_or_is_broken_off_gives_its_turn_to_the_next() -> None:
+    exchanges = Exchanges()
+    exchanges.fails = True
+    async with serving(exchanges) as http:
+        one, two, three, four = ask(http, "1", "2", "3", "4")
+        await begun(exchanges, AT_ONCE)
+        one.cancel()
+        three.cancel()
+        await begun(exchanges, AT_ONCE + 1)
+        assert exchanges.begun == ["1", "2", "4"]
+        exchanges.end.set()
+        assert [(await task).status_code for task in (two, four)] == [500, 500]
+        exchanges.fails = False
+        assert (await http.post("/token?5")).status_code == 200

@@ -1,0 +1,1 @@
+"""Its tools, resources and prompts."""

@@ -1,0 +1,139 @@
+"""A fork without the samples, with things of its own, passes the tests of the engine and is brought up to date."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.fork import ANSWERS, TEMPLATE_ALONE
+from tests.template.forks import OWN, add_own, commit, copy_of_the_template, git, python
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NEW = ("-m", "local", "new", "--name", "Order desk")
+ORIGIN = ("--template", "https://example.com/template.git")
+
+QUICK = ("tests/app", "tests/engine/unit/server", "tests/engine/unit/test_contract.py", "tests/engine/unit/toolkit")
+
+
+def fork_in(folder: Path, *options: str) -> Path:
+    copy_of_the_template(folder)
+    python(folder, *NEW, *ORIGIN, *options)
+    return folder
+
+
+def pass_tests(fork: Path, *paths: str) -> None:
+    told = python(fork, "-m", "pytest", "-q", "-n", "0" if paths else "auto", "-p", "no:cacheprovider", *paths)
+    assert "passed" in told
+
+
+def test_fork_without_samples_has_its_own_name_and_no_tool(tmp_path: Path) -> None:
+    fork = fork_in(tmp_path, "--no-samples", "--auth-mode", "federated", "--licence-holder", "Contoso Ltd")
+    assert {path.name for path in (fork / "src" / "app").rglob("*.py")} == {"__init__.py", "server.py"}
+    assert 'name="Order desk"' in (fork / "src" / "app" / "server.py").read_text()
+    assert "Contoso Ltd" in (fork / "LICENSE").read_text()
+    assert json.loads((fork / "local.settings.sample.json").read_text())["Values"]["AUTH_MODE"] == "federated"
+    assert not any((fork / name).exists() for name in TEMPLATE_ALONE)
+    assert f"_src_path: {json.dumps(ORIGIN[1])}" in (fork / ANSWERS).read_text()
+    assert "fork already" in python(fork, *NEW, *ORIGIN, fails=True)
+
+
+def test_fork_with_the_samples_keeps_them(tmp_path: Path) -> None:
+    fork = fork_in(tmp_path, "--samples")
+    server = (fork / "src" / "app" / "server.py").read_text()
+    assert 'name="Order desk"' in server
+    assert (fork / "src" / "app" / "tools" / "add.py").exists()
+    assert (fork / "tests" / "app" / "test_tools.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--name", "x" * 65), "1 to 64 characters"),
+        (("--name", "a\nb"), "1 to 64 characters"),
+        (("--licence-holder", "a\nb"), "one line"),
+        (("--auth-mode", "magic"), "invalid choice"),
+    ],
+)
+def test_answer_that_will_not_do_changes_nothing(tmp_path: Path, options: tuple[str, ...], reason: str) -> None:
+    copy_of_the_template(tmp_path)
+    assert reason in python(tmp_path, *NEW, *ORIGIN, *options, fails=True)
+    assert (tmp_path / "copier.yml").exists()
+    assert not (tmp_path / ANSWERS).exists()
+
+
+def test_fork_with_things_of_its_own_passes_the_tests_that_concern_them(tmp_path: Path) -> None:
+    fork = fork_in(tmp_path, "--no-samples")
+    add_own(fork)
+    pass_tests(fork, *QUICK)
+    for check in (("check",), ("format", "--check")):
+        python(fork, "-m", "ruff", *check, *OWN, "src/app")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1500)
+def test_fork_with_things_of_its_own_passes_every_test(tmp_path: Path) -> None:
+    fork = fork_in(tmp_path, "--no-samples")
+    add_own(fork)
+    commit(fork, "Begin")
+    pass_tests(fork)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_fork_is_upgraded_without_a_conflict(tmp_path: Path) -> None:
+    """From one tag of the template to the next, with changes on both sides."""
+    template, fork = copy_of_the_template(tmp_path / "template"), tmp_path / "fork"
+    commit(template, "First", tag="v1.0.0")
+    copied = ("--trust", "--defaults", "--data", "server_name=Order desk", "--data", "samples=false")
+    python(tmp_path, "-m", "copier", "copy", *copied, str(template), str(fork))
+    add_own(fork)
+    entry = fork / "function_app.py"
+    entry.write_text(entry.read_text() + "\n\n# A function of the fork's own would stand here.\n")
+    (fork / "README.md").write_text("# Order desk\n")
+    commit(fork, "Begin")
+
+    (template / "src" / "entra_mcp" / "new_in_the_second.py").write_text('"""New."""\n')
+    changed = template / "src" / "entra_mcp" / "urls.py"
+    changed.write_text(changed.read_text() + "\n# Changed in the second version.\n")
+    (template / "src" / "app" / "tools" / "add.py").write_text("raise ValueError\n")
+    (template / "README.md").write_text("# The template, second version\n")
+    entry = template / "function_app.py"
+    entry.write_text(entry.read_text().replace("Entry point", "The entry point"))
+    commit(template, "Second", tag="v2.0.0")
+
+    told = python(fork, "-c", UPGRADE)
+    assert "Merged without a conflict" in told, told
+    assert (fork / "src" / "entra_mcp" / "new_in_the_second.py").exists()
+    assert "Changed in the second version" in (fork / "src" / "entra_mcp" / "urls.py").read_text()
+    assert "The entry point" in (fork / "function_app.py").read_text()
+    assert "A function of the fork's own" in (fork / "function_app.py").read_text()
+    assert (fork / "README.md").read_text() == "# Order desk\n"
+    assert not (fork / "src" / "app" / "tools" / "add.py").exists()
+    assert (fork / "src" / "app" / "tools" / "find_orders.py").read_text() == OWN["src/app/tools/find_orders.py"]
+    assert "_commit: v2.0.0" in (fork / ANSWERS).read_text()
+    pass_tests(fork, *QUICK)
+
+
+UPGRADE = """
+import sys
+from pathlib import Path
+from local.fork import upgrade
+raise SystemExit(upgrade(Path.cwd(), version=None, copier=(sys.executable, "-m", "copier")))
+"""
+
+
+def test_upgrade_wants_committed_changes(tmp_path: Path) -> None:
+    fork = fork_in(tmp_path, "--no-samples")
+    commit(fork, "Begin")
+    (fork / "README.md").write_text("# Order desk\n")
+    assert "Commit or stash them first" in python(fork, "-c", UPGRADE, fails=True)
+    assert git(fork, "status", "--porcelain") == " M README.md\n"
+
+
+def test_upgrade_of_what_is_no_fork_says_how_to_make_one(tmp_path: Path) -> None:
+    copy_of_the_template(tmp_path)
+    assert "`make new`" in python(tmp_path, "-c", UPGRADE, fails=True)
