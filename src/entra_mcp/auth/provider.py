@@ -349,13 +349,14 @@ class EntraProvider(ConsentPageProvider):
         token = TokenHandler(provider=self, client_authenticator=authenticator)
         revocation = RevocationEndpoint(authenticator=authenticator, revoke=self.revoke_sign_in)
         registration = RegistrationHandler(self, self.client_registration_options or ClientRegistrationOptions())
+        # First, since it sets the address of the resource.
+        routes = super().get_routes(mcp_path)
         endpoints = Endpoints(
             own_resource=str(self._resource_url),
             scopes=self._scopes,
             patterns=self._redirect_patterns,
             sent=self._sent,
         )
-        routes = super().get_routes(mcp_path)
         given = {route.path: route.endpoint for route in routes}
         # No route takes OPTIONS, which the SDK's would handle like a POST and no limit on POSTs would see. Preflights
         # have been answered before (`web/cors.py`).
