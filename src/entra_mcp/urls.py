@@ -6,6 +6,9 @@ import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+PAGE_SCHEMES = frozenset({"vscode-webview", "app", "tauri", "chrome-extension", "moz-extension"})
+"""Schemes of pages that come with an application: VS Code's, Electron's, Tauri's, and extensions of browsers."""
+
 
 def is_loopback(url: str) -> bool:
     """Whether the URL's host is this machine: 127.0.0.0/8, ::1 or localhost (RFC 6761 section 6.3)."""
@@ -43,6 +46,21 @@ def require_origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def require_page_origin(origin: str) -> str:
+    """Returns the origin of a page, as a browser or an application made of web pages sends it.
+
+    Raises:
+        ValueError: it is not one, or a pattern.
+    """
+    origin = origin.lower()
+    if "*" in origin:
+        raise ValueError("takes no `*`: name each origin")
+    scheme, _, host = origin.partition("://")
+    if scheme in PAGE_SCHEMES and re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", host):
+        return origin
+    return require_origin(origin)
+
+
 def require_narrow(pattern: str) -> None:
     """Refuses a pattern of redirect URIs that admits more than one client's callback (RFC 9700 section 4.1).
 
@@ -51,7 +69,10 @@ def require_narrow(pattern: str) -> None:
     """
     parts = urlsplit(pattern)
     if not parts.netloc and not re.fullmatch(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+", parts.scheme):
-        raise ValueError("takes `defaults`, URIs with a host, and private-use schemes: com.example.app:/callback")
+        raise ValueError(
+            "takes `defaults`, the words of docs/settings.md for well-known clients, URIs with a host, and private-use "
+            "schemes: com.example.app:/callback"
+        )
     if "*" in (parts.hostname or ""):
         raise ValueError("has `*` in a host: name each host")
     if "#" in pattern or "@" in parts.netloc:

@@ -21,6 +21,7 @@ from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from fastmcp.server.auth.ssrf import SSRFError, resolve_hostname
 from mcp.shared.auth import InvalidRedirectUriError
 
+from entra_mcp.auth.parameters import GRANTS
 from entra_mcp.auth.redirects import is_allowed
 from entra_mcp.errors import DependencyError
 
@@ -50,7 +51,7 @@ class DocumentedClient(ProxyDCRClient):
 
 
 class ClientDocuments(CIMDClientManager):
-    """Makes clients of documents. They may ask for the scopes of clients that register, whatever the document says."""
+    """Makes clients of documents. They may do what clients that register may, whatever the document says."""
 
     def __init__(self, *, allowed_redirect_uri_patterns: list[str], faults: Faults) -> None:
         super().__init__(allowed_redirect_uri_patterns=allowed_redirect_uri_patterns)
@@ -61,7 +62,8 @@ class ClientDocuments(CIMDClientManager):
         client = await super().get_client(client_id_url)
         if client is None:
             return None
-        return DocumentedClient.model_validate(client.model_dump() | {"scope": self.default_scope})
+        own = {"scope": self.default_scope, "grant_types": list(GRANTS)}
+        return DocumentedClient.model_validate(client.model_dump() | own)
 
 
 class GuardedFetcher(CIMDFetcher):
@@ -85,6 +87,8 @@ class GuardedFetcher(CIMDFetcher):
                 document = await super().fetch(client_id_url)
                 if document.jwks_uri is not None and document is not (kept and kept.doc):
                     await _refuse_the_platform(str(document.jwks_uri))
+                # Refuses text that is no Unicode, which JSON can express.
+                document.model_dump_json()
         except TimeoutError as error:
             self._faults.note(DependencyError("client_document", f"no answer within {FETCH_SECONDS:.0f} s"))
             raise CIMDFetchError("no answer in time") from error
@@ -92,6 +96,9 @@ class GuardedFetcher(CIMDFetcher):
             if _is_outage(error):
                 self._faults.note(DependencyError("client_document", "it cannot be fetched now"))
             raise
+        except (ValueError, RecursionError) as error:
+            # Bytes that are no UTF-8, a number of 5,000 digits, lists in lists in lists.
+            raise CIMDValidationError("the document is not JSON") from error
         return document
 
 

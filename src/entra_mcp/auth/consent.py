@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, override
+from urllib.parse import parse_qsl, urlencode
 
 from fastmcp.server.auth.oauth_proxy.consent import (
     _consent_state_base_name,  # pyright: ignore[reportPrivateUsage] - the name of the cookie that the page set
@@ -16,10 +17,19 @@ from entra_mcp.web.pages.consent import ConsentRequest, consent_page
 from entra_mcp.web.pages.layout import POLICY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
+    from starlette.responses import Response
 
 OK = 200
 BAD_REQUEST = 400
+
+HINT_CHARACTERS = 254
+"""The longest address of a mailbox (RFC 5321 section 4.5.3.1)."""
+
+PROMPTS = ("login", "select_account", "consent")
+"""Not `none`: the consent page has been shown by then."""
 
 
 class ConsentPageError(EntraMcpError):
@@ -51,6 +61,7 @@ class ConsentPageProvider(AzureProvider):
                     client_name=client.client_name if client else None,
                     redirect_uri=transaction.client_redirect_uri,
                     scopes=transaction.scopes,
+                    permissions=self.additional_authorize_scopes or (),
                     fields=fields,
                 )
             ),
@@ -66,7 +77,7 @@ class ConsentPageProvider(AzureProvider):
         """Lets a person who pressed Allow again, while the first answer was on its way, go where that answer led."""
         response = await super()._submit_consent(request)
         if response.status_code != BAD_REQUEST:
-            return response
+            return self._hinted(request, response)
         form = await request.form()
         txn_id, action = str(form.get("txn_id", "")), form.get("action")
         transaction = await self._transaction_store.get(key=txn_id) if txn_id and action == "approve" else None
@@ -80,7 +91,25 @@ class ConsentPageProvider(AzureProvider):
             return response
         again = RedirectResponse(self._build_upstream_authorize_url(txn_id, transaction.model_dump()), status_code=302)
         self._set_consent_binding_cookie(request, again, txn_id, transaction.consent_token)
-        return again
+        return self._hinted(request, again)
+
+    def _hinted[T: Response](self, request: Request, response: T) -> T:
+        """Passes on to Entra ID whom the client expects to sign in, and how; otherwise people choose an account."""
+        upstream, _, query = response.headers.get("location", "").partition("?")
+        if upstream == self._upstream_authorization_endpoint and (hints := hints_of(request.query_params)):
+            kept = [(name, value) for name, value in parse_qsl(query) if name != "prompt"]
+            response.headers["location"] = f"{upstream}?{urlencode([*kept, *hints.items()])}"
+        return response
+
+
+def hints_of(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Returns the parameters of OpenID Connect Core section 3.1.2.1 that Entra ID gets to see, when they came."""
+    hints: dict[str, str] = {}
+    if 0 < len(hint := parameters.get("login_hint", "")) <= HINT_CHARACTERS:
+        hints["login_hint"] = hint
+    if (prompt := parameters.get("prompt")) in PROMPTS:
+        hints["prompt"] = prompt
+    return hints
 
 
 class _HiddenFields(HTMLParser):

@@ -6,8 +6,8 @@ Each override closes one gap of the provider; what it needs for that is in a mod
 from __future__ import annotations
 
 import logging
-import re
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, override
 from urllib.parse import urlencode, urlsplit
@@ -15,36 +15,34 @@ from urllib.parse import urlencode, urlsplit
 from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from joserfc.errors import JoseError
+from mcp.server.auth.handlers.register import RegistrationHandler
+from mcp.server.auth.handlers.token import TokenHandler
 from mcp.server.auth.middleware.client_auth import ClientAuthenticator
-from mcp.server.auth.provider import AuthorizeError, RegistrationError, TokenError
-from mcp.server.auth.settings import RevocationOptions
-from starlette.requests import Request
-from starlette.routing import Route
+from mcp.server.auth.provider import AuthorizeError, TokenError
+from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
 
 from entra_mcp.audit import Event
 from entra_mcp.auth.client_documents import ClientDocuments
-from entra_mcp.auth.consent import ConsentPageProvider
+from entra_mcp.auth.consent import ConsentPageProvider, hints_of
+from entra_mcp.auth.endpoints import Endpoints, metadata_route, with_entra_error, with_error
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
+from entra_mcp.auth.parameters import Parameters, RefusedRequestError, narrowed
 from entra_mcp.auth.permission_page import permission_answer
-from entra_mcp.auth.redirects import is_allowed, redirect_patterns
-from entra_mcp.auth.resource_indicators import (
-    INVALID_TARGET,
-    ITSELF_ALONE,
-    PARAMETER,
-    OwnTokensHandler,
-    foreign_resource,
-)
+from entra_mcp.auth.redirects import canonical, is_allowed
 from entra_mcp.auth.revocation import RevocationEndpoint
+from entra_mcp.known_clients import redirect_patterns
 from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fastmcp.server.auth import AccessToken
     from key_value.aio.protocols import AsyncKeyValue
     from mcp.server.auth.provider import AuthorizationCode, AuthorizationParams, RefreshToken
     from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
-    from starlette.responses import HTMLResponse, RedirectResponse, Response
+    from starlette.requests import Request
+    from starlette.responses import HTMLResponse, RedirectResponse
+    from starlette.routing import Route
 
     from entra_mcp.audit import Audit
     from entra_mcp.auth.consent_cookies import ConsentCookies
@@ -61,9 +59,6 @@ SHORTEST_SECONDS = 2
 """How long a sign-in has to last yet to be refreshed: the provider gives every successor at least a second more."""
 
 SIGNED_OUT = "its client signed out"
-
-CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
-"""A SHA-256 in base64url without padding."""
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +106,8 @@ class EntraProvider(ConsentPageProvider):
             fastmcp_access_token_expiry_seconds=settings.access_token_minutes and settings.access_token_minutes * 60,
         )
         self.server_name = settings.server_name
+        self._scopes = settings.required_scopes
+        self._sent: ContextVar[Parameters] = ContextVar("sent")
         self._redirect_patterns = redirect_patterns(settings.allowed_redirect_uris)
         self._keys = keys
         self._cache = cache
@@ -165,37 +162,49 @@ class EntraProvider(ConsentPageProvider):
             if not allowed:
                 return None
             client.redirect_uris, client.allowed_redirect_uri_patterns = allowed, None
+            # What the settings offer may have changed since the registration.
+            client.scope = self._default_scope_str
         return client
 
     @override
     async def register_client(self, client_info: OAuthClientInformationFull) -> None:
-        if not client_info.redirect_uris:
-            raise RegistrationError("invalid_redirect_uri", "At least one redirect URI is needed.")
-        if not all(self._validate_client_redirect_uri(str(uri)) for uri in client_info.redirect_uris):
-            raise RegistrationError("invalid_redirect_uri", "A redirect URI is not one that this server admits.")
         await super().register_client(client_info)
         self._audit.record(
             Event.REGISTRATION,
             client_id=client_info.client_id,
             client_name=client_info.client_name or "",
             redirect_hosts=sorted(
-                {urlsplit(str(uri)).netloc or str(uri).partition(":")[0] for uri in client_info.redirect_uris}
+                {urlsplit(str(uri)).netloc or str(uri).partition(":")[0] for uri in client_info.redirect_uris or ()}
             ),
         )
 
     @override
     async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
-        """Refuses what the provider takes without a look: a challenge that is none, and a foreign resource.
-
-        Source: RFC 7636 section 4.2, RFC 8707 section 2.
-        """
-        if not CHALLENGE.fullmatch(params.code_challenge):
-            raise AuthorizeError("invalid_request", "The code challenge is not one of the method S256.")
-        if params.resource and foreign_resource([params.resource], own=str(self._resource_url)) is not None:
-            raise AuthorizeError(INVALID_TARGET, ITSELF_ALONE)  # pyright: ignore[reportArgumentType] - an error code of RFC 8707, which the SDK's list lacks
-        return await super().authorize(client, params)
+        """Refuses what the provider takes without a look, now that the client may hear of it at its redirect URI."""
+        sent = self._sent.get()
+        try:
+            sent.check(own_resource=str(self._resource_url))
+            sent.check_challenge()
+            params.scopes = self._narrowed(self._scopes)
+        except RefusedRequestError as error:
+            raise AuthorizeError(error.error, error.description) from error  # pyright: ignore[reportArgumentType] - the SDK's list of codes lacks those of other specifications
+        # The hints stay in the address of the consent page: the transaction has no place for them.
+        hints = urlencode(hints_of(sent.values))
+        return await super().authorize(client, params) + (f"&{hints}" if hints else "")
 
     # Codes and tokens
+
+    @override
+    async def load_authorization_code(
+        self, client: OAuthClientInformationFull, authorization_code: str
+    ) -> AuthorizationCode | None:
+        """Returns a code that the client may redeem; a client of OAuth 2.1 leaves its redirect URI out here."""
+        found = await super().load_authorization_code(client, authorization_code)
+        uri = self._sent.get().values.get("redirect_uri")
+        if found is None or (uri is not None and canonical(uri) != str(found.redirect_uri)):
+            return None
+        found.redirect_uri_provided_explicitly = False
+        return found
 
     @override
     async def exchange_authorization_code(
@@ -218,6 +227,11 @@ class EntraProvider(ConsentPageProvider):
         expires_in = (refresh_token.expires_at or 0) - time.time()
         if expires_in < SHORTEST_SECONDS:
             raise TokenError("invalid_grant", "The sign-in has ended.")
+        granted = refresh_token.scopes
+        try:
+            scopes = self._narrowed(granted) or granted
+        except RefusedRequestError as error:
+            raise TokenError("invalid_scope", error.description) from error
         return await self._single_use.rotate(
             refresh_token, lambda: exchange(client, refresh_token, scopes), expires_in=expires_in
         )
@@ -305,17 +319,20 @@ class EntraProvider(ConsentPageProvider):
 
     @override
     async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
-        """Brings Entra ID's answer to the client, a refusal of this server included (RFC 6749 section 4.1.2.1)."""
+        """Brings Entra ID's answer to the client, a refusal of this server included (RFC 6749 section 4.1.2.1).
+
+        Anybody can write the address of this page, so nothing but Entra ID's codes is taken over from an error.
+        """
         if (answer := permission_answer(request, server_name=self.server_name)) is not None:
             return answer
+        if "error" in request.query_params:
+            return await super()._handle_idp_callback(with_entra_error(request))
         with self._upstream.refusals() as refusals:
             response = await super()._handle_idp_callback(request)
         if not refusals:
             return response
         # What the provider does with an error of Entra ID is what this refusal needs too.
-        refusal = {"error": "access_denied", "error_description": refusals[-1].advice}
-        query = urlencode(refusal | {"state": request.query_params.get("state", "")}).encode()
-        return await super()._handle_idp_callback(Request({**request.scope, "query_string": query}))
+        return await super()._handle_idp_callback(with_error(request, "access_denied", refusals[-1].advice))
 
     # Routes
 
@@ -328,43 +345,33 @@ class EntraProvider(ConsentPageProvider):
                 provider=self, cimd_manager=self._cimd_manager, token_endpoint_url=self.token_endpoint_url
             )
         )
-        routes = super().get_routes(mcp_path)
-        own = str(self._resource_url)
         # FastMCP's own answers 401 to a bad code or refresh token, where RFC 6749 section 5.2 says 400.
-        token = OwnTokensHandler(provider=self, client_authenticator=authenticator, own_resource=own)
+        token = TokenHandler(provider=self, client_authenticator=authenticator)
         revocation = RevocationEndpoint(authenticator=authenticator, revoke=self.revoke_sign_in)
-        replaced = {
-            "/token": Route("/token", token.handle, methods=["POST"]),
-            "/revoke": Route("/revoke", revocation.handle, methods=["POST"]),
-        }
-        routes = [_without_options(replaced.get(route.path, route)) for route in routes]
-        return [_without_assumptions(route, own=own) if route.path == "/authorize" else route for route in routes]
+        registration = RegistrationHandler(self, self.client_registration_options or ClientRegistrationOptions())
+        # First, since it sets the address of the resource.
+        routes = super().get_routes(mcp_path)
+        endpoints = Endpoints(
+            own_resource=str(self._resource_url),
+            scopes=self._scopes,
+            patterns=self._redirect_patterns,
+            sent=self._sent,
+        )
+        given = {route.path: route.endpoint for route in routes}
+        # No route takes OPTIONS, which the SDK's would handle like a POST and no limit on POSTs would see. Preflights
+        # have been answered before (`web/cors.py`).
+        checked = [
+            metadata_route(self, documents=self._cimd_manager is not None),
+            endpoints.route("/authorize", given["/authorize"], endpoints.authorization, methods=["GET"]),
+            endpoints.route("/token", token.handle, endpoints.token, methods=["POST"]),
+            endpoints.route("/revoke", revocation.handle, endpoints.form, methods=["POST"]),
+            endpoints.route("/register", registration.handle, endpoints.registration, methods=["POST"]),
+            endpoints.route("/consent", given["/consent"], endpoints.form, methods=["GET", "POST"]),
+            endpoints.route("/auth/callback", given["/auth/callback"], methods=["GET"]),
+        ]
+        by_path = {route.path: route for route in checked}
+        return [by_path.get(route.path, route) for route in routes]
 
-
-def _without_options(route: Route) -> Route:
-    """A POST route that takes no OPTIONS, which the SDK's would handle like a POST and no limit on POSTs would see.
-
-    Preflights have been answered before (`web/cors.py`).
-    """
-    if route.methods is None or not {"POST", "OPTIONS"} <= route.methods:
-        return route
-    return Route(route.path, route.endpoint, methods=["POST"])
-
-
-def _without_assumptions(route: Route, *, own: str) -> Route:
-    """Assumes nothing: who leaves out the PKCE method means `plain` (RFC 7636 section 4.3), and is refused.
-
-    Of several resources (RFC 8707 section 2) the handler sees the last alone, so that is to be a foreign one if any is.
-    """
-    handle: Any = route.endpoint
-
-    async def authorize(request: Request) -> Response:
-        added: dict[str, str] = {}
-        if "code_challenge_method" not in request.query_params:
-            added["code_challenge_method"] = "plain"
-        if foreign := foreign_resource(request.query_params.getlist(PARAMETER), own=own):
-            added[PARAMETER] = foreign
-        query = request.scope["query_string"] + b"&" + urlencode(added).encode()
-        return await handle(Request({**request.scope, "query_string": query}, request.receive))
-
-    return Route("/authorize", authorize, methods=["GET"])
+    def _narrowed(self, offered: Sequence[str]) -> list[str] | None:
+        sent = self._sent.get().values.get("scope")
+        return narrowed(sent, offered, prefix=f"{self.identifier_uri}/")

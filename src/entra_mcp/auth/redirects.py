@@ -10,37 +10,24 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from pydantic import AnyUrl, ValidationError
+
+from entra_mcp.known_clients import GROUPS, HOSTED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-KNOWN_CLIENTS = (
-    # Programs on the user's own machine, on whatever port is free (RFC 8252 section 7.3): Claude Code, MCP Inspector,
-    # mcp-remote, VS Code, and most others.
-    "http://localhost:*",
-    "http://127.0.0.1:*",
-    "http://[::1]:*",
-    # Visual Studio Code
-    "https://vscode.dev/redirect",
-    "https://insiders.vscode.dev/redirect",
-    # Claude
-    "https://claude.ai/api/mcp/auth_callback",
-    "https://claude.com/api/mcp/auth_callback",
-    # ChatGPT
-    "https://chatgpt.com/connector_platform_oauth_redirect",
-    "https://chatgpt.com/connector/oauth/*",
-    "https://platform.openai.com/apps-manage/oauth",
-    # Cursor
-    "cursor://anysphere.cursor-mcp/oauth/callback",
-    "https://www.cursor.com/agents/mcp/oauth/callback",
-)
 
-
-def redirect_patterns(setting: Iterable[str]) -> list[str]:
-    """Returns the patterns of the setting, with `defaults` replaced by those of the known clients."""
-    patterns: list[str] = []
-    for entry in setting:
-        patterns.extend(KNOWN_CLIENTS if entry == "defaults" else (entry,))
-    return patterns
+def admitting_word(uri: str) -> str | None:
+    """Returns the word for the setting that would admit the URI, if there is one."""
+    for word, patterns in GROUPS.items():
+        if is_allowed(uri, patterns):
+            return word
+    parts = _split(uri)
+    for word, path in HOSTED.items():
+        if parts is not None and is_allowed(uri, [f"https://{parts.netloc}{path}"]):
+            return f"{word}@{parts.netloc}"
+    return None
 
 
 def is_allowed(uri: str, patterns: Iterable[str]) -> bool:
@@ -48,23 +35,35 @@ def is_allowed(uri: str, patterns: Iterable[str]) -> bool:
 
     `*` in a pattern stands for a port, or for part of one segment of the path; all else has to be the same, the query
     included. A pattern without a path, which only loopback may have, admits any path. What browsers and servers might
-    read in another way (a fragment, a user name, dot segments, backslashes, control characters) is never admitted.
+    read in another way (a fragment, a user name, dot segments, backslashes, control characters, percent-encoded or not)
+    is never admitted, nor what has a shorter form.
     """
-    if (
-        not uri.isascii()
-        or not uri.isprintable()
-        or re.search(r"[\\\s]|#|/\.{1,2}(/|$)|%2e|%2f|%5c", uri, re.IGNORECASE)
-    ):
+    if canonical(uri) is None or re.search(r"\\|#|/\.{1,2}(/|$)|%2e|%2f|%5c|%[01]|%7f", uri, re.IGNORECASE):
         return False
     parts = _split(uri)
     return parts is not None and "@" not in parts.netloc and any(_matches(parts, pattern) for pattern in patterns)
 
 
+def canonical(uri: str) -> str | None:
+    """Returns the URI as it is kept; None for one that is not written in its normal form.
+
+    Two that are in it are the same when their characters are (RFC 9700 section 4.1.3). An empty path may be left out.
+    """
+    if not uri.isascii() or not uri.isprintable() or " " in uri:
+        return None
+    try:
+        kept = str(AnyUrl(uri))
+    except ValidationError:
+        return None
+    return kept if kept in {uri, f"{uri}/"} else None
+
+
 def _matches(uri: SplitResult, pattern: str) -> bool:
-    wanted = urlsplit(pattern.replace(":*", ":0", 1))
+    any_port = ":*" in urlsplit(pattern).netloc
+    wanted = urlsplit(pattern.replace(":*", ":0", 1) if any_port else pattern)
     if (uri.scheme, uri.hostname, uri.query) != (wanted.scheme, wanted.hostname, wanted.query):
         return False
-    if ":*" not in pattern and uri.port != wanted.port:
+    if not any_port and uri.port != wanted.port:
         return False
     if not wanted.path:
         return True

@@ -83,8 +83,8 @@ class EntraTokenVerifier(AzureJWTVerifier):
         if not _is_current(claims):
             logger.warning("Token refused: it has no expiry, or is not valid yet.")
             return None
-        if not isinstance(claims.get("oid"), str):
-            logger.warning("Token refused: it names no object of the directory.")
+        if not all(isinstance(claims.get(name), str) and claims[name] for name in ("oid", "sub")):
+            logger.warning("Token refused: it names no object of the directory, or no subject.")
             return None
         if (fault := self.fault_of_caller(claims)) is not None:
             logger.warning("Token refused: %s.", fault)

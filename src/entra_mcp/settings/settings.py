@@ -161,7 +161,7 @@ class ClientSettings(EnvironmentSettings):
     allowed_redirect_uris: RedirectUris = Field(
         default=("defaults",), validation_alias="MCP_ALLOWED_REDIRECT_URIS", min_length=1
     )
-    """Redirect URIs that clients may register; the word `defaults` stands for those of the known clients."""
+    """Redirect URIs that clients may register, and words that stand for those of well-known clients."""
 
     client_metadata_documents: bool = Field(default=False, validation_alias="MCP_CLIENT_METADATA_DOCUMENTS")
     """Whether a URL may serve as client id, whose document the server then fetches (CIMD)."""

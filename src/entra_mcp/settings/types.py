@@ -10,7 +10,8 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
-from entra_mcp.urls import require_https, require_narrow, require_origin
+from entra_mcp.known_clients import redirect_patterns
+from entra_mcp.urls import require_https, require_narrow, require_origin, require_page_origin
 
 
 def _split(value: object) -> object:
@@ -62,9 +63,8 @@ def _own_scopes(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _redirect_uris(value: tuple[str, ...]) -> tuple[str, ...]:
-    for pattern in value:
-        if pattern != "defaults":
-            require_narrow(pattern)
+    for pattern in redirect_patterns(value):
+        require_narrow(pattern)
     return value
 
 
@@ -92,7 +92,7 @@ HttpsUrl = Annotated[str, AfterValidator(require_https)]
 Tenant = Annotated[str, AfterValidator(_tenant)]
 ClientId = Annotated[str, AfterValidator(_client_id)]
 HostNames = Annotated[Words, AfterValidator(_host_names)]
-Origins = Annotated[Words, AfterValidator(lambda value: tuple(require_origin(origin).lower() for origin in value))]
+Origins = Annotated[Words, AfterValidator(lambda value: tuple(require_page_origin(origin) for origin in value))]
 Authority = Annotated[str, AfterValidator(_authority)]
 OwnScopes = Annotated[Words, AfterValidator(_own_scopes)]
 RedirectUris = Annotated[Words, AfterValidator(_redirect_uris)]

@@ -31,7 +31,7 @@ class Cors:
             app,
             allow_origins=["*"],
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "MCP-Protocol-Version"],
+            allow_headers=["*"],
             expose_headers=EXPOSED,
             max_age=PREFLIGHT_SECONDS,
         )

@@ -18,9 +18,9 @@ from entra_mcp.web.error_answers import ErrorAnswers
 from entra_mcp.web.event_streams import PromptEventStreams
 from entra_mcp.web.exchange_queue import ExchangeQueue
 from entra_mcp.web.forwarded import ClientAddress
+from entra_mcp.web.lenience import Lenience
 from entra_mcp.web.outage import SilenceLimit
 from entra_mcp.web.paths import CONSENT, MCP
-from entra_mcp.web.registration_bounds import RegistrationBounds
 from entra_mcp.web.registration_throttle import RegistrationThrottle
 from entra_mcp.web.security_headers import SecurityHeaders
 from entra_mcp.web.tracing import Tracing
@@ -63,7 +63,7 @@ def protect(app: ASGIApp, *, settings: Settings, faults: Faults, audit: Audit) -
     app = ErrorAnswers(app, server_name=settings.server_name, audit=audit)
     app = RequestDeadline(app)
     app = SecurityHeaders(app, https=settings.base_url.startswith("https:"))
-    app = Uniform(PromptEventStreams(app))
+    app = Lenience(Uniform(PromptEventStreams(app)))
     return UnreadBody(Tracing(app, address=address), seconds=DISCARDED_SECONDS)
 
 
@@ -78,8 +78,6 @@ def _calls(app: ASGIApp, settings: Settings, *, faults: Faults) -> ASGIApp:
 def _sign_ins(app: ASGIApp, settings: Settings, *, faults: Faults, address: ClientAddress) -> ASGIApp:
     """What every other request passes: registrations, sign-ins, metadata and pages."""
     app = ExchangeQueue(SilenceLimit(app, faults=faults))
-    if settings.auth_mode.signs_in:
-        app = RegistrationBounds(app)
     app = BodyLimit(app, max_bytes=settings.oauth_body_limit, seconds=BODY_SECONDS)
     if settings.auth_mode.signs_in:
         app = RegistrationThrottle(

@@ -173,7 +173,9 @@ async def test_nothing_that_passed_is_in_any_log_at_debug(
     assert wire.in_text(log.text) == {}
 
 
-async def test_error_of_the_callback_stays_on_its_line(client: OAuthClient, caplog: pytest.LogCaptureFixture) -> None:
+async def test_error_text_of_the_callback_is_not_in_the_log(
+    client: OAuthClient, caplog: pytest.LogCaptureFixture
+) -> None:
     await client.entra_return({"error": "x", "error_description": "y\nCRITICAL entra_mcp: forged"})
-    (line,) = [message for message in caplog.messages if "forged" in message]
-    assert "\n" not in line
+    assert "server_error" in caplog.text
+    assert "forged" not in caplog.text

@@ -25,7 +25,7 @@ async def test_health_answers(http: httpx2.AsyncClient) -> None:
     assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
 
 
-@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/redoc", "/mcp/", "/token/", "/register/", "/nothing"])
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/redoc", "/token/", "/register/", "/nothing"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_unknown_path_is_not_found_and_leads_nowhere(http: httpx2.AsyncClient, method: str, path: str) -> None:
     response = await http.request(method, path)

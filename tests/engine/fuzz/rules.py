@@ -9,7 +9,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from entra_mcp.auth.redirects import KNOWN_CLIENTS, is_allowed
+from entra_mcp.auth.redirects import is_allowed
+from entra_mcp.known_clients import redirect_patterns
 from tests.engine.fuzz.hostile import MARK
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tests.engine.fuzz.requests import Request
     from tests.engine.fuzz.server import Answer, Server
 
+KNOWN_CLIENTS = redirect_patterns(["defaults"])
 SLOW_SECONDS = 5.0
 POSTED = frozenset({"/register", "/token", "/revoke"})
 LARGEST_ERROR = 256 * 1024

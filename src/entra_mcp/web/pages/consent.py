@@ -22,6 +22,25 @@ if TYPE_CHECKING:
 NAME_CHARACTERS = 64
 DETAIL_CHARACTERS = 300
 
+GRAPH = "https://graph.microsoft.com/"
+
+PERMISSIONS = {
+    "openid": "know who you are",
+    "profile": "see your name",
+    "email": "see your email address",
+    "offline_access": "stay signed in while you are away",
+    "User.Read": "read your profile",
+    "Calendars.Read": "read your calendars",
+    "Calendars.ReadWrite": "read and change your calendars",
+    "Files.Read": "read your files",
+    "Files.ReadWrite": "read and change your files",
+    "Mail.Read": "read your mail",
+    "Mail.ReadWrite": "read and change your mail",
+    "Mail.Send": "send mail as you",
+    "Sites.Read.All": "read all sites that you can read",
+}
+"""What common permissions allow, in words that follow "permission to"; others are named as they are."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentRequest:
@@ -32,6 +51,9 @@ class ConsentRequest:
     client_name: str | None
     redirect_uri: str
     scopes: Sequence[str]
+    permissions: Sequence[str]
+    """What Entra ID is asked for beyond the scopes of the client; once an administrator consented, no page of Entra ID
+    names them to anybody else."""
     fields: Mapping[str, str]
     """The hidden fields that the form sends back."""
 
@@ -43,6 +65,7 @@ def consent_page(request: ConsentRequest) -> str:
     server = escape(request.server_name)
     where, what = _destination(request.redirect_uri)
     asked = "".join(f"<li><code>{_detail(scope)}</code></li>" for scope in request.scopes)
+    permissions = "".join(f"<li>{_permission(scope)}</li>" for scope in request.permissions)
     hidden = "".join(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in request.fields.items()
     )
@@ -57,6 +80,7 @@ def consent_page(request: ConsentRequest) -> str:
 </section>
 <h2>It asks to</h2>
 <ul><li>call the tools of {server} with your Microsoft account</li></ul>
+{f"<h2>{server} asks Microsoft for permission to</h2><ul>{permissions}</ul>" if permissions else ""}
 <p class="mark"><strong>Did you start this yourself, just now?</strong> An application chooses its own name. If you do
 not recognize the address above, or followed a link that somebody sent you, deny it.</p>
 <form method="post" action="">{hidden}
@@ -82,6 +106,13 @@ def _destination(redirect_uri: str) -> tuple[str, str]:
         return _detail(parts.hostname or ""), "This web site is on the list of addresses that the server accepts."
     scheme = _detail(f"{parts.scheme}:")
     return f"the application for {scheme} links", "It is installed on this computer, and on the server's list."
+
+
+def _permission(scope: str) -> str:
+    """Returns, as HTML, what a permission allows, and its name."""
+    name = f"<code>{_detail(scope)}</code>"
+    known = PERMISSIONS.get(scope.removeprefix(GRAPH))
+    return f"{known} ({name})" if known else f"use {name}"
 
 
 def _publisher(client_id: str) -> str:

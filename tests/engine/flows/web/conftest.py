@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DOMAIN = "https://mcp.contoso.com"
 FUNCTION_APP = "func-contoso.azurewebsites.net"
 CHAT = "https://chat.contoso.com"
+WEBVIEW = "vscode-webview://0a1b2c"
 
 
 @pytest.fixture(scope="package")
@@ -76,7 +77,7 @@ async def deployed(start: Start) -> AsyncIterator[ASGIApp]:
     async with start(
         MCP_BASE_URL=DOMAIN,
         WEBSITE_HOSTNAME=FUNCTION_APP,
-        MCP_ALLOWED_ORIGINS=CHAT,
+        MCP_ALLOWED_ORIGINS=f"{CHAT} {WEBVIEW}",
         MCP_ALLOWED_HOSTS="proxy.contoso.com",
     ) as app:
         yield app

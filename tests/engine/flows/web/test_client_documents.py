@@ -61,7 +61,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     async def fetch(url: str, **_: object) -> SSRFFetchResponse:
         if (cause := answer.get("failure")) is not None:
             raise SSRFFetchError(f"Error fetching {url}") from cause
-        return SSRFFetchResponse(json.dumps(answer["document"]).encode(), 200, {"cache-control": "max-age=0"})
+        body = answer.get("body", json.dumps(answer["document"]).encode())
+        return SSRFFetchResponse(body, 200, {"cache-control": "max-age=0"})
 
     monkeypatch.setattr(cimd, "ssrf_safe_fetch_response", fetch)
     return answer
@@ -173,10 +174,47 @@ async def test_documented_client_keeps_to_the_list_of_redirect_uris(client: OAut
 
 
 @pytest.mark.usefixtures("served")
-@pytest.mark.parametrize("scope", ["https://graph.microsoft.com/Mail.Send", "access_as_user openid", "Mail.Send"])
+@pytest.mark.parametrize("scope", ["https://graph.microsoft.com/Mail.Send", "openid Mail.Send", "Mail.Send"])
 async def test_documented_client_asks_for_no_scope_beyond_this_servers(client: OAuthClient, scope: str) -> None:
     answer = await client.authorize(scope=scope)
     assert parse_qs(urlsplit(answer.headers["location"]).query)["error"] == ["invalid_scope"]
+
+
+async def test_documented_client_without_the_refresh_grant_may_refresh(
+    client: OAuthClient, served: dict[str, Any]
+) -> None:
+    served["document"] = {name: value for name, value in DOCUMENT.items() if name != "grant_types"}
+    back = await client.callback((await client.consent(await client.consent_page())).headers["location"])
+    tokens = (await client.redeem(client.answer(back)["code"])).json()
+    assert (await client.refresh(tokens["refresh_token"])).status_code == 200
+
+
+GOOD = json.dumps(DOCUMENT).encode()
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"\xff",
+        GOOD.replace(b"Documented", b"\xff\xfe"),
+        GOOD.replace(b"Documented", b"\\ud800"),
+        GOOD.replace(b"53682", b"\\udfff"),
+        b'{"client_id": ' + b"9" * 5000 + b"}",
+        GOOD[:-1] + b', "x": ' + b"9" * 5000 + b"}",
+        b"[" * 5000,
+        b"[" * 2500 + b"]" * 2500,
+        b"NaN",
+        json.dumps(DOCUMENT | {"redirect_uris": []}).encode(),
+    ],
+    ids=lambda document: repr(document[:40]),
+)
+async def test_hostile_document_makes_no_client(client: OAuthClient, served: dict[str, Any], document: bytes) -> None:
+    served["body"] = document
+    for _ in range(2):  # the second time from what is kept of the first
+        refused = await client.authorize()
+        assert (refused.status_code, "location" in refused.headers) == (400, False)
+        assert (await client.refresh("x")).json()["error"] == "invalid_client"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.flows.web.conftest import CHAT
+from tests.engine.flows.web.conftest import CHAT, WEBVIEW
 from tests.support.mcp import structured, tool_call
 
 if TYPE_CHECKING:
@@ -94,10 +94,11 @@ async def test_preflight_of_any_page_succeeds_where_browsers_clients_need_it(
         headers={
             "Origin": "https://any.example",
             "Access-Control-Request-Method": "GET" if path.startswith("/.well-known") else "POST",
-            "Access-Control-Request-Headers": "authorization, content-type, mcp-protocol-version",
+            "Access-Control-Request-Headers": "authorization, content-type, mcp-protocol-version, x-of-a-client",
         },
     )
     assert response.status_code == 200
+    assert "x-of-a-client" in response.headers["access-control-allow-headers"]
     assert response.headers.get_list("access-control-allow-origin") == ["*"]
     assert "access-control-allow-credentials" not in response.headers
 
@@ -128,9 +129,10 @@ async def test_mcp_is_opened_to_the_origins_of_the_setting_alone(https: httpx2.A
         }
         return await https.options("/mcp", headers=headers)
 
-    accepted = await preflight(CHAT)
-    assert (accepted.status_code, accepted.headers["access-control-allow-origin"]) == (200, CHAT)
-    assert "mcp-method" in accepted.headers["access-control-allow-headers"]
+    for origin in (CHAT, WEBVIEW):
+        accepted = await preflight(origin)
+        assert (accepted.status_code, accepted.headers["access-control-allow-origin"]) == (200, origin)
+        assert "mcp-method" in accepted.headers["access-control-allow-headers"]
     refused = await preflight("https://evil.example")
     assert refused.status_code == 403
     assert "access-control-allow-origin" not in refused.headers

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import httpx2
     from starlette.types import ASGIApp
 
+    from tests.engine.flows.web.conftest import Start
+
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 LONG = 400
@@ -110,6 +112,32 @@ async def test_page_names_the_receiver_of_the_sign_in(
 ) -> None:
     page = await page_for(http, name="Contoso Assistant", redirect_uri=redirect_uri)
     assert all(words in page for words in (*named, redirect_uri))
+
+
+async def test_page_names_what_entra_is_asked_for(http: httpx2.AsyncClient) -> None:
+    page = await page_for(http, name="Contoso Assistant")
+    assert "asks Microsoft for permission to" in page
+    for allows, scope in (
+        ("know who you are", "openid"),
+        ("see your name", "profile"),
+        ("stay signed in while you are away", "offline_access"),
+        ("read your profile", "User.Read"),
+    ):
+        assert f"<li>{allows} (<code><bdi>{scope}</bdi></code>)</li>" in page
+
+
+@pytest.mark.parametrize(
+    ("setting", "shown"),
+    [
+        ("https://graph.microsoft.com/Mail.Send", "send mail as you (<code><bdi>https://graph.microsoft.com/Mail.Send"),
+        ("Tasks.Read", "<li>use <code><bdi>Tasks.Read</bdi></code></li>"),
+    ],
+)
+async def test_page_names_further_permissions_of_the_settings(start: Start, setting: str, shown: str) -> None:
+    async with start(ENTRA_ADDITIONAL_SCOPES=f"openid {setting}") as app, browser(app) as http:
+        page = await page_for(http, name="Contoso Assistant")
+    assert shown in page
+    assert "User.Read" not in page
 
 
 async def test_form_sent_twice_leads_to_the_same_sign_in_and_it_ends_well(client: OAuthClient) -> None:

@@ -117,7 +117,7 @@ async def test_address_in_azure_is_the_one_that_the_platform_writes(
 
 
 BOUNDS: list[tuple[dict[str, Any], str]] = [
-    ({"redirect_uris": [f"http://localhost:{port}/cb" for port in range(5000, 5011)]}, "invalid_redirect_uri"),
+    ({"redirect_uris": [f"http://localhost:{port}/cb" for port in range(5000, 5021)]}, "invalid_redirect_uri"),
     ({"redirect_uris": ["http://localhost/" + "a" * 2048]}, "invalid_redirect_uri"),
     ({"client_name": "n" * 129}, "invalid_client_metadata"),
     ({"client_name": "n" * 10_240}, "invalid_client_metadata"),
@@ -128,6 +128,14 @@ BOUNDS: list[tuple[dict[str, Any], str]] = [
     ({f"member{number}": 1 for number in range(60)}, "invalid_client_metadata"),
     ({"m" * 3000: 1}, "invalid_client_metadata"),
     ({"deep": [[[[[[[[[[1]]]]]]]]]]}, "invalid_client_metadata"),
+    ({"jwks": {"keys": []}, "jwks_uri": "https://contoso.com/keys"}, "invalid_client_metadata"),
+    ({"grant_types": ["client_credentials"]}, "invalid_client_metadata"),
+    ({"grant_types": "authorization_code"}, "invalid_client_metadata"),
+    ({"response_types": ["token"]}, "invalid_client_metadata"),
+    ({"client_name": 1}, "invalid_client_metadata"),
+    ({"redirect_uris": REDIRECT_URI}, "invalid_client_metadata"),
+    ({"redirect_uris": []}, "invalid_redirect_uri"),
+    ({"redirect_uris": [1]}, "invalid_redirect_uri"),
 ]
 
 
@@ -141,7 +149,19 @@ async def test_metadata_out_of_bounds_is_refused(
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"null", b"[]", b'"x"', b"{", b"[" * 60_000, b'{"redirect_uris": ["\xff"]}', b"\x00"]
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"x"',
+        b"{",
+        b"[" * 60_000,
+        b'{"redirect_uris": ["\xff"]}',
+        b"\x00",
+        b'{"x": ' + b"9" * 5000 + b"}",
+        b'{"redirect_uris": ["http://localhost/cb"], "client_name": "\\ud800"}',
+    ],
 )
 async def test_body_that_is_no_metadata_is_refused(http: httpx2.AsyncClient, body: bytes) -> None:
     response = await http.post("/register", content=body)
@@ -149,7 +169,7 @@ async def test_body_that_is_no_metadata_is_refused(http: httpx2.AsyncClient, bod
 
 
 async def test_metadata_at_the_bounds_is_accepted(http: httpx2.AsyncClient) -> None:
-    uris = [f"http://localhost:{port}/{'a' * 2000}" for port in range(5000, 5010)]
+    uris = [f"http://localhost:{port}/{'a' * 2000}" for port in range(5000, 5020)]
     response = await http.post("/register", json={"redirect_uris": uris, "client_name": "n" * 128})
     assert response.status_code == 201
-    assert len(response.json()["redirect_uris"]) == 10
+    assert len(response.json()["redirect_uris"]) == 20

@@ -1,31 +1,28 @@
-"""The redirect URIs that clients may register by default."""
+"""The redirect URIs that clients may register."""
 
 from __future__ import annotations
 
 import pytest
 
-from entra_mcp.auth.redirects import KNOWN_CLIENTS, is_allowed, redirect_patterns
+from entra_mcp.auth.redirects import admitting_word, canonical, is_allowed
+from entra_mcp.known_clients import DEFAULTS, GROUPS, redirect_patterns
+from entra_mcp.urls import require_narrow
+from tests.engine.real_clients import REDIRECTS
 
 
-@pytest.mark.parametrize(
-    "uri",
-    [
-        "http://localhost:6274/oauth/callback",
-        "http://localhost/callback",
-        "http://127.0.0.1:33418/",
-        "http://127.0.0.1:51234/callback",
-        "http://[::1]:51234/callback",
-        "https://vscode.dev/redirect",
-        "https://insiders.vscode.dev/redirect",
-        "https://claude.ai/api/mcp/auth_callback",
-        "https://claude.com/api/mcp/auth_callback",
-        "https://chatgpt.com/connector_platform_oauth_redirect",
-        "https://chatgpt.com/connector/oauth/abc123",
-        "cursor://anysphere.cursor-mcp/oauth/callback",
-    ],
-)
-def test_redirect_of_a_known_client_is_allowed(uri: str) -> None:
-    assert is_allowed(uri, redirect_patterns(("defaults",)))
+@pytest.mark.parametrize("client", REDIRECTS)
+def test_redirect_of_a_known_client_is_admitted_by_one_word(client: str) -> None:
+    entry, uris = REDIRECTS[client]
+    for uri in uris:
+        assert is_allowed(uri, redirect_patterns([entry]))
+        assert is_allowed(uri, redirect_patterns(["defaults"])) is (entry == "defaults")
+        word = admitting_word(uri)
+        assert word in DEFAULTS if entry == "defaults" else word == entry
+
+
+def test_pattern_of_every_known_client_is_narrow() -> None:
+    for pattern in redirect_patterns([*GROUPS, "librechat@chat.contoso.com", "open-webui@localhost:8080"]):
+        require_narrow(pattern)
 
 
 @pytest.mark.parametrize(
@@ -73,12 +70,67 @@ def test_redirect_of_anyone_else_is_refused(uri: str) -> None:
     assert not is_allowed(uri, redirect_patterns(("defaults",)))
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://global.consent.azure-apim.net/redirect/a/b",
+        "https://global.consent.azure-apim.net/other",
+        "https://europe.consent.azure-apim.net/redirect/a",
+        "https://teams.microsoft.com/api/platform/v1.0/oAuthRedirect/",
+        "vscode://saoudrizwan.claude-dev/mcp-auth/callback/%0d%0aX",
+        "vscode://evil.extension/mcp-auth/callback/1",
+        "https://chatgpt.com/connector/oauth/a%0d%0aSet-Cookie:x",
+        "https://chatgpt.com/connector/oauth/a%00",
+        "https://chatgpt.com/connector/oauth/a%1Fb",
+        "https://chatgpt.com/connector/oauth/a%7f",
+        "https://evil.example/rest/oauth2-credential/callback",
+    ],
+)
+def test_redirect_beside_a_known_client_is_refused_with_every_word(uri: str) -> None:
+    assert not is_allowed(uri, redirect_patterns([*GROUPS, "n8n@n8n.contoso.com"]))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://VSCODE.dev/redirect",
+        "HTTPS://vscode.dev/redirect",
+        "https://vscode.dev:443/redirect",
+        "http://localhost:80/cb",
+        "http://localhost:0080/cb",
+        "http://localhost:1/a/../b",
+        "http://localhost:1?x",
+        "https://vscode.dev\\redirect",
+        " https://vscode.dev/redirect",
+    ],
+)
+def test_redirect_that_is_not_in_its_normal_form_is_refused(uri: str) -> None:
+    assert canonical(uri) is None
+    assert not is_allowed(uri, redirect_patterns(["defaults"]))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "uri", "allowed"),
+    [
+        ("https://ai.contoso.com/oauth/mcp:*/cb", "https://ai.contoso.com/oauth/mcp:entra/cb", True),
+        ("https://ai.contoso.com/oauth/mcp:*/cb", "https://ai.contoso.com:8443/oauth/mcp:0/cb", False),
+        ("https://localhost:*/cb", "https://localhost:8443/cb", True),
+        ("https://contoso.com:8443/cb", "https://contoso.com:8443/cb", True),
+        ("https://contoso.com:8443/cb", "https://contoso.com/cb", False),
+    ],
+)
+def test_star_in_a_path_is_no_port(pattern: str, uri: str, *, allowed: bool) -> None:
+    assert is_allowed(uri, [pattern]) is allowed
+
+
 def test_setting_without_defaults_replaces_them() -> None:
     assert redirect_patterns(("https://agent.contoso.com/cb",)) == ["https://agent.contoso.com/cb"]
 
 
 def test_setting_with_defaults_adds_to_them() -> None:
-    assert redirect_patterns(("defaults", "https://agent.contoso.com/cb")) == [
-        *KNOWN_CLIENTS,
+    added = redirect_patterns(("defaults", "https://agent.contoso.com/cb", "n8n@n8n.contoso.com"))
+    assert added == [
+        *redirect_patterns(DEFAULTS),
         "https://agent.contoso.com/cb",
+        "https://n8n.contoso.com/rest/oauth2-credential/callback",
     ]

@@ -137,6 +137,8 @@ async def test_token_of_an_admitted_tenant_is_accepted(
         (HOME, (), {"iat": 4_000_000_000}),
         (HOME, (), {"nbf": "soon"}),
         (HOME, (), {"oid": None}),
+        (HOME, (), {"sub": None}),
+        (HOME, (), {"sub": ""}),
         (HOME, (), {"algorithm": "HS256"}),
         (HOME, (), {"algorithm": "none"}),
     ],

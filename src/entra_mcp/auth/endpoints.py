@@ -1,0 +1,134 @@
+"""Puts what reads and checks requests before the handlers of OAuth, and what keeps answers to the form behind them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlencode
+
+from mcp.server.auth.handlers.metadata import MetadataHandler
+from mcp.server.auth.routes import build_metadata
+from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
+from starlette.requests import Request
+from starlette.routing import Route
+
+from entra_mcp.auth.client_metadata import registrable
+from entra_mcp.auth.parameters import Parameters, RefusedRequestError, read_form, strict, with_body
+from entra_mcp.auth.redirects import canonical
+from entra_mcp.web.answers import NO_STORE, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from contextvars import ContextVar
+
+    from fastmcp.server.auth import OAuthProvider
+    from pydantic import AnyHttpUrl
+    from starlette.responses import Response
+
+    Handle = Callable[[Request], Awaitable[Response]]
+    Read = Callable[[Request], Awaitable[Request]]
+
+METADATA = "/.well-known/oauth-authorization-server"
+
+UPSTREAM_ERRORS = frozenset(
+    {
+        "access_denied",
+        "temporarily_unavailable",
+        "interaction_required",
+        "login_required",
+        "account_selection_required",
+        "consent_required",
+    }
+)
+"""Errors of Entra ID that a client can act upon (OpenID Connect Core section 3.1.2.6)."""
+
+
+class Endpoints:
+    """Makes routes, and the requests that their handlers get to see.
+
+    What the SDK's handlers would check in another way, scopes and redirect URIs of codes, is left out of those
+    requests. The provider checks it, and finds it in `sent`.
+    """
+
+    def __init__(
+        self, *, own_resource: str, scopes: Sequence[str], patterns: Sequence[str], sent: ContextVar[Parameters]
+    ) -> None:
+        self._own_resource = own_resource
+        self._scopes = scopes
+        self._patterns = patterns
+        self._sent = sent
+
+    def route(self, path: str, handle: Handle, read: Read | None = None, *, methods: list[str]) -> Route:
+        """Returns a route whose handler gets what `read` makes of the request."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                response = await handle(request if read is None else await read(request))
+            except RefusedRequestError as error:
+                response = refusal(400, error.error, error.description, headers=NO_STORE)
+            return strict(request, response)
+
+        return Route(path, endpoint, methods=methods)
+
+    async def authorization(self, request: Request) -> Request:
+        sent = Parameters.read(request.url.query)
+        uri = sent.values.get("redirect_uri")
+        if uri is not None and canonical(uri) is None:
+            raise RefusedRequestError("invalid_request", "The redirect_uri is not a URI in its normal form.")
+        self._sent.set(sent)
+        return Request({**request.scope, "query_string": sent.encoded(scope=None)}, request.receive)
+
+    async def token(self, request: Request) -> Request:
+        sent = await self._posted(request)
+        sent.check_grant()
+        self._sent.set(sent)
+        return with_body(request, sent.encoded(redirect_uri=None, scope=None))
+
+    async def form(self, request: Request) -> Request:
+        return with_body(request, (await self._posted(request)).encoded()) if request.method == "POST" else request
+
+    async def registration(self, request: Request) -> Request:
+        body = await request.body()
+        return with_body(request, registrable(body, scopes=self._scopes, patterns=self._patterns))
+
+    async def _posted(self, request: Request) -> Parameters:
+        sent = await read_form(request)
+        sent.check(own_resource=self._own_resource)
+        return sent
+
+
+def metadata_route(provider: OAuthProvider, *, documents: bool) -> Route:
+    """Returns the route of what clients read about the server (RFC 8414): each of them is public at every endpoint.
+
+    FastMCP's has clients of the revocation endpoint present a secret, which none has. `documents` says whether the URL
+    of a document may be a client id.
+    """
+    metadata = build_metadata(
+        cast("AnyHttpUrl", provider.base_url),
+        provider.service_documentation_url,
+        provider.client_registration_options or ClientRegistrationOptions(),
+        provider.revocation_options or RevocationOptions(),
+    )
+    metadata.issuer = cast("AnyHttpUrl", provider.issuer_url)
+    metadata.authorization_response_iss_parameter_supported = True
+    metadata.client_id_metadata_document_supported = documents or None
+    methods = ["none", "private_key_jwt"] if documents else ["none"]
+    metadata.token_endpoint_auth_methods_supported = metadata.revocation_endpoint_auth_methods_supported = methods
+    return Route(METADATA, MetadataHandler(metadata).handle, methods=["GET"])
+
+
+def with_entra_error(request: Request) -> Request:
+    """Returns the request with nothing of its error but codes of Entra ID: anybody can write such a link."""
+    sent = request.query_params
+    number = re.search(r"AADSTS\d{4,8}\b", sent.get("error_description", ""))
+    return with_error(
+        request,
+        sent["error"] if sent["error"] in UPSTREAM_ERRORS else "server_error",
+        f"Microsoft did not sign the person in ({number[0] if number else 'without a code'}).",
+    )
+
+
+def with_error(request: Request, error: str, description: str) -> Request:
+    """Returns the request with an error for its parameters; the state stays."""
+    query = {"error": error, "error_description": description, "state": request.query_params.get("state", "")}
+    return Request({**request.scope, "query_string": urlencode(query).encode()})
