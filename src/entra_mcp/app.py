@@ -32,7 +32,7 @@ from entra_mcp.storage.table import Table
 from entra_mcp.telemetry import Work, configure_logging, start_telemetry
 from entra_mcp.vault.client import Vault
 from entra_mcp.vault.rotation import CurrentSecrets
-from entra_mcp.web.admission import Admission
+from entra_mcp.web.exchange_queue import ExchangeQueue
 from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
 from entra_mcp.web.metadata import metadata_aliases
@@ -139,7 +139,7 @@ async def running_app() -> AsyncGenerator[ASGIApp]:
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
         await stack.enter_async_context(running(secrets.follow()))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
-        guarded = Admission(OutageMiddleware(app, faults=faults))
+        guarded = ExchangeQueue(OutageMiddleware(app, faults=faults))
         routes = {route.path for route in (*app.routes, *mcp_app.routes) if isinstance(route, Route)}
         yield telemetry.at_the_edge(protect(guarded, settings=settings, audit=audit), routes=routes)
 

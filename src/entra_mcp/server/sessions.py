@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, override
 from fastmcp.exceptions import ToolError
 from key_value.aio.wrappers.base import BaseWrapper
 
-from entra_mcp.deadline import Deadline
 from entra_mcp.errors import StorageError
+from entra_mcp.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -49,7 +49,7 @@ class SessionStore(BaseWrapper):
             if not key.endswith(RULES):
                 return await self.key_value.get(key, collection=collection)
             try:
-                async with Deadline(RULES_SECONDS):
+                async with Patience(RULES_SECONDS):
                     return await self.key_value.get(key, collection=collection)
             except TimeoutError:
                 raise StorageError("no visibility rules in time") from None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, override
 from fastmcp.exceptions import ToolError
 from fastmcp.server.middleware import Middleware
 
-from entra_mcp.deadline import lift_request_deadline
+from entra_mcp.patience import lift_request_deadline
 
 if TYPE_CHECKING:
     import mcp.types as mt

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
 
-from entra_mcp.deadline import RequestDeadline
 from entra_mcp.errors import DependencyError, UpstreamUnavailableError
+from entra_mcp.patience import RequestPatience
 from entra_mcp.web.health import NO_STORE
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class OutageMiddleware:
             await self._app(scope, receive, send)
             return
         with self._faults.watch() as noted:
-            deadline = RequestDeadline(DEADLINE_SECONDS)
+            deadline = RequestPatience(DEADLINE_SECONDS)
             answer = _Answer(send, is_outage=lambda: bool(noted), on_begin=deadline.lift)
             failure: Exception | None = None
             try:

@@ -11,9 +11,9 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from entra_mcp.deadline import lift_request_deadline
 from entra_mcp.errors import StorageError, UpstreamUnavailableError
 from entra_mcp.faults import Faults
+from entra_mcp.patience import lift_request_deadline
 from entra_mcp.web import outage
 from entra_mcp.web.outage import OutageMiddleware
 

@@ -35,7 +35,7 @@ TOO_MANY = "Too many people sign in at this moment. Try again a little later; yo
 logger = logging.getLogger(__name__)
 
 
-class Admission:
+class ExchangeQueue:
     """Answers 503 with `Retry-After` when too many wait already, or when its turn does not come in time."""
 
     def __init__(

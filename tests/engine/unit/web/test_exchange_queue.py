@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from entra_mcp.web.admission import Admission
+from entra_mcp.web.exchange_queue import ExchangeQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -41,7 +41,7 @@ class Exchanges:
 @asynccontextmanager
 async def serving(exchanges: Exchanges, *, seconds: float = 60.0) -> AsyncGenerator[httpx2.AsyncClient]:
     routes = [Route("/{path:path}", exchanges.answer, methods=["GET", "POST"])]
-    app = Admission(Starlette(routes=routes), at_once=AT_ONCE, waiting=WAITING, seconds=seconds)
+    app = ExchangeQueue(Starlette(routes=routes), at_once=AT_ONCE, waiting=WAITING, seconds=seconds)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
         yield http
