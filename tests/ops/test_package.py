@@ -13,7 +13,7 @@ import yaml
 
 from local.config import REPOSITORY
 from ops.package import STAGE, contents
-from tests.functions import package as azd_package
+from tests.engine.functions import package as azd_package
 
 if TYPE_CHECKING:
     from tests.ops.conftest import Ops

@@ -18,7 +18,7 @@ from key_value.aio.wrappers.base import BaseWrapper
 from mcp.server.auth.provider import TokenError
 
 from entra_mcp.errors import StorageError
-from entra_mcp.silence import Deadline, lift_request_deadline
+from entra_mcp.patience import Patience, lift_request_deadline
 from entra_mcp.storage.collections import AUTHORIZATION_CODES, REFRESH_TOKENS, TOKEN_MAPPINGS, UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class ExchangeStore(BaseWrapper):
     async def _tidy(self, collection: str | None, key: str) -> bool:
         """Deletes what would expire anyway; for at most a second."""
         try:
-            async with Deadline(TIDY_SECONDS):
+            async with Patience(TIDY_SECONDS):
                 return await self.key_value.delete(key, collection=collection)
         except (StorageError, TimeoutError) as error:
             logger.warning("A row of %s is left to expire: %s", collection, str(error) or "no answer in time")

@@ -16,7 +16,7 @@ import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from entra_mcp.errors import SigningKeysError
-from entra_mcp.silence import Deadline
+from entra_mcp.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -87,7 +87,7 @@ class PublicKeys:
 
     async def _update(self) -> None:
         try:
-            async with Deadline(FETCH_SECONDS):
+            async with Patience(FETCH_SECONDS):
                 keys = _keys(await self._fetch())
         except TimeoutError:
             self._failure = SigningKeysError(f"no answer within {FETCH_SECONDS:.0f} s")

@@ -23,7 +23,7 @@ from mcp.shared.auth import OAuthToken
 
 from entra_mcp.audit import Event
 from entra_mcp.errors import StorageError
-from entra_mcp.silence import Deadline, lift_request_deadline
+from entra_mcp.patience import Patience, lift_request_deadline
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.ledger import Use
 
@@ -163,7 +163,7 @@ class SingleUse:
         if not new_login:
             outcome["tokens"] = tokens.model_dump(mode="json")
         try:
-            async with Deadline(SETTLE_SECONDS):
+            async with Patience(SETTLE_SECONDS):
                 settled = await self._ledger.settle(claim, outcome)
         except (StorageError, TimeoutError):
             settled = False
@@ -178,7 +178,7 @@ class SingleUse:
         """Runs the exchange, and keeps its claim from others meanwhile."""
         keeping = asyncio.create_task(self._keep(claim))
         try:
-            async with Deadline(EXCHANGE_SECONDS):
+            async with Patience(EXCHANGE_SECONDS):
                 with running:
                     return await exchange()
         finally:
@@ -196,7 +196,7 @@ class SingleUse:
         Returns False when the use was written down after all: then it stays used, and nothing is undone.
         """
         try:
-            async with Deadline(RELEASE_SECONDS):
+            async with Patience(RELEASE_SECONDS):
                 if not await self._ledger.release(claim):
                     return False
                 if running.new_login and running.made_token_set:

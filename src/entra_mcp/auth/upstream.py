@@ -21,7 +21,7 @@ import httpx2
 from fastmcp.server.auth.oauth_proxy.upstream import OAuthError
 
 from entra_mcp.errors import EntraMcpError, UpstreamUnavailableError
-from entra_mcp.silence import Deadline
+from entra_mcp.patience import Patience
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class EntraOAuthClient:
         form = {name: value for name, value in data.items() if value}
         form |= {"client_id": self._client_id, **proof}
         try:
-            async with Deadline(TIMEOUT_SECONDS):
+            async with Patience(TIMEOUT_SECONDS):
                 response = await self._send(url, form)
             answer: Any = response.json()
         except (httpx2.HTTPError, TimeoutError) as error:

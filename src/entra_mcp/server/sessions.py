@@ -15,7 +15,7 @@ from fastmcp.exceptions import ToolError
 from key_value.aio.wrappers.base import BaseWrapper
 
 from entra_mcp.errors import EntraMcpError, StorageError
-from entra_mcp.silence import Deadline
+from entra_mcp.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -62,7 +62,7 @@ class SessionStore(BaseWrapper):
             return None
         with self._told():
             try:
-                async with Deadline(RULES_SECONDS):
+                async with Patience(RULES_SECONDS):
                     return await self.key_value.get(key, collection=collection)
             except TimeoutError:
                 raise StorageError("no visibility rules in time") from None

@@ -11,7 +11,7 @@ from fastmcp.server.middleware import Middleware
 from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR
 
-from entra_mcp.silence import lift_request_deadline
+from entra_mcp.patience import lift_request_deadline
 from entra_mcp.time_limit import current_deadline
 
 if TYPE_CHECKING:

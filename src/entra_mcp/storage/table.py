@@ -25,7 +25,7 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
 from entra_mcp.errors import StorageError, first_line
-from entra_mcp.silence import Deadline
+from entra_mcp.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -254,7 +254,7 @@ class Table:
     @asynccontextmanager
     async def _request(self, seconds: float) -> AsyncGenerator[_Client]:
         try:
-            async with Deadline(seconds):
+            async with Patience(seconds):
                 yield self._client()
         except TimeoutError as error:
             raise StorageError(f"no answer within {seconds:.0f} s") from error

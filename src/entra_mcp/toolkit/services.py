@@ -52,9 +52,9 @@ class ServiceDependency[T](Dependency[T]):
     """Finds the service when the tool is called."""
 
     def __init__(self, kind: type[T], *, optional: bool) -> None:
-        self.kind = kind
+        self.kind: type[object] = kind
         self.optional = optional
 
     @override
     async def __aenter__(self) -> T:
-        return service(self.kind)
+        return cast("T", service(self.kind))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from entra_mcp.errors import DependencyError, UpstreamUnavailableError
-from entra_mcp.silence import RequestDeadline
+from entra_mcp.patience import RequestPatience
 from entra_mcp.web.answers import refusal
 from entra_mcp.web.health import NO_STORE
 
@@ -59,7 +59,7 @@ class SilenceLimit:
             deadline.lift()
             await send(message)
 
-        deadline = RequestDeadline(DEADLINE_SECONDS)
+        deadline = RequestPatience(DEADLINE_SECONDS)
         try:
             async with deadline:
                 await self.app(scope, receive, watched)

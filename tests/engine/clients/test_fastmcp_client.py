@@ -81,7 +81,9 @@ async def test_second_connection_needs_no_browser(stack: Stack, tmp_path: Path) 
     async with signed_in(stack, tmp_path):
         pass
     trace = Trace(report=lambda _stage, _detail: None)
-    auth = SignIn(stack.mcp_url, trace=trace, storage=FileStore(tmp_path / "sign-in.json"), name="Test client")
+    auth = SignIn(
+        stack.mcp_url, trace=trace, storage=FileStore(tmp_path / "sign-in.json"), labels=(), name="Test client"
+    )
     async with Client(StreamableHttpTransport(stack.mcp_url, auth=auth)) as client:
         assert (await client.call_tool("whoami")).structured_content
     assert trace.browser_opened is False

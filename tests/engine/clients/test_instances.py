@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, override
 import httpx2
 import pytest
 
-from entra_mcp.web.admission import TOO_MANY
+from entra_mcp.web.exchange_queue import TOO_MANY
 from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from entra_mcp.audit import Audit
-from entra_mcp.auth import create_verifier
+from entra_mcp.auth.assembly import create_verifier
 from entra_mcp.auth.client_credential import SecretCredential
 from entra_mcp.auth.ownership import owner_of
 from entra_mcp.auth.upstream import EntraOAuthClient

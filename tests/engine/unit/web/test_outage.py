@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from entra_mcp.errors import StorageError, UpstreamUnavailableError
 from entra_mcp.faults import Faults
-from entra_mcp.silence import lift_request_deadline
+from entra_mcp.patience import lift_request_deadline
 from entra_mcp.web import outage
 from entra_mcp.web.error_answers import ErrorAnswers
 from entra_mcp.web.forwarded import ClientAddress

@@ -18,7 +18,7 @@ BEAT_SECONDS = 0.02
 """A deadline advances by so much at a time, however late the event loop is by then."""
 
 
-class Deadline:
+class Patience:
     """Ends its block with `TimeoutError` after so many seconds, as `asyncio.timeout` does.
 
     Written out, since one that `contextlib` makes from a generator breaks the SDK's errors, which are frozen.
@@ -66,12 +66,12 @@ class Deadline:
             self._timer.cancel()
 
 
-class RequestDeadline(Deadline):
+class RequestPatience(Patience):
     """The deadline of a whole request, which `lift_request_deadline` finds."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
-        self._token: Token[RequestDeadline | None] | None = None
+        self._token: Token[RequestPatience | None] | None = None
 
     async def __aenter__(self) -> Self:
         self._token = _of_this_request.set(self)
@@ -92,4 +92,4 @@ def lift_request_deadline() -> None:
         deadline.lift()
 
 
-_of_this_request: ContextVar[RequestDeadline | None] = ContextVar("request_deadline", default=None)
+_of_this_request: ContextVar[RequestPatience | None] = ContextVar("request_deadline", default=None)

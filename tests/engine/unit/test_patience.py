@@ -8,11 +8,11 @@ from dataclasses import FrozenInstanceError, dataclass
 
 import pytest
 
-from entra_mcp.silence import BEAT_SECONDS, Deadline, RequestDeadline, lift_request_deadline
+from entra_mcp.patience import BEAT_SECONDS, Patience, RequestPatience, lift_request_deadline
 
 
 async def test_silence_ends_the_block() -> None:
-    deadline = Deadline(0.05)
+    deadline = Patience(0.05)
     with pytest.raises(TimeoutError):
         async with deadline:
             await asyncio.Event().wait()
@@ -20,7 +20,7 @@ async def test_silence_ends_the_block() -> None:
 
 
 async def test_block_that_ends_in_time_is_left_alone() -> None:
-    async with Deadline(0.05) as deadline:
+    async with Patience(0.05) as deadline:
         pass
     await asyncio.sleep(0.1)
     assert not deadline.expired
@@ -29,7 +29,7 @@ async def test_block_that_ends_in_time_is_left_alone() -> None:
 async def test_lag_of_the_event_loop_does_not_count() -> None:
     """Each step of the work finds the loop busy for longer than the whole deadline is."""
     seconds = 3 * BEAT_SECONDS
-    async with Deadline(seconds):
+    async with Patience(seconds):
         for _ in range(2):
             time.sleep(seconds)  # noqa: ASYNC251 - the lag
             await asyncio.sleep(0)
@@ -38,14 +38,14 @@ async def test_lag_of_the_event_loop_does_not_count() -> None:
 async def test_lag_only_postpones_the_end() -> None:
     asyncio.get_running_loop().call_soon(time.sleep, 10 * BEAT_SECONDS)
     with pytest.raises(TimeoutError):
-        async with Deadline(2 * BEAT_SECONDS):
+        async with Patience(2 * BEAT_SECONDS):
             await asyncio.Event().wait()
 
 
 async def test_outer_deadline_ends_what_an_inner_one_would_let_run() -> None:
-    inner = Deadline(60)
+    inner = Patience(60)
     with pytest.raises(TimeoutError):
-        async with Deadline(0.05), inner:
+        async with Patience(0.05), inner:
             await asyncio.Event().wait()
     assert not inner.expired
 
@@ -56,7 +56,7 @@ async def test_error_of_the_block_is_the_error() -> None:
         code: str
 
     with pytest.raises(Frozen) as raised:
-        async with Deadline(1):
+        async with Patience(1):
             raise Frozen("x")
     with pytest.raises(FrozenInstanceError):
         raised.value.code = "y"  # pyright: ignore[reportAttributeAccessIssue] - that it is frozen is the point
@@ -64,7 +64,7 @@ async def test_error_of_the_block_is_the_error() -> None:
 
 async def test_cancellation_from_outside_stays_one() -> None:
     async def wait() -> None:
-        async with Deadline(60):
+        async with Patience(60):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(wait())
@@ -75,28 +75,28 @@ async def test_cancellation_from_outside_stays_one() -> None:
 
 
 async def test_lifted_deadline_ends_nothing() -> None:
-    async with Deadline(0.02) as deadline:
+    async with Patience(0.02) as deadline:
         deadline.lift()
         await asyncio.sleep(0.1)
 
 
 async def test_lift_that_comes_too_late_changes_nothing() -> None:
-    async def wait(deadline: Deadline) -> None:
+    async def wait(deadline: Patience) -> None:
         try:
             await asyncio.Event().wait()
         finally:
             deadline.lift()
 
     with pytest.raises(TimeoutError):
-        async with Deadline(0.02) as deadline:
+        async with Patience(0.02) as deadline:
             await wait(deadline)
 
 
 async def test_deadline_of_the_request_is_lifted_from_within_and_from_its_tasks() -> None:
-    async with RequestDeadline(0.02):
+    async with RequestPatience(0.02):
         lift_request_deadline()
         await asyncio.sleep(0.1)
-    async with RequestDeadline(0.02):
+    async with RequestPatience(0.02):
 
         async def elsewhere() -> None:
             lift_request_deadline()
@@ -107,12 +107,12 @@ async def test_deadline_of_the_request_is_lifted_from_within_and_from_its_tasks(
 
 async def test_deadline_of_one_request_is_not_anothers() -> None:
     async def lifted() -> None:
-        async with RequestDeadline(0.05):
+        async with RequestPatience(0.05):
             lift_request_deadline()
             await asyncio.sleep(0.1)
 
     async def silent() -> None:
-        async with RequestDeadline(0.05):
+        async with RequestPatience(0.05):
             await asyncio.Event().wait()
 
     first, second = await asyncio.gather(lifted(), silent(), return_exceptions=True)
