@@ -40,6 +40,7 @@ from entra_mcp.vault.rotation import CurrentSecrets
 from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
 from entra_mcp.web.metadata import metadata_aliases
+from entra_mcp.web.pages.layout import Brand
 from entra_mcp.web.paths import HEALTH, MCP, READINESS
 from entra_mcp.web.stack import protect
 from entra_mcp.web.startup import alive, startup_failed
@@ -83,6 +84,7 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
     configure_logging()
     settings, app_settings = load_settings(definition)
     telemetry = start_telemetry(settings)
+    brand = Brand(name=settings.server_name, icon=definition.icon, accent=definition.accent)
     faults, audit = Faults(), Audit(owner_of=owner_of)
     async with AsyncExitStack() as stack:
         starting = stack.enter_context(ExitStack())
@@ -124,6 +126,7 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
             faults=faults,
             audit=audit,
             metrics=telemetry.metrics,
+            brand=brand,
         )
         sessions = SessionStore(store, faults=faults, visibility_rules=settings.visibility_rules)
         auth = await stack.enter_async_context(open_auth(settings, parts))
@@ -147,7 +150,7 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
         mcp_app.router.redirect_slashes = False
         app = Starlette(
             routes=[
-                Route("/", HomePage(settings).show),
+                Route("/", HomePage(settings, brand=brand).show),
                 Route(
                     READINESS,
                     Readiness(
@@ -164,7 +167,8 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
         await stack.enter_async_context(running(secrets.follow()))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
         routes = {route.path for route in (*app.routes, *mcp_app.routes) if isinstance(route, Route)}
-        yield telemetry.at_the_edge(protect(app, settings=settings, faults=faults, audit=audit), routes=routes)
+        protected = protect(app, settings=settings, faults=faults, audit=audit, brand=brand)
+        yield telemetry.at_the_edge(protected, routes=routes)
 
 
 def load_settings(definition: Server[Any]) -> tuple[Settings, AppSettings]:

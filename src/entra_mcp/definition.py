@@ -28,6 +28,8 @@ ICON = """\
 <path d="M32 12 48 18v12c0 10-6.5 17.5-16 22-9.5-4.5-16-12-16-22V18Z"/><path d="m24.5 31.5 5.5 5.5 10-11"/></g></svg>
 """.replace("\n", "")
 
+ACCENT = ("#1d4ed8", "#8fb3ff")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Startup[S: AppSettings]:
@@ -57,7 +59,7 @@ class Server[S: AppSettings = AppSettings]:
     icon: str = ICON
     """An SVG drawing of the server, for clients and pages."""
 
-    accent: tuple[str, str] = ("#1d4ed8", "#8fb3ff")
+    accent: tuple[str, str] = ACCENT
     """The colour of buttons and links on the pages, on a light ground and on a dark one, as CSS writes them."""
 
     components: Sequence[ModuleType] = ()

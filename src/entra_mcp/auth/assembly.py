@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from entra_mcp.storage.ledger import Ledger
     from entra_mcp.telemetry import Metrics
     from entra_mcp.vault.rotation import CurrentSecrets
+    from entra_mcp.web.pages.layout import Brand
 
 DAY_SECONDS = 24 * 3600
 
@@ -52,6 +53,7 @@ class Collaborators:
     faults: Faults
     audit: Audit
     metrics: Metrics
+    brand: Brand
 
 
 def create_verifier(settings: Settings, *, http_client: httpx2.AsyncClient, faults: Faults) -> EntraTokenVerifier:
@@ -118,6 +120,7 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
     try:
         yield EntraProvider(
             settings=settings,
+            brand=parts.brand,
             keys=parts.secrets,
             cache=parts.store,
             storage=AuditedStore(NotingStore(registrations, faults=parts.faults), audit=parts.audit),

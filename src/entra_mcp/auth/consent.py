@@ -14,13 +14,14 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from entra_mcp.errors import EntraMcpError
 from entra_mcp.web.pages.consent import ConsentRequest, consent_page
-from entra_mcp.web.pages.layout import POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
+
+    from entra_mcp.web.pages.layout import Brand
 
 OK = 200
 BAD_REQUEST = 400
@@ -39,7 +40,7 @@ class ConsentPageError(EntraMcpError):
 class ConsentPageProvider(AzureProvider):
     """Takes the answer of FastMCP's consent page, cookies included, and lays its hidden fields into another page."""
 
-    server_name: str
+    brand: Brand
 
     @override
     async def _show_consent_page(self, request: Request) -> HTMLResponse | RedirectResponse:
@@ -56,7 +57,7 @@ class ConsentPageProvider(AzureProvider):
         page = HTMLResponse(
             consent_page(
                 ConsentRequest(
-                    server_name=self.server_name,
+                    brand=self.brand,
                     client_id=transaction.client_id,
                     client_name=client.client_name if client else None,
                     redirect_uri=transaction.client_redirect_uri,
@@ -65,7 +66,7 @@ class ConsentPageProvider(AzureProvider):
                     fields=fields,
                 )
             ),
-            headers={"Content-Security-Policy": POLICY},
+            headers={"Content-Security-Policy": self.brand.policy},
         )
         for name, value in response.headers.items():
             if name == "set-cookie":

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import HTMLResponse
 
+    from entra_mcp.web.pages.layout import Brand
+
 ALLOWED = "<h1>You have allowed it</h1><p>Close this window and ask your assistant again.</p>"
 NOT_ALLOWED = "<h1>Nothing was allowed</h1><p>Close this window. Your administrator can allow it for you.</p>"
 
 
-def permission_answer(request: Request, *, server_name: str) -> HTMLResponse | None:
+def permission_answer(request: Request, *, brand: Brand) -> HTMLResponse | None:
     """The page for somebody who comes back from there; None for everybody else."""
     if request.query_params.get("state") != CONSENT_STATE:
         return None
     told = NOT_ALLOWED if "error" in request.query_params else ALLOWED
-    return page("Permission", told, server_name=server_name)
+    return page("Permission", told, brand=brand)

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from entra_mcp.settings import Settings
     from entra_mcp.storage.cache import CachedStore
     from entra_mcp.vault.keys import KeySource
+    from entra_mcp.web.pages.layout import Brand
 
 SHORTEST_SECONDS = 2
 """How long a sign-in has to last yet to be refreshed: the provider gives every successor at least a second more."""
@@ -78,6 +79,7 @@ class EntraProvider(ConsentPageProvider):
         self,
         *,
         settings: Settings,
+        brand: Brand,
         keys: KeySource,
         storage: AsyncKeyValue,
         cache: CachedStore,
@@ -105,7 +107,7 @@ class EntraProvider(ConsentPageProvider):
             fallback_refresh_token_expiry_seconds=settings.refresh_token_days * 86400,
             fastmcp_access_token_expiry_seconds=settings.access_token_minutes and settings.access_token_minutes * 60,
         )
-        self.server_name = settings.server_name
+        self.brand = brand
         self._scopes = settings.required_scopes
         self._sent: ContextVar[Parameters] = ContextVar("sent")
         self._redirect_patterns = redirect_patterns(settings.allowed_redirect_uris)
@@ -323,7 +325,7 @@ class EntraProvider(ConsentPageProvider):
 
         Anybody can write the address of this page, so nothing but Entra ID's codes is taken over from an error.
         """
-        if (answer := permission_answer(request, server_name=self.server_name)) is not None:
+        if (answer := permission_answer(request, brand=self.brand)) is not None:
             return answer
         if "error" in request.query_params:
             return await super()._handle_idp_callback(with_entra_error(request))

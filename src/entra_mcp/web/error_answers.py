@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from entra_mcp.audit import Audit
     from entra_mcp.request import RequestScope
+    from entra_mcp.web.pages.layout import Brand
 
 HELD_BYTES = 64 * 1024
 """How much of an error's body is looked at; what is longer is replaced."""
@@ -52,9 +53,9 @@ class ErrorAnswers:
     Stands within `Tracing`, which begins the request. Without an audit log, refusals are not recorded.
     """
 
-    def __init__(self, app: ASGIApp, *, server_name: str, audit: Audit | None = None) -> None:
+    def __init__(self, app: ASGIApp, *, brand: Brand, audit: Audit | None = None) -> None:
         self.app = app
-        self._server_name = server_name
+        self._brand = brand
         self._audit = audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +63,7 @@ class ErrorAnswers:
         if scope["type"] != "http" or request is None:
             await self.app(scope, receive, send)
             return
-        answer = _Answer(scope, send, request=request, server_name=self._server_name)
+        answer = _Answer(scope, send, request=request, brand=self._brand)
         try:
             await self.app(scope, receive, answer.send)
         except Exception as error:
@@ -78,7 +79,7 @@ class ErrorAnswers:
 class _Answer:
     """The answer to one request: an error is held until it is known what becomes of it, everything else passes."""
 
-    def __init__(self, scope: Scope, send: Send, *, request: RequestScope, server_name: str) -> None:
+    def __init__(self, scope: Scope, send: Send, *, request: RequestScope, brand: Brand) -> None:
         self.status = 0
         self.headers = Headers()
         self.error = ""
@@ -87,7 +88,7 @@ class _Answer:
         self._scope = scope
         self._send = send
         self._request = request
-        self._server_name = server_name
+        self._brand = brand
         self._held: Message | None = None
         self._body = bytearray()
         self._whole = False
@@ -181,9 +182,7 @@ class _Answer:
             return None
         correlation_id, path = self._request.correlation_id, self._scope["path"]
         if _wants_page(self._scope, self.headers):
-            return problem_page(
-                path=path, status=self.status, server_name=self._server_name, correlation_id=correlation_id
-            )
+            return problem_page(path=path, status=self.status, brand=self._brand, correlation_id=correlation_id)
         if self.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             content = UNEXPECTED
         elif content is None:

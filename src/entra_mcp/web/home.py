@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse
 
 from entra_mcp.web.connect import connection_guides
-from entra_mcp.web.pages.layout import ICON
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
     from entra_mcp.settings import Settings
+    from entra_mcp.web.pages.layout import Brand
 
 STYLE = """\
 :root { color-scheme: light dark; --ink: light-dark(#1a1d24, #e8eaf0); --soft: light-dark(#5a6170, #a3aabb);
@@ -53,15 +53,15 @@ HEADERS = {
 class HomePage:
     """Tells what this server is, its MCP address, and what to paste into each client. The same for everyone."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._html = _render(settings)
+    def __init__(self, settings: Settings, *, brand: Brand) -> None:
+        self._html = _render(settings, brand)
 
     async def show(self, _: Request) -> Response:
         return HTMLResponse(self._html, headers=HEADERS)
 
 
-def _render(settings: Settings) -> str:
-    name = escape(settings.server_name)
+def _render(settings: Settings, brand: Brand) -> str:
+    name, icon = escape(brand.name), brand.icon_uri
     sections = [("MCP address", "Any client that speaks streamable HTTP can use it.", settings.mcp_url)]
     if settings.auth_mode.signs_in:
         sign_in = "You sign in with your Microsoft account when your assistant connects for the first time."
@@ -83,12 +83,12 @@ def _render(settings: Settings) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{name}</title>
-<link rel="icon" href="{ICON}">
+<link rel="icon" href="{icon}">
 <style>{STYLE}</style>
 </head>
 <body>
 <main>
-<header><img src="{ICON}" alt=""><h1>{name}</h1></header>
+<header><img src="{icon}" alt=""><h1>{name}</h1></header>
 <p>This is a <strong>Model Context Protocol</strong> server: AI assistants connect to it and use its tools on your
 behalf. {sign_in}</p>
 {boxes}

@@ -20,6 +20,7 @@ from entra_mcp.web.exchange_queue import ExchangeQueue
 from entra_mcp.web.forwarded import ClientAddress
 from entra_mcp.web.lenience import Lenience
 from entra_mcp.web.outage import SilenceLimit
+from entra_mcp.web.pages.layout import Brand
 from entra_mcp.web.paths import CONSENT, MCP
 from entra_mcp.web.registration_throttle import RegistrationThrottle
 from entra_mcp.web.security_headers import SecurityHeaders
@@ -49,7 +50,7 @@ PLATFORM_ADDRESS_HEADER = "client-ip"
 """
 
 
-def protect(app: ASGIApp, *, settings: Settings, faults: Faults, audit: Audit) -> ASGIApp:
+def protect(app: ASGIApp, *, settings: Settings, faults: Faults, audit: Audit, brand: Brand) -> ASGIApp:
     """Returns the application behind all of its middleware. Calls and sign-ins each pass what concerns them alone."""
     own_origin = settings.base_url.lower()
     address = ClientAddress(header=_address_header(settings))
@@ -60,7 +61,7 @@ def protect(app: ASGIApp, *, settings: Settings, faults: Faults, audit: Audit) -
         hosts=_hosts(settings),
         origins={MCP: {own_origin, *settings.allowed_origins}, CONSENT: {own_origin}},
     )
-    app = ErrorAnswers(app, server_name=settings.server_name, audit=audit)
+    app = ErrorAnswers(app, brand=brand, audit=audit)
     app = RequestDeadline(app)
     app = SecurityHeaders(app, https=settings.base_url.startswith("https:"))
     app = Lenience(Uniform(PromptEventStreams(app)))
@@ -91,7 +92,7 @@ def _sign_ins(app: ASGIApp, settings: Settings, *, faults: Faults, address: Clie
 
 def protect_without_settings(app: ASGIApp) -> ASGIApp:
     """Returns an application that answers in place of the server, as far as it can be protected without settings."""
-    app = ErrorAnswers(app, server_name="MCP server")
+    app = ErrorAnswers(app, brand=Brand(name="MCP server"))
     app = Uniform(SecurityHeaders(app, https=False))
     return UnreadBody(Tracing(app, address=ClientAddress()), seconds=DISCARDED_SECONDS)
 

@@ -19,6 +19,8 @@ from entra_mcp.web.pages.text import isolated, plain
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from entra_mcp.web.pages.layout import Brand
+
 NAME_CHARACTERS = 64
 DETAIL_CHARACTERS = 300
 
@@ -46,7 +48,7 @@ PERMISSIONS = {
 class ConsentRequest:
     """What a person is asked; everything but the server's name comes from the client, or from whoever sent the link."""
 
-    server_name: str
+    brand: Brand
     client_id: str
     client_name: str | None
     redirect_uri: str
@@ -62,7 +64,7 @@ def consent_page(request: ConsentRequest) -> str:
     """Returns the page as HTML. Its form posts to the address it was loaded from, with `action` approve or deny."""
     name = plain(request.client_name or "", limit=NAME_CHARACTERS)
     client = isolated(name) if name else "An application without a name"
-    server = escape(request.server_name)
+    server = escape(request.brand.name)
     where, what = _destination(request.redirect_uri)
     asked = "".join(f"<li><code>{_detail(scope)}</code></li>" for scope in request.scopes)
     permissions = "".join(f"<li>{_permission(scope)}</li>" for scope in request.permissions)
@@ -93,7 +95,7 @@ not recognize the address above, or followed a link that somebody sent you, deny
 <dt>Return address</dt><dd><code>{_detail(request.redirect_uri)}</code></dd>
 <dt>Scopes</dt><dd>{f"<ul>{asked}</ul>" if asked else "none"}</dd></dl>
 </details>""",
-        server_name=request.server_name,
+        brand=request.brand,
     )
 
 

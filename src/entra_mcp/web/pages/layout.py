@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
+from dataclasses import dataclass
 from html import escape
 
 from starlette.responses import HTMLResponse
 
-from entra_mcp.definition import ICON as SVG
+from entra_mcp.definition import ACCENT, ICON
 from entra_mcp.toolkit.icons import data_uri
-
-ICON = data_uri(SVG)
 
 STYLE = """\
 :root { color-scheme: light dark; --ink: light-dark(#1a1d24, #e8eaf0); --soft: light-dark(#565d6c, #a8afbf);
   --card: light-dark(#fff, #1b1e26); --page: light-dark(#f2f3f7, #101218); --line: light-dark(#d5d9e3, #363c4a);
-  --well: light-dark(#f6f7fa, #232732); --accent: light-dark(#1d4ed8, #8fb3ff); --on-accent: light-dark(#fff, #0d1117);
+  --well: light-dark(#f6f7fa, #232732); --accent: light-dark({light}, {dark}); --on-accent: light-dark(#fff, #0d1117);
   --mark: light-dark(#8a5200, #f5c26b); --mark-back: light-dark(#fff7e6, #2d2618); }
 * { box-sizing: border-box; }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1rem; background: var(--page);
@@ -56,16 +55,39 @@ a { color: var(--accent); }
 @media (max-width: 30rem) { main { padding: 1.25rem; } }
 """
 
-_STYLE_HASH = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
-# Without `form-action`: Chromium applies it to every redirect that follows a form, and the last one leads to the MCP
-# client, wherever that is (https://issues.chromium.org/issues/40923007).
-POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brand:
+    """How the pages show the server: its name, its icon as an SVG drawing, its colour in light and dark."""
+
+    name: str
+    icon: str = ICON
+    accent: tuple[str, str] = ACCENT
+
+    @property
+    def icon_uri(self) -> str:
+        """The icon as an address that holds it."""
+        return data_uri(self.icon)
+
+    @property
+    def style(self) -> str:
+        """The style sheet of every page."""
+        light, dark = self.accent
+        return STYLE.replace("{light}", light).replace("{dark}", dark)
+
+    @property
+    def policy(self) -> str:
+        """The content security policy under which a page loads nothing and runs nothing."""
+        digest = b64encode(hashlib.sha256(self.style.encode()).digest()).decode()
+        # Without `form-action`: Chromium applies it to every redirect that follows a form, and the last one leads to
+        # the MCP client, wherever that is (https://issues.chromium.org/issues/40923007).
+        style = f"style-src 'sha256-{digest}'"
+        return f"default-src 'none'; {style}; img-src data:; base-uri 'none'; frame-ancestors 'none'"
 
 
-def document(title: str, body: str, *, server_name: str) -> str:
-    """Returns a whole page; `title` and `server_name` are text, `body` is HTML."""
-    name = escape(server_name)
+def document(title: str, body: str, *, brand: Brand) -> str:
+    """Returns a whole page; `title` is text, `body` is HTML."""
+    name, icon = escape(brand.name), brand.icon_uri
     return f"""\
 <!doctype html>
 <html lang="en">
@@ -73,12 +95,12 @@ def document(title: str, body: str, *, server_name: str) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)} · {name}</title>
-<link rel="icon" href="{ICON}">
-<style>{STYLE}</style>
+<link rel="icon" href="{icon}">
+<style>{brand.style}</style>
 </head>
 <body>
 <main>
-<header><img src="{ICON}" alt=""><span>{name}</span></header>
+<header><img src="{icon}" alt=""><span>{name}</span></header>
 {body}
 </main>
 </body>
@@ -86,7 +108,7 @@ def document(title: str, body: str, *, server_name: str) -> str:
 """
 
 
-def page(title: str, body: str, *, server_name: str, status: int = 200) -> HTMLResponse:
+def page(title: str, body: str, *, brand: Brand, status: int = 200) -> HTMLResponse:
     """Returns the page as a response, with the policy under which it loads nothing."""
-    html = document(title, body, server_name=server_name)
-    return HTMLResponse(html, status_code=status, headers={"Content-Security-Policy": POLICY})
+    html = document(title, body, brand=brand)
+    return HTMLResponse(html, status_code=status, headers={"Content-Security-Policy": brand.policy})

@@ -15,6 +15,8 @@ from entra_mcp.web.pages.layout import page
 if TYPE_CHECKING:
     from starlette.responses import Response
 
+    from entra_mcp.web.pages.layout import Brand
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -96,7 +98,7 @@ BY_STATUS = {
 }
 
 
-def problem_page(*, path: str, status: int, server_name: str, correlation_id: str | None) -> Response:
+def problem_page(*, path: str, status: int, brand: Brand, correlation_id: str | None) -> Response:
     """Returns the page for a request to `path` that ends with `status`."""
     problem = BY_PLACE.get((path, status)) or BY_STATUS.get(status, REFUSED)
     home = '<p><a href="/">The home page</a> tells how to connect an application.</p>' if problem.leads_home else ""
@@ -108,6 +110,6 @@ def problem_page(*, path: str, status: int, server_name: str, correlation_id: st
     return page(
         problem.title,
         f"<h1>{escape(problem.title)}</h1>\n<p>{escape(problem.what)}</p>\n<p>{escape(problem.todo)}</p>\n{home}\n{reference}",
-        server_name=server_name,
+        brand=brand,
         status=status,
     )

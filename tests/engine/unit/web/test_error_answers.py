@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, StreamingRespon
 
 from entra_mcp.web.error_answers import ErrorAnswers
 from entra_mcp.web.forwarded import ClientAddress
+from entra_mcp.web.pages.layout import Brand
 from entra_mcp.web.tracing import Tracing
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def traced(app: ASGIApp) -> ASGIApp:
-    return Tracing(ErrorAnswers(app, server_name="S"), address=ClientAddress())
+    return Tracing(ErrorAnswers(app, brand=Brand(name="S")), address=ClientAddress())
 
 
 async def get(app: ASGIApp) -> httpx2.Response:

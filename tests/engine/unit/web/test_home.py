@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from entra_mcp.web.connect import connection_guides
 from entra_mcp.web.home import HomePage
+from entra_mcp.web.pages.layout import Brand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ type Get = Callable[[str], tuple[str, dict[str, str]]]
 @pytest.fixture
 def get(load_settings: Callable[..., Settings]) -> Get:
     def get(server_name: str = "Contoso Tools") -> tuple[str, dict[str, str]]:
-        page = HomePage(load_settings(MCP_SERVER_NAME=server_name))
+        page = HomePage(load_settings(), brand=Brand(name=server_name))
         response = TestClient(Starlette(routes=[Route("/", page.show)])).get("/")
         assert response.status_code == 200
         return response.text, dict(response.headers)

@@ -18,6 +18,7 @@ from entra_mcp.web import outage
 from entra_mcp.web.error_answers import ErrorAnswers
 from entra_mcp.web.forwarded import ClientAddress
 from entra_mcp.web.outage import SilenceLimit
+from entra_mcp.web.pages.layout import Brand
 from entra_mcp.web.tracing import Tracing
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ FAULTS = Faults()
 
 async def ask(endpoint: Callable[[Request], Awaitable[Response]]) -> httpx2.Response:
     app = SilenceLimit(Starlette(routes=[Route("/", endpoint)]), faults=FAULTS)
-    app = ErrorAnswers(app, server_name="S")
+    app = ErrorAnswers(app, brand=Brand(name="S"))
     app = Tracing(app, address=ClientAddress())
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
+
 import pytest
 
 from entra_mcp.web.pages.consent import ConsentRequest, consent_page
+from entra_mcp.web.pages.layout import Brand, page
 from entra_mcp.web.pages.text import isolated, plain
 
 
@@ -40,5 +44,18 @@ def test_isolated_is_escaped_and_keeps_its_direction_to_itself() -> None:
 
 
 def consent(**changes: str) -> str:
-    given = {"server_name": "S", "client_id": "c", "client_name": "n", "redirect_uri": "https://contoso.com/cb"}
-    return consent_page(ConsentRequest(scopes=["a"], fields={"csrf_token": "t"}, **(given | changes)))
+    given = {"client_id": "c", "client_name": "n", "redirect_uri": "https://contoso.com/cb"}
+    return consent_page(
+        ConsentRequest(brand=Brand(name="S"), scopes=["a"], fields={"csrf_token": "t"}, **(given | changes))
+    )
+
+
+def test_page_shows_the_icon_and_the_colour_of_its_server() -> None:
+    brand = Brand(name="Order desk", icon="<svg>contoso</svg>", accent=("#123456", "#abcdef"))
+    shown = page("Hello", "<p>Hello</p>", brand=brand)
+    text = bytes(shown.body).decode()
+    assert text.count(f'"{brand.icon_uri}"') == 2
+    assert "light-dark(#123456, #abcdef)" in text
+    style = text.partition("<style>")[2].partition("</style>")[0]
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in shown.headers["content-security-policy"]
