@@ -6,96 +6,60 @@ uses, nothing of gRPC. Names are those of azure-functions-language-worker-protob
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import timedelta  # noqa: TC003 - a dataclass field
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 
-@dataclass(kw_only=True)
-class RpcException:
+class _Message:
+    """Holds the fields that it is made with; a field that is not given is the class's own, or None."""
+
+    def __init__(self, **fields: Any) -> None:  # noqa: ANN401 - whatever the runtime puts in
+        self.__dict__.update(fields)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as above
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return None
+
+
+class RpcException(_Message):
     message: str = ""
     stack_trace: str = ""
-    source: str = ""
 
 
-@dataclass(kw_only=True)
-class StatusResult:
+class StatusResult(_Message):
     Failure: ClassVar[int] = 0
     Success: ClassVar[int] = 1
     Cancelled: ClassVar[int] = 2
 
-    status: int
-    result: str = ""
-    exception: RpcException | None = None
 
-
-@dataclass(kw_only=True)
-class WorkerMetadata:
-    runtime_name: str
-    runtime_version: str
-    worker_version: str
-    worker_bitness: str
-    custom_properties: dict[str, str]
-
-
-@dataclass(kw_only=True)
-class BindingInfo:
+class BindingInfo(_Message):
+    undefined: ClassVar[int] = 0
     out: ClassVar[int] = 1
     inout: ClassVar[int] = 2
-    undefined: ClassVar[int] = 0
-
-    type: str
-    data_type: int | None = None
-    direction: int = 0
 
 
-@dataclass(kw_only=True)
-class RpcRetryOptions:
-    max_retry_count: int
-    retry_strategy: str
-    delay_interval: timedelta | None = None
-    minimum_interval: timedelta | None = None
-    maximum_interval: timedelta | None = None
+class WorkerMetadata(_Message): ...
 
 
-@dataclass(kw_only=True)
-class RpcFunctionMetadata:
-    name: str
-    function_id: str
-    directory: str
-    script_file: str
-    entry_point: str
-    language: str
-    managed_dependency_enabled: bool
-    is_proxy: bool
-    bindings: dict[str, BindingInfo]
-    raw_bindings: list[str]
-    retry_options: RpcRetryOptions | None
-    properties: dict[str, str]
+class RpcRetryOptions(_Message): ...
 
 
-@dataclass(kw_only=True)
-class WorkerInitResponse:
-    result: StatusResult
-    capabilities: dict[str, str] = field(default_factory=dict[str, str])
-    worker_metadata: WorkerMetadata | None = None
+class RpcFunctionMetadata(_Message): ...
 
 
-class FunctionEnvironmentReloadResponse(WorkerInitResponse):
-    """The answer when a placeholder process becomes a certain app."""
+class WorkerInitResponse(_Message): ...
 
 
-@dataclass(kw_only=True)
-class FunctionMetadataResponse:
-    result: StatusResult
-    use_default_metadata_indexing: bool
-    function_metadata_results: list[RpcFunctionMetadata] | None
+class FunctionEnvironmentReloadResponse(_Message): ...
 
 
-@dataclass(kw_only=True)
-class FunctionLoadResponse:
-    result: StatusResult
-    function_id: str
+class FunctionMetadataResponse(_Message): ...
+
+
+class FunctionLoadResponse(_Message): ...
+
+
+class InvocationResponse(_Message): ...
 
 
 class TypedData:
@@ -109,28 +73,17 @@ class TypedData:
         return self._kind
 
 
-@dataclass(kw_only=True)
-class ParameterBinding:
-    name: str
-    data: TypedData | None
-
+class ParameterBinding(_Message):
     def WhichOneof(self, _group: str) -> str:  # noqa: N802 - protobuf's name
         return "data"
 
 
-@dataclass(kw_only=True)
 class RpcHttp:
-    method: str = ""
-    url: str = ""
-    headers: dict[str, str] = field(default_factory=dict[str, str])
-    body: TypedData = field(default_factory=TypedData)
-    params: dict[str, str] = field(default_factory=dict[str, str])
-    query: dict[str, str] = field(default_factory=dict[str, str])
+    """The request of an HTTP trigger as the invocation has it: empty but for the route's parameters."""
 
-
-@dataclass(kw_only=True)
-class InvocationResponse:
-    invocation_id: str
-    result: StatusResult
-    return_value: TypedData | None = None
-    output_data: list[ParameterBinding] = field(default_factory=list[ParameterBinding])
+    def __init__(self, params: dict[str, str]) -> None:
+        self.method = self.url = ""
+        self.headers: dict[str, str] = {}
+        self.query: dict[str, str] = {}
+        self.body = TypedData()
+        self.params = params

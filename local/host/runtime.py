@@ -48,7 +48,7 @@ class Runtime:
     async def invoke(self, message: Invoke) -> str | None:
         """Run a function to its end; returns what went wrong, if anything did."""
         data = (
-            protos.TypedData(http=protos.RpcHttp(params=message.params))
+            protos.TypedData(http=protos.RpcHttp(message.params))
             if message.kind == "http"
             else protos.TypedData(**{message.kind: message.data})
         )
