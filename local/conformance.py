@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from local.progress import SetupError, say
-from local.tasks import FAILED, OK, call
+from local.tasks import CONFORMANCE, FAILED, OK, call
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ SUITE = "@modelcontextprotocol/conformance"
 def conformance(root: Path, *, node: str | None) -> int:
     """Run it with that Node, or the one on PATH; the exit code. SetupError says what is missing."""
     program = node_for_the_suite(node)
-    folder = root / "tests" / "conformance"
+    folder = root / CONFORMANCE
     if installed(folder) != pinned(folder):
         npm = shutil.which("npm")
         if npm is None:

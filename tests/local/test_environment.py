@@ -15,7 +15,6 @@ import pytest
 
 from local.config import REPOSITORY
 from local.progress import SetupError
-from local.setup.chromium import Machine, ensure_chromium
 from local.setup.environment import DEV, Environment
 from local.setup.uv import LIKE_PIP, uv_environment
 
@@ -332,100 +331,3 @@ def test_failing_npm_shows_what_it_said(checkout: Checkout) -> None:
     script(checkout.tools, "npm", "echo 'npm error code E401' >&2; exit 1")
     with pytest.raises(SetupError, match="npm error code E401"):
         checkout.environment.ensure(node=True, dev=False)
-
-
-# Chromium
-
-
-def machine(root: Path, *, platform: str = "linux", **variables: str) -> Machine:
-    return Machine(platform=platform, variables={"PATH": str(root / "bin"), **variables}, home=root / "home", root=root)
-
-
-def place(root: Path, relative: str) -> Path:
-    script((root / relative).parent, (root / relative).name, "exit 0")
-    return root / relative
-
-
-@pytest.mark.parametrize(
-    "name", ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge", "msedge"]
-)
-def test_browser_on_path_is_found(tmp_path: Path, name: str) -> None:
-    expected = place(tmp_path, f"bin/{name}")
-    assert machine(tmp_path).find() == expected
-
-
-def test_named_browser_wins_and_a_wrong_name_is_told(tmp_path: Path) -> None:
-    place(tmp_path, "bin/chromium")
-    mine = place(tmp_path, "mine/browser")
-    assert machine(tmp_path, CHROMIUM=str(mine)).find() == mine
-    with pytest.raises(SetupError, match=r"CHROMIUM is set to /no/browser"):
-        machine(tmp_path, CHROMIUM="/no/browser").find()
-
-
-@pytest.mark.parametrize(
-    ("platform", "relative"),
-    [
-        ("darwin", "Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),
-        ("darwin", "home/Applications/Chromium.app/Contents/MacOS/Chromium"),
-        (
-            "darwin",
-            "home/Library/Caches/ms-playwright/chromium-1234/chrome-mac/Chromium.app/Contents/MacOS/Chromium",
-        ),
-        ("win32", "programs/Google/Chrome/Application/chrome.exe"),
-        ("win32", "programs/Microsoft/Edge/Application/msedge.exe"),
-        ("win32", "programs/ms-playwright/chromium-1234/chrome-win/chrome.exe"),
-        ("linux", "home/.cache/ms-playwright/chromium-1234/chrome-linux/chrome"),
-        ("linux", "home/.cache/ms-playwright/chromium-1234/chrome-linux64/chrome"),
-    ],
-)
-def test_browser_is_found_in_the_usual_places(tmp_path: Path, platform: str, relative: str) -> None:
-    expected = place(tmp_path, relative)
-    there = machine(tmp_path, platform=platform, PROGRAMFILES=str(tmp_path / "programs"))
-    if "ms-playwright" in relative and platform == "win32":
-        there = machine(tmp_path, platform=platform, LOCALAPPDATA=str(tmp_path / "programs"))
-    assert there.find() == expected
-
-
-def test_playwright_folder_of_ones_own_is_looked_at(tmp_path: Path) -> None:
-    expected = place(tmp_path, "browsers/chromium-9/chrome-linux/chrome")
-    assert machine(tmp_path, PLAYWRIGHT_BROWSERS_PATH=str(tmp_path / "browsers")).find() == expected
-
-
-def test_missing_browser_is_explained_with_the_command_that_installs_one(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="/my/python -m playwright install --with-deps chromium"):
-        ensure_chromium(logs=tmp_path, python=tmp_path.__class__("/my/python"), machine=machine(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("release", "expected"),
-    [("ID=debian\nVERSION_ID=13\n", True), ("ID=ubuntu\nID_LIKE=debian\n", False), ("ID=fedora\n", False)],
-)
-def test_only_debian_is_installed_from(tmp_path: Path, release: str, *, expected: bool) -> None:
-    place(tmp_path, "bin/apt-get")
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc" / "os-release").write_text(release)
-    assert machine(tmp_path).can_install() is (expected and os.geteuid() == 0)
-    assert not machine(tmp_path, platform="darwin").can_install()
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root installs packages")
-def test_debians_chromium_is_installed_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc" / "os-release").write_text("ID=debian\n")
-    install = (
-        f'echo "$DEBIAN_FRONTEND $@" >> {tmp_path}/calls; [ "$1" = install ] && cp "$0" {tmp_path}/bin/chromium; exit 0'
-    )
-    script(tmp_path / "bin", "apt-get", install)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    said: list[str] = []
-    found = ensure_chromium(
-        logs=tmp_path / "logs", python=tmp_path / "python", machine=machine(tmp_path), say=said.append
-    )
-    assert found == tmp_path / "bin" / "chromium"
-    assert (
-        (tmp_path / "calls")
-        .read_text()
-        .splitlines()[-1]
-        .endswith("noninteractive install --yes --no-install-recommends chromium")
-    )
-    assert said[0] == "Installing Debian's Chromium for the browser test (apt-get)"
