@@ -49,7 +49,7 @@ def test_suite_that_cannot_be_installed_is_told(tmp_path: Path, monkeypatch: pyt
     node = fake(tmp_path, "node", "echo v22.0.0")
     fake(tmp_path, "npm", "exit 1")
     monkeypatch.setenv("PATH", str(tmp_path))
-    folder = tmp_path / "tests" / "conformance"
+    folder = tmp_path / "tests" / "engine" / "conformance"
     folder.mkdir(parents=True)
     (folder / "package.json").write_text(json.dumps({"devDependencies": {SUITE: "1.0.0"}}))
     with pytest.raises(SetupError, match="npm could not install the suite"):
