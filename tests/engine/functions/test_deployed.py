@@ -65,7 +65,8 @@ def app_environment(azurite: str, standins: StandIns) -> dict[str, str]:
 
 def test_package_holds_the_app_and_nothing_else() -> None:
     found = {path.as_posix() for path in package.contents(REPOSITORY)}
-    sources = {file.relative_to(REPOSITORY).as_posix() for file in (REPOSITORY / "src").rglob("*.py")}
+    files = [file for file in (REPOSITORY / "src").rglob("*.*") if "__pycache__" not in file.parts]
+    sources = {file.relative_to(REPOSITORY).as_posix() for file in files}
     assert found == {*sources, "function_app.py", "host.json", "requirements.txt", ".funcignore"}
 
 

@@ -9,25 +9,28 @@ from typing import Annotated
 from fastmcp import Context  # noqa: TC002 - FastMCP reads the annotation
 from fastmcp.server.auth import require_roles
 from fastmcp.tools import tool
+from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field
 
 from entra_mcp.downstream import Downstream
 from entra_mcp.toolkit import Caller, CurrentCaller, Service
 
+READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
-@tool
+
+@tool(annotations=READS)
 async def add(a: Annotated[float, Field(le=1e15)], b: float) -> float:
     """Add two numbers."""
     return a + b
 
 
-@tool
+@tool(annotations=READS)
 async def whoami(caller: Caller = CurrentCaller()) -> Caller:
     """Say who the caller is."""
     return caller
 
 
-@tool
+@tool(annotations=READS)
 async def count_slowly(
     context: Context, to: Annotated[int, Field(ge=1, le=60)] = 5, seconds_each: Annotated[float, Field(ge=0)] = 0.3
 ) -> int:
