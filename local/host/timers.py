@@ -32,17 +32,30 @@ class Schedule:
         fields = expression.split()
         if len(fields) != len(LIMITS):
             raise UnsupportedError(f"Schedule {expression!r} has not six fields, as in '0 0 * * * *'.")
+        self._expression = expression
         self._fields = [_values(expression, field, *limits) for field, limits in zip(fields, LIMITS, strict=True)]
 
-    def fits(self, moment: datetime) -> bool:
-        now = (moment.second, moment.minute, moment.hour, moment.day, moment.month, moment.isoweekday() % 7)
-        return all(value in allowed for value, allowed in zip(now, self._fields, strict=True))
-
     def next_after(self, moment: datetime) -> datetime:
-        """The first fitting time after `moment`, or a day later for somebody who asks again."""
-        start = moment.replace(microsecond=0)
-        seconds = (start + timedelta(seconds=ahead) for ahead in range(1, 24 * 3600))
-        return next((second for second in seconds if self.fits(second)), start + timedelta(days=1))
+        """The first fitting second after `moment`.
+
+        Raises:
+            UnsupportedError: no day of the next eight years fits, as the 31st of February never does.
+        """
+        seconds, minutes, hours, days, months, weekdays = self._fields
+        at = moment.replace(microsecond=0) + timedelta(seconds=1)
+        end = at + timedelta(days=8 * 366)
+        while at < end:
+            if at.day not in days or at.month not in months or at.isoweekday() % 7 not in weekdays:
+                at = at.replace(hour=0, minute=0, second=0) + timedelta(days=1)
+            elif at.hour not in hours:
+                at = at.replace(minute=0, second=0) + timedelta(hours=1)
+            elif at.minute not in minutes:
+                at = at.replace(second=0) + timedelta(minutes=1)
+            elif at.second not in seconds:
+                at += timedelta(seconds=1)
+            else:
+                return at
+        raise UnsupportedError(f"Schedule {self._expression!r} never comes.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +93,7 @@ async def run_timer(timer: Timer, fire: Fire) -> None:
         if wait > timedelta(0):
             await asyncio.sleep(min(wait, LONGEST_NAP).total_seconds())
             continue
-        if timer.schedule.fits(due):
-            await fire(timer.function)
+        await fire(timer.function)
         due = timer.schedule.next_after(max(due, datetime.now(UTC)))
 
 

@@ -36,16 +36,16 @@ def test_next_time_is_the_first_one_that_fits(expression: str, due: str) -> None
     schedule = Schedule(expression)
 
     assert schedule.next_after(START) == datetime.fromisoformat(due).replace(tzinfo=UTC)
-    assert schedule.fits(schedule.next_after(START))
 
 
-def test_time_that_is_further_away_is_asked_for_again() -> None:
-    schedule = Schedule("0 0 0 1 1 *")
-    due = START
-    while not schedule.fits(due):
-        due = schedule.next_after(due)
+def test_time_of_another_year_is_found() -> None:
+    assert Schedule("0 0 0 1 1 *").next_after(START) == datetime(2027, 1, 1, tzinfo=UTC)
+    assert Schedule("0 0 0 29 2 *").next_after(START) == datetime(2028, 2, 29, tzinfo=UTC)
 
-    assert due == datetime(2027, 1, 1, tzinfo=UTC)
+
+def test_time_that_never_comes_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="never comes"):
+        Schedule("0 0 0 31 2 *").next_after(START)
 
 
 def test_times_follow_one_another_without_gap_or_repetition() -> None:
