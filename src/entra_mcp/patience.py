@@ -21,15 +21,20 @@ BEAT_SECONDS = 0.02
 class Patience:
     """Ends its block with `TimeoutError` after so many seconds, as `asyncio.timeout` does.
 
-    Written out, since one that `contextlib` makes from a generator breaks the SDK's errors, which are frozen.
+    `lift_request_deadline` finds the one that is `of_request`. Written out, since one that `contextlib` makes from a
+    generator breaks the SDK's errors, which are frozen.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, of_request: bool = False) -> None:
         self._left = seconds
+        self._of_request = of_request
+        self._token: Token[Patience | None] | None = None
         self._limit = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
+        if self._of_request:
+            self._token = _of_this_request.set(self)
         await self._limit.__aenter__()
         self._wait()
         return self
@@ -37,7 +42,10 @@ class Patience:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
+        if self._token is not None:
+            _of_this_request.reset(self._token)
+        if self._timer is not None:
+            self._timer.cancel()
         await self._limit.__aexit__(kind, error, trace)
 
     @property
@@ -46,8 +54,9 @@ class Patience:
 
     def lift(self) -> None:
         """Lets the block take as long as it wants, unless it is being ended already."""
-        self._stop()
-        if not self.expired:
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._limit.expired():
             self._limit.reschedule(None)
 
     def _wait(self) -> None:
@@ -61,29 +70,6 @@ class Patience:
         else:
             self._limit.reschedule(asyncio.get_running_loop().time())
 
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-
-class RequestPatience(Patience):
-    """The deadline of a whole request, which `lift_request_deadline` finds."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds)
-        self._token: Token[RequestPatience | None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._token = _of_this_request.set(self)
-        return await super().__aenter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._token is not None:
-            _of_this_request.reset(self._token)
-        await super().__aexit__(kind, error, trace)
-
 
 def lift_request_deadline() -> None:
     """Says that the running request has done what it came for: its success must not become an error any more."""
@@ -92,4 +78,4 @@ def lift_request_deadline() -> None:
         deadline.lift()
 
 
-_of_this_request: ContextVar[RequestPatience | None] = ContextVar("request_deadline", default=None)
+_of_this_request: ContextVar[Patience | None] = ContextVar("request_deadline", default=None)

@@ -68,7 +68,12 @@ class Lifespan:
         self._closed = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._early.get(scope["path"]) or await self._started_app()
+        app = self._early.get(scope["path"])
+        if app is None:
+            attempt = self._attempt
+            # An application that runs is asked nothing else: this is the path of every request.
+            running = attempt is not None and attempt.error is None and attempt.app
+            app = running or await self._started_app()
         await app(scope, receive, send)
 
     def start(self) -> None:
@@ -120,8 +125,8 @@ class _Attempt:
         self._start_seconds = start_seconds
         self._clock = clock
         self._on_end = on_end
-        self._app: ASGIApp | None = None
-        self._error: Exception | None = None
+        self.app: ASGIApp | None = None
+        self.error: Exception | None = None
         self._decided = asyncio.Event()
         self._stop = asyncio.Event()
         self._task: asyncio.Future[asyncio.Task[None]] = asyncio.get_running_loop().create_future()
@@ -134,12 +139,12 @@ class _Attempt:
 
     async def outcome(self) -> ASGIApp | Exception:
         await self._decided.wait()
-        return self._error or self._app or LifespanClosed()
+        return self.error or self.app or LifespanClosed()
 
     async def aclose(self) -> None:
         self._stop.set()
         task = await self._task
-        if self._app is None:
+        if self.app is None:
             task.cancel()
         await asyncio.wait((task,))
 
@@ -147,18 +152,18 @@ class _Attempt:
         try:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(self._start_seconds):
-                    self._app = await stack.enter_async_context(self._running_app())
+                    self.app = await stack.enter_async_context(self._running_app())
                 self._decided.set()
                 await self._stop.wait()
-            self._error = LifespanClosed()
+            self.error = LifespanClosed()
         except Exception as error:  # noqa: BLE001 - the edge of the application
             what = "stopped" if self._decided.is_set() else "did not start"
             _log_failure(f"The application {what}; the next request tries again", error)
-            self._error = LifespanEnded() if self._decided.is_set() else error
+            self.error = LifespanEnded() if self._decided.is_set() else error
         finally:
             self.ended_at = self._clock()
-            self._error = self._error or LifespanClosed()
-            self._on_end(had_started=self._app is not None)
+            self.error = self.error or LifespanClosed()
+            self._on_end(had_started=self.app is not None)
             self._decided.set()
 
 

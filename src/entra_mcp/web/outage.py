@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from entra_mcp.errors import DependencyError, UpstreamUnavailableError
-from entra_mcp.patience import RequestPatience
+from entra_mcp.patience import Patience
 from entra_mcp.web.answers import refusal
 from entra_mcp.web.health import NO_STORE
 
@@ -55,11 +55,12 @@ class SilenceLimit:
 
         async def watched(message: Message) -> None:
             nonlocal begun
-            begun = True
-            deadline.lift()
+            if not begun:
+                begun = True
+                deadline.lift()
             await send(message)
 
-        deadline = RequestPatience(DEADLINE_SECONDS)
+        deadline = Patience(DEADLINE_SECONDS, of_request=True)
         try:
             async with deadline:
                 await self.app(scope, receive, watched)
