@@ -23,6 +23,9 @@ REDACTED = "[redacted]"
 
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
+SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""Half a character, which JSON can name and no handler can write."""
+
 UNREADABLE = "(a log record whose arguments do not fit its message)"
 
 _NAMES = "|".join(
@@ -74,7 +77,8 @@ _SECRETS: tuple[re.Pattern[str], ...] = (
 
 
 def redact(text: str) -> str:
-    """Returns the text without what looks like a secret, or stands where one stands."""
+    """Returns the text without what looks like a secret, stands where one stands, or cannot be written."""
+    text = SURROGATE.sub(_escaped, text)
     for pattern in _AFTER:
         text = pattern.sub(_keep_first, text)
     for pattern in _SECRETS:
@@ -83,7 +87,11 @@ def redact(text: str) -> str:
 
 
 def _on_its_line(text: str) -> str:
-    return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+    return CONTROL.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return repr(found[0])[1:-1]
 
 
 def _keep_first(found: re.Match[str]) -> str:
@@ -104,7 +112,9 @@ class RedactingFactory:
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: ANN401 - whatever a factory is given
         record = self._make(*args, **kwargs)
         if isinstance(record.args, tuple):
-            record.args = tuple(_on_its_line(value) if isinstance(value, str) else value for value in record.args)
+            record.args = tuple(
+                _on_its_line(str(value)) if isinstance(value, str | BaseException) else value for value in record.args
+            )
         try:
             message = record.getMessage()
         except Exception:  # noqa: BLE001 - any object may be an argument; handlers would print the arguments as they are

@@ -156,6 +156,21 @@ def test_what_is_put_into_a_message_stays_on_its_line(log: tuple[logging.Logger,
     assert "ERROR entra_mcp: forged\ttext, 3" in written
 
 
+def test_error_in_a_message_stays_on_its_line(log: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = log
+    logger.error("failed: %s", ValueError("x\nERROR entra_mcp: forged"))
+    assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_half_a_character_can_be_written_wherever_it_is(log: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = log
+    error = ValueError("x\ud800")
+    logger.error("failed: %s \udc00 %s", "a\ud83d", error, exc_info=error)
+    written = stream.getvalue().encode().decode()
+    assert written.startswith(r"failed: a\ud83d \udc00 x\ud800")
+    assert r"ValueError: x\ud800" in written
+
+
 def test_record_without_a_secret_keeps_its_parts(log: tuple[logging.Logger, io.StringIO]) -> None:
     records: list[logging.LogRecord] = []
     logger, _ = log
