@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsFloat, override
@@ -79,6 +80,7 @@ class CachedStore(BaseWrapper):
             max_bytes, ttu=lambda _place, entry, _now: entry.until, timer=clock, getsizeof=lambda entry: entry.size
         )
         self._reads: dict[_Place, asyncio.Task[bytes | None]] = {}
+        self._waiting: Counter[asyncio.Task[bytes | None]] = Counter()
 
     @override
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
@@ -94,8 +96,15 @@ class CachedStore(BaseWrapper):
         if reading is None:
             reading = self._reads[place] = asyncio.create_task(self._read(place))
             reading.add_done_callback(lambda task: self._ended(place, task))
-        # A caller that goes away must not end the read that others wait for.
-        value = await asyncio.shield(reading)
+        self._waiting[reading] += 1
+        try:
+            # A caller that goes away must not end the read that others wait for.
+            value = await asyncio.shield(reading)
+        finally:
+            self._waiting[reading] -= 1
+            if not self._waiting[reading]:
+                del self._waiting[reading]
+                self._abandon(place, reading)
         return None if value is None else json.loads(value)
 
     def peek(self, key: str, *, collection: str) -> dict[str, Any] | None:
@@ -176,6 +185,13 @@ class CachedStore(BaseWrapper):
             if entry.size <= self._entries.maxsize:
                 self._entries[place] = entry
         return content
+
+    def _abandon(self, place: _Place, reading: asyncio.Task[bytes | None]) -> None:
+        """Ends a read that nobody waits for any more: who comes next must not wait for one that hangs."""
+        if not reading.done():
+            reading.cancel()
+            if self._reads.get(place) is reading:
+                del self._reads[place]
 
     def _ended(self, place: _Place, task: asyncio.Task[bytes | None]) -> None:
         if self._reads.get(place) is task:

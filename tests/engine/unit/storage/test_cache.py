@@ -272,6 +272,20 @@ async def test_caller_that_goes_away_does_not_end_the_read_of_others(cache: Cach
     assert store.reads == 1
 
 
+async def test_read_that_everybody_gave_up_is_not_joined_by_the_next_caller(
+    cache: CachedStore, store: SlowStore
+) -> None:
+    await store.put("k", {"a": 1}, collection=TOKEN_MAPPINGS)
+    store.answer_reads.clear()
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await cache.get("k", collection=TOKEN_MAPPINGS)
+    store.answer_reads.set()
+    assert await cache.get("k", collection=TOKEN_MAPPINGS) == {"a": 1}
+    assert store.reads == 3
+
+
 async def test_error_reaches_every_caller_and_is_not_remembered(cache: CachedStore, store: SlowStore) -> None:
     await store.put("k", {"a": 1}, collection=TOKEN_MAPPINGS)
     store.broken = True
