@@ -60,8 +60,11 @@ def test_line_after_the_answer_is_dropped_and_counted_and_comes_again_with_the_n
     assert eventually(lambda: dropped() == before + 1)
     httpx2.get(f"{host.url}/echo/x")
 
-    lines = [line for line in host.log.read_text().splitlines() if "a late line" in line]
-    assert [line.endswith("[dropped: its invocation has ended]") for line in lines] == [True, False]
+    def late_lines() -> list[bool]:
+        lines = [line for line in host.log.read_text().splitlines() if "a late line" in line]
+        return [line.endswith("[dropped: its invocation has ended]") for line in lines]
+
+    assert eventually(lambda: late_lines() == [True, False]), late_lines()
 
 
 @pytest.mark.long
