@@ -49,7 +49,8 @@ def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:
     # The tests start hundreds of programs, and without bytecode each would compile the same modules again.
     found["PYTHONDONTWRITEBYTECODE"] = ""
     chosen = () if arguments else ("-m", "not long")
-    parallel = ("-n", str(min((os.cpu_count() or 1) + 1, MOST_WORKERS)), *SPREAD)
+    # Most tests wait for something else most of the time.
+    parallel = ("-n", str(min(2 * (os.cpu_count() or 1), MOST_WORKERS)), *SPREAD)
     return OK if call([sys.executable, "-m", "pytest", *parallel, *chosen, *arguments], root, found) == 0 else FAILED
 
 
