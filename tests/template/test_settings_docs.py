@@ -26,3 +26,8 @@ def test_sample_file_names_only_settings_and_the_platform_s_own_variables() -> N
         "REQUESTS_CA_BUNDLE",
     }
     assert set(sample["Values"]) - NAMES == platform
+
+
+def test_engine_is_tested_with_the_host_settings_of_this_repository() -> None:
+    own, tested = (REPOSITORY / "host.json", REPOSITORY / "tests" / "support" / "app" / "host.json")
+    assert own.read_text("utf-8") == tested.read_text("utf-8")
