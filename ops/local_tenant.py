@@ -225,7 +225,10 @@ STAND_INS = frozenset(
         "REQUESTS_CA_BUNDLE",
     }
 )
-"""Settings of the sample that lead to the stand-ins."""
+"""Settings of the sample that lead to the stand-ins, whatever their value is."""
+
+STAND_IN_URL = "https://127.0.0.1:"
+"""How the addresses of the stand-ins begin; those of an app's own settings are left out by it."""
 
 
 class LocalSettings:
@@ -257,7 +260,11 @@ class LocalSettings:
             )
 
     def write(self, values: dict[str, str]) -> None:
-        kept = {name: value for name, value in self._sample["Values"].items() if name not in STAND_INS}
+        kept = {
+            name: value
+            for name, value in self._sample["Values"].items()
+            if name not in STAND_INS and not str(value).startswith(STAND_IN_URL)
+        }
         document = {**self._sample, "Values": {**kept, **values}}
         new = self._file.with_suffix(".new")
         new.write_text(f"{json.dumps(document, indent=2)}\n", "utf-8")

@@ -11,7 +11,7 @@ import pytest
 from local.config import REPOSITORY
 from ops.client_secret import KEY_ID
 from ops.doctor.settings import faults_of
-from ops.local_tenant import STAND_INS, LocalSettings, Names
+from ops.local_tenant import STAND_IN_URL, STAND_INS, LocalSettings, Names
 from tests.ops.test_postdown import deleted_vault
 from tests.support.azure.world import CLIENT_ID, OBJECT_ID, SUBSCRIPTION, TENANT, Fault
 
@@ -70,6 +70,7 @@ def assert_made(ops: Ops, outcome: Outcome) -> None:
     values = settings(ops)
     assert values["ENTRA_CLIENT_ID"] == application["appId"]
     assert not STAND_INS & set(values) - {"ENTRA_AUTHORITY", "GRAPH_BASE_URL"}
+    assert "ORDERS_API_URL" not in values
     assert not faults_of(values)
     assert kept.value not in outcome.text + json.dumps(values)
 
@@ -185,7 +186,9 @@ def test_names_are_ones_of_a_person_in_a_subscription() -> None:
 def test_settings_that_lead_to_the_stand_ins_are_those_of_the_sample() -> None:
     sample = json.loads((REPOSITORY / "local.settings.sample.json").read_text("utf-8"))["Values"]
     assert set(sample) >= STAND_INS
-    kept = {name: value for name, value in sample.items() if name not in STAND_INS | {"KEY_VAULT_URL"}}
+    kept = {
+        name: value for name, value in sample.items() if name not in STAND_INS and not value.startswith(STAND_IN_URL)
+    }
     assert not [name for name, value in kept.items() if "127.0.0.1" in value or ".local" in value]
     assert LocalSettings(REPOSITORY).base_url == sample["MCP_BASE_URL"]
 
