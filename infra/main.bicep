@@ -38,10 +38,9 @@ param resourceTags string = ''
 ])
 param authMode string = 'proxy'
 
-@description('Shown to people on the consent page and to clients.')
-@minLength(1)
+@description('Shown to people and clients in place of the name that the app gives itself; empty for the latter.')
 @maxLength(64)
-param serverName string = 'Entra MCP Server'
+param serverName string = ''
 
 @description('https:// and the custom domain of the function app; empty for the host name that Azure gives it.')
 param customBaseUrl string = ''
@@ -227,7 +226,7 @@ var signInAudience = signInTenant == 'organizations'
   ? 'AzureADMultipleOrgs'
   : (signInTenant == 'consumers' ? 'PersonalMicrosoftAccount' : 'AzureADMyOrg')
 var ownApplication = empty(existingClientId)
-var applicationDisplayName = take('${serverName} (${environmentName})', 120)
+var applicationDisplayName = take('${empty(serverName) ? 'MCP server' : serverName} (${environmentName})', 120)
 
 var scopeWords = filter(split(replace(requiredScopes, ',', ' '), ' '), word => !empty(word))
 var permissionWords = filter(split(replace(additionalScopes, ',', ' '), ' '), word => !empty(word))
@@ -501,7 +500,7 @@ var federatedLines = authMode == 'federated'
   : []
 var handOff = join(
   concat(
-    ['Application for ${serverName}, client id ${clientId}'],
+    ['Application for ${applicationDisplayName}, client id ${clientId}'],
     ['Manifest: api.requestedAccessTokenVersion = 2'],
     ['Application ID URI: ${identifierUri}'],
     map(scopeWords, scope => 'Delegated scope of it, enabled: ${scope}'),

@@ -140,6 +140,9 @@ def origin(root: Path) -> str:
 
 def _next_steps(answers: Answers) -> list[str]:
     steps = ["make tool NAME=find_order    # your first tool", "make run"]
+    steps.append(
+        f"azd env set MCP_SERVER_NAME {json.dumps(answers.server_name)}    # names the application in Entra ID"
+    )
     if answers.auth_mode != "proxy":
         steps.append(f"azd env set AUTH_MODE {answers.auth_mode}    # for each azd environment, before azd up")
     if answers.tenants != "one":

@@ -52,7 +52,10 @@ def test_names_that_the_world_shares_hold_a_token_of_subscription_environment_an
 
 
 def test_display_name_is_cut_to_what_entra_id_takes() -> None:
-    assert main().value("var", "applicationDisplayName") == "take('${serverName} (${environmentName})', 120)"
+    assert (
+        main().value("var", "applicationDisplayName")
+        == "take('${empty(serverName) ? 'MCP server' : serverName} (${environmentName})', 120)"
+    )
 
 
 def test_every_resource_that_can_is_tagged() -> None:

@@ -26,7 +26,9 @@ def fork_in(folder: Path, *options: str) -> Path:
 
 
 def pass_tests(fork: Path, *paths: str) -> None:
-    told = python(fork, "-m", "pytest", "-q", "-n", "0" if paths else "auto", "-p", "no:cacheprovider", *paths)
+    told = python(
+        fork, "-m", "pytest", "-q", "-n", "0" if paths else "auto", "-p", "no:cacheprovider", "-m", "not long", *paths
+    )
     assert "passed" in told
 
 
