@@ -42,14 +42,14 @@ MADE = (*BUILT, ".pytest_cache", ".ruff_cache", ".hypothesis", "test-results")
 def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:
     """The tests; `arguments` go to pytest and win over what is chosen and how it is spread.
 
-    Without any, those that are marked `long` are left out. There are two processes for each core, since many
+    Without any, those that are marked `long` are left out. There is one process more than there are cores, since many
     tests wait for a deadline or for a process to start.
     """
     found = {"CHROMIUM": str(chromium)} if chromium else {}
     # The tests start hundreds of programs, and without bytecode each would compile the same modules again.
     found["PYTHONDONTWRITEBYTECODE"] = ""
     chosen = () if arguments else ("-m", "not long")
-    parallel = ("-n", str(min(2 * (os.cpu_count() or 1), MOST_WORKERS)), *SPREAD)
+    parallel = ("-n", str(min((os.cpu_count() or 1) + 1, MOST_WORKERS)), *SPREAD)
     return OK if call([sys.executable, "-m", "pytest", *parallel, *chosen, *arguments], root, found) == 0 else FAILED
 
 
