@@ -47,7 +47,7 @@ COMMANDS = {
     "new": "make this copy of the template yours: its name, how people sign in, samples or none",
     "upgrade": "merge a newer version of the template into your fork",
     "tool": "create a tool that works, with its test",
-    "lock": "write the locked files again from pyproject.toml and package.json",
+    "lock": "write the locked files again from pyproject.toml, src/app/requirements.in and package.json",
     "setup": "only build .venv and node_modules, with all that the tests need",
     "clean": "remove caches; with --all also .venv, node_modules and the local data",
 }

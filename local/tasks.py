@@ -29,6 +29,9 @@ SPREAD = ("--dist", "loadfile", "--no-loadscope-reorder")
 
 LOCKED = {"requirements.txt": (), "requirements-local.txt": ("local",), "requirements-dev.txt": ("local", "dev")}
 """The locked files, with the extras of pyproject.toml they serve; a later one leaves out what an earlier one has."""
+APP_REQUIREMENTS = "src/app/requirements.in"
+"""Packages that a fork's tools need, a line for each; a fork makes the file when it needs one."""
+
 COMPILE = (
     *("pip", "compile", "--quiet", "--universal", "--python-version", "3.13", "--generate-hashes"),
     *("--no-header", "--no-annotate"),
@@ -80,7 +83,7 @@ def check(root: Path) -> int:
 
 
 def lock(root: Path, *, upgrade: bool) -> int:
-    """Write the locked files again: the requirements from pyproject.toml, package-lock.json from package.json."""
+    """Write the locked files again: the requirements, with a fork's own packages, and each package-lock.json."""
     uv = find_uv(Path(sys.executable).parent)
     if uv is None:
         raise SetupError("uv writes the locked files, and does not run on this machine. Lock on another one.")
@@ -102,12 +105,13 @@ def lock(root: Path, *, upgrade: bool) -> int:
 def _compile(root: Path, name: str, *, upgrade: bool) -> list[str]:
     earlier = list(LOCKED)[: list(LOCKED).index(name)]
     locked = "".join((root / file).read_text("utf-8") for file in earlier)
+    own = [APP_REQUIREMENTS] if (root / APP_REQUIREMENTS).exists() else []
     return [
         *(*COMPILE, *(["--upgrade"] if upgrade else [])),
         *(f"--extra={extra}" for extra in LOCKED[name]),
         *(f"--constraints={file}" for file in earlier),
         *(f"--no-emit-package={found}" for found in re.findall(r"^([\w.-]+)==", locked, re.MULTILINE)),
-        *(f"--output-file={name}", "pyproject.toml"),
+        *(f"--output-file={name}", "pyproject.toml", *own),
     ]
 
 

@@ -192,6 +192,17 @@ def test_lock_stops_at_the_first_file_that_cannot_be_written(tmp_path: Path, cap
     assert "requirements-local.txt" not in told
 
 
+def test_lock_reads_the_packages_of_a_fork_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "fork"\nversion = "1"\ndependencies = []\n')
+    own = tmp_path / tasks.APP_REQUIREMENTS
+    own.parent.mkdir(parents=True)
+    own.write_text("not a package\n")
+    assert tasks.lock(tmp_path, upgrade=False) == 1
+    captured = capfd.readouterr()
+    assert "FAILED: requirements.txt" in captured.out
+    assert tasks.APP_REQUIREMENTS in captured.err.replace("\\", "/")
+
+
 PINNED = re.compile(r"^([a-z0-9-]+)==\S+(?: ; [^\\]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", re.MULTILINE)
 
 
