@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -12,9 +13,19 @@ LONGEST = 400
 """Lines of a module."""
 
 DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "tests").rglob("README.md")],
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "src").rglob("README.md"),
+        *(ROOT / "tests").rglob("README.md"),
+    ],
 )
+OF_TODAY = [document for document in DOCUMENTS if document.name != "CHANGELOG.md"]
 CODE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+EXAMPLE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+WRITTEN_BY_THE_READER = {"find_order.py", "test_find_order.py"}
+"""What the README has `make tool` make."""
+
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -35,6 +46,27 @@ def test_links_lead_to_files_and_headings_that_exist(document: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+@pytest.mark.parametrize("document", OF_TODAY, ids=lambda document: document.name)
+def test_modules_that_are_named_exist(document: Path) -> None:
+    named = re.findall(r"`(?:\.\./)*([\w/]+\.py)`", document.read_text("utf-8"))
+    assert [name for name in named if Path(name).name not in WRITTEN_BY_THE_READER and not is_module(name)] == []
+
+
+def is_module(name: str) -> bool:
+    """Whether a file of the repository's has this path, or ends with it."""
+    folders = ("src", "local", "ops", "bench", "tests")
+    return (ROOT / name).is_file() or any(True for folder in folders for _ in (ROOT / folder).rglob(name))
+
+
+def test_examples_take_from_the_engine_what_it_has() -> None:
+    examples = "".join(code for document in DOCUMENTS for code in EXAMPLE.findall(document.read_text("utf-8")))
+    imported = re.findall(r"^from (entra_mcp[\w.]*) import (.+)$", examples, re.MULTILINE)
+    assert imported
+    for module, names in imported:
+        found = importlib.import_module(module)
+        assert [name for name in names.split(", ") if not hasattr(found, name)] == [], module
 
 
 def test_place_of_every_module_is_described() -> None:
