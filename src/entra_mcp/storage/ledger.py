@@ -71,6 +71,14 @@ class _Lease:
     until: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the row of a value tells, and the version of that row."""
+
+    held: Use | _Lease
+    etag: str
+
+
 class Ledger:
     """Claims of any kind, on the table that also holds the key-value store."""
 
@@ -100,17 +108,16 @@ class Ledger:
             etag = await self._table.insert(entity)
             if etag is not None:
                 return Claim(claim_id, kind, value, expires, etag)
-            found = await self._table.read(entity["PartitionKey"], entity["RowKey"])
+            found = await self._found(kind, value)
             if found is None:
                 continue
-            held = await self._held(found, kind, value)
-            if isinstance(held, Use):
-                return held
-            if held.claim == claim_id:
+            if isinstance(found.held, Use):
+                return found.held
+            if found.held.claim == claim_id:
                 # The answer to a write of this very call was lost.
-                return Claim(claim_id, kind, value, expires, found.metadata["etag"])
-            if held.until <= self._clock():
-                etag = await self._table.replace_unchanged(entity, etag=found.metadata["etag"])
+                return Claim(claim_id, kind, value, expires, found.etag)
+            if found.held.until <= self._clock():
+                etag = await self._table.replace_unchanged(entity, etag=found.etag)
                 if etag is not None:
                     return Claim(claim_id, kind, value, expires, etag)
             await asyncio.sleep(pause)
@@ -126,14 +133,13 @@ class Ledger:
         entity = self._entity(claim.kind, claim.value, state, expires=claim.expires)
         etag = claim.etag
         while await self._table.replace_unchanged(entity, etag=etag) is None:
-            found = await self._table.read(claim.address.partition, claim.address.row)
-            held = None if found is None else await self._held(found, claim.kind, claim.value)
-            if found is None or held is None or held.claim != claim.id:
+            found = await self._found(claim.kind, claim.value)
+            if found is None or found.held.claim != claim.id:
                 return False
-            if isinstance(held, Use):
+            if isinstance(found.held, Use):
                 return True
             # Renewed since the claim was made.
-            etag = found.metadata["etag"]
+            etag = found.etag
         return True
 
     async def renew(self, claim: Claim, *, lease: float) -> None:
@@ -142,12 +148,11 @@ class Ledger:
         Raises:
             StorageError: whether it was prolonged is not known.
         """
-        found = await self._table.read(claim.address.partition, claim.address.row)
-        held = None if found is None else await self._held(found, claim.kind, claim.value)
-        if found is not None and isinstance(held, _Lease) and held.claim == claim.id:
+        found = await self._found(claim.kind, claim.value)
+        if found is not None and isinstance(found.held, _Lease) and found.held.claim == claim.id:
             state = {"claim": claim.id, "until": self._clock() + lease}
             entity = self._entity(claim.kind, claim.value, state, expires=claim.expires)
-            await self._table.replace_unchanged(entity, etag=found.metadata["etag"])
+            await self._table.replace_unchanged(entity, etag=found.etag)
 
     async def release(self, claim: Claim) -> bool:
         """Gives the claim back unused; returns False, and changes nothing, when its settlement was written down.
@@ -155,21 +160,23 @@ class Ledger:
         Others may have read a settlement already, so it is final. One that is still on its way finds its row gone.
         """
         while True:
-            found = await self._table.read(claim.address.partition, claim.address.row)
-            held = None if found is None else await self._held(found, claim.kind, claim.value)
-            if found is None or held is None or held.claim != claim.id:
+            found = await self._found(claim.kind, claim.value)
+            if found is None or found.held.claim != claim.id:
                 return True
-            if isinstance(held, Use):
+            if isinstance(found.held, Use):
                 return False
-            if await self._table.delete(claim.address.partition, claim.address.row, etag=found.metadata["etag"]):
+            if await self._table.delete(claim.address.partition, claim.address.row, etag=found.etag):
                 return True
 
     async def look_up(self, kind: str, value: str) -> Use | None:
         """Returns the use of a value; None when there was none, or it has not been settled."""
+        found = await self._found(kind, value)
+        return found.held if found is not None and isinstance(found.held, Use) else None
+
+    async def _found(self, kind: str, value: str) -> _Found | None:
         address = _address(kind, value)
-        found = await self._table.read(address.partition, address.row)
-        held = None if found is None else await self._held(found, kind, value)
-        return held if isinstance(held, Use) else None
+        entity = await self._table.read(address.partition, address.row)
+        return None if entity is None else _Found(await self._held(entity, kind, value), entity.metadata["etag"])
 
     async def _held(self, entity: Entity, kind: str, value: str) -> Use | _Lease:
         """What the row tells of."""
