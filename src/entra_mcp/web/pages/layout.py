@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 
 from starlette.responses import HTMLResponse
@@ -56,7 +57,7 @@ a { color: var(--accent); }
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Brand:
     """How the pages show the server: its name, its icon as an SVG drawing, its colour in light and dark."""
 
@@ -64,18 +65,18 @@ class Brand:
     icon: str = ICON
     accent: tuple[str, str] = ACCENT
 
-    @property
+    @cached_property
     def icon_uri(self) -> str:
         """The icon as an address that holds it."""
         return data_uri(self.icon)
 
-    @property
+    @cached_property
     def style(self) -> str:
         """The style sheet of every page."""
         light, dark = self.accent
         return STYLE.replace("{light}", light).replace("{dark}", dark)
 
-    @property
+    @cached_property
     def policy(self) -> str:
         """The content security policy under which a page loads nothing and runs nothing."""
         digest = b64encode(hashlib.sha256(self.style.encode()).digest()).decode()
