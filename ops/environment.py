@@ -63,7 +63,6 @@ PREFLIGHT = Input("PREFLIGHT", "warn: findings of the checks before a deployment
 ALERT_EMAIL = Input("ALERT_EMAIL", "who gets alerts")
 AUTH_MODE = Input("AUTH_MODE", "how people sign in: proxy, federated or verify")
 BASE_URL = Input("MCP_BASE_URL", "address of the server, without a path")
-MCP_URL = Input("MCP_URL", "address that clients are given, with /mcp")
 AUTHORITY = Input("ENTRA_AUTHORITY", "host of the sign-in service; another one in a sovereign cloud")
 GRAPH_URL = Input("GRAPH_BASE_URL", "Microsoft Graph, without the version")
 ARM_URL = Input("AZURE_RESOURCE_MANAGER_URL", "Azure Resource Manager")
