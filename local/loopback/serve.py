@@ -181,7 +181,7 @@ def _handling(number: signal.Signals, handler: Callable[[int, FrameType | None],
 def _loopback_addresses(host: str) -> tuple[str, ...]:
     if host == "localhost":
         # A browser may resolve localhost to either; whoever held the other one would receive its requests.
-        return ("127.0.0.1", "::1") if _has_ipv6_loopback() else ("127.0.0.1",)
+        return ("127.0.0.1", "::1") if has_ipv6_loopback() else ("127.0.0.1",)
     try:
         loopback = ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -191,7 +191,8 @@ def _loopback_addresses(host: str) -> tuple[str, ...]:
     return (host,)
 
 
-def _has_ipv6_loopback() -> bool:
+def has_ipv6_loopback() -> bool:
+    """Whether this machine has `::1`."""
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind(("::1", 0))

@@ -26,22 +26,25 @@ if TYPE_CHECKING:
 BASE_URL = "http://localhost:7071"
 
 
+def usual_environment(standins: StandIns, azurite: str) -> dict[str, str]:
+    """The application's environment, with a table of its own."""
+    return {
+        **standins.environment(),
+        "MCP_BASE_URL": BASE_URL,
+        "AzureWebJobsStorage": azurite,
+        "MCP_TABLE_NAME": f"T{uuid4().hex}",
+        "MCP_CREATE_TABLE": "true",
+        "MCP_REGISTRATIONS_PER_MINUTE": "100000",
+        "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
+    }
+
+
 @pytest.fixture
 def environment(azurite: str, standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Sets the application's environment: a table of its own, and the given changes (None removes)."""
 
     def set_environment(**changes: str | None) -> None:
-        values: dict[str, str | None] = {
-            **standins.environment(),
-            "MCP_BASE_URL": BASE_URL,
-            "AzureWebJobsStorage": azurite,
-            "MCP_TABLE_NAME": f"T{uuid4().hex}",
-            "MCP_CREATE_TABLE": "true",
-            "MCP_REGISTRATIONS_PER_MINUTE": "100000",
-            "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
-            **changes,
-        }
-        for name, value in values.items():
+        for name, value in {**usual_environment(standins, azurite), **changes}.items():
             if value is None:
                 monkeypatch.delenv(name, raising=False)
             else:

@@ -38,6 +38,15 @@ async def rotate_signing_key(standins: StandIns) -> None:
         await vault.set_secret("jwt-signing-key", base64.b64encode(os.urandom(32)).decode())
 
 
+async def replace_client_secret(standins: StandIns) -> None:
+    """Makes another one, puts it into the vault, and takes the old one from the application."""
+    (old,) = standins.control("GET", "/secrets")
+    value = standins.control("POST", "/secrets", {})["value"]
+    async with vault_client(standins) as vault:
+        await vault.set_secret("entra-client-secret", value)
+    standins.control("DELETE", f"/secrets/{old['id']}")
+
+
 def key_id(token: str) -> str:
     return jwt.get_unverified_header(token)["kid"]
 
@@ -103,11 +112,7 @@ async def test_client_secret_that_was_replaced_is_read_again_at_once(
         client = OAuthClient(http=http)
         tokens = await client.sign_in()
         await asyncio.sleep(0.3)
-        (old,) = own_standins.control("GET", "/secrets")
-        value = own_standins.control("POST", "/secrets", {})["value"]
-        async with vault_client(own_standins) as vault:
-            await vault.set_secret("entra-client-secret", value)
-        own_standins.control("DELETE", f"/secrets/{old['id']}")
+        await replace_client_secret(own_standins)
         if first == "graph":
             assert structured(await client.call(tokens["access_token"], "graph_me"))["username"]
         renewed = await client.refresh(tokens["refresh_token"])
@@ -126,11 +131,7 @@ async def test_client_secret_is_replaced_under_load_without_a_failed_request(
         clients = [OAuthClient(http=http) for _ in range(4)]
         tokens = [await client.sign_in() for client in clients]
         await asyncio.sleep(0.3)
-        (old,) = own_standins.control("GET", "/secrets")
-        value = own_standins.control("POST", "/secrets", {})["value"]
-        async with vault_client(own_standins) as vault:
-            await vault.set_secret("entra-client-secret", value)
-        own_standins.control("DELETE", f"/secrets/{old['id']}")
+        await replace_client_secret(own_standins)
         renewed = await asyncio.gather(
             *(client.refresh(token["refresh_token"]) for client, token in zip(clients, tokens, strict=True))
         )

@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import httpx2
 import pytest
-from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
 from local.config import TENANT_ID
-from tests.engine.flows.conftest import BASE_URL
+from tests.engine.flows.conftest import BASE_URL, over
 from tests.support.app.server import running_app
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import httpx2
 
     from tests.support.standins import StandIns
 
@@ -28,16 +28,18 @@ def multi_tenant(standins: StandIns, tenant: str) -> dict[str, str]:
     }
 
 
+async def come_back(client: OAuthClient, account: str) -> httpx2.Response:
+    """Signs in at Entra ID; the answer is the server's to the redirect from there."""
+    await client.register()
+    upstream = await client.consent(await client.consent_page())
+    return await client.callback(upstream.headers["location"], account)
+
+
 async def attempt(account: str, tool: str = "whoami") -> httpx2.Response:
     """Signs in and calls a tool; the answer is of the first step that the server refuses."""
-    async with (
-        running_app() as app,
-        httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30) as http,
-    ):
+    async with running_app() as app, over(app) as http:
         client = OAuthClient(http=http)
-        await client.register()
-        upstream = await client.consent(await client.consent_page())
-        back = await client.callback(upstream.headers["location"], account)
+        back = await come_back(client, account)
         if back.status_code != 302:
             return back
         tokens = await client.redeem(client.answer(back)["code"])
@@ -78,14 +80,9 @@ async def test_account_of_an_unlisted_tenant_ends_at_the_sign_in(
     environment: Callable[..., None], standins: StandIns
 ) -> None:
     environment(**multi_tenant(standins, "organizations"), ENTRA_ALLOWED_TENANTS=TENANT_ID)
-    async with (
-        running_app() as app,
-        httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30) as http,
-    ):
+    async with running_app() as app, over(app) as http:
         client = OAuthClient(http=http)
-        await client.register()
-        upstream = await client.consent(await client.consent_page())
-        answer = client.answer(await client.callback(upstream.headers["location"], "other"))
+        answer = client.answer(await come_back(client, "other"))
     assert answer["error"] == "access_denied"
     assert "another" in answer["error_description"]
     assert answer["state"] == client.state

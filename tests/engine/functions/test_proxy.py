@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from fastmcp import Client
 
+from local.loopback.serve import has_ipv6_loopback
 from tests.engine.functions.apps.mcp_app.routes import COOKIES
 from tests.engine.functions.harness import eventually
 
@@ -305,16 +306,7 @@ def test_every_address_of_localhost_answers(host: RunningHost, address: str) -> 
     try:
         connection = socket.create_connection((address, host.port), timeout=5)
     except OSError:
-        if address == "::1" and not has_ipv6():
+        if address == "::1" and not has_ipv6_loopback():
             pytest.skip("this machine has no ::1")
         raise
     connection.close()
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import httpx2
 import pytest
@@ -12,7 +11,7 @@ import pytest_asyncio
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
 from entra_mcp.settings import Settings
-from tests.engine.flows.conftest import BASE_URL
+from tests.engine.flows.conftest import BASE_URL, usual_environment
 from tests.support.app.server import running_app
 from tests.support.oauth import OAuthClient
 from tests.support.tasks import in_own_task
@@ -38,16 +37,7 @@ def start(azurite: str, standins: StandIns) -> Start:
     """Returns what starts the application with a table of its own, and the given settings besides the usual ones."""
 
     def running(**changes: str) -> AbstractAsyncContextManager[ASGIApp]:
-        values = {
-            **standins.environment(),
-            "MCP_BASE_URL": BASE_URL,
-            "AzureWebJobsStorage": azurite,
-            "MCP_TABLE_NAME": f"T{uuid4().hex}",
-            "MCP_CREATE_TABLE": "true",
-            "MCP_REGISTRATIONS_PER_MINUTE": "100000",
-            "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
-            **changes,
-        }
+        values = {**usual_environment(standins, azurite), **changes}
 
         @asynccontextmanager
         async def started() -> AsyncGenerator[ASGIApp]:
