@@ -150,12 +150,11 @@ class Exchange:
     async def _download(self, connection: Connection) -> None:
         status, headers = await connection.receive_response()
         self._touch()
-        if not self._uploaded and (b"connection", b"close") in [(name.lower(), value) for name, value in headers]:
-            # Over an unread body the connection is reset. The real forwarder then tries again, cannot send the body a
-            # second time, and gives up; an answer whose sender waits with closing gets through.
-            await asyncio.sleep(RESET_SECONDS)
-            if not connection.usable:
-                raise ForwardingFailed(500)
+        closes = (b"connection", b"close") in [(name.lower(), value) for name, value in headers]
+        # Over an unread body the connection is reset. The real forwarder then tries again, cannot send the body a
+        # second time, and gives up; an answer whose sender waits with closing gets through.
+        if closes and not self._uploaded and await connection.closes_within(RESET_SECONDS):
+            raise ForwardingFailed(500)
         self.status = status
         begun = False
         # Its client gets the headers with the first bytes of the body.

@@ -33,6 +33,18 @@ class Connection:
     def usable(self) -> bool:
         return not self._writer.is_closing() and not self._reader.at_eof()
 
+    async def closes_within(self, seconds: float) -> bool:
+        """Whether the worker closes the connection in this time; what it sends meanwhile is received all the same."""
+        try:
+            async with asyncio.timeout(seconds):
+                while data := await self._reader.read(CHUNK):
+                    self._http.receive_data(data)
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            pass
+        return True
+
     async def send_request(self, method: str, target: bytes, headers: HeaderList) -> None:
         await self._send(h11.Request(method=method, target=target, headers=headers))
 
