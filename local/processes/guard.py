@@ -21,9 +21,11 @@ CANNOT_START = 127
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command to its end; its exit code, or 128 + the signal that ended it."""
+    """Run the command to its end; its exit code, or 128 + the signal that ended it.
+
+    Once its input has closed, it ends by SIGKILL instead, with all that the command left behind.
+    """
     stop_signal, grace, command = signal.Signals[arguments[0]], float(arguments[1]), arguments[2:]
-    parent = os.getppid()
     # A handler, not SIG_IGN: what is ignored stays ignored in the child. The guard outlives its child, always.
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
@@ -33,12 +35,13 @@ def main(arguments: list[str]) -> int:
     except OSError as fault:
         sys.stderr.write(f"{command[0]} cannot be started: {fault.strerror}\n")
         return CANNOT_START
-    ended = threading.Event()
+    ended, input_closed = threading.Event(), threading.Event()
 
     def stop_when_input_closes() -> None:
         # os.read, not sys.stdin: a thread that holds a buffer's lock makes the interpreter's own end fail.
         while os.read(0, 1024):
             pass
+        input_closed.set()
         ask_to_stop(child, stop_signal)
         if not ended.wait(grace):
             child.kill()
@@ -46,8 +49,9 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=stop_when_input_closes, daemon=True).start()
     exit_code = child.wait()
     ended.set()
-    if os.name == "posix" and os.getppid() != parent:
-        os.killpg(0, signal.SIGKILL)  # the supervisor is gone: nobody else ends what the command left behind
+    if os.name == "posix" and input_closed.is_set():
+        # Not only when the parent is another: one that dies closes its pipes before its children are handed on.
+        os.killpg(0, signal.SIGKILL)
     return exit_code if exit_code >= 0 else 128 - exit_code
 
 

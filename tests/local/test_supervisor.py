@@ -316,8 +316,21 @@ def test_guard_outlives_signals_that_are_not_for_it(tmp_path: Path, number: sign
         assert alive(pid)
         assert guard.stdin is not None
         guard.stdin.close()
-        assert guard.wait(20) == 0
+        assert guard.wait(20) == -signal.SIGKILL
     assert not alive(pid)
+
+
+def test_guard_ends_what_its_command_left_behind_while_its_parent_still_lives(tmp_path: Path) -> None:
+    left_behind = tmp_path / "left-behind"
+    code = "import subprocess, sys, time; from pathlib import Path; below = subprocess.Popen(sys.argv[2:]); "
+    code += "Path(sys.argv[1]).write_text(f'{below.pid}\\n'); time.sleep(300)"
+    sleeping = (sys.executable, "-c", "import time; time.sleep(300)")
+    with guarded(sys.executable, "-c", code, str(left_behind), *sleeping) as guard:
+        pid = wait_for_number(left_behind)
+        assert guard.stdin is not None
+        guard.stdin.close()
+        guard.wait(20)
+    assert wait_until_gone(pid)
 
 
 def test_guard_starts_its_command_with_default_signal_handling(tmp_path: Path) -> None:
