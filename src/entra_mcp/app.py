@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
-from entra_mcp.audit import Audit
 from entra_mcp.auth.assembly import Collaborators, create_verifier, open_auth
-from entra_mcp.auth.ownership import owner_of
 from entra_mcp.errors import StorageError
-from entra_mcp.faults import Faults
 from entra_mcp.functions import Lifespan, WebServer
 from entra_mcp.http_client import http_client
 from entra_mcp.identity import azure_credential
+from entra_mcp.ownership import owner_of
 from entra_mcp.server.create import create_server
 from entra_mcp.server.input_schemas import remember_input_schemas
 from entra_mcp.server.request_state import RingCodec
@@ -85,7 +83,6 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
     settings, app_settings = load_settings(definition)
     telemetry = start_telemetry(settings)
     brand = Brand(name=settings.server_name, icon=definition.icon, accent=definition.accent)
-    faults, audit = Faults(), Audit(owner_of=owner_of)
     async with AsyncExitStack() as stack:
         starting = stack.enter_context(ExitStack())
         starting.enter_context(telemetry.watched(Work.START))
@@ -107,7 +104,7 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
             owner_of=owner_of,
         )
         await store.setup()
-        verifier = create_verifier(settings, http_client=http, faults=faults)
+        verifier = create_verifier(settings, http_client=http)
         cached = CachedStore(
             store,
             seconds={
@@ -123,12 +120,10 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
             verifier=verifier,
             identity=credential,
             http_client=http,
-            faults=faults,
-            audit=audit,
             metrics=telemetry.metrics,
             brand=brand,
         )
-        sessions = SessionStore(store, faults=faults, visibility_rules=settings.visibility_rules)
+        sessions = SessionStore(store, visibility_rules=settings.visibility_rules)
         auth = await stack.enter_async_context(open_auth(settings, parts))
         opening = open_services(
             definition, settings=settings, app_settings=app_settings, auth=auth, identity=credential
@@ -167,7 +162,7 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
         await stack.enter_async_context(running(secrets.follow()))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
         routes = {route.path for route in (*app.routes, *mcp_app.routes) if isinstance(route, Route)}
-        protected = protect(app, settings=settings, faults=faults, audit=audit, brand=brand)
+        protected = protect(app, settings=settings, brand=brand)
         yield telemetry.at_the_edge(protected, routes=routes)
 
 

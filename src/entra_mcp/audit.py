@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import logging
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from entra_mcp.ownership import owner_of
 from entra_mcp.request import REQUEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from entra_mcp.request import RequestScope
 
 LOGGER = "entra_mcp.audit"
 
@@ -49,50 +50,36 @@ class Event(StrEnum):
 ALARMING = frozenset({Event.REPLAY, Event.REFUSAL})
 
 
-class Audit:
-    """Writes the lines. `owner_of` tells whose a stored row is, by its collection and its value."""
-
-    def __init__(self, *, owner_of: Callable[[str, Mapping[str, Any]], str | None]) -> None:
-        self._owner_of = owner_of
-
-    def about(self, collection: str, row: Mapping[str, Any]) -> None:
-        """Says that the running request has to do with a stored row; only a line that is written looks into it."""
-        request = REQUEST.get()
-        if request is not None:
-            request.rows[collection] = row
-
-    def user(self) -> str | None:
-        """The object id of the person whose rows the running request has touched."""
-        found = (self._owner_of(*entry) for entry in _rows().items())
-        return next((user for user in found if user), None)
-
-    def record(
-        self, event: Event, *, user: str | None = None, client_id: str | None = None, **details: str | int | list[str]
-    ) -> None:
-        """Writes a line; user and client are those of the rows that the request has touched, unless given."""
-        request = REQUEST.get()
-        if request is not None:
-            request.recorded = True
-        line = {
-            "event": event,
-            "user": user or self.user(),
-            "client_id": _short(client_id or _client_id()),
-            "address": request.address if request else None,
-            "correlation_id": request.correlation_id if request else None,
-            **{name: _short(value) for name, value in details.items()},
-        }
-        logger.log(logging.WARNING if event in ALARMING else logging.INFO, "%s", json.dumps(line))
-
-
-def _rows() -> Mapping[str, Mapping[str, Any]]:
+def record(
+    event: Event, *, user: str | None = None, client_id: str | None = None, **details: str | int | list[str]
+) -> None:
+    """Writes a line; user and client are those of the running request, unless given."""
     request = REQUEST.get()
-    return request.rows if request else {}
+    if request is not None:
+        request.recorded = True
+    line = {
+        "event": event,
+        "user": user or current_user(),
+        "client_id": _short(client_id or _client_id(request)),
+        "address": request.address if request else None,
+        "correlation_id": request.correlation_id if request else None,
+        **{name: _short(value) for name, value in details.items()},
+    }
+    logger.log(logging.WARNING if event in ALARMING else logging.INFO, "%s", json.dumps(line))
 
 
-def _client_id() -> str | None:
+def current_user() -> str | None:
+    """The object id of the person whose rows the running request has touched."""
     request = REQUEST.get()
-    bearer = [request.bearer[1]] if request and request.bearer else []
-    found = (row.get("client_id") for row in (*_rows().values(), *bearer))
+    found = (owner_of(*entry) for entry in request.rows.items()) if request else ()
+    return next((user for user in found if user), None)
+
+
+def _client_id(request: RequestScope | None) -> str | None:
+    if request is None:
+        return None
+    bearer = [request.bearer[1]] if request.bearer else []
+    found = (request.client_id, *(row.get("client_id") for row in (*request.rows.values(), *bearer)))
     return next((client_id for client_id in found if isinstance(client_id, str)), None)
 
 

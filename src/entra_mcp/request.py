@@ -11,10 +11,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from entra_mcp.errors import DependencyError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from entra_mcp.errors import DependencyError
+    from types import TracebackType
 
 
 @dataclass(slots=True)
@@ -27,11 +28,14 @@ class RequestScope:
     address: str
     """Where the request came from, as the platform saw it."""
 
-    faults: list[DependencyError] = field(default_factory=list["DependencyError"])
+    faults: list[DependencyError] = field(default_factory=list[DependencyError])
     """The dependencies that failed."""
 
     rows: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
     """Stored rows that the request has to do with, by collection; the audit log finds person and client in them."""
+
+    client_id: str | None = None
+    """The client that the request names, which may not exist."""
 
     recorded: bool = False
     """Whether the audit log has a line for what the request did."""
@@ -42,3 +46,28 @@ class RequestScope:
 
 REQUEST: ContextVar[RequestScope | None] = ContextVar("request", default=None)
 """The request that this code, and the tasks that it starts, run for; None outside of one."""
+
+
+def note_fault(error: DependencyError) -> None:
+    """Adds what failed to the running request; outside of a request it is noted nowhere."""
+    request = REQUEST.get()
+    if request is not None:
+        request.faults.append(error)
+
+
+def noting_faults() -> _NotingFaults:
+    """Returns a context manager that notes a dependency error which leaves its block, and lets it go on."""
+    return _NotingFaults()
+
+
+class _NotingFaults:
+    """Written out, since one that `contextlib` makes from a generator breaks the SDK's errors, which are frozen."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, DependencyError):
+            note_fault(error)

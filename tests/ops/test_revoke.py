@@ -12,7 +12,7 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.data.tables import TableServiceClient
 
-from entra_mcp.auth.ownership import owner_of
+from entra_mcp.ownership import owner_of
 from entra_mcp.storage.collections import AUTHORIZATION_CODES, UPSTREAM_TOKENS
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.owners import OwnerMarks

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from entra_mcp.auth.applications import ApplicationVerifier, PeopleAndApplications
-from entra_mcp.auth.audited_store import AuditedStore
 from entra_mcp.auth.client_credential import AssertionCredential, SecretCredential
 from entra_mcp.auth.consent_cookies import ConsentCookies
 from entra_mcp.auth.counted import CountedOAuthClient, CountedSingleUse
@@ -16,8 +15,8 @@ from entra_mcp.auth.exchange import ExchangeStore
 from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials
 from entra_mcp.auth.provider import EntraProvider
 from entra_mcp.auth.registrations import RegistrationStore
+from entra_mcp.auth.request_store import RequestStore
 from entra_mcp.auth.verifier import EntraTokenVerifier
-from entra_mcp.faults import NotingStore
 from entra_mcp.settings import AuthMode
 
 if TYPE_CHECKING:
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from fastmcp.server.auth import AuthProvider
 
-    from entra_mcp.audit import Audit
     from entra_mcp.auth.client_credential import ClientCredential
-    from entra_mcp.faults import Faults
     from entra_mcp.settings import Settings
     from entra_mcp.storage.cache import CachedStore
     from entra_mcp.storage.ledger import Ledger
@@ -50,19 +47,16 @@ class Collaborators:
     verifier: EntraTokenVerifier
     identity: AsyncTokenCredential
     http_client: httpx2.AsyncClient
-    faults: Faults
-    audit: Audit
     metrics: Metrics
     brand: Brand
 
 
-def create_verifier(settings: Settings, *, http_client: httpx2.AsyncClient, faults: Faults) -> EntraTokenVerifier:
+def create_verifier(settings: Settings, *, http_client: httpx2.AsyncClient) -> EntraTokenVerifier:
     """Returns what verifies the tokens that Entra ID issues for this server."""
     return EntraTokenVerifier(
         EntraApp.of(settings),
         required_scopes=list(settings.required_scopes),
         http_client=http_client,
-        faults=faults,
     )
 
 
@@ -78,7 +72,6 @@ async def open_auth(settings: Settings, parts: Collaborators) -> AsyncGenerator[
             app,
             roles=settings.allowed_app_roles,
             http_client=parts.http_client,
-            faults=parts.faults,
             public_keys=parts.verifier.public_keys,
         )
         yield PeopleAndApplications(people, applications=applications, issuers=app.issuers)
@@ -114,8 +107,6 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
         credential=credential,
         verifier=parts.verifier,
         http_client=parts.http_client,
-        faults=parts.faults,
-        audit=parts.audit,
     )
     try:
         yield EntraProvider(
@@ -123,20 +114,17 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
             brand=parts.brand,
             keys=parts.secrets,
             cache=parts.store,
-            storage=AuditedStore(NotingStore(registrations, faults=parts.faults), audit=parts.audit),
+            storage=RequestStore(registrations),
             single_use=CountedSingleUse(
                 metrics=parts.metrics,
                 ledger=parts.ledger,
                 store=exchanges,
                 grace_seconds=settings.refresh_grace_seconds,
-                audit=parts.audit,
             ),
             cookies=ConsentCookies(parts.secrets),
             upstream=upstream,
             on_behalf_of=on_behalf_of,
             verifier=parts.verifier,
-            faults=parts.faults,
-            audit=parts.audit,
         )
     finally:
         await on_behalf_of.close()

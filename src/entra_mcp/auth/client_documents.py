@@ -24,12 +24,12 @@ from mcp.shared.auth import InvalidRedirectUriError
 from entra_mcp.auth.parameters import GRANTS
 from entra_mcp.auth.redirects import is_allowed
 from entra_mcp.errors import DependencyError
+from entra_mcp.request import note_fault
 
 if TYPE_CHECKING:
     from fastmcp.server.auth.cimd import CIMDDocument
     from pydantic import AnyUrl
 
-    from entra_mcp.faults import Faults
 
 PLATFORM = IPv4Address("168.63.129.16")
 
@@ -53,9 +53,9 @@ class DocumentedClient(ProxyDCRClient):
 class ClientDocuments(CIMDClientManager):
     """Makes clients of documents. They may do what clients that register may, whatever the document says."""
 
-    def __init__(self, *, allowed_redirect_uri_patterns: list[str], faults: Faults) -> None:
+    def __init__(self, *, allowed_redirect_uri_patterns: list[str]) -> None:
         super().__init__(allowed_redirect_uri_patterns=allowed_redirect_uri_patterns)
-        self._fetcher = GuardedFetcher(faults=faults)
+        self._fetcher = GuardedFetcher()
 
     @override
     async def get_client(self, client_id_url: str) -> DocumentedClient | None:
@@ -69,9 +69,8 @@ class ClientDocuments(CIMDClientManager):
 class GuardedFetcher(CIMDFetcher):
     """Fetches documents from public web servers. One that does not answer is an outage: its client is not gone."""
 
-    def __init__(self, *, faults: Faults) -> None:
+    def __init__(self) -> None:
         super().__init__(timeout=FETCH_SECONDS)
-        self._faults = faults
 
     @override
     def is_cimd_client_id(self, client_id: str) -> bool:
@@ -90,11 +89,11 @@ class GuardedFetcher(CIMDFetcher):
                 # Refuses text that is no Unicode, which JSON can express.
                 document.model_dump_json()
         except TimeoutError as error:
-            self._faults.note(DependencyError("client_document", f"no answer within {FETCH_SECONDS:.0f} s"))
+            note_fault(DependencyError("client_document", f"no answer within {FETCH_SECONDS:.0f} s"))
             raise CIMDFetchError("no answer in time") from error
         except (CIMDFetchError, CIMDValidationError) as error:
             if _is_outage(error):
-                self._faults.note(DependencyError("client_document", "it cannot be fetched now"))
+                note_fault(DependencyError("client_document", "it cannot be fetched now"))
             raise
         except (ValueError, RecursionError) as error:
             # Bytes that are no UTF-8, a number of 5,000 digits, lists in lists in lists.

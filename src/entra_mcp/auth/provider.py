@@ -21,6 +21,7 @@ from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.server.auth.provider import AuthorizeError, TokenError
 from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
 
+from entra_mcp import audit
 from entra_mcp.audit import Event
 from entra_mcp.auth.client_documents import ClientDocuments
 from entra_mcp.auth.consent import ConsentPageProvider, hints_of
@@ -31,6 +32,7 @@ from entra_mcp.auth.permission_page import permission_answer
 from entra_mcp.auth.redirects import canonical, is_allowed
 from entra_mcp.auth.revocation import RevocationEndpoint
 from entra_mcp.known_clients import redirect_patterns
+from entra_mcp.request import REQUEST
 from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
@@ -44,13 +46,11 @@ if TYPE_CHECKING:
     from starlette.responses import HTMLResponse, RedirectResponse
     from starlette.routing import Route
 
-    from entra_mcp.audit import Audit
     from entra_mcp.auth.consent_cookies import ConsentCookies
     from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials, PersonCredential
     from entra_mcp.auth.single_use import SingleUse
     from entra_mcp.auth.upstream import EntraOAuthClient
     from entra_mcp.auth.verifier import EntraTokenVerifier
-    from entra_mcp.faults import Faults
     from entra_mcp.settings import Settings
     from entra_mcp.storage.cache import CachedStore
     from entra_mcp.vault.keys import KeySource
@@ -88,8 +88,6 @@ class EntraProvider(ConsentPageProvider):
         upstream: EntraOAuthClient,
         on_behalf_of: OnBehalfOfCredentials,
         verifier: EntraTokenVerifier,
-        faults: Faults,
-        audit: Audit,
     ) -> None:
         super().__init__(
             client_id=settings.client_id,
@@ -117,11 +115,10 @@ class EntraProvider(ConsentPageProvider):
         self._cookies = cookies
         self._upstream = upstream
         self._on_behalf_of = on_behalf_of
-        self._audit = audit
         # The provider builds a verifier that pins one issuer, which `organizations` and `consumers` do not have.
         self._token_validator = self._verifier = verifier
         if self._cimd_manager is not None:
-            self._cimd_manager = ClientDocuments(allowed_redirect_uri_patterns=self._redirect_patterns, faults=faults)
+            self._cimd_manager = ClientDocuments(allowed_redirect_uri_patterns=self._redirect_patterns)
             self._cimd_manager.default_scope = self._default_scope_str
         self.revocation_options = RevocationOptions(enabled=True)
         if settings.authorization_endpoint is not None:
@@ -155,7 +152,9 @@ class EntraProvider(ConsentPageProvider):
         The provider would admit the Entra application's own id as a client that nobody registered, and let a client
         that registered one redirect URI use any other on the allow-list.
         """
-        self._audit.about("request", {"client_id": client_id})
+        request = REQUEST.get()
+        if request is not None:
+            request.client_id = client_id
         if client_id == self._upstream_client_id:
             return None
         client = await super().get_client(client_id)
@@ -171,7 +170,7 @@ class EntraProvider(ConsentPageProvider):
     @override
     async def register_client(self, client_info: OAuthClientInformationFull) -> None:
         await super().register_client(client_info)
-        self._audit.record(
+        audit.record(
             Event.REGISTRATION,
             client_id=client_info.client_id,
             client_name=client_info.client_name or "",
@@ -247,7 +246,6 @@ class EntraProvider(ConsentPageProvider):
         claims = await self._genuine(token, use=ACCESS)
         if claims is None:
             return None
-        self._audit.about("request", claims)
         jti = claims["jti"]
         remembered = self._remembered(jti)
         if remembered is not None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from mcp.server.auth.provider import TokenError
 from mcp.shared.auth import OAuthToken
 
+from entra_mcp import audit
 from entra_mcp.audit import Event
 from entra_mcp.errors import StorageError
 from entra_mcp.patience import Patience, lift_request_deadline
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from mcp.server.auth.provider import RefreshToken
 
-    from entra_mcp.audit import Audit
     from entra_mcp.auth.exchange import Exchange, ExchangeStore
     from entra_mcp.storage.ledger import Claim, Ledger
 
@@ -65,11 +65,10 @@ logger = logging.getLogger(__name__)
 class SingleUse:
     """Lets an exchange of a code or a token happen once, and tells later comers what came of it."""
 
-    def __init__(self, *, ledger: Ledger, store: ExchangeStore, grace_seconds: float, audit: Audit) -> None:
+    def __init__(self, *, ledger: Ledger, store: ExchangeStore, grace_seconds: float) -> None:
         self._ledger = ledger
         self._store = store
         self._grace_seconds = grace_seconds
-        self._audit = audit
 
     async def redeem(self, code: str, exchange: Callable[[], Awaitable[OAuthToken]]) -> OAuthToken:
         """Exchanges an authorization code.
@@ -85,7 +84,7 @@ class SingleUse:
                 await self.revoke(claim.outcome, because="an authorization code was used again")
             raise TokenError("invalid_grant", "The authorization code was used before.")
         tokens = await self._run(claim, exchange, new_login=True)
-        self._audit.record(Event.SIGN_IN)
+        audit.record(Event.SIGN_IN)
         return tokens
 
     async def rotate(
@@ -100,7 +99,7 @@ class SingleUse:
         claim = await self._claim(REFRESH_TOKEN, token.token, max(expires_in, 1.0))
         if not isinstance(claim, Use):
             tokens = await self._run(claim, exchange, new_login=False)
-            self._audit.record(Event.REFRESH)
+            audit.record(Event.REFRESH)
             return tokens
         if not await self._is_signed_in(claim):
             self._replayed(REFRESH_TOKEN, claim, answer="refused")
@@ -130,12 +129,12 @@ class SingleUse:
         """Ends the sign-in that a use led to: every access and refresh token of it, on every instance."""
         token_set = outcome.get("token_set")
         if token_set is not None and await self._store.delete(token_set, collection=UPSTREAM_TOKENS):
-            self._audit.record(Event.REVOCATION, user=outcome.get("user"), because=because)
+            audit.record(Event.REVOCATION, user=outcome.get("user"), because=because)
 
     def _replayed(self, what: str, use: Use, *, answer: str) -> None:
         # Names the sign-in to whoever counts its lines, and is no key to it.
         sign_in = hashlib.sha256(str(use.outcome.get("token_set")).encode()).hexdigest()[:16]
-        self._audit.record(
+        audit.record(
             Event.REPLAY,
             user=use.outcome.get("user"),
             sign_in=sign_in,
@@ -159,7 +158,7 @@ class SingleUse:
             raise
         # From here on the use may be written down, and then the tokens are the answer.
         lift_request_deadline()
-        outcome: dict[str, Any] = {"token_set": running.token_set, "user": self._audit.user()}
+        outcome: dict[str, Any] = {"token_set": running.token_set, "user": audit.current_user()}
         if not new_login:
             outcome["tokens"] = tokens.model_dump(mode="json")
         try:

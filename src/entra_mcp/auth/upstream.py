@@ -22,15 +22,14 @@ from fastmcp.server.auth.oauth_proxy.upstream import OAuthError
 
 from entra_mcp.errors import EntraMcpError, UpstreamUnavailableError
 from entra_mcp.patience import Patience
+from entra_mcp.request import REQUEST, noting_faults
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from entra_mcp.audit import Audit
     from entra_mcp.auth.client_credential import ClientCredential
     from entra_mcp.auth.verifier import EntraTokenVerifier
-    from entra_mcp.faults import Faults
 
 TIMEOUT_SECONDS = 2.5
 """For one request, its connection included."""
@@ -75,15 +74,11 @@ class EntraOAuthClient:
         credential: ClientCredential,
         verifier: EntraTokenVerifier,
         http_client: httpx2.AsyncClient,
-        faults: Faults,
-        audit: Audit,
     ) -> None:
         self._client_id = client_id
         self._credential = credential
         self._verifier = verifier
         self._http = http_client
-        self._faults = faults
-        self._audit = audit
         self._refusals: ContextVar[list[SignInRefusedError] | None] = ContextVar("refusals", default=None)
 
     @contextmanager
@@ -106,12 +101,14 @@ class EntraOAuthClient:
             UpstreamUnavailableError: Entra ID does not answer, or does not know this server.
             SigningKeysError: the token cannot be verified now.
         """
-        with self._faults.noted():
+        with noting_faults():
             try:
                 tokens = await self._request(url, {"grant_type": grant_type, **params})
             except OAuthError as error:
                 raise self._refused(f"Entra ID refused the code: {error.description}", advice=TRY_ANEW) from error
-            self._audit.about(UPSTREAM_TOKENS, tokens)
+            request = REQUEST.get()
+            if request is not None:
+                request.rows[UPSTREAM_TOKENS] = tokens
             if await self._verifier.verify_token(str(tokens.get("access_token", ""))) is None:
                 raise self._refused("the account is not one that may sign in here", advice=NOT_ADMITTED)
         return tokens
@@ -132,7 +129,7 @@ class EntraOAuthClient:
             OAuthError: `invalid_grant`: the person has to sign in again.
             UpstreamUnavailableError: Entra ID does not answer, or does not know this server.
         """
-        with self._faults.noted():
+        with noting_faults():
             tokens = await self._request(url, {"grant_type": "refresh_token", "refresh_token": refresh_token, **params})
         return {"refresh_token": refresh_token, **tokens}
 

@@ -15,6 +15,7 @@ from fastmcp.server.auth.providers.azure import AzureJWTVerifier
 
 from entra_mcp.auth.public_keys import PublicKeys
 from entra_mcp.errors import SigningKeysError
+from entra_mcp.request import noting_faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from fastmcp.server.auth import AccessToken
 
     from entra_mcp.auth.entra_app import EntraApp
-    from entra_mcp.faults import Faults
 
 PERSONAL_ACCOUNTS_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 """The tenant in every token of a personal Microsoft account."""
@@ -43,7 +43,6 @@ class EntraTokenVerifier(AzureJWTVerifier):
         *,
         required_scopes: list[str],
         http_client: httpx2.AsyncClient,
-        faults: Faults,
         public_keys: PublicKeys | None = None,
     ) -> None:
         """Takes the keys of another verifier, so that both fetch them once."""
@@ -56,7 +55,6 @@ class EntraTokenVerifier(AzureJWTVerifier):
         )
         self.app = app
         self._http_client = http_client
-        self._faults = faults
         self.public_keys = public_keys or PublicKeys(fetch=self._fetch_key_set)
         match app.tenant_id:
             case "organizations":
@@ -74,7 +72,7 @@ class EntraTokenVerifier(AzureJWTVerifier):
         Raises:
             SigningKeysError: it cannot be verified now.
         """
-        with self._faults.noted():
+        with noting_faults():
             verified = await super().load_access_token(token)
         if verified is None:
             return None

@@ -16,13 +16,13 @@ from key_value.aio.wrappers.base import BaseWrapper
 
 from entra_mcp.errors import EntraMcpError, StorageError
 from entra_mcp.patience import Patience
+from entra_mcp.request import note_fault
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from key_value.aio.protocols import AsyncKeyValue
 
-    from entra_mcp.faults import Faults
 
 RULES = ":_visibility_rules"
 """How the keys of visibility rules end, behind the session's own name."""
@@ -48,9 +48,8 @@ class VisibilityRulesError(EntraMcpError):
 class SessionStore(BaseWrapper):
     """Wraps the store of sessions; an outage is noted, and told without the reason."""
 
-    def __init__(self, store: AsyncKeyValue, *, faults: Faults, visibility_rules: bool = False) -> None:
+    def __init__(self, store: AsyncKeyValue, *, visibility_rules: bool = False) -> None:
         self.key_value = store
-        self._faults = faults
         self._visibility_rules = visibility_rules
 
     @override
@@ -92,5 +91,5 @@ class SessionStore(BaseWrapper):
         try:
             yield
         except StorageError as error:
-            self._faults.note(error)
+            note_fault(error)
             raise ToolError(UNAVAILABLE) from error

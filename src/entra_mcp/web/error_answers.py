@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 
+from entra_mcp import audit
 from entra_mcp.audit import Event
 from entra_mcp.errors import DependencyError
 from entra_mcp.request import REQUEST
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from entra_mcp.audit import Audit
     from entra_mcp.request import RequestScope
     from entra_mcp.web.pages.layout import Brand
 
@@ -50,13 +50,12 @@ logger = logging.getLogger(__name__)
 class ErrorAnswers:
     """Browsers get a page; programs get JSON that names the correlation id, except in messages of MCP itself.
 
-    Stands within `Tracing`, which begins the request. Without an audit log, refusals are not recorded.
+    Stands within `Tracing`, which begins the request.
     """
 
-    def __init__(self, app: ASGIApp, *, brand: Brand, audit: Audit | None = None) -> None:
+    def __init__(self, app: ASGIApp, *, brand: Brand) -> None:
         self.app = app
         self._brand = brand
-        self._audit = audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = REQUEST.get()
@@ -72,8 +71,8 @@ class ErrorAnswers:
             await answer.fail(error)
         else:
             await answer.finish()
-        if answer.status >= HTTPStatus.MULTIPLE_CHOICES and self._audit is not None and not request.recorded:
-            _record_refusal(self._audit, scope, answer)
+        if answer.status >= HTTPStatus.MULTIPLE_CHOICES and not request.recorded:
+            _record_refusal(scope, answer)
 
 
 class _Answer:
@@ -200,7 +199,7 @@ class _Answer:
         return cast("dict[str, Any]", content) if isinstance(content, dict) else None
 
 
-def _record_refusal(audit: Audit, scope: Scope, answer: _Answer) -> None:
+def _record_refusal(scope: Scope, answer: _Answer) -> None:
     """Writes an audit line for a refusal.
 
     The 401 that tells a client where to sign in is no refusal: nothing was presented. Nor is an outage.

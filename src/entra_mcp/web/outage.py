@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from entra_mcp.errors import DependencyError, UpstreamUnavailableError
 from entra_mcp.patience import Patience
+from entra_mcp.request import note_fault
 from entra_mcp.web.answers import refusal
 from entra_mcp.web.health import NO_STORE
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from entra_mcp.faults import Faults
 
 RETRY_SECONDS = 5
 
@@ -46,9 +46,8 @@ class SilenceLimit:
     The limit is lifted by what has succeeded, by the beginning of an answer, and for a tool, which may take its time.
     """
 
-    def __init__(self, app: ASGIApp, *, faults: Faults) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
@@ -67,7 +66,7 @@ class SilenceLimit:
         except Exception:
             if begun or not deadline.expired:
                 raise
-            self._faults.note(DependencyError("server", "no answer in time"))
+            note_fault(DependencyError("server", "no answer in time"))
             response = refusal(HTTPStatus.SERVICE_UNAVAILABLE, CONTENT["error"], CONTENT["error_description"])
             await response(scope, receive, send)
 

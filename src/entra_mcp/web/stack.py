@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from entra_mcp.audit import Audit
-    from entra_mcp.faults import Faults
     from entra_mcp.settings import Settings
 
 BODY_SECONDS = 60.0
@@ -50,35 +48,35 @@ PLATFORM_ADDRESS_HEADER = "client-ip"
 """
 
 
-def protect(app: ASGIApp, *, settings: Settings, faults: Faults, audit: Audit, brand: Brand) -> ASGIApp:
+def protect(app: ASGIApp, *, settings: Settings, brand: Brand) -> ASGIApp:
     """Returns the application behind all of its middleware. Calls and sign-ins each pass what concerns them alone."""
     own_origin = settings.base_url.lower()
     address = ClientAddress(header=_address_header(settings))
-    sign_ins = _sign_ins(app, settings, faults=faults, address=address)
-    app = ByPath({MCP: _calls(app, settings, faults=faults)}, otherwise=sign_ins)
+    sign_ins = _sign_ins(app, settings, address=address)
+    app = ByPath({MCP: _calls(app, settings)}, otherwise=sign_ins)
     app = Admission(
         app,
         hosts=_hosts(settings),
         origins={MCP: {own_origin, *settings.allowed_origins}, CONSENT: {own_origin}},
     )
-    app = ErrorAnswers(app, brand=brand, audit=audit)
+    app = ErrorAnswers(app, brand=brand)
     app = RequestDeadline(app)
     app = SecurityHeaders(app, https=settings.base_url.startswith("https:"))
     app = Lenience(Uniform(PromptEventStreams(app)))
     return UnreadBody(Tracing(app, address=address), seconds=DISCARDED_SECONDS)
 
 
-def _calls(app: ASGIApp, settings: Settings, *, faults: Faults) -> ASGIApp:
+def _calls(app: ASGIApp, settings: Settings) -> ASGIApp:
     """What a call passes."""
-    app = SilenceLimit(app, faults=faults)
+    app = SilenceLimit(app)
     limit = settings.mcp_body_limit
     app = BodyLimit(app, max_bytes=limit, streamed={MCP: limit}, seconds=BODY_SECONDS)
     return Cors(app, mcp_origins=settings.allowed_origins) if settings.allowed_origins else app
 
 
-def _sign_ins(app: ASGIApp, settings: Settings, *, faults: Faults, address: ClientAddress) -> ASGIApp:
+def _sign_ins(app: ASGIApp, settings: Settings, *, address: ClientAddress) -> ASGIApp:
     """What every other request passes: registrations, sign-ins, metadata and pages."""
-    app = ExchangeQueue(SilenceLimit(app, faults=faults))
+    app = ExchangeQueue(SilenceLimit(app))
     app = BodyLimit(app, max_bytes=settings.oauth_body_limit, seconds=BODY_SECONDS)
     if settings.auth_mode.signs_in:
         app = RegistrationThrottle(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 from azure.data.tables import TableServiceClient
 
-from entra_mcp.auth.ownership import OWNED
+from entra_mcp.ownership import OWNED
 from entra_mcp.storage.owners import OwnerMarks, delete_owned
 from entra_mcp.storage.table import Table
 from entra_mcp.vault.keys import KEY_BYTES, KeyRing, RootKey

@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from entra_mcp.audit import Audit
 from entra_mcp.auth.assembly import create_verifier
 from entra_mcp.auth.client_credential import SecretCredential
-from entra_mcp.auth.ownership import owner_of
 from entra_mcp.auth.upstream import EntraOAuthClient
 from entra_mcp.errors import UpstreamUnavailableError
-from entra_mcp.faults import Faults
 from entra_mcp.http_client import http_client
 
 if TYPE_CHECKING:
@@ -58,7 +55,6 @@ class Endpoint:
 
 @asynccontextmanager
 async def client_of(endpoint: Endpoint, load_settings: Load) -> AsyncGenerator[tuple[EntraOAuthClient, str]]:
-    faults = Faults()
     served: set[asyncio.Task[None]] = set()
 
     def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -72,10 +68,8 @@ async def client_of(endpoint: Endpoint, load_settings: Load) -> AsyncGenerator[t
         client = EntraOAuthClient(
             client_id="client",
             credential=SecretCredential(current=lambda: SecretStr("secret"), reread=reread),
-            verifier=create_verifier(load_settings(), http_client=http, faults=faults),
+            verifier=create_verifier(load_settings(), http_client=http),
             http_client=http,
-            faults=faults,
-            audit=Audit(owner_of=owner_of),
         )
         yield client, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/token"
     await asyncio.gather(*served, return_exceptions=True)

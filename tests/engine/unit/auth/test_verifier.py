@@ -18,7 +18,6 @@ from starlette.routing import Route
 from entra_mcp.auth.entra_app import EntraApp
 from entra_mcp.auth.verifier import PERSONAL_ACCOUNTS_TENANT, EntraTokenVerifier
 from entra_mcp.errors import SigningKeysError
-from entra_mcp.faults import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +84,6 @@ def verifier(keys: EntraKeys, tenant: str = HOME, *allowed: str) -> EntraTokenVe
         ),
         required_scopes=["access_as_user"],
         http_client=keys.http_client(),
-        faults=Faults(),
     )
 
 
@@ -170,7 +168,6 @@ def test_sovereign_authority_is_asked_for_keys(keys: EntraKeys, authority: str) 
         EntraApp(client_id=CLIENT, tenant_id=HOME, authority=authority, identifier_uri="api://x"),
         required_scopes=["a"],
         http_client=keys.http_client(),
-        faults=Faults(),
     )
     assert sovereign.jwks_uri == f"https://{authority}/{HOME}/discovery/v2.0/keys"
     assert sovereign.issuer == f"https://{authority}/{HOME}/v2.0"

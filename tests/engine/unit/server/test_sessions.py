@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from key_value.aio.stores.memory import MemoryStore
 
-from entra_mcp.faults import Faults
 from entra_mcp.server.sessions import SessionStore, VisibilityRulesError
 
 RULES = {"value": [{"enabled": False, "names": ["add"]}]}
@@ -13,7 +12,7 @@ OF_A_USER = "user:issuer:subject:_visibility_rules"
 
 
 def sessions(store: MemoryStore, *, visibility_rules: bool) -> SessionStore:
-    return SessionStore(store, faults=Faults(), visibility_rules=visibility_rules)
+    return SessionStore(store, visibility_rules=visibility_rules)
 
 
 async def test_rules_are_kept_and_read_where_tools_may_write_them() -> None:

@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from entra_mcp.errors import StorageError, UpstreamUnavailableError
-from entra_mcp.faults import Faults
 from entra_mcp.patience import lift_request_deadline
+from entra_mcp.request import note_fault
 from entra_mcp.web import outage
 from entra_mcp.web.error_answers import ErrorAnswers
 from entra_mcp.web.forwarded import ClientAddress
@@ -26,11 +26,9 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-FAULTS = Faults()
-
 
 async def ask(endpoint: Callable[[Request], Awaitable[Response]]) -> httpx2.Response:
-    app = SilenceLimit(Starlette(routes=[Route("/", endpoint)]), faults=FAULTS)
+    app = SilenceLimit(Starlette(routes=[Route("/", endpoint)]))
     app = ErrorAnswers(app, brand=Brand(name="S"))
     app = Tracing(app, address=ClientAddress())
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
@@ -43,7 +41,7 @@ def answering(
 ) -> Callable[..., Awaitable[Response]]:
     async def endpoint(_: Request) -> Response:
         for fault in faults:
-            FAULTS.note(fault)
+            note_fault(fault)
         return response
 
     return endpoint
@@ -112,7 +110,7 @@ async def test_wait_that_entra_asks_for_is_passed_on() -> None:
 async def test_fault_of_one_request_is_not_another_requests() -> None:
     await ask(answering(JSONResponse({}, 401), StorageError("down")))
     assert (await ask(answering(JSONResponse({}, 401)))).status_code == 401
-    FAULTS.note(StorageError("outside of any request"))
+    note_fault(StorageError("outside of any request"))
     assert (await ask(answering(JSONResponse({}, 401)))).status_code == 401
 
 
