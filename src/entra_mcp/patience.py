@@ -7,11 +7,9 @@ those seconds too ends work that is nearly done, which is then done again: the o
 from __future__ import annotations
 
 import asyncio
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from contextvars import Token
     from types import TracebackType
 
 BEAT_SECONDS = 0.02
@@ -21,20 +19,15 @@ BEAT_SECONDS = 0.02
 class Patience:
     """Ends its block with `TimeoutError` after so many seconds, as `asyncio.timeout` does.
 
-    `lift_request_deadline` finds the one that is `of_request`. Written out, since one that `contextlib` makes from a
-    generator breaks the SDK's errors, which are frozen.
+    Written out, since one that `contextlib` makes from a generator breaks the SDK's errors, which are frozen.
     """
 
-    def __init__(self, seconds: float, *, of_request: bool = False) -> None:
+    def __init__(self, seconds: float) -> None:
         self._left = seconds
-        self._of_request = of_request
-        self._token: Token[Patience | None] | None = None
         self._limit = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
-        if self._of_request:
-            self._token = _of_this_request.set(self)
         await self._limit.__aenter__()
         self._wait()
         return self
@@ -42,8 +35,6 @@ class Patience:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._token is not None:
-            _of_this_request.reset(self._token)
         if self._timer is not None:
             self._timer.cancel()
         await self._limit.__aexit__(kind, error, trace)
@@ -69,13 +60,3 @@ class Patience:
             self._wait()
         else:
             self._limit.reschedule(asyncio.get_running_loop().time())
-
-
-def lift_request_deadline() -> None:
-    """Says that the running request has done what it came for: its success must not become an error any more."""
-    deadline = _of_this_request.get()
-    if deadline is not None:
-        deadline.lift()
-
-
-_of_this_request: ContextVar[Patience | None] = ContextVar("request_deadline", default=None)

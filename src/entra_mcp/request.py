@@ -7,6 +7,7 @@ sees the answer, can distinguish a refusal from an outage.
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,25 @@ from entra_mcp.errors import DependencyError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
+
+    from starlette.datastructures import Headers
+
+    from entra_mcp.patience import Patience
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """By when a request has to be answered, wherever its time goes: upload, queues, storage, the tool, the stream."""
+
+    at: float
+    """On the clock of the event loop."""
+
+    seconds: float
+    """Since the request began."""
+
+    @property
+    def has_passed(self) -> bool:
+        return asyncio.get_running_loop().time() >= self.at
 
 
 @dataclass(slots=True)
@@ -40,12 +60,31 @@ class RequestScope:
     recorded: bool = False
     """Whether the audit log has a line for what the request did."""
 
+    answer: Headers | None = None
+    """Headers of the answer, once the application has begun it."""
+
+    deadline: Deadline | None = None
+
+    silence: Patience | None = None
+    """What ends the request when something else does not answer it; None once it has what it waited for."""
+
+    refusal: str | None = None
+    """What a person is told whom Entra ID, or this server after it, did not let in."""
+
     bearer: tuple[str, dict[str, Any]] | None = None
     """The access token of this server that was verified for the request, and its claims."""
 
 
 REQUEST: ContextVar[RequestScope | None] = ContextVar("request", default=None)
 """The request that this code, and the tasks that it starts, run for; None outside of one."""
+
+
+def lift_silence_limit() -> None:
+    """Says that the running request has what it waited for: its success must not become an error any more."""
+    request = REQUEST.get()
+    if request is not None and request.silence is not None:
+        request.silence.lift()
+        request.silence = None
 
 
 def note_fault(error: DependencyError) -> None:

@@ -18,7 +18,8 @@ from key_value.aio.wrappers.base import BaseWrapper
 from mcp.server.auth.provider import TokenError
 
 from entra_mcp.errors import StorageError
-from entra_mcp.patience import Patience, lift_request_deadline
+from entra_mcp.patience import Patience
+from entra_mcp.request import lift_silence_limit
 from entra_mcp.storage.collections import AUTHORIZATION_CODES, REFRESH_TOKENS, TOKEN_MAPPINGS, UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class ExchangeStore(BaseWrapper):
                 raise TokenError("invalid_grant", "The sign-in was revoked.")
         elif collection == AUTHORIZATION_CODES:
             await self._put_patiently(key, value, collection=collection, ttl=ttl)
-            lift_request_deadline()
+            lift_silence_limit()
         else:
             await self.key_value.put(key, value, collection=collection, ttl=ttl)
         if exchange is not None:

@@ -8,7 +8,7 @@ the future (RFC 8725 section 3; RFC 9068 section 4). The key that signed is name
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING, Any, cast, override
 
 from fastmcp.server.auth.jwt_issuer import JWTIssuer
 from joserfc import jwk, jws, jwt
@@ -123,14 +123,11 @@ class RingIssuer(JWTIssuer):
         return self._keys
 
 
-def _moment(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise JoseError("a token without its times")
-    return value
-
-
 def _check_times(claims: dict[str, Any], *, now: float) -> None:
-    expires, issued, starts = (_moment(claims.get(name)) for name in ("exp", "iat", "nbf"))
+    times = [claims.get(name) for name in ("exp", "iat", "nbf")]
+    if any(isinstance(time, bool) or not isinstance(time, int | float) for time in times):
+        raise JoseError("a token without its times")
+    expires, issued, starts = cast("list[float]", times)
     if expires <= now - LEEWAY_SECONDS:
         raise JoseError("the token has expired")
     if max(issued, starts) > now + LEEWAY_SECONDS:

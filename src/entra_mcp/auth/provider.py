@@ -327,12 +327,12 @@ class EntraProvider(ConsentPageProvider):
             return answer
         if "error" in request.query_params:
             return await super()._handle_idp_callback(with_entra_error(request))
-        with self._upstream.refusals() as refusals:
-            response = await super()._handle_idp_callback(request)
-        if not refusals:
+        response = await super()._handle_idp_callback(request)
+        current = REQUEST.get()
+        if current is None or current.refusal is None:
             return response
         # What the provider does with an error of Entra ID is what this refusal needs too.
-        return await super()._handle_idp_callback(with_error(request, "access_denied", refusals[-1].advice))
+        return await super()._handle_idp_callback(with_error(request, "access_denied", current.refusal))
 
     # Routes
 

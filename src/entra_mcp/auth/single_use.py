@@ -24,7 +24,8 @@ from mcp.shared.auth import OAuthToken
 from entra_mcp import audit
 from entra_mcp.audit import Event
 from entra_mcp.errors import StorageError
-from entra_mcp.patience import Patience, lift_request_deadline
+from entra_mcp.patience import Patience
+from entra_mcp.request import lift_silence_limit
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.ledger import Use
 
@@ -157,7 +158,7 @@ class SingleUse:
             await self._give_back(claim, running)
             raise
         # From here on the use may be written down, and then the tokens are the answer.
-        lift_request_deadline()
+        lift_silence_limit()
         outcome: dict[str, Any] = {"token_set": running.token_set, "user": audit.current_user()}
         if not new_login:
             outcome["tokens"] = tokens.model_dump(mode="json")

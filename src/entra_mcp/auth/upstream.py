@@ -13,8 +13,6 @@ from __future__ import annotations
 import logging
 import re
 import time
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
@@ -26,7 +24,7 @@ from entra_mcp.request import REQUEST, noting_faults
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
     from entra_mcp.auth.client_credential import ClientCredential
     from entra_mcp.auth.verifier import EntraTokenVerifier
@@ -54,11 +52,7 @@ logger = logging.getLogger(__name__)
 
 
 class SignInRefusedError(EntraMcpError):
-    """The sign-in came to nothing; the message is for the log, the `advice` for the client."""
-
-    def __init__(self, reason: str, *, advice: str) -> None:
-        super().__init__(reason)
-        self.advice = advice
+    """The sign-in came to nothing; the message is for the log."""
 
 
 class EntraOAuthClient:
@@ -79,17 +73,6 @@ class EntraOAuthClient:
         self._credential = credential
         self._verifier = verifier
         self._http = http_client
-        self._refusals: ContextVar[list[SignInRefusedError] | None] = ContextVar("refusals", default=None)
-
-    @contextmanager
-    def refusals(self) -> Generator[list[SignInRefusedError]]:
-        """Yields the sign-ins that were refused while the block ran; the proxy takes every error for a server's."""
-        refused: list[SignInRefusedError] = []
-        token = self._refusals.set(refused)
-        try:
-            yield refused
-        finally:
-            self._refusals.reset(token)
 
     async def fetch_token(
         self, url: str, *, grant_type: str = "authorization_code", **params: str | None
@@ -105,20 +88,13 @@ class EntraOAuthClient:
             try:
                 tokens = await self._request(url, {"grant_type": grant_type, **params})
             except OAuthError as error:
-                raise self._refused(f"Entra ID refused the code: {error.description}", advice=TRY_ANEW) from error
+                raise _refused(f"Entra ID refused the code: {error.description}", advice=TRY_ANEW) from error
             request = REQUEST.get()
             if request is not None:
                 request.rows[UPSTREAM_TOKENS] = tokens
             if await self._verifier.verify_token(str(tokens.get("access_token", ""))) is None:
-                raise self._refused("the account is not one that may sign in here", advice=NOT_ADMITTED)
+                raise _refused("the account is not one that may sign in here", advice=NOT_ADMITTED)
         return tokens
-
-    def _refused(self, reason: str, *, advice: str) -> SignInRefusedError:
-        error = SignInRefusedError(reason, advice=advice)
-        refused = self._refusals.get()
-        if refused is not None:
-            refused.append(error)
-        return error
 
     async def refresh_token(
         self, url: str, *, refresh_token: str | None = None, **params: str | None
@@ -179,6 +155,14 @@ class EntraOAuthClient:
             return await self._http.send(request)
         except ENDED:
             return await self._http.send(request)
+
+
+def _refused(reason: str, *, advice: str) -> SignInRefusedError:
+    """The error, with advice for the person noted in the request: the proxy takes every error for a server's."""
+    request = REQUEST.get()
+    if request is not None:
+        request.refusal = advice
+    return SignInRefusedError(reason)
 
 
 def _code(answer: Mapping[str, Any]) -> str:

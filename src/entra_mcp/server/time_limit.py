@@ -11,8 +11,7 @@ from fastmcp.server.middleware import Middleware
 from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR
 
-from entra_mcp.patience import lift_request_deadline
-from entra_mcp.time_limit import current_deadline
+from entra_mcp.request import REQUEST, lift_silence_limit
 
 if TYPE_CHECKING:
     from fastmcp.server.middleware import CallNext, MiddlewareContext
@@ -28,8 +27,9 @@ class RequestTimeLimit(Middleware):
     @override
     async def on_request(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
         # It was authenticated in time. What it asks for may take longer than an answer of the server's own.
-        lift_request_deadline()
-        deadline = current_deadline()
+        lift_silence_limit()
+        request = REQUEST.get()
+        deadline = request.deadline if request else None
         if deadline is None:
             return await call_next(context)
         limit = asyncio.timeout_at(deadline.at)

@@ -12,7 +12,7 @@ from fastmcp.server.middleware import Middleware
 from mcp_types.methods import SPEC_CLIENT_METHODS
 from opentelemetry import trace
 
-from entra_mcp.time_limit import current_deadline
+from entra_mcp.request import REQUEST
 
 if TYPE_CHECKING:
     from fastmcp.server.middleware import CallNext, MiddlewareContext
@@ -45,8 +45,9 @@ class Calls(Middleware):
             _forget_name(method)
             raise
         except asyncio.CancelledError:
-            deadline = current_deadline()
-            error = "timeout" if deadline is not None and deadline.has_passed else "cancelled"
+            request = REQUEST.get()
+            late = request is not None and request.deadline is not None and request.deadline.has_passed
+            error = "timeout" if late else "cancelled"
             raise
         except Exception as failure:
             error = type(failure).__name__

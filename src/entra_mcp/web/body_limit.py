@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
 
+from entra_mcp.request import REQUEST
 from entra_mcp.web.answers import refusal
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class BodyLimit:
             async with body.application:
                 if not streamed:
                     await body.read()
-                await self.app(scope, body.receive, body.send)
+                await self.app(scope, body.receive, send)
         except TimeoutError:
             if not body.application.expired():
                 raise
@@ -132,7 +133,6 @@ class _Body:
         self._deadline: float | None = None
         self._size = 0
         self._complete = False
-        self._answering = False
         self._read: Message | None = None
 
     async def read(self) -> None:
@@ -165,15 +165,12 @@ class _Body:
             return await self._end_application()
         return message
 
-    async def send(self, message: Message) -> None:
-        self._answering = True
-        await self._send(message)
-
     async def refuse_size(self) -> None:
         await self._refuse(413, "request_too_large", f"The body of this request may have {self.limit} bytes.")
 
     async def _refuse(self, status: int, error: str, description: str) -> None:
-        if not self._answering:
+        request = REQUEST.get()
+        if request is None or request.answer is None:
             await refusal(status, error, description)(self._scope, self._receive, self._send)
 
     async def _end_application(self) -> Message:

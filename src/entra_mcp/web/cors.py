@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
 
+from entra_mcp.web.edge import CORRELATION_ID
 from entra_mcp.web.paths import MCP, REGISTER, WELL_KNOWN
-from entra_mcp.web.tracing import CORRELATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -21,8 +21,9 @@ from starlette.responses import JSONResponse
 from entra_mcp import audit
 from entra_mcp.audit import Event
 from entra_mcp.errors import DependencyError
-from entra_mcp.request import REQUEST
+from entra_mcp.request import REQUEST, lift_silence_limit
 from entra_mcp.web import outage
+from entra_mcp.web.answers import has_events
 from entra_mcp.web.pages.problem import problem_page
 from entra_mcp.web.paths import OAUTH
 
@@ -50,7 +51,7 @@ logger = logging.getLogger(__name__)
 class ErrorAnswers:
     """Browsers get a page; programs get JSON that names the correlation id, except in messages of MCP itself.
 
-    Stands within `Tracing`, which begins the request.
+    Stands within `Edge`, which begins the request.
     """
 
     def __init__(self, app: ASGIApp, *, brand: Brand) -> None:
@@ -94,8 +95,10 @@ class _Answer:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            if self._request.silence is not None:
+                lift_silence_limit()
             self.status = message["status"]
-            self.headers = Headers(raw=message["headers"])
+            self.headers = self._request.answer = Headers(raw=message["headers"])
             if self._is_held():
                 self._held = message
         elif self._held is not None:
@@ -138,7 +141,7 @@ class _Answer:
             return self.status >= HTTPStatus.MULTIPLE_CHOICES or kind.startswith("application/json")
         if self.status < HTTPStatus.BAD_REQUEST or self._scope["method"] == "HEAD":
             return False
-        return not self.headers.get("content-type", "").startswith("text/event-stream")
+        return not has_events(self.headers)
 
     def _keep(self, message: Message) -> None:
         piece = message.get("body", b"")

@@ -1,4 +1,4 @@
-"""Tells an outage from an error of the request, and bounds how long a request waits for what does not answer.
+"""Tells an outage from an error of the request.
 
 A client takes 401 for the end of its tokens and asks its user to sign in again, and 500 for good. Both are wrong when
 Table Storage, Key Vault or Entra ID is away for a moment: the tokens are still good, and the same request works soon.
@@ -12,22 +12,15 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from entra_mcp.errors import DependencyError, UpstreamUnavailableError
-from entra_mcp.patience import Patience
-from entra_mcp.request import note_fault
-from entra_mcp.web.answers import refusal
 from entra_mcp.web.health import NO_STORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from starlette.datastructures import Headers
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 RETRY_SECONDS = 5
-
-DEADLINE_SECONDS = 4.0
-"""For a whole request: several slow answers of a dependency add up. What has succeeded by then may end in a second."""
 
 CONTENT = {
     "error": "temporarily_unavailable",
@@ -38,37 +31,6 @@ OUR_FAULT = frozenset({"server_error", "temporarily_unavailable"})
 """Errors of an authorization response that say nothing of the request (RFC 6749 section 4.1.2.1)."""
 
 logger = logging.getLogger(__name__)
-
-
-class SilenceLimit:
-    """Ends a request for which something else is silent too long: that counts as a dependency that failed.
-
-    The limit is lifted by what has succeeded, by the beginning of an answer, and for a tool, which may take its time.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
-
-        async def watched(message: Message) -> None:
-            nonlocal begun
-            if not begun:
-                begun = True
-                deadline.lift()
-            await send(message)
-
-        deadline = Patience(DEADLINE_SECONDS, of_request=True)
-        try:
-            async with deadline:
-                await self.app(scope, receive, watched)
-        except Exception:
-            if begun or not deadline.expired:
-                raise
-            note_fault(DependencyError("server", "no answer in time"))
-            response = refusal(HTTPStatus.SERVICE_UNAVAILABLE, CONTENT["error"], CONTENT["error_description"])
-            await response(scope, receive, send)
 
 
 def unavailable_headers(faults: Sequence[DependencyError]) -> dict[str, str]:

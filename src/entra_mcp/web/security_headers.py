@@ -8,12 +8,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import MutableHeaders
-
 from entra_mcp.web.paths import OAUTH
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.datastructures import MutableHeaders
 
 ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -32,28 +30,17 @@ TRANSPORT_SECURITY = "max-age=31536000"
 
 
 class SecurityHeaders:
-    """Adds the headers to every response; `https` says whether clients reach the server that way."""
+    """What every response gets; `https` says whether clients reach the server that way."""
 
-    def __init__(self, app: ASGIApp, *, https: bool) -> None:
-        self.app = app
+    def __init__(self, *, https: bool) -> None:
         self._always = ALWAYS | ({"Strict-Transport-Security": TRANSPORT_SECURITY} if https else {})
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def hardened(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(self._always)
-                for name, value in UNLESS_SET.items():
-                    headers.setdefault(name, value)
-                if _private(scope["path"], message["status"], headers):
-                    headers["Cache-Control"] = "no-store"
-            await send(message)
-
-        await self.app(scope, receive, hardened)
+    def add_to(self, headers: MutableHeaders, *, path: str, status: int) -> None:
+        headers.update(self._always)
+        for name, value in UNLESS_SET.items():
+            headers.setdefault(name, value)
+        if _private(path, status, headers):
+            headers["Cache-Control"] = "no-store"
 
 
 def _private(path: str, status: int, headers: MutableHeaders) -> bool:

@@ -13,19 +13,15 @@ from entra_mcp.web.admission import Admission
 from entra_mcp.web.body_limit import BodyLimit, UnreadBody
 from entra_mcp.web.buckets import TokenBuckets
 from entra_mcp.web.cors import Cors
-from entra_mcp.web.deadline import RequestDeadline
+from entra_mcp.web.edge import Edge
 from entra_mcp.web.error_answers import ErrorAnswers
-from entra_mcp.web.event_streams import PromptEventStreams
 from entra_mcp.web.exchange_queue import ExchangeQueue
 from entra_mcp.web.forwarded import ClientAddress
-from entra_mcp.web.lenience import Lenience
-from entra_mcp.web.outage import SilenceLimit
 from entra_mcp.web.pages.layout import Brand
 from entra_mcp.web.paths import CONSENT, MCP
 from entra_mcp.web.registration_throttle import RegistrationThrottle
 from entra_mcp.web.security_headers import SecurityHeaders
-from entra_mcp.web.tracing import Tracing
-from entra_mcp.web.uniform import Uniform
+from entra_mcp.web.time_limits import RequestDeadline, SilenceLimit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,11 +55,9 @@ def protect(app: ASGIApp, *, settings: Settings, brand: Brand) -> ASGIApp:
         hosts=_hosts(settings),
         origins={MCP: {own_origin, *settings.allowed_origins}, CONSENT: {own_origin}},
     )
-    app = ErrorAnswers(app, brand=brand)
-    app = RequestDeadline(app)
-    app = SecurityHeaders(app, https=settings.base_url.startswith("https:"))
-    app = Lenience(Uniform(PromptEventStreams(app)))
-    return UnreadBody(Tracing(app, address=address), seconds=DISCARDED_SECONDS)
+    app = ErrorAnswers(RequestDeadline(app), brand=brand)
+    app = Edge(app, address=address, security=SecurityHeaders(https=settings.base_url.startswith("https:")))
+    return UnreadBody(app, seconds=DISCARDED_SECONDS)
 
 
 def _calls(app: ASGIApp, settings: Settings) -> ASGIApp:
@@ -91,8 +85,8 @@ def _sign_ins(app: ASGIApp, settings: Settings, *, address: ClientAddress) -> AS
 def protect_without_settings(app: ASGIApp) -> ASGIApp:
     """Returns an application that answers in place of the server, as far as it can be protected without settings."""
     app = ErrorAnswers(app, brand=Brand(name="MCP server"))
-    app = Uniform(SecurityHeaders(app, https=False))
-    return UnreadBody(Tracing(app, address=ClientAddress()), seconds=DISCARDED_SECONDS)
+    app = Edge(app, address=ClientAddress(), security=SecurityHeaders(https=False))
+    return UnreadBody(app, seconds=DISCARDED_SECONDS)
 
 
 class ByPath:

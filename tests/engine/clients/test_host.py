@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from entra_mcp.web.event_streams import COMMENT
+from entra_mcp.web.edge import COMMENT
 from tests.support.mcp import tool_call
 from tests.support.oauth import OAuthClient
 from tests.support.ports import free_ports

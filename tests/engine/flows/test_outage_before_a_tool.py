@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entra_mcp.web import outage
+from entra_mcp.web import time_limits
 from tests.engine.flows.test_outage import ALWAYS, app_behind_a_proxy, unavailable
 from tests.support.fault_proxy import Fault
 from tests.support.mcp import SESSIONLESS, structured, tool_call
@@ -28,7 +28,7 @@ async def test_reads_before_a_tool_starts_have_one_deadline_and_the_tool_has_non
     """The second read of two that authenticate a call hangs, and storage itself would be waited for much longer."""
     async with app_behind_a_proxy(environment, azurite, MCP_TOKEN_MAPPING_CACHE_SECONDS="0") as (proxy, client):
         token = (await client.sign_in())["access_token"]
-        monkeypatch.setattr(outage, "DEADLINE_SECONDS", 0.6)
+        monkeypatch.setattr(time_limits, "SILENCE_SECONDS", 0.6)
         proxy.break_next(Fault.HANG, times=ALWAYS)
         proxy.skip = 1
         await unavailable(

@@ -8,7 +8,7 @@ from dataclasses import FrozenInstanceError, dataclass
 
 import pytest
 
-from entra_mcp.patience import BEAT_SECONDS, Patience, lift_request_deadline
+from entra_mcp.patience import BEAT_SECONDS, Patience
 
 
 async def test_silence_ends_the_block() -> None:
@@ -90,32 +90,3 @@ async def test_lift_that_comes_too_late_changes_nothing() -> None:
     with pytest.raises(TimeoutError):
         async with Patience(0.02) as deadline:
             await wait(deadline)
-
-
-async def test_deadline_of_the_request_is_lifted_from_within_and_from_its_tasks() -> None:
-    async with Patience(0.02, of_request=True):
-        lift_request_deadline()
-        await asyncio.sleep(0.1)
-    async with Patience(0.02, of_request=True):
-
-        async def elsewhere() -> None:
-            lift_request_deadline()
-
-        await asyncio.create_task(elsewhere())
-        await asyncio.sleep(0.1)
-
-
-async def test_deadline_of_one_request_is_not_anothers() -> None:
-    async def lifted() -> None:
-        async with Patience(0.05, of_request=True):
-            lift_request_deadline()
-            await asyncio.sleep(0.1)
-
-    async def silent() -> None:
-        async with Patience(0.05, of_request=True):
-            await asyncio.Event().wait()
-
-    first, second = await asyncio.gather(lifted(), silent(), return_exceptions=True)
-    assert first is None
-    assert isinstance(second, TimeoutError)
-    lift_request_deadline()

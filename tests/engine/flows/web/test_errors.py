@@ -44,7 +44,7 @@ async def test_error_is_json_that_names_the_correlation_id_of_the_log(
     correlation_id = response.json()["correlation_id"]
     assert HEX.fullmatch(correlation_id)
     assert response.headers["x-correlation-id"] == correlation_id
-    lines = [record.getMessage() for record in caplog.records if record.name == "entra_mcp.web.tracing"]
+    lines = [record.getMessage() for record in caplog.records if record.name == "entra_mcp.web.edge"]
     (line,) = [line for line in lines if correlation_id in line]
     assert line.startswith(f"{method} {path.partition('?')[0]} answered {response.status_code} to 127.0.0.1")
 

@@ -8,10 +8,8 @@ import httpx2
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
-from entra_mcp.web.error_answers import ErrorAnswers
-from entra_mcp.web.forwarded import ClientAddress
-from entra_mcp.web.pages.layout import Brand
-from entra_mcp.web.tracing import Tracing
+from entra_mcp.web.edge import COMMENT
+from tests.support.edge import edged
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -20,12 +18,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-def traced(app: ASGIApp) -> ASGIApp:
-    return Tracing(ErrorAnswers(app, brand=Brand(name="S")), address=ClientAddress())
-
-
 async def get(app: ASGIApp) -> httpx2.Response:
-    transport = StreamingASGITransport(traced(app))
+    transport = StreamingASGITransport(edged(app))
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
         return await http.get("/")
 
@@ -50,7 +44,7 @@ async def test_answer_that_breaks_off_is_not_taken_for_a_whole_one() -> None:
 
     async def noting(scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await traced(app)(scope, receive, send)
+            await edged(app)(scope, receive, send)
         except RuntimeError as error:
             raised.append(error)
 
@@ -86,4 +80,4 @@ async def test_stream_of_an_error_passes() -> None:
         yield "data: 1\n\n"
 
     response = await get(StreamingResponse(events(), status_code=400, media_type="text/event-stream"))
-    assert response.text == "data: 1\n\n"
+    assert response.content == COMMENT + b"data: 1\n\n"

@@ -9,7 +9,8 @@ import httpx2
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 from starlette.responses import PlainTextResponse, StreamingResponse
 
-from entra_mcp.web.event_streams import COMMENT, PromptEventStreams
+from entra_mcp.web.edge import COMMENT
+from tests.support.edge import edged
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def over(app: ASGIApp) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(transport=StreamingASGITransport(PromptEventStreams(app)), base_url="http://localhost")
+    return httpx2.AsyncClient(transport=StreamingASGITransport(edged(app)), base_url="http://localhost")
 
 
 async def test_first_bytes_of_a_silent_stream_arrive_before_its_first_event() -> None:

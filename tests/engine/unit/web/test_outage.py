@@ -12,14 +12,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from entra_mcp.errors import StorageError, UpstreamUnavailableError
-from entra_mcp.patience import lift_request_deadline
-from entra_mcp.request import note_fault
-from entra_mcp.web import outage
-from entra_mcp.web.error_answers import ErrorAnswers
-from entra_mcp.web.forwarded import ClientAddress
-from entra_mcp.web.outage import SilenceLimit
-from entra_mcp.web.pages.layout import Brand
-from entra_mcp.web.tracing import Tracing
+from entra_mcp.request import lift_silence_limit, note_fault
+from entra_mcp.web import time_limits
+from entra_mcp.web.time_limits import SilenceLimit
+from tests.support.edge import edged
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -29,9 +25,7 @@ if TYPE_CHECKING:
 
 async def ask(endpoint: Callable[[Request], Awaitable[Response]]) -> httpx2.Response:
     app = SilenceLimit(Starlette(routes=[Route("/", endpoint)]))
-    app = ErrorAnswers(app, brand=Brand(name="S"))
-    app = Tracing(app, address=ClientAddress())
-    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(app=edged(app), raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
         return await http.get("/")
 
@@ -116,7 +110,7 @@ async def test_fault_of_one_request_is_not_another_requests() -> None:
 
 @pytest.fixture
 def short_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outage, "DEADLINE_SECONDS", 0.05)
+    monkeypatch.setattr(time_limits, "SILENCE_SECONDS", 0.05)
 
 
 @pytest.mark.usefixtures("short_deadline")
@@ -131,11 +125,40 @@ async def test_answer_that_does_not_come_is_503() -> None:
 @pytest.mark.usefixtures("short_deadline")
 async def test_success_is_the_answer_however_late_it_comes() -> None:
     async def endpoint(_: Request) -> Response:
-        lift_request_deadline()
+        lift_silence_limit()
         await asyncio.sleep(0.2)
         return JSONResponse({"done": True})
 
     assert (await ask(endpoint)).json() == {"done": True}
+
+
+@pytest.mark.usefixtures("short_deadline")
+async def test_success_is_told_from_a_task_of_the_request() -> None:
+    async def elsewhere() -> None:
+        lift_silence_limit()
+
+    async def endpoint(_: Request) -> Response:
+        await asyncio.create_task(elsewhere())
+        await asyncio.sleep(0.2)
+        return JSONResponse({"done": True})
+
+    assert (await ask(endpoint)).json() == {"done": True}
+
+
+@pytest.mark.usefixtures("short_deadline")
+async def test_success_of_one_request_is_not_anothers() -> None:
+    async def successful(_: Request) -> Response:
+        lift_silence_limit()
+        await asyncio.sleep(0.2)
+        return JSONResponse({})
+
+    async def silent(_: Request) -> Response:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets the event")
+
+    answers = await asyncio.gather(ask(successful), ask(silent))
+    assert [answer.status_code for answer in answers] == [200, 503]
+    lift_silence_limit()
 
 
 @pytest.mark.usefixtures("short_deadline")

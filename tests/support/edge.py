@@ -1,0 +1,20 @@
+"""An application behind the edge of the server and its error answers, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from entra_mcp.web.edge import Edge
+from entra_mcp.web.error_answers import ErrorAnswers
+from entra_mcp.web.forwarded import ClientAddress
+from entra_mcp.web.pages.layout import Brand
+from entra_mcp.web.security_headers import SecurityHeaders
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+
+def edged(app: ASGIApp) -> ASGIApp:
+    """The application, whose requests have a scope of their own."""
+    app = ErrorAnswers(app, brand=Brand(name="S"))
+    return Edge(app, address=ClientAddress(), security=SecurityHeaders(https=False))
