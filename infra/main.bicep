@@ -193,7 +193,7 @@ var presets = {
 var sizes = presets[preset]
 
 // Sovereign clouds call Entra ID, Microsoft Graph and the audience of federated credentials by other names.
-var clouds = loadJsonContent('clouds.json')
+var clouds = loadJsonContent('clouds.json', '$.entra')
 var cloud = clouds[environment().name]
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
@@ -428,6 +428,7 @@ module appSettings 'modules/app-settings.bicep' = {
     requiredScopes: requiredScopes
     additionalScopes: additionalScopes
     authorityHost: cloud.authority
+    assertionAudience: cloud.tokenExchange
     graphUrl: cloud.graph
     extra: extraSettings
   }

@@ -5,8 +5,10 @@ Threat: tokens of the person who runs a command go to these addresses, so each i
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,7 +16,12 @@ from ops.environment import ARM_URL, AUTHORITY, CLOUD, GRAPH_URL, LOGS_URL
 from ops.errors import BadInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ops.environment import Environment, Input
+
+
+CLOUDS = Path(__file__).parents[1] / "infra" / "clouds.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,49 +42,30 @@ class Cloud:
     logs_scope: str
 
 
-PUBLIC = Cloud(
-    authority="login.microsoftonline.com",
-    graph="https://graph.microsoft.com",
-    graph_scope="https://graph.microsoft.com/.default",
-    exchange_audience="api://AzureADTokenExchange",
-    arm="https://management.azure.com",
-    arm_scope="https://management.azure.com/.default",
-    vault_suffix="vault.azure.net",
-    storage_suffix="core.windows.net",
-    vault_scope="https://vault.azure.net/.default",
-    logs="https://api.loganalytics.io",
-    logs_scope="https://api.loganalytics.io/.default",
-)
-US_GOVERNMENT = Cloud(
-    authority="login.microsoftonline.us",
-    graph="https://graph.microsoft.us",
-    graph_scope="https://graph.microsoft.us/.default",
-    exchange_audience="api://AzureADTokenExchangeUSGov",
-    arm="https://management.usgovcloudapi.net",
-    arm_scope="https://management.usgovcloudapi.net/.default",
-    vault_suffix="vault.usgovcloudapi.net",
-    storage_suffix="core.usgovcloudapi.net",
-    vault_scope="https://vault.usgovcloudapi.net/.default",
-    logs="https://api.loganalytics.us",
-    logs_scope="https://api.loganalytics.us/.default",
-)
-CHINA = Cloud(
-    authority="login.partner.microsoftonline.cn",
-    graph="https://microsoftgraph.chinacloudapi.cn",
-    graph_scope="https://microsoftgraph.chinacloudapi.cn/.default",
-    exchange_audience="api://AzureADTokenExchangeChina",
-    arm="https://management.chinacloudapi.cn",
-    arm_scope="https://management.chinacloudapi.cn/.default",
-    vault_suffix="vault.azure.cn",
-    storage_suffix="core.chinacloudapi.cn",
-    vault_scope="https://vault.azure.cn/.default",
-    logs="https://api.loganalytics.azure.cn",
-    logs_scope="https://api.loganalytics.azure.cn/.default",
-)
-NAMED = {"AzureCloud": PUBLIC, "AzureUSGovernment": US_GOVERNMENT, "AzureChinaCloud": CHINA}
-"""By the names that Azure Resource Manager and `infra/clouds.json` have for them."""
+def _cloud(names: Mapping[str, str]) -> Cloud:
+    return Cloud(
+        authority=names["authority"],
+        graph=names["graph"],
+        graph_scope=f"{names['graph']}/.default",
+        exchange_audience=names["tokenExchange"],
+        arm=names["arm"],
+        arm_scope=f"{names['arm']}/.default",
+        vault_suffix=names["vaultSuffix"],
+        storage_suffix=names["storageSuffix"],
+        vault_scope=f"https://{names['vaultSuffix']}/.default",
+        logs=names["logs"],
+        logs_scope=f"{names['logs']}/.default",
+    )
 
-SOVEREIGN = {cloud.authority: cloud for cloud in (US_GOVERNMENT, CHINA)} | {"login.chinacloudapi.cn": CHINA}
+
+_names: dict[str, dict[str, dict[str, str]]] = json.loads(CLOUDS.read_text("utf-8"))
+
+NAMED: Mapping[str, Cloud] = {name: _cloud(entra | _names["azure"][name]) for name, entra in _names["entra"].items()}
+"""By the names that Azure Resource Manager has for them."""
+
+PUBLIC, CHINA = NAMED["AzureCloud"], NAMED["AzureChinaCloud"]
+
+BY_AUTHORITY = {cloud.authority: cloud for cloud in NAMED.values()} | {"login.chinacloudapi.cn": CHINA}
 
 
 def cloud_of(environment: Environment) -> Cloud:
@@ -90,7 +78,7 @@ def cloud_of(environment: Environment) -> Cloud:
     if named is None:
         raise BadInputError(CLOUD.name, f"is none of {', '.join(NAMED)}")
     authority = environment.get(AUTHORITY, named.authority).lower()
-    cloud = SOVEREIGN.get(authority, PUBLIC)
+    cloud = BY_AUTHORITY.get(authority, PUBLIC)
     return replace(
         cloud,
         authority=authority,

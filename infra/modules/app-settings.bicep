@@ -20,6 +20,7 @@ param allowedTenants string
 param requiredScopes string
 param additionalScopes string
 param authorityHost string
+param assertionAudience string
 param graphUrl string
 
 @description('Further settings, which win over those here.')
@@ -51,6 +52,7 @@ var server = {
   AZURE_CLIENT_ID: identityClientId
   ENTRA_ADDITIONAL_SCOPES: additionalScopes
   ENTRA_ALLOWED_TENANTS: allowedTenants
+  ENTRA_ASSERTION_AUDIENCE: assertionAudience
   ENTRA_AUTHORITY: authorityHost
   ENTRA_CLIENT_ID: clientId
   ENTRA_IDENTIFIER_URI: identifierUri

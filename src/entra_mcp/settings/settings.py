@@ -27,12 +27,6 @@ from entra_mcp.settings.types import (
 )
 from entra_mcp.urls import is_loopback, require_origin
 
-ASSERTION_AUDIENCES = {
-    "login.microsoftonline.us": "api://AzureADTokenExchangeUSGov",
-    "login.partner.microsoftonline.cn": "api://AzureADTokenExchangeChina",
-}
-"""Audiences of federated credentials in sovereign clouds, by the host of their sign-in service."""
-
 KIB = 1024
 
 
@@ -132,6 +126,11 @@ class EntraSettings(EnvironmentSettings):
     graph_base_url: GraphUrl = Field(default="https://graph.microsoft.com", validation_alias="GRAPH_BASE_URL")
     """Microsoft Graph, without the version: another host in a sovereign cloud."""
 
+    assertion_audience: str = Field(
+        default="api://AzureADTokenExchange", validation_alias="ENTRA_ASSERTION_AUDIENCE", min_length=1
+    )
+    """For whom the managed identity's token has to be, to serve as this server's proof at Entra ID."""
+
     @field_validator("allowed_tenants")
     @classmethod
     def _allowed_tenants(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -148,11 +147,6 @@ class EntraSettings(EnvironmentSettings):
         if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s/]\S*[^\s/]", value):
             raise ValueError("is a URI such as api://contoso.com/mcp, without a trailing slash")
         return value
-
-    @property
-    def assertion_audience(self) -> str:
-        """For whom the managed identity's token has to be, to serve as this server's proof at Entra ID."""
-        return ASSERTION_AUDIENCES.get(self.authority, "api://AzureADTokenExchange")
 
 
 class ClientSettings(EnvironmentSettings):
