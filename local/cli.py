@@ -30,19 +30,21 @@ missing, 3 a port is taken; 128 + the signal's number when stopped before the wo
 
 With make:
   make run [CHECK=1] [WATCH=1] [TRACE=1] [HOST=func] [PORT=N] [another port, see below]
-  make services [PORT=N] [another port]     make test [ARGS="tests/engine/unit -x"]   make test-long   make check
+  make services [PORT=N] [another port]     make test [ARGS="tests/engine/unit -x"]   make test-long
+  make check    make docs
   make conformance [NODE=/path/to/node]     make tool NAME=find_order          make lock [UPGRADE=1]
   make new [NAME="Order desk"]              make upgrade [VERSION=v0.3.0]
   make setup                                make clean [ALL=1]
   ports: PORT (the server), BLOB_PORT, QUEUE_PORT, TABLE_PORT, ENTRA_PORT, SIGN_IN_PORT, VAULT_PORT, TRACES_PORT
 
-Without make `python -m local ...` does the same; `python -m local run --help` tells every option and default."""
+Without make `python -m local ...` does the same; `python -m local run --help` lists every option and default."""
 
 COMMANDS = {
     "run": "start everything, sign in with a real MCP client, call the tools, and stay up",
     "services": "start only Azurite and the stand-ins for Entra ID and Key Vault, for `func start`",
     "test": "run the tests in parallel; further arguments go to pytest",
-    "check": "lint, formatting and types",
+    "check": "lint, formatting, types, and the readability of the documents",
+    "docs": "build the documents as a site into .local/site",
     "conformance": "run the conformance suite of the Model Context Protocol against the server; needs Node 22",
     "new": "make this copy of the template yours: its name, how people sign in, samples or none",
     "upgrade": "merge a newer version of the template into your fork",
@@ -52,7 +54,7 @@ COMMANDS = {
     "clean": "remove caches; with --all also .venv, node_modules and the local data",
 }
 NEEDS_NODE = {"run", "services", "test", "conformance", "setup"}
-NEEDS_DEV = {"test", "check", "conformance", "upgrade", "lock", "setup"}
+NEEDS_DEV = {"test", "check", "docs", "conformance", "upgrade", "lock", "setup"}
 NEEDS_NOTHING = {"clean", "new", "tool"}
 
 PORTS = {
@@ -227,8 +229,8 @@ def _dispatch(options: argparse.Namespace, rest: list[str], environment: Environ
             return _run(options)
         case "test":
             return _test(rest, environment)
-        case "check":
-            return tasks.check(root)
+        case "check" | "docs":
+            return {"check": tasks.check, "docs": tasks.docs}[options.command](root)
         case "conformance":
             from local.conformance import conformance
 

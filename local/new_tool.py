@@ -89,7 +89,7 @@ def new_tool(root: Path, name: str) -> int:
     for file in created:
         say(f"  {file.relative_to(root).as_posix()}")
     test = created[1].relative_to(root).as_posix()
-    say(f"The tool {name} is there. Test it: make test ARGS={test}, or python -m local test {test}")
+    say(f"Created the tool {name}. Test it: make test ARGS={test}, or python -m local test {test}")
     return OK
 
 

@@ -36,6 +36,8 @@ COMPILE = (
     *("pip", "compile", "--quiet", "--universal", "--python-version", "3.13", "--generate-hashes"),
     *("--no-header", "--no-annotate"),
 )
+READABILITY = "tests/template/test_readability.py"
+
 BROWSER, CONFORMANCE, INSIGHTS = "tests/engine/browser", "tests/engine/conformance", "tests/engine/insights"
 
 BUILT = (".venv", "node_modules", f"{CONFORMANCE}/node_modules", f"{INSIGHTS}/node_modules", ".local")
@@ -64,12 +66,14 @@ def wants_browser(arguments: Sequence[str]) -> bool:
 
 
 def check(root: Path) -> int:
-    """Lint, formatting and types, all of them even when one fails; which failed is said at the end."""
+    """Lint, formatting, types and readability, all of them even when one fails; which failed is said at the end."""
     checks = {
         "ruff check": ["-m", "ruff", "check", "."],
         "ruff format": ["-m", "ruff", "format", "--check", "."],
         "pyright": ["-m", "pyright"],
     }
+    if (root / READABILITY).exists():  # a rule about the template itself, which a fork does not have
+        checks["readability"] = ["-m", "pytest", "-q", "-n", "0", READABILITY]
     failed: list[str] = []
     for name, command in checks.items():
         say(f"== {name}")
@@ -80,6 +84,14 @@ def check(root: Path) -> int:
             failed.append(name)
     say(f"FAILED: {', '.join(failed)}" if failed else f"All {len(checks)} checks passed.")
     return FAILED if failed else OK
+
+
+def docs(root: Path) -> int:
+    """The documents as a site in .local/site; a link that leads nowhere is a failure."""
+    if call([sys.executable, "-m", "mkdocs", "build", "--quiet"], root, {"NO_MKDOCS_2_WARNING": "1"}):
+        return FAILED
+    say("Built. Open .local/site/index.html.")
+    return OK
 
 
 def lock(root: Path, *, upgrade: bool) -> int:

@@ -20,8 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = ".".join(str(part) for part in sys.version_info[:2])
         return _refuse(
             f"This needs Python 3.13 or newer; this is Python {found} ({sys.executable}).\n"
-            "Install it (https://www.python.org/downloads/) so that `python3` is that one, on Windows `py`. azd makes "
-            "the environment\nof its hooks with it; delete the one that is there, ops/hooks/hooks_env."
+            "Install it (https://www.python.org/downloads/) so that `python3` is that one, on Windows `py`. azd "
+            "creates the environment\nof its hooks with it; delete the one that is there, ops/hooks/hooks_env."
         )
     # `doctor` lets the server's own settings judge what is deployed.
     source = str(Path(__file__).resolve().parent.parent / "src")

@@ -1,7 +1,7 @@
-"""What the error codes of Entra ID mean for this server, and what mends each: the one table of them.
+"""What the error codes of Entra ID mean for this server, and what fixes each: the one table of them.
 
-Codes: https://learn.microsoft.com/entra/identity-platform/reference-error-codes. docs/troubleshooting.md shows the same
-table, which a test compares.
+Codes: https://learn.microsoft.com/entra/identity-platform/reference-error-codes. The pages of docs/errors
+are written from this table.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ AADSTS: dict[int, Explanation] = {
     ),
     50076: Explanation(
         "Conditional Access wants multi-factor authentication.",
-        "Sign in again; a tool that acts on the caller's behalf tells the client so.",
+        "Sign in again; a tool that acts on the caller's behalf passes that on to the client.",
     ),
     50079: Explanation(
         "The person has to register for multi-factor authentication first.",
@@ -224,7 +224,7 @@ AADSTS: dict[int, Explanation] = {
         "The client secret is wrong: its id instead of its value, one of another registration, or one not known "
         "everywhere yet.",
         "Wait a minute. `python -m ops doctor` says whether the registration knows it; "
-        "`python -m ops rotate client-secret` makes another one.",
+        "`python -m ops rotate client-secret` creates another one.",
     ),
     7000218: Explanation(
         "The request has no client secret: the redirect URI is registered for another platform than Web.",

@@ -32,7 +32,7 @@ class Input:
 
 
 TENANT = Input("AZURE_TENANT_ID", "tenant of the subscription")
-DIRECTORY = Input("AZURE_DIRECTORY_ID", "tenant of the deployment, as the infrastructure tells it")
+DIRECTORY = Input("AZURE_DIRECTORY_ID", "tenant of the deployment, as the infrastructure names it")
 CLOUD = Input("AZURE_CLOUD_NAME", "cloud of the deployment: AzureCloud, AzureUSGovernment or AzureChinaCloud")
 SUBSCRIPTION = Input("AZURE_SUBSCRIPTION_ID", "subscription of the deployment")
 LOCATION = Input("AZURE_LOCATION", "region of the deployment, such as swedencentral")

@@ -1,6 +1,6 @@
 """What to do when Microsoft Graph, Azure Resource Manager or Key Vault refuse: the one table of their codes.
 
-docs/troubleshooting.md shows the same table, which a test compares.
+The pages of docs/errors are written from this table.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ REFUSALS: dict[str, str] = {
     "Authorization_RequestDenied": (
         "The signed-in account may not do this to the registration. Become its owner, or get the role Application "
         "Developer (to make one) or Application Administrator; a pipeline's principal needs "
-        "Application.ReadWrite.OwnedBy "
-        "and has to be an owner."
+        "Application.ReadWrite.OwnedBy and has to be an owner."
     ),
     "AuthorizationFailed": (
         "The signed-in account lacks a role in Azure. Get Contributor, and Role Based Access Control Administrator, on "
-        "the "
-        "resource group or subscription; after a new assignment sign in again."
+        "the resource group or subscription; after a new assignment sign in again."
     ),
     "LinkedAuthorizationFailed": (
         "The signed-in account lacks a role on a resource that this one refers to. Get Contributor on that one too."
@@ -31,7 +29,7 @@ REFUSALS: dict[str, str] = {
         "`azd provision`; or have an administrator exempt the registration."
     ),
     "Request_ResourceNotFound": (
-        "The registration is not there. `python -m ops doctor` tells whether it was deleted, and how to get it back."
+        "The registration is not there. `python -m ops doctor` shows whether it was deleted, and how to get it back."
     ),
     "ResourceNotFound": (
         "The resource is not there. Run `azd provision --no-state`, or choose azd's environment with --environment."
@@ -76,15 +74,15 @@ REFUSALS: dict[str, str] = {
     ),
     "ObjectIsDeletedButRecoverable": (
         "The secret was deleted. Get it back: `az keyvault secret recover --vault-name <name> --name <secret>`, then "
-        "run "
-        "the command again."
+        "run the command again."
     ),
     "ScopeLocked": "A lock on the resource forbids it. Remove the lock: `az lock list --resource-group <name>`.",
     "RequestDisallowedByPolicy": (
         "An Azure Policy of the subscription forbids it; the message names the policy. Ask whoever keeps it."
     ),
     "TooManyRequests": (
-        "The service limits requests, and went on doing so. Wait a few minutes, then run the command again."
+        "The service limits requests, and still does after several tries. Wait a few minutes, then run the command "
+        "again."
     ),
 }
 
@@ -99,4 +97,4 @@ BY_STATUS: dict[int, str] = {
 def remedy_for(code: str, status: int) -> str:
     """What to do about a refusal, by its code, else by its status."""
     found = REFUSALS.get(code) or BY_STATUS.get(status)
-    return found or "Run the command again; when it goes on, docs/troubleshooting.md tells where to look."
+    return found or "Run the command again; if it fails again, docs/troubleshooting.md shows where to look."

@@ -1,4 +1,4 @@
-"""What a command tells: one line a step, at once; findings with what mends them."""
+"""What a command prints: one line a step, at once; findings with their fix."""
 
 from __future__ import annotations
 

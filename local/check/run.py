@@ -46,7 +46,7 @@ async def check_server(
             try:
                 await _attempt(mcp_url, person, storage=storage, report=report, shortcuts=shortcuts or {})
             except _SignInError as fault:
-                report.progress(f"the kept sign-in is no longer good ({fault.step}: {fault.reason}); signing in anew")
+                report.progress(f"the kept sign-in is no longer good ({fault.step}: {fault.reason}); signing in again")
                 storage.clear()
             else:
                 return
@@ -54,7 +54,7 @@ async def check_server(
 
 
 class _SignInError(CheckFailedError):
-    """The client could not even connect, which a new sign-in may mend."""
+    """The client could not even connect, which a new sign-in may fix."""
 
 
 async def check_token(mcp_url: str, *, account: str, entra: str, ca: Path, log: Path, report: Reporter) -> None:

@@ -86,7 +86,9 @@ def picker(
         (fails if problem else works).append(_account(account, note=note, problem=problem, focus=focus))
     asked = ", ".join(f"<code>{escape(permission)}</code>" for permission in permissions)
     opened = "" if works else " open"
-    trouble = f"<details{opened}><summary>To see what goes wrong</summary>{''.join(fails)}</details>" if fails else ""
+    trouble = (
+        f"<details{opened}><summary>Test accounts for error cases</summary>{''.join(fails)}</details>" if fails else ""
+    )
     return _page(
         "Pick an account",
         f"""<h1>Pick an account</h1>

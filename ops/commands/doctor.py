@@ -1,4 +1,4 @@
-"""`python -m ops doctor`: what is wrong with a server that is there, and what mends each."""
+"""`python -m ops doctor`: what is wrong with a server, and how to fix it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def run(context: Context) -> int:
     else:
         _deployed(context)
     findings = context.report.findings
-    context.report.text(f"\n{findings} thing(s) to mend." if findings else "\nNothing found.")
+    context.report.text(f"\n{findings} thing(s) to fix." if findings else "\nNothing found.")
     return 1 if findings else 0
 
 
@@ -130,27 +130,26 @@ def _explain(context: Context, text: str) -> int:
         context.report.text(f"{text}\n  {REFUSALS[text]}")
         return 0
     if code is None:
-        raise UsageError(
-            f"{text} is no code such as AADSTS65001. docs/troubleshooting.md has those that are explained."
-        )
+        raise UsageError(f"{text} is no code such as AADSTS65001. docs/errors lists those that are explained.")
     known = explain(code)
     if known is None:
         context.report.text(f"AADSTS{code} is not explained here. Microsoft does: {SIGN_IN_ADDRESS}{code}")
         return 1
     context.report.text(
-        f"AADSTS{code}\n  means   {known.means}\n  do      {known.remedy}\n  source  {SIGN_IN_ADDRESS}{code}"
+        f"AADSTS{code}\n  means   {known.means}\n  do      {known.remedy}\n"
+        f"  page    docs/errors/AADSTS{code}.md\n  source  {SIGN_IN_ADDRESS}{code}"
     )
     return 0
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base_url", nargs="?", help="address of a server; without it the deployment is examined")
-    parser.add_argument("--explain", metavar="CODE", help="tell what an error code means and what to do: AADSTS65001")
+    parser.add_argument("--explain", metavar="CODE", help="show what an error code means and what to do: AADSTS65001")
 
 
 COMMAND = Command(
     name="doctor",
-    summary="find what is wrong with a server, and what mends it; explain AADSTS codes",
+    summary="find what is wrong with a server, and show the fix; explain error codes",
     description=(
         "Without an address: the deployment that azd knows, from outside and from inside: settings, roles, "
         "registration, "

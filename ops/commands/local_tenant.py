@@ -123,7 +123,7 @@ COMMAND = Command(
     name="local-tenant",
     summary="let `make run` use a real tenant: registration, vault, local.settings.json",
     description=(
-        "Makes a registration with its scope and redirect URI, a vault with both secrets, which you may read, and "
+        "Creates a registration with its scope and redirect URI, a vault with both secrets, which you may read, and "
         "local.settings.json that names them. One set for each person and subscription; running it again puts right "
         "what is there. With --undo all of it is deleted for good."
     ),

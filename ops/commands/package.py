@@ -42,7 +42,7 @@ COMMAND = Command(
     summary="put together what is deployed, and list it with sizes; azd's hook",
     description=(
         "Copies what .funcignore leaves of this folder to .local/package, compiles our own code there, and lists what "
-        "is in it with sizes. azd runs it before it makes the package, which it takes from there."
+        "is in it with sizes. azd runs it before it creates the package, which it takes from there."
     ),
     run=run,
 )

@@ -154,9 +154,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 COMMAND = Command(
     name="postdown",
-    summary="tell what `azd down` left, and purge it if asked to; azd's hook",
+    summary="show what `azd down` left, and purge it if asked to; azd's hook",
     description=(
-        "Tells which registration and which deleted vault are left. With --purge both are deleted for good, so that "
+        "Shows which registration and which deleted vault are left. With --purge both are deleted for good, so that "
         "the next `azd up` can use their names. It is refused while the resource group is there. Running it again "
         "does nothing."
     ),

@@ -41,13 +41,13 @@ def run(context: Context) -> int:
     mode = context.environment.get(AUTH_MODE, USES_CLIENT_SECRET)
     if mode != USES_CLIENT_SECRET:
         context.report.ok(CLIENT_SECRET, f"not needed: AUTH_MODE is {mode}")
-        _tell_of_unused_secret(context, vault)
+        _show_unused_secret(context, vault)
         return 0
     ensure_client_secret(context, vault)
     return 0
 
 
-def _tell_of_unused_secret(context: Context, vault: VaultResource) -> None:
+def _show_unused_secret(context: Context, vault: VaultResource) -> None:
     """One of an earlier mode is still good. A person ends it: servers of that mode may run for a while yet."""
     kept = vault.find(CLIENT_SECRET)
     if kept is None or not kept.enabled or kept.content_type == PLACEHOLDER:
@@ -78,7 +78,7 @@ def ensure_client_secret(context: Context, vault: VaultResource, *, force: bool 
     if context.environment[CLIENT_ID] == NO_REGISTRATION:
         context.report.note(
             CLIENT_SECRET,
-            "there is no registration yet: whoever makes it needs to know what this prints:\n"
+            "there is no registration yet: whoever creates it needs to know what this prints:\n"
             "azd env get-value ENTRA_HAND_OFF",
         )
         return
@@ -123,10 +123,10 @@ COMMAND = Command(
     name="postprovision",
     summary="put the client secret and the signing key into the vault; azd's hook",
     description=(
-        "Makes the client secret of the registration and puts it into the vault, or leaves a good one as it is; the "
+        "Creates the client secret of the registration and puts it into the vault, or leaves a good one as it is; the "
         "same "
         "for the signing key. Only metadata is read, no secret is shown, and running it again changes nothing. With "
-        "another AUTH_MODE than proxy there is no client secret. The names that `azd down` makes azd forget are kept "
+        "another AUTH_MODE than proxy there is no client secret. The names that azd forgets at `azd down` are kept "
         "in .azure/<environment>/deployment.json."
     ),
     needs=(TENANT, VAULT_ID),

@@ -1,4 +1,4 @@
-"""`python -m ops predown`: keeps what `azd down` makes azd forget; azd runs it before."""
+"""`python -m ops predown`: keeps what azd forgets at `azd down`; azd runs it before."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(context: Context) -> int:
 
 COMMAND = Command(
     name="predown",
-    summary="keep the names that `azd down` makes azd forget; azd's hook",
+    summary="keep the names that azd forgets at `azd down`; azd's hook",
     description=(
         "Writes the names of the vault and the registration to .azure/<environment>/deployment.json, where `postdown` "
         "and `preflight` find them once azd has forgotten them. Asks nobody, and holds no secret."

@@ -57,7 +57,7 @@ def run(context: Context) -> int:
         context.report.heading("Tenant")
         directory.check(context)
     if context.report.findings:
-        context.report.text(f"\n{context.report.findings} thing(s) to mend before `azd up`.")
+        context.report.text(f"\n{context.report.findings} thing(s) to fix before `azd up`.")
         if context.environment.get(PREFLIGHT).lower() == WARN:
             context.report.text("PREFLIGHT=warn: azd goes on all the same.")
             return 0
@@ -84,7 +84,7 @@ COMMAND = Command(
         "Looks for everything that is known to stop a deployment: tools and their versions, region, resource "
         "providers, "
         "your rights, the tenant's policies, names that deleted vaults and registrations still hold. Changes nothing. "
-        "Each finding comes with the command that mends it."
+        "Each finding comes with the command that fixes it."
     ),
     takes=(
         TENANT,

@@ -190,9 +190,8 @@ COMMAND = Command(
     name="rotate",
     summary="renew the client secret or the signing key",
     description=(
-        "client-secret: makes a new one, puts it into the vault once Entra ID accepts it, and keeps the one before it "
-        "at "
-        "the registration. signing-key: adds a version, and tells from which day each older one may be disabled; "
+        "client-secret: creates a new one, puts it into the vault once Entra ID accepts it, and keeps the one before "
+        "it at the registration. signing-key: adds a version, and shows from which day each older one may be disabled; "
         "--disable-old disables those whose day has come."
     ),
     needs=(TENANT, VAULT_ID),

@@ -174,7 +174,7 @@ def _groups(context: Context, application: Application) -> None:
     if claim not in (None, "None"):
         context.report.finding(
             "groups claim",
-            f"tokens carry groups ({claim}), which makes every stored token set larger and is used by nothing here",
+            f"tokens carry groups ({claim}), and every stored token set is larger for it; nothing here uses them",
             remedy=patch(context, application, {"groupMembershipClaims": None}),
         )
 

@@ -108,7 +108,7 @@ def _right_to_register(context: Context) -> None:
         report.finding(
             "directory role",
             "users may not register applications in this tenant, and you have no role that may",
-            remedy="an administrator gives you the role Application Developer, or makes the registration for you: "
+            remedy="an administrator gives you the role Application Developer, or creates the registration for you: "
             "docs/deploy.md, bring your own registration",
         )
 

@@ -43,7 +43,7 @@ TOOLS = (
         name="az",
         arguments=("version", "--output", "json"),
         minimum=(2, 60),
-        why="the commands that mend findings use it",
+        why="the commands that fix findings use it",
         install="https://aka.ms/azure-cli, or: winget install Microsoft.AzureCLI, brew install azure-cli",
         optional=True,
     ),

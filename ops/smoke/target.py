@@ -97,7 +97,7 @@ class Target:
             raise StepFailedError(
                 f"{parts.scheme}://{parts.netloc} does not answer ({type(error).__name__}: {error})",
                 remedy=f"{hint if 'CERTIFICATE' in str(error).upper() else ''}Is the address right, and the server up? "
-                "`az functionapp show` tells its host name and state; on your machine, `make run`.",
+                "`az functionapp show` shows its host name and state; on your machine, `make run`.",
             ) from error
 
     def get(self, path: str, **parameters: str) -> httpx2.Response:

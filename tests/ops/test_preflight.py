@@ -101,7 +101,7 @@ def test_fault_is_found_with_what_mends_it(ready: Ops, fault: Callable[[World], 
     assert outcome.code == 1
     assert found in outcome.text
     assert remedy in outcome.text
-    assert "1 thing(s) to mend" in outcome.text or fault is reader
+    assert "1 thing(s) to fix" in outcome.text or fault is reader
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_finding_does_not_stop_azd_where_a_person_says_so(ready: Ops) -> None:
     no_registrations(ready.world)
     outcome = ready("preflight", PREFLIGHT="warn")
     assert outcome.code == 0
-    assert "1 thing(s) to mend" in outcome.text
+    assert "1 thing(s) to fix" in outcome.text
     assert "azd env set PREFLIGHT warn" in ready("preflight").text
 
 

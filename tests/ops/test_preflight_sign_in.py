@@ -49,7 +49,7 @@ def test_nobody_signed_in_is_one_finding_that_names_what_it_keeps_from_being_loo
     outcome = ready("preflight")
     assert outcome.code == 1
     assert outcome.text.count("FOUND") == outcome.text.count("fix:") == 1
-    assert "1 thing(s) to mend" in outcome.text
+    assert "1 thing(s) to fix" in outcome.text
     assert outcome.text.count("azd auth login'.") == 1
     assert "no token for https://management.azure.com and https://graph.microsoft.com" in outcome.text
     assert f"Not looked at: {subscription.LOOKS_AT} and {directory.LOOKS_AT}" in outcome.text

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PARSER = parser_of({command.name: command for command in load()})
 
-DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 SOURCES = [*python_files(REPOSITORY / "ops"), *sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))]
 
 CHOSEN_BY_AZD = {"AZURE_SUBSCRIPTION_ID", "AZURE_TENANT_ID"}
@@ -31,7 +31,7 @@ CHOSEN_BY_AZD = {"AZURE_SUBSCRIPTION_ID", "AZURE_TENANT_ID"}
 
 def texts() -> dict[str, str]:
     """Documents as they are; of sources the strings joined, which are written over several lines."""
-    found = {file.name: file.read_text("utf-8") for file in DOCUMENTS}
+    found = {file.relative_to(REPOSITORY).as_posix(): file.read_text("utf-8") for file in DOCUMENTS}
     for file in SOURCES:
         joined = re.sub(r"\"\s*\n\s*f?\"", "", file.read_text("utf-8"))
         found[file.relative_to(REPOSITORY).as_posix()] = joined
@@ -94,7 +94,7 @@ def strings(file: Path) -> list[str]:
 
 def remedies() -> list[tuple[str, str]]:
     """Each string of `ops`, and each line of the document about faults."""
-    lines = [("troubleshooting.md", line) for line in texts()["troubleshooting.md"].splitlines()]
+    lines = [("troubleshooting.md", line) for line in texts()["docs/troubleshooting.md"].splitlines()]
     return lines + [(file.name, text) for file in python_files(REPOSITORY / "ops") for text in strings(file)]
 
 

@@ -19,5 +19,5 @@ def review_orders(
     """Review a year's orders of a region."""
     return (
         f"Export the orders of {region} in {year} with the tool export_report, then read {report_uri(year, region)}. "
-        "Tell which product sold best in each quarter, and what stands out."
+        "Say which product sold best in each quarter, and what stands out."
     )

@@ -42,7 +42,7 @@ NOT_ALLOWED = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST, H
 
 UNEXPECTED = {
     "error": "server_error",
-    "error_description": "The server failed. Its log tells why, under the correlation id.",
+    "error_description": "The server failed. Its log says why, under the correlation id.",
 }
 
 logger = logging.getLogger(__name__)

@@ -43,7 +43,7 @@ def startup_failed(error: Exception) -> ASGIApp:
             response = JSONResponse(
                 {
                     "error": "temporarily_unavailable",
-                    "error_description": "The server could not start. Try again in a moment; its log tells why.",
+                    "error_description": "The server could not start. Try again in a moment; its log says why.",
                 },
                 status_code=HTTPStatus.SERVICE_UNAVAILABLE,
                 headers=RETRY_LATER,

@@ -44,7 +44,7 @@ UNKNOWN_APPLICATION = Problem(
     "The server cannot accept this request",
     "Your application is not registered here any more, or it asked for something that the server does not allow.",
     "Close this window and connect again from your application. If that does not help, remove the server there, "
-    "together with the sign-in it has kept, and add it anew.",
+    "together with the sign-in it has kept, and add it again.",
 )
 UNFINISHED = Problem(
     "The sign-in could not be finished",
@@ -54,7 +54,7 @@ UNFINISHED = Problem(
 UNAVAILABLE = Problem(
     "The server is not available at this moment",
     "Something that it needs does not answer.",
-    "Wait a moment and load this page again. You need not begin anew.",
+    "Wait a moment and load this page again. You need not start again.",
 )
 INTERRUPTED = Problem(
     "The server is not available at this moment",
@@ -64,7 +64,10 @@ INTERRUPTED = Problem(
 )
 TOO_MANY = Problem("Too many requests", "The server takes no more of these now.", "Wait a moment and try again.")
 NOT_FOUND = Problem(
-    "There is no such page", "The address is not one of this server's.", "Check the address.", leads_home=True
+    "This page does not exist",
+    "The server has no page at this address.",
+    "Check the address for typing errors.",
+    leads_home=True,
 )
 NOT_FOR_BROWSERS = Problem(
     "This address is not for browsers",
@@ -101,7 +104,7 @@ BY_STATUS = {
 def problem_page(*, path: str, status: int, brand: Brand, correlation_id: str | None) -> Response:
     """Returns the page for a request to `path` that ends with `status`."""
     problem = BY_PLACE.get((path, status)) or BY_STATUS.get(status, REFUSED)
-    home = '<p><a href="/">The home page</a> tells how to connect an application.</p>' if problem.leads_home else ""
+    home = '<p><a href="/">The home page</a> shows how to connect an application.</p>' if problem.leads_home else ""
     reference = (
         f'<p class="soft">If you ask for help, give this reference: <code>{escape(correlation_id)}</code></p>'
         if correlation_id
