@@ -37,13 +37,14 @@ def rules() -> dict[str, str]:
 @pytest.mark.parametrize(
     "sentence",
     [
-        f"`azd up` makes it, for {LIFETIMES[0]} days",
+        f"`azd up` creates it, for {LIFETIMES[0]} days",
         f"renew it when it has {RENEW_BEFORE.days} days left (a third of its life",
         f"a version of {KEY_BYTES} random bytes",
         f"Servers know it within {WORDS[round(FOLLOW_SECONDS / 60)]} minutes",
         f"sign with it once it is {WORDS[round(ACTIVATION_SECONDS / 60)]} minutes old",
-        f"which is {TOKEN_LIFETIME_DAYS} days or what",
-        f"if that is longer, and {MARGIN_DAYS} days more",
+        f"{TOKEN_LIFETIME_DAYS + MARGIN_DAYS} days by default",
+        f"It is {MARGIN_DAYS} days after the last token",
+        f"`MCP_SESSION_DAYS` is more than {TOKEN_LIFETIME_DAYS}",
         f"Servers read at most {WORDS[MOST_VERSIONS]} enabled versions",
         f"It waits up to {WORDS[round(sum(DEPLOY_WAITS) / 60)]} minutes",
         f"A secret expires within {RENEW_BEFORE.days} days",
