@@ -258,6 +258,7 @@ def test_code_is_explained(ops: Ops, text: str) -> None:
     outcome = ops("doctor", "--explain", text)
     assert outcome.code == 0
     assert "az ad app permission admin-consent" in outcome.text
+    assert "docs/errors/AADSTS65001.md" in outcome.text
 
 
 def test_code_of_a_refusal_is_explained(ops: Ops) -> None:

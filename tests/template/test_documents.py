@@ -23,8 +23,11 @@ DOCUMENTS = sorted(
 OF_TODAY = [document for document in DOCUMENTS if document.name != "CHANGELOG.md"]
 CODE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 EXAMPLE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-WRITTEN_BY_THE_READER = {"find_order.py", "test_find_order.py"}
-"""What the README has `make tool` make."""
+WRITTEN_BY_THE_READER = {
+    *("find_order.py", "test_find_order.py"),
+    *("approve_order.py", "invoices.py", "list_invoices.py", "my_notes.py", "notes.py"),
+}
+"""What the README and the guides have a reader create."""
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 OF_GITHUB = ("../../generate", "../../codespaces/new", "../../actions/workflows/")

@@ -123,7 +123,7 @@ class EntraOAuthClient:
         if error in SIGN_IN_AGAIN or (error == "invalid_request" and data["grant_type"] == "authorization_code"):
             logger.warning("Entra ID refused a %s with %s (%s).", data["grant_type"], error, code)
             raise OAuthError(error="invalid_grant", description=code)
-        logger.error("Entra ID refuses this server with %s (%s): see docs/troubleshooting.md.", error, code)
+        logger.error("Entra ID refuses this server with %s (%s): see docs/errors.", error, code)
         raise UpstreamUnavailableError(f"refuses this server with {error} ({code})")
 
     async def _post(self, url: str, data: Mapping[str, Any], proof: Mapping[str, str]) -> dict[str, Any]:
