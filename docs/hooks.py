@@ -52,6 +52,7 @@ OUTSIDE = "outside-of-the-site"
 
 
 def _without_outside(markdown: str) -> str:
-    """Drops badges that lead to pages of GitHub; other links of the kind become their text."""
-    inner = rf"\[!\[[^\]]*\]\([^)]*\)\]\({OUTSIDE}\) ?\n?"
-    return re.sub(rf"!?\[([^\]]*)\]\({OUTSIDE}\)", r"\1", re.sub(inner, "", markdown))
+    """Drops badges, which are pictures of other machines; links to what the site has not become their text."""
+    badge = rf"!\[[^\]]*\]\((?:https:[^)]*|{OUTSIDE})\)"
+    without = re.sub(rf"^(?:\[{badge}\]\([^)]*\)|{badge}) *\n", "", markdown, flags=re.MULTILINE)
+    return re.sub(rf"\[([^\]]*)\]\({OUTSIDE}\)", r"\1", without)

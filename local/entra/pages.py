@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse
 
+from local.config import REPOSITORY
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -109,10 +111,12 @@ def error_page(error: EntraError, *, trace: Trace, action: str = "", account: st
 <input type="hidden" name="account" value="{escape(account)}">
 <div class="actions"><a class="action" href="{escape(action)}">Use another account</a>
 <button class="action" name="action" value="return">Return to the app</button></div></form>"""
+    page = f"docs/errors/AADSTS{error.code}.md"
+    explained = f'<p class="soft">Explained in <code>{page}</code>.</p>' if (REPOSITORY / page).is_file() else ""
     return _page(
         "Sign-in failed",
         f"""<h1>Sorry, but we're having trouble signing you in.</h1>
-<p>{escape(error.message)}</p>
+<p>{escape(error.message)}</p>{explained}
 <dl><dt>Trace ID:</dt><dd>{trace.trace_id}</dd><dt>Correlation ID:</dt><dd>{trace.correlation_id}</dd>
 <dt>Timestamp:</dt><dd>{trace.timestamp}</dd></dl>{choices}""",
         status=400,
