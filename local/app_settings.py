@@ -141,5 +141,5 @@ def _is_placed(settings: AppSettings, name: str) -> bool:
 
 
 def _from_repository(file: Path) -> str:
-    """Relative to the app's folder, which is its working directory, where it lies inside."""
+    """Relative to the app's folder, which is its working directory, if the file is inside."""
     return file.relative_to(REPOSITORY).as_posix() if file.is_relative_to(REPOSITORY) else str(file)

@@ -1,4 +1,4 @@
-"""`new` and `upgrade`: makes this copy of the template yours, and brings a newer engine into it.
+"""`new` and `upgrade`: turn this copy of the template into a fork, and merge a newer engine into it.
 
 Both use Copier (https://copier.readthedocs.io). Its answers file says what a fork was made from, and how.
 `new` needs nothing but Python, so that Copier itself can run it after a copy.

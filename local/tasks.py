@@ -30,7 +30,7 @@ SPREAD = ("--dist", "loadfile", "--no-loadscope-reorder")
 LOCKED = {"requirements.txt": (), "requirements-local.txt": ("local",), "requirements-dev.txt": ("local", "dev")}
 """The locked files, with the extras of pyproject.toml they serve; a later one leaves out what an earlier one has."""
 APP_REQUIREMENTS = "src/app/requirements.in"
-"""Packages that a fork's tools need, a line for each; a fork makes the file when it needs one."""
+"""Packages that a fork's tools need, a line for each; a fork creates the file when it needs one."""
 
 COMPILE = (
     *("pip", "compile", "--quiet", "--universal", "--python-version", "3.13", "--generate-hashes"),

@@ -92,7 +92,7 @@ class Services:
 
     @property
     def registration_tenant(self) -> str:
-        """The GUID of the tenant in which the registration lies; empty when none is known."""
+        """The GUID of the tenant that contains the registration; empty when none is known."""
         tenant = self._environment.get(ENTRA_TENANT)
         return tenant if tenant and tenant not in MULTI_TENANT else self._environment.get(TENANT)
 

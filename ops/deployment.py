@@ -67,7 +67,7 @@ def resource_group(environment: Environment) -> str:
 
 
 def remember(environment: Environment, *, root: Path, name: str | None) -> bool:
-    """Writes the file anew; False where there is no deployment to tell of, or no environment of azd's to tell it in."""
+    """Writes the file again; False if there is no deployment, or no environment of azd's to write it for."""
     folder = azd_folder(root, name or environment.get(ENVIRONMENT_NAME))
     if folder is None or not environment.has(VAULT_ID):
         return False

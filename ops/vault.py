@@ -68,7 +68,7 @@ class VaultResource:
         """
         document = self._arm.find(self._path(name), **{"api-version": ARM_VERSION})
         if document is None:
-            # The same status tells of a missing vault, which must not be taken for an empty one.
+            # A missing vault has the same status, and must not be taken for an empty one.
             self._arm.get(self.vault_id, **{"api-version": ARM_VERSION})
             return None
         return _from_arm(document)

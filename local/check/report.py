@@ -1,4 +1,4 @@
-"""What the check tells while it goes on, and how it fails."""
+"""What the check reports while it runs, and how it fails."""
 
 from __future__ import annotations
 

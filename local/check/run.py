@@ -38,7 +38,7 @@ async def check_server(
 
     `person` is the name of the account on the sign-in page.
     The client's registration and tokens are kept in the folder `kept` for the next time; what the client libraries log
-    goes to `log`. `shortcuts` tells where requests for certain origins go instead.
+    goes to `log`. `shortcuts` names where requests for certain origins go instead.
     """
     storage = FileStore(kept / "sign-in.json")
     with _logged(log):
@@ -124,7 +124,7 @@ async def _attempt(
 
 
 async def _raise_if_unavailable(trace: Trace, mcp_url: str, fault: Exception) -> None:
-    """A server that answered 503 says itself what it waits for, which no client's error tells."""
+    """A server that answered 503 says itself what it waits for, which no client's error contains."""
     if trace.unavailable:
         told = await why_not_ready(mcp_url, shortcuts=trace.shortcuts)
         raise CheckFailedError("readiness", told or "the server answered 503, and is ready by now") from fault

@@ -55,7 +55,7 @@ class FileStore(BaseStore):
         try:
             content: object = json.loads(self._file.read_text("utf-8"))
         except (OSError, ValueError):
-            return {}  # nothing kept, or nothing that can be used: the client signs in anew
+            return {}  # nothing kept, or nothing that can be used: the client signs in again
         return cast("dict[str, str]", content) if isinstance(content, dict) else {}
 
     def _write(self, entries: dict[str, str]) -> None:

@@ -33,7 +33,7 @@ ON_BEHALF_OF = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 class Grants:
-    """Answers token requests; `secretless` tells that the client used a federated credential."""
+    """Answers token requests; `secretless` says whether the client used a federated credential."""
 
     def __init__(
         self,

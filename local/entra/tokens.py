@@ -134,7 +134,7 @@ class TokenIssuer:
         return self._keys.sign({**claims, **client, **principal, "xms_mirid": identity.resource_id})
 
     def id_token(self, account: Account, *, scopes: Collection[str], session: str, nonce: str | None) -> str:
-        """An OpenID Connect ID token; what it tells of the person depends on the OpenID scopes."""
+        """An OpenID Connect ID token; what it says about the person depends on the OpenID scopes."""
         client = self._registration.client_id
         claims = self._base(account.tenant_id, audience=client, version=2, lifetime=MIN_LIFETIME)
         claims |= {"oid": account.object_id, "sid": session, "sub": _pairwise(account, client)}

@@ -80,9 +80,9 @@ class Listener:
 
 
 def holder_of(port: int) -> str | None:
-    """The process that listens on a TCP port, by name, pid and folder, or None when the system does not tell.
+    """The process that listens on a TCP port, by name, pid and folder, or None when the system does not say.
 
-    The folder tells which of several checkouts it belongs to.
+    The folder shows which of several checkouts it belongs to.
     """
     with contextlib.suppress(psutil.Error):
         for connection in psutil.net_connections(kind="tcp"):

@@ -36,7 +36,7 @@ class TlsFiles:
 def ensure_tls(directory: Path, *, now: datetime | None = None) -> TlsFiles:
     """Make the files if they are missing, broken or expire within 30 days; what is good stays as it is.
 
-    Processes that call it at once agree: one makes the files, the others find them.
+    Processes that call it at once agree: one creates the files, the others find them.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     files = TlsFiles(ca=directory / "ca.pem", server=directory / "server.pem", bundle=directory / "bundle.pem")

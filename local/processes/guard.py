@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     ended, input_closed = threading.Event(), threading.Event()
 
     def stop_when_input_closes() -> None:
-        # os.read, not sys.stdin: a thread that holds a buffer's lock makes the interpreter's own end fail.
+        # os.read, not sys.stdin: while a thread holds a buffer's lock, the interpreter cannot end cleanly.
         while os.read(0, 1024):
             pass
         input_closed.set()

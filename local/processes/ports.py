@@ -61,7 +61,7 @@ def _fault(family: socket.AddressFamily, host: str, port: int) -> int | None:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
             probe.listen(1)  # with SO_REUSEADDR it is this call that finds some of the conflicts
-        # macOS lets one bind 127.0.0.1 beside a listener on every address: only a connection tells.
+        # macOS lets one bind 127.0.0.1 beside a listener on every address: only a connection shows it.
         with socket.socket(family, socket.SOCK_STREAM) as caller:
             caller.settimeout(0.2)
             return errno.EADDRINUSE if caller.connect_ex((host, port)) == 0 else None

@@ -110,7 +110,7 @@ class Vault:
     def _route(self, path: str, handler: Callable[[Request], Awaitable[Response]], method: str, action: str) -> Route:
         async def guarded(request: Request) -> Response:
             try:
-                # The token comes first: Key Vault tells a stranger nothing but where to get one.
+                # The token comes first: a stranger learns from Key Vault only where to get one.
                 claims = await self._bearer.check(request.headers.get("authorization", ""))
                 _check_api_version(request)
                 check_role(claims, action=action, name=request.path_params.get("name"))

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class VaultError(Exception):
-    """An answer other than success; `inner` is the code that tells apart what shares a status."""
+    """An answer other than success; `inner` is the code that distinguishes errors of one status."""
 
     def __init__(self, status: int, code: str, message: str, *, inner: str | None = None) -> None:
         super().__init__(message)

@@ -1,7 +1,7 @@
 """Who may do what in the vault, as Azure role-based access control has it.
 
 Threat: an app whose identity could write secrets would look fine here, and be refused in Azure; or, worse, be given
-there a role that it does not need. So the managed identity has what the docs tell people to grant, and no more.
+there a role that it does not need. So the managed identity has the roles that the docs name, and no more.
 Source: https://learn.microsoft.com/azure/key-vault/general/rbac-guide
 """
 

@@ -1,7 +1,7 @@
 """`python -m ops revoke`: ends every sign-in of one person, on all instances at once.
 
-Threat: whoever runs this may delete, not read. Rows are found by a mark that the vault's key makes (storage/owners.py),
-and the key that would open one is derived from a secret which is stored nowhere.
+Threat: whoever runs this may delete, not read. A mark finds the rows; the vault's key creates it (storage/owners.py).
+The key that would open a row is derived from a secret which is stored nowhere.
 """
 
 from __future__ import annotations

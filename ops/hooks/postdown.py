@@ -1,4 +1,4 @@
-"""Runs after azd down: tells what is left behind, and purges it when asked to."""
+"""Runs after azd down: shows what is left behind, and purges it when asked to."""
 
 import sys
 from pathlib import Path

@@ -114,7 +114,7 @@ def _right_to_register(context: Context) -> None:
 
 
 def _ownership(context: Context, principal: str, permissions: Collection[str]) -> None:
-    """A principal with OwnedBy may change what it owns alone, and who makes a registration was not always its owner.
+    """A principal with OwnedBy may only change what it owns; it was not always the owner of what it created.
 
     To set owners, Bicep's extension reads them too: microsoftgraph/msgraph-bicep-types #134, #142, #154.
     """

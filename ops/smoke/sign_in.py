@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _Listener:
-    """Passes on what the calls of the tools tell."""
+    """Reports the steps of the calls of the tools."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -38,7 +38,7 @@ class _Listener:
 
 
 class _BrowserSignIn(OAuth):
-    """FastMCP's own, which also tells the address: not every machine has a browser that a program can open."""
+    """FastMCP's own, which also prints the address: not every machine has a browser that a program can open."""
 
     def __init__(self, mcp_url: str, *, storage: AsyncKeyValue, report: Report, seconds: float) -> None:
         self._report = report
