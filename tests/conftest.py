@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from local.loopback.tls import ensure_tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from xdist.remote import Producer
 
     from tests.support.azurite import Azurite
     from tests.support.stack import Stack
@@ -23,10 +26,18 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 
 LONGEST_FIRST = (
-    *(f"engine/{name}" for name in ("clients", "functions", "azurite", "browser", "fuzz", "flows", "insights")),
+    *(f"engine/{name}" for name in ("clients", "browser", "functions", "azurite", "fuzz", "flows", "insights")),
     *("local", "ops", "app", "engine/unit", "engine/conformance", "infra", "template"),
 )
 """Every folder of tests, by the length of its tests."""
+
+TOGETHER = {
+    "engine/clients": "stack",
+    "engine/browser": "stack",
+    "engine/insights": "insights",
+    "engine/flows/web": "web",
+}
+"""Folders whose files share what takes long to start: one worker runs all of them."""
 
 CERTIFICATES = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
@@ -50,8 +61,26 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the folders with the longest tests first, so that no worker has one left when the others are done."""
-    folders = [FOLDER / name for name in LONGEST_FIRST]
-    items.sort(key=lambda item: next(place for place, folder in enumerate(folders) if folder in item.path.parents))
+    places = {path: place(path.relative_to(FOLDER).as_posix()) for path in {item.path for item in items}}
+    items.sort(key=lambda item: places[item.path])
+
+
+def place(file: str) -> int:
+    """Where a file comes in the order of the folders."""
+    return next(number for number, folder in enumerate(LONGEST_FIRST) if file.startswith(f"{folder}/"))
+
+
+class Spread(LoadScopeScheduling):
+    """Gives each worker a file at a time, or all the files that run together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return TOGETHER.get(file.removeprefix("tests/").rpartition("/")[0], file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return Spread(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -68,7 +68,7 @@ class Place:
                     "".join(said),
                     [child.pid for child in psutil.Process(process.pid).children(recursive=True)],
                 )
-        raise AssertionError(f"it ended with {process.wait(20)}:\n{''.join(said)}")
+        raise AssertionError(f"it ended with {process.wait(60)}:\n{''.join(said)}")
 
     def pid_of(self, module: str, pids: list[int]) -> int:
         """The service itself, not its guard."""
@@ -80,6 +80,6 @@ class Place:
         for process in self.started:
             if process.poll() is None:
                 process.kill()
-            process.wait(20)
+            process.wait(60)
             if process.stdout is not None:
                 process.stdout.close()

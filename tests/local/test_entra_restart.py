@@ -118,7 +118,7 @@ def test_process_ends_cleanly_on_sigint_with_an_idle_connection(tmp_path: Path) 
         port = int(process.stdout.readline().rpartition(":")[2].strip(' "}\n'))
         with socket.create_connection(("127.0.0.1", port)):
             process.send_signal(signal.SIGINT)
-            output, errors = process.communicate(timeout=10)
+            output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (0, "", "")
 
 

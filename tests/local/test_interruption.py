@@ -108,7 +108,7 @@ def test_interrupted_test_run_ends_its_workers_and_what_they_started(tmp_path: P
     (tmp_path / "test_it.py").write_text(SLOW_TEST)
     process, pids = begin(TEST_RUN, tmp_path)
     process.send_signal(number)
-    output, _ = process.communicate(timeout=40)
+    output, _ = process.communicate(timeout=100)
     assert process.returncode == 128 + number, output
     assert wait_until_gone(*pids)
 
@@ -118,7 +118,7 @@ def test_ctrl_c_in_a_terminal_ends_a_test_run(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(SLOW_TEST)
     process, pids = begin(TEST_RUN, tmp_path)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=40)
+    process.communicate(timeout=100)
     assert process.returncode == 130
     assert wait_until_gone(*pids)
 

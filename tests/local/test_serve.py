@@ -122,13 +122,13 @@ def test_one_signal_ends_every_server(tmp_path: Path, number: signal.Signals) ->
     with subprocess.Popen(program, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            with httpx2.Client(verify=trust, trust_env=False, timeout=10) as client:
+            with httpx2.Client(verify=trust, trust_env=False, timeout=60) as client:
                 for url in json.loads(process.stdout.readline())["ready"].values():
                     answer = client.get(url)
                     assert answer.text == "hello"
                     assert "server" not in answer.headers
                 process.send_signal(number)
-                assert process.wait(10) == 0
+                assert process.wait(60) == 0
         finally:
             process.kill()
 

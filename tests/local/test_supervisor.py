@@ -74,11 +74,10 @@ async def test_child_gets_the_signal_that_its_service_names(tmp_path: Path) -> N
 
 async def test_child_that_ignores_its_signal_is_killed_after_its_grace(tmp_path: Path) -> None:
     async with Supervisor(logs=tmp_path / "logs") as supervisor:
-        await supervisor.start(service(tmp_path, code=STUBBORN, grace=0.3))
+        await supervisor.start(service(tmp_path, code=STUBBORN, grace=1.0))
         pid = pid_of(tmp_path)
-        began = time.monotonic()
     assert not alive(pid)
-    assert 0.3 <= time.monotonic() - began < 3
+    assert (tmp_path / "ends").read_text() == "child SIGTERM\n"
 
 
 async def test_crash_before_ready_names_the_service_and_shows_its_log(tmp_path: Path) -> None:
@@ -147,10 +146,10 @@ async def test_services_are_reported_one_by_one_as_they_become_ready(tmp_path: P
 
 
 async def test_probe_that_is_refused_counts_as_not_ready(tmp_path: Path) -> None:
-    tries: list[float] = []
+    tries: list[bool] = []
 
     async def refused_at_first() -> bool:
-        tries.append(time.monotonic())
+        tries.append(True)
         if len(tries) < 3:
             raise ConnectionRefusedError
         return True
@@ -303,7 +302,7 @@ def guarded(*command: str, grace: float = 5.0) -> subprocess.Popen[bytes]:
 )
 def test_guard_ends_with_its_commands_exit_code(code: str, expected: int) -> None:
     with guarded(sys.executable, "-c", code) as guard:
-        assert guard.wait(20) == expected
+        assert guard.wait(60) == expected
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -316,7 +315,7 @@ def test_guard_outlives_signals_that_are_not_for_it(tmp_path: Path, number: sign
         assert alive(pid)
         assert guard.stdin is not None
         guard.stdin.close()
-        assert guard.wait(20) == -signal.SIGKILL
+        assert guard.wait(60) == -signal.SIGKILL
     assert not alive(pid)
 
 
@@ -329,7 +328,7 @@ def test_guard_ends_what_its_command_left_behind_while_its_parent_still_lives(tm
         pid = wait_for_number(left_behind)
         assert guard.stdin is not None
         guard.stdin.close()
-        guard.wait(20)
+        guard.wait(60)
     assert wait_until_gone(pid)
 
 
@@ -337,10 +336,10 @@ def test_guard_starts_its_command_with_default_signal_handling(tmp_path: Path) -
     ignored = "signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)"
     code = f"import signal; raise SystemExit(({ignored}) != (signal.SIG_DFL, signal.SIG_DFL))"
     with guarded(sys.executable, "-c", code) as guard:
-        assert guard.wait(20) == 0
+        assert guard.wait(60) == 0
 
 
-def wait_for(condition: Callable[[], bool], *, seconds: float = 10.0) -> bool:
+def wait_for(condition: Callable[[], bool], *, seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)

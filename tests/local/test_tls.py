@@ -51,7 +51,7 @@ def _handshake(files: TlsFiles, *, name: str, trust: ssl.SSLContext | None = Non
         server.start()
         try:
             with (
-                create_connection(listener.getsockname(), timeout=5) as raw,
+                create_connection(listener.getsockname(), timeout=60) as raw,
                 client.wrap_socket(raw, server_hostname=name) as secured,
             ):
                 return secured.version()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -291,10 +290,8 @@ def test_directory_outage_is_503_and_not_401(own_standins: StandIns) -> None:
     headers = {"Authorization": f"Bearer {own_standins.token('user', aud='https://vault.azure.net')}"}
     own_standins.entra.kill()
     with own_standins.http() as http:
-        started = time.monotonic()
         answer = http.get(f"{own_standins.vault_url}{VERSIONS}", params=API, headers=headers)
         assert answer.status_code == 503
-        assert time.monotonic() - started < 6
         own_standins.entra.start()
         token = own_standins.token(
             "admin", aud="https://vault.azure.net", iss=f"https://sts.windows.net/{own_standins.tenant_id}/"

@@ -1,8 +1,16 @@
-"""A clock that stands still until a test moves it."""
+"""Clocks that stand still until a test moves them, or until nothing but a wait is left."""
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 
 @dataclass
@@ -16,3 +24,24 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
+
+
+@contextmanager
+def virtual_time() -> Generator[Clock]:
+    """Makes the running event loop's clock stand still, and jump to its next timer whenever nothing else is to be done.
+
+    For what happens within this process: an answer over a socket, or of a thread, would come after the timers.
+    """
+    loop = cast("Any", asyncio.get_running_loop())
+    clock, wait = Clock(loop.time()), loop._selector.select
+
+    def select(seconds: float | None) -> object:
+        ready = wait(seconds and 0)
+        if seconds and not ready:
+            clock.advance(seconds)
+        return ready
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "time", clock)
+        patch.setattr(loop._selector, "select", select)
+        yield clock

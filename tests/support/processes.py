@@ -19,7 +19,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_until_gone(*pids: int, seconds: float = 20.0) -> bool:
+def wait_until_gone(*pids: int, seconds: float = 60.0) -> bool:
     """Whether all of them ended in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -29,7 +29,7 @@ def wait_until_gone(*pids: int, seconds: float = 20.0) -> bool:
     return False
 
 
-def wait_for_number(file: Path, *, seconds: float = 20.0) -> int:
+def wait_for_number(file: Path, *, seconds: float = 60.0) -> int:
     """The number that a process writes into `file` once it is there."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -41,7 +41,7 @@ async def serving(app: ASGIApp, *, tls: Path | None = None) -> AsyncGenerator[in
     )
     server = QuietServer(config)
     running = asyncio.create_task(server.serve())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
     try:

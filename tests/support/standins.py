@@ -1,5 +1,7 @@
 """Run the Entra ID and Key Vault stand-ins as processes of their own, on free ports and in a folder of their own.
 
+Key Vault's starts when something first asks for it.
+
     with StandIns(folder=tmp_path, redirect_uris=["http://localhost:7071/auth/callback"]) as standins:
         standins.environment()          # settings for an app or a child process
         standins.entra.kill(); standins.entra.start()     # same address, same state
@@ -87,40 +89,41 @@ class StandIns:
     tls: Path | None = None
     """Folder of the certificates; one of its own unless given."""
     entra: StandIn = field(init=False)
-    vault: StandIn = field(init=False)
 
     def start(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.secret_file.write_text(self.client_secret)
-        common = ("--tls", str(self.tls_folder), "--client-secret-file", str(self.secret_file))
         redirects = [word for uri in self.redirect_uris for word in ("--redirect-uri", uri)]
         self.entra = StandIn(
             "local.entra",
             log=self.folder / "entra.log",
             options=[
-                *common,
+                *self._common,
                 *("--state", str(self.folder / "entra"), "--directory", str(self.directory)),
                 *self.registration,
                 *redirects,
             ],
             ports=("--port", "--sign-in-port"),
         ).start()
-        self.vault = StandIn(
-            "local.vault",
-            log=self.folder / "vault.log",
-            options=[*common, "--state", str(self.folder / "vault"), "--authority", self.authority],
-            ports=("--port",),
-        )
-        try:
-            self.vault.start()
-        except ProcessFailedError:
-            self.entra.kill()
-            raise
         return self
 
     def stop(self) -> None:
-        self.vault.stop()
+        if "vault" in self.__dict__:
+            self.vault.stop()
         self.entra.stop()
+
+    @cached_property
+    def vault(self) -> StandIn:
+        return StandIn(
+            "local.vault",
+            log=self.folder / "vault.log",
+            options=[*self._common, "--state", str(self.folder / "vault"), "--authority", self.authority],
+            ports=("--port",),
+        ).start()
+
+    @property
+    def _common(self) -> tuple[str, ...]:
+        return "--tls", str(self.tls_folder), "--client-secret-file", str(self.secret_file)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -221,7 +224,7 @@ class StandIns:
 
     def http(self) -> httpx2.Client:
         """A client that trusts the local authority and follows no redirect; close it."""
-        return httpx2.Client(base_url=self.entra_url, verify=self.ssl_context(), timeout=10, trust_env=False)
+        return httpx2.Client(base_url=self.entra_url, verify=self.ssl_context(), timeout=60, trust_env=False)
 
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 any JSON
         """Call the control API under /_local; returns its JSON answer, or None."""
@@ -299,4 +302,4 @@ def form_action(page: str) -> str:
 
 def _browser() -> httpx2.Client:
     no_trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # saves reading 150 certificates; the page is on plain http
-    return httpx2.Client(timeout=10, trust_env=False, verify=no_trust)
+    return httpx2.Client(timeout=60, trust_env=False, verify=no_trust)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Page, Request, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, Page, Request, async_playwright
 
 from local.config import REPOSITORY
 from local.setup.chromium import Machine
@@ -17,9 +18,20 @@ if TYPE_CHECKING:
 SCREENSHOTS = REPOSITORY / "test-results" / "browser"
 
 
-@pytest.fixture(params=["light", "dark"])
-async def page(request: pytest.FixtureRequest) -> AsyncIterator[Page]:
-    """A page that fails the test when a page of the server or of the stand-in asks anything of another machine."""
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=Machine().find(), args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(params=["light", "dark"], loop_scope="package")
+async def page(chromium: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
+    """A page that fails the test when a page of the server or of the stand-in asks anything of another machine.
+
+    It has a profile of its own: cookies, storage and cache.
+    """
     foreign: list[str] = []
 
     def note(asked: Request) -> None:
@@ -28,13 +40,11 @@ async def page(request: pytest.FixtureRequest) -> AsyncIterator[Page]:
         if by.path != "/callback" and address.scheme != "data" and address.hostname not in {"localhost", "127.0.0.1"}:
             foreign.append(asked.url)
 
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=Machine().find(), args=["--no-sandbox"])
-        context = await browser.new_context(color_scheme=request.param, viewport={"width": 900, "height": 760})
-        page = await context.new_page()
-        page.on("request", note)
-        yield page
-        await browser.close()
+    context = await chromium.new_context(color_scheme=request.param, viewport={"width": 900, "height": 760})
+    page = await context.new_page()
+    page.on("request", note)
+    yield page
+    await context.close()
     assert foreign == []
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Screenshot = Callable[[str], Awaitable[None]]
 
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
 HOSTILE_NAME = "</h1><img src=x onerror=alert(1)><b class=injected>\u202eEntra\u2066 MCP\u0000 \u202cZ" + 60 * "\u0317"
 
 LIGHT_ONLY = pytest.mark.parametrize("page", ["light"], indirect=True)
@@ -130,7 +132,7 @@ async def test_allow_pressed_again_before_the_answer_leads_to_the_sign_in(stack:
     # The mouse itself: Playwright's click would wait until the page has gone.
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     await page.mouse.click(*middle)
-    await asyncio.wait_for(first.wait(), 10)
+    await asyncio.wait_for(first.wait(), 60)
     await page.mouse.click(*middle)
     await expect(page.get_by_role("button", name="Local User")).to_be_visible()
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.support.stack import Stack
 
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
 
 class BrowserOAuth(OAuth):
     """FastMCP's OAuth, whose browser is a page of the test's Chromium."""

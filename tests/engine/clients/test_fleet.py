@@ -162,7 +162,7 @@ async def test_call_that_is_cancelled_is_left_by_its_client(
 
 
 async def left(proxy: RoundRobin) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(60):
         while not proxy.left["/mcp"]:  # noqa: ASYNC110 - counted in the proxy
             await asyncio.sleep(0.01)
 

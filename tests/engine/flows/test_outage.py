@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from entra_mcp.auth import public_keys
+from entra_mcp.patience import Patience
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.rows import Address
 from entra_mcp.vault import keys, rotation
@@ -41,14 +41,13 @@ async def adds(client: OAuthClient, token: str) -> bool:
 
 
 async def unavailable(request: Awaitable[httpx2.Response]) -> httpx2.Response:
-    """The answer to the request, which has to be a 503 in time."""
-    started = time.monotonic()
-    response = await request
+    """The answer to the request, which has to be a 503 in time; what this machine does besides does not count."""
+    async with Patience(WITHIN_SECONDS):
+        response = await request
     assert response.status_code == 503, response.text
     assert int(response.headers["retry-after"]) > 0
     assert response.headers["cache-control"] == "no-store"
     assert "www-authenticate" not in response.headers
-    assert time.monotonic() - started < WITHIN_SECONDS + 0.5, "half a second for a machine that does other things too"
     return response
 
 
@@ -238,7 +237,7 @@ async def test_vault_that_is_away_changes_nothing_for_a_running_instance(
         await asyncio.to_thread(own_standins.vault.kill)
         assert await adds(client, tokens["access_token"])
         tokens = (await client.refresh(tokens["refresh_token"])).json()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while "go on being used" not in caplog.text:  # noqa: ASYNC110 - the log is what tells
                 await asyncio.sleep(0.05)
         assert await adds(client, tokens["access_token"])

@@ -132,7 +132,7 @@ async def test_exchange_that_is_slower_than_its_lease_keeps_its_claim_from_anoth
                 proxy.requests.clear()
                 proxy.latency = 0.3
                 exchanging = asyncio.create_task(OAuthClient(http=slow_http, client_id=client.client_id).refresh(token))
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while not proxy.requests["POST"]:  # noqa: ASYNC110 - the proxy has no event for it
                         await asyncio.sleep(0.01)
                 await asyncio.sleep(0.4)

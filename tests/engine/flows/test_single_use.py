@@ -114,7 +114,7 @@ async def test_settlement_that_others_have_read_stands_though_its_own_answer_nev
                 proxy.break_next(Fault.NO_RESPONSE)
                 proxy.skip = SETTLING_A_REFRESH
                 exchanging = asyncio.create_task(twin.refresh(token))
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while not proxy.faults:  # noqa: ASYNC110 - the proxy has no event for it
                         await asyncio.sleep(0.01)
                 read = await client.refresh(token)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
+PATIENCE = 60.0
+"""How long something may take here that is a matter of moments on an idle machine, in seconds."""
+
 MCP_APP = REPOSITORY / "tests" / "engine" / "functions" / "apps" / "mcp_app"
 
 
@@ -35,8 +38,17 @@ class RunningHost:
     def log(self) -> Path:
         return self.program.log
 
+    def get(self, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401 - httpx2's own
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401 - httpx2's own
+        return self.request("POST", path, **options)
+
+    def request(self, method: str, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401 - httpx2's own
+        return httpx2.request(method, f"{self.url}{path}", timeout=PATIENCE, **options)
+
     def diagnostics(self) -> dict[str, Any]:
-        return httpx2.get(f"{self.url}/diagnostics", timeout=10).json()
+        return self.get("/diagnostics").json()
 
     def stop(self) -> int:
         """End it as a supervisor would; returns its exit code."""
@@ -59,7 +71,7 @@ def running_host(
         program.stop()
 
 
-def eventually(condition: Callable[[], bool], *, seconds: float = 10) -> bool:
+def eventually(condition: Callable[[], bool], *, seconds: float = PATIENCE) -> bool:
     """Poll until the condition holds; False when it does not in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

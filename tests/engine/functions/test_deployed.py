@@ -10,7 +10,6 @@ import zipfile
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import httpx2
 import pytest
 
 from local.config import REPOSITORY
@@ -134,9 +133,9 @@ def test_started_app_imports_nothing_but_itself_and_what_requirements_name(
 def test_package_runs_on_the_local_host(unpacked: Path, tmp_path: Path, azurite: str, standins: StandIns) -> None:
     settings = app_environment(azurite, standins)
     with running_host(unpacked, log=tmp_path / "log", environment=settings) as host:
-        ready = httpx2.get(f"{host.url}/readyz", timeout=30)
-        metadata = httpx2.get(f"{host.url}/.well-known/oauth-protected-resource/mcp", timeout=30)
-        called = httpx2.post(f"{host.url}/mcp", json={}, timeout=30)
+        ready = host.get("/readyz")
+        metadata = host.get("/.well-known/oauth-protected-resource/mcp")
+        called = host.post("/mcp", json={}, timeout=30)
     assert (ready.status_code, metadata.status_code, called.status_code) == (200, 200, 401)
     assert metadata.json()["resource"] == "http://localhost:7071/mcp"
 
@@ -147,7 +146,7 @@ def test_worker_does_not_lend_the_repository_to_the_app(tmp_path: Path) -> None:
     (tmp_path / "function_app.py").write_text(PROBING_APP.format(source=str(REPOSITORY / "src")))
 
     with running_host(tmp_path, log=tmp_path / "log", environment={"PYTHONPATH": str(REPOSITORY)}) as host:
-        report = httpx2.get(f"{host.url}/api/found").json()
+        report = host.get("/api/found").json()
 
     assert report["found"] == ["function_app", "own"]
     assert str(REPOSITORY) not in report["path"]

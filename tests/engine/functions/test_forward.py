@@ -158,7 +158,7 @@ async def test_worker_without_an_answer_is_answered_for(behave: Behaviour, invoc
     async with worker(behave) as (upstream, _):
         with pytest.raises(ForwardingFailed) as caught:
             await asyncio.wait_for(
-                Client().exchange(upstream, ended(invocation), activity_seconds=FAILURE_GRACE_SECONDS + 0.3).run(), 5
+                Client().exchange(upstream, ended(invocation), activity_seconds=FAILURE_GRACE_SECONDS + 0.3).run(), 60
             )
     assert caught.value.status == status
 
@@ -210,10 +210,10 @@ async def test_client_that_goes_away_ends_the_connection_to_the_worker() -> None
     async with worker(behave) as (upstream, _):
         client = Client()
         running = asyncio.create_task(client.exchange(upstream, pending()).run())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while client.body != b"half":  # noqa: ASYNC110 - what is awaited has no event
                 await asyncio.sleep(0.01)
         client.gone.set()
 
-        await asyncio.wait_for(running, 5)
-        await asyncio.wait_for(released.wait(), 5)
+        await asyncio.wait_for(running, 60)
+        await asyncio.wait_for(released.wait(), 60)

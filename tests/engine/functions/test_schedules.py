@@ -90,7 +90,7 @@ async def test_runs_of_a_slow_function_do_not_overlap() -> None:
 
     slow = Timer(function=timer("* * * * * *"), schedule=Schedule("* * * * * *"), run_on_startup=True)
     task = asyncio.create_task(run_timer(slow, fire))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while runs < 2:  # noqa: ASYNC110 - what is awaited has no event
             await asyncio.sleep(0.05)
     task.cancel()

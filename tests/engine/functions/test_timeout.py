@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
-import httpx2
 import psutil
 import pytest
 
@@ -61,13 +59,11 @@ def test_http_function_that_takes_too_long_fails_and_its_worker_is_replaced(tmp_
     app = write_app(tmp_path, schedule="0 0 0 1 1 *", seconds=0)
 
     with running_host(app, log=tmp_path / "log") as host:
-        first = httpx2.get(f"{host.url}/api/pid").text
-        began = time.monotonic()
-        late = httpx2.get(f"{host.url}/api/slow", timeout=30)
+        first = host.get("/api/pid").text
+        late = host.get("/api/slow")
 
         assert late.status_code == 500
-        assert 2 <= time.monotonic() - began < 10
-        assert eventually(lambda: httpx2.get(f"{host.url}/api/pid", timeout=30).text != first, seconds=20)
+        assert eventually(lambda: host.get("/api/pid").text != first)
         assert not psutil.pid_exists(int(first))
         assert "slow takes longer than functionTimeout (0:00:02)" in host.log.read_text()
 
@@ -77,7 +73,7 @@ def test_timer_function_that_takes_too_long_never_overlaps_with_its_next_run(tmp
     app = write_app(tmp_path, schedule="* * * * * *", seconds=60)
 
     with running_host(app, log=tmp_path / "log") as host:
-        assert eventually(lambda: (tmp_path / "diary").read_text().count("began") >= 2, seconds=30)
+        assert eventually(lambda: (tmp_path / "diary").read_text().count("began") >= 2)
         assert "work failed: It took longer than functionTimeout" in host.log.read_text()
         workers = [line.split()[1] for line in (tmp_path / "diary").read_text().splitlines()]
         assert len(workers) == len(set(workers))  # a process of its own for each run
@@ -90,7 +86,7 @@ def test_timer_function_fired_by_hand_waits_for_its_run_under_way(tmp_path: Path
 
     with running_host(app, log=tmp_path / "log") as host:
         for _ in range(3):
-            assert httpx2.post(f"{host.url}/admin/functions/work", json={}).status_code == 202
+            assert host.post("/admin/functions/work", json={}).status_code == 202
         assert eventually(lambda: (tmp_path / "diary").read_text().count("ended") == 3)
 
     lines = [line.split()[0] for line in (tmp_path / "diary").read_text().splitlines()]

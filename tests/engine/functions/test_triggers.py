@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx2
 import pytest
 
 from tests.engine.functions.harness import eventually
@@ -24,9 +23,9 @@ def test_timer_fires_on_schedule_and_at_startup_beside_http(host: RunningHost) -
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8"])
 def test_timer_fires_when_the_admin_route_is_called(host: RunningHost, content_type: str) -> None:
     before = host.diagnostics()["fired"].count("purge")
-    url, headers = f"{host.url}/admin/functions/purge", {"content-type": content_type}
+    fired = host.post("/admin/functions/purge", headers={"content-type": content_type}, content=b"{}")
 
-    assert httpx2.post(url, headers=headers, content=b"{}").status_code == 202
+    assert fired.status_code == 202
     assert eventually(lambda: host.diagnostics()["fired"].count("purge") == before + 1)
 
 
@@ -35,8 +34,8 @@ def test_timer_fires_when_the_admin_route_is_called(host: RunningHost, content_t
     [("nobody", "application/json", 404), ("mcp", "application/json", 400), ("purge", "text/plain", 415)],
 )
 def test_admin_route_refuses_what_cannot_be_fired(host: RunningHost, name: str, content_type: str, status: int) -> None:
-    url = f"{host.url}/admin/functions/{name}"
-    assert httpx2.post(url, headers={"content-type": content_type}, content=b"{}").status_code == status
+    answer = host.post(f"/admin/functions/{name}", headers={"content-type": content_type}, content=b"{}")
+    assert answer.status_code == status
 
 
 @pytest.mark.parametrize(
@@ -55,25 +54,25 @@ def test_admin_route_refuses_what_cannot_be_fired(host: RunningHost, name: str, 
 def test_admin_route_refuses_browsers_of_other_sites(host: RunningHost, headers: dict[str, str], status: int) -> None:
     before = host.diagnostics()["fired"].count("purge")
 
-    assert httpx2.post(f"{host.url}/admin/functions/purge", headers=headers).status_code == status
+    assert host.post("/admin/functions/purge", headers=headers).status_code == status
     assert host.diagnostics()["fired"].count("purge") == before
 
 
 def test_status_answers(host: RunningHost) -> None:
-    assert httpx2.get(f"{host.url}/admin/host/status").json()["state"] == "Running"
+    assert host.get("/admin/host/status").json()["state"] == "Running"
 
 
 def test_query_strings_stay_out_of_the_log(host: RunningHost) -> None:
-    httpx2.get(f"{host.url}/echo/logged", params={"code": "do-not-log-me"})
+    host.get("/echo/logged", params={"code": "do-not-log-me"})
 
     assert eventually(lambda: "/echo/logged" in host.log.read_text())
     assert "do-not-log-me" not in host.log.read_text()
 
 
 def test_probes_stay_out_of_the_log(host: RunningHost) -> None:
-    httpx2.get(f"{host.url}/admin/host/status")
-    httpx2.get(f"{host.url}/healthz")
-    httpx2.get(f"{host.url}/echo/behind-the-probes")
+    host.get("/admin/host/status")
+    host.get("/healthz")
+    host.get("/echo/behind-the-probes")
 
     assert eventually(lambda: "/echo/behind-the-probes" in host.log.read_text())
     assert "/admin/host/" not in host.log.read_text()

@@ -52,7 +52,7 @@ class Upload:
         self._writer.transport.abort()
 
     async def status(self) -> int:
-        return await asyncio.wait_for(self._status, 10)
+        return await asyncio.wait_for(self._status, 60)
 
     async def write_all(self, piece: bytes, *, times: int, end: bytes = b"") -> int:
         """As a sender does who looks at the answer only when everything is sent."""

@@ -13,6 +13,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from entra_mcp.auth import public_keys
 from entra_mcp.auth.public_keys import FRESH_SECONDS, STALE_SECONDS, UNKNOWN_KEY_SECONDS, PublicKeys
 from entra_mcp.errors import SigningKeysError
+from entra_mcp.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,9 +119,9 @@ async def test_endpoint_that_hangs_delays_nobody_whose_key_is_known(monkeypatch:
     await keys.get("a")
     endpoint.hangs = True
     endpoint.now += FRESH_SECONDS + 1
-    async with asyncio.timeout(0.05):
+    async with Patience(0.05):
         assert await keys.get("a") is not None
-    async with asyncio.timeout(0.2):
+    async with Patience(0.2):
         outcomes = await asyncio.gather(*(keys.get("unknown") for _ in range(20)), return_exceptions=True)
     assert all(isinstance(outcome, SigningKeysError) for outcome in outcomes)
     assert endpoint.asked == 2
@@ -131,7 +132,7 @@ async def test_cold_requests_share_one_fetch_and_its_failure(monkeypatch: pytest
     endpoint = Endpoint("a")
     endpoint.hangs = True
     keys = endpoint.keys()
-    async with asyncio.timeout(0.3):
+    async with Patience(0.3):
         outcomes = await asyncio.gather(*(keys.get("a") for _ in range(20)), return_exceptions=True)
     assert all(isinstance(outcome, SigningKeysError) for outcome in outcomes)
     assert endpoint.asked == 1

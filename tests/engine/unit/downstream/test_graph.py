@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import logging
-import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -20,6 +19,7 @@ from entra_mcp.downstream import GraphClient, open_downstream
 from entra_mcp.downstream.graph import BUDGET_SECONDS
 from entra_mcp.downstream.refusals import DownstreamBusyError, SignInAgainError
 from entra_mcp.downstream.shared import TIMEOUT
+from tests.support.clock import virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -211,11 +211,12 @@ async def test_request_that_graph_throttles_is_made_again(
 
 
 async def test_wait_that_graph_asks_for_is_honoured() -> None:
-    answers = Answers(throttled(429, "1"), httpx2.Response(200, json={"id": "1"}))
-    began = time.monotonic()
-    async with graph(answers, budget_seconds=5) as client:
-        await client.get("/me")
-    assert time.monotonic() - began >= 1
+    answers = Answers(throttled(429, "17"), httpx2.Response(200, json={"id": "1"}))
+    with virtual_time() as clock:
+        began = clock()
+        async with graph(answers) as client:
+            await client.get("/me")
+        assert clock() - began == pytest.approx(17)
 
 
 async def test_wait_that_is_too_long_is_told() -> None:
@@ -229,13 +230,14 @@ async def test_wait_that_is_too_long_is_told() -> None:
 
 async def test_throttling_without_end_ends_with_the_budget() -> None:
     answers = Answers(throttled(429, "0"))
-    began = time.monotonic()
-    async with graph(answers, budget_seconds=0.7) as client:
-        with pytest.raises(DownstreamBusyError):
-            await client.get("/me")
-        with pytest.raises(DownstreamBusyError):
-            await client.get("/me/manager")
-    assert time.monotonic() - began < 0.7
+    with virtual_time() as clock:
+        began = clock()
+        async with graph(answers, budget_seconds=0.7) as client:
+            with pytest.raises(DownstreamBusyError):
+                await client.get("/me")
+            with pytest.raises(DownstreamBusyError):
+                await client.get("/me/manager")
+        assert clock() - began == pytest.approx(0.5)
     assert len(answers.requests) == 3
 
 

@@ -126,7 +126,7 @@ async def test_function_gets_its_route_parameters(web_app: WebApp) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what is awaited has no event
             await asyncio.sleep(0)
 
@@ -196,7 +196,7 @@ async def test_server_sweeps(web_app: WebApp) -> None:
     quick = WebApp(arrival_seconds=0.05)
     sweeping = asyncio.create_task(quick.invocations.expire())
     with pytest.raises(RequestAbsent):
-        await asyncio.wait_for(invoke("1", answering(PlainTextResponse(""))), 5)
+        await asyncio.wait_for(invoke("1", answering(PlainTextResponse(""))), 60)
     await until(lambda: len(quick.invocations) == 0 or sweeping.done())
     sweeping.cancel()
 
@@ -362,6 +362,6 @@ async def test_server_starts_what_wants_to_be_ready(monkeypatch: pytest.MonkeyPa
     WebServer.on_start(started.set)
     serving = asyncio.create_task(WebServer("127.0.0.1", 0, web_app).serve())
 
-    await asyncio.wait_for(started.wait(), 5)
+    await asyncio.wait_for(started.wait(), 60)
     serving.cancel()
     await asyncio.wait((serving,))

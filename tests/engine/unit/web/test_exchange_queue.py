@@ -53,7 +53,7 @@ def ask(http: httpx2.AsyncClient, *names: str) -> list[asyncio.Task[httpx2.Respo
 
 async def begun(exchanges: Exchanges, count: int) -> None:
     """Waits until so many have begun, and long enough for one more to begin."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(exchanges.begun) < count:  # noqa: ASYNC110 - the endpoint has no event for it
             await asyncio.sleep(0)
     for _ in range(20):
