@@ -40,7 +40,7 @@ services:
 	@$(LOCAL) services $(PORTS)
 
 test:
-	@$(LOCAL) test $(call given,ARGS)
+	@$(LOCAL) test $(call switch,FAST,--fast) $(call given,ARGS)
 
 test-long:
 	@$(LOCAL) test -m long

@@ -30,7 +30,7 @@ missing, 3 a port is taken; 128 + the signal's number when stopped before the wo
 
 With make:
   make run [CHECK=1] [WATCH=1] [TRACE=1] [HOST=func] [PORT=N] [another port, see below]
-  make services [PORT=N] [another port]     make test [ARGS="tests/engine/unit -x"]   make test-long
+  make services [PORT=N] [another port]     make test [FAST=1] [ARGS="tests/ops -x"]  make test-long
   make check    make docs
   make conformance [NODE=/path/to/node]     make tool NAME=find_order          make lock [UPGRADE=1]
   make new [NAME="Order desk"]              make upgrade [VERSION=v0.3.0]
@@ -136,6 +136,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the app's settings (default: local.settings.json if there is one, else local.settings.sample.json)",
     )
+    made["test"].add_argument("--fast", action="store_true", help="only the tests that start no process")
     made["test"].epilog = "example: python -m local test tests/engine/unit -k settings -x"
     made["conformance"].add_argument("--node", metavar="PATH", help="Node 22 or newer (default: node on PATH)")
     _add_answers(made["new"])

@@ -24,6 +24,9 @@ OK, FAILED = 0, 1
 MOST_WORKERS = 8
 """More than these wait for the same few files, each with its own Azurite and stand-ins."""
 
+FAST = ("tests/app", "tests/engine/unit")
+"""The tests that start no process: what is quick enough to run after each change."""
+
 SPREAD = ("--dist", "loadfile", "--no-loadscope-reorder")
 """A file at a time, in the order of tests/conftest.py: the plugin's own would leave the long ones for the end."""
 
@@ -47,22 +50,35 @@ MADE = (*BUILT, ".pytest_cache", ".ruff_cache", ".hypothesis", "test-results")
 def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:
     """The tests; `arguments` go to pytest and win over what is chosen and how it is spread.
 
-    Without any, those that are marked `long` are left out. There is one process more than there are cores, since many
-    tests wait for a deadline or for a process to start.
+    Without any, those that are marked `long` are left out; `--fast` stands for those that start no process. There is
+    one process more than there are cores, since many tests wait for a deadline or for a process to start; a single file
+    is run by one.
     """
+    if "--fast" in arguments:
+        arguments = ["-m", "not long", *FAST, *(each for each in arguments if each != "--fast")]
     found = {"CHROMIUM": str(chromium)} if chromium else {}
     # The tests start hundreds of programs, and without bytecode each would compile the same modules again.
     found["PYTHONDONTWRITEBYTECODE"] = ""
     chosen = () if arguments else ("-m", "not long")
-    parallel = ("-n", str(min((os.cpu_count() or 1) + 1, MOST_WORKERS)), *SPREAD)
+    workers = str(min((os.cpu_count() or 1) + 1, MOST_WORKERS))
+    parallel = ("-n", "0") if _is_a_single_file(_paths(arguments)) else ("-n", workers, *SPREAD)
     return OK if call([sys.executable, "-m", "pytest", *parallel, *chosen, *arguments], root, found) == 0 else FAILED
 
 
 def wants_browser(arguments: Sequence[str]) -> bool:
     """Whether a run with these arguments may reach the browser tests: it does unless only other paths are named."""
-    paths = [argument.split("::", 1)[0].replace(os.sep, "/").rstrip("/") for argument in arguments]
-    named = [path for path in paths if path == "tests" or path.startswith("tests/")]
+    named = FAST if "--fast" in arguments else _paths(arguments)
     return not named or any(BROWSER.startswith(path) or path.startswith(BROWSER) for path in named)
+
+
+def _paths(arguments: Sequence[str]) -> list[str]:
+    """The files and folders of tests that the arguments name, with slashes and without the names of tests."""
+    paths = [argument.split("::", 1)[0].replace(os.sep, "/").rstrip("/") for argument in arguments]
+    return [path for path in paths if path == "tests" or path.startswith("tests/")]
+
+
+def _is_a_single_file(paths: Sequence[str]) -> bool:
+    return len(set(paths)) == 1 and paths[0].endswith(".py")
 
 
 def check(root: Path) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import tempfile
 from importlib import import_module
@@ -39,24 +41,21 @@ TOGETHER = {
 }
 """Folders whose files share what takes long to start: one worker runs all of them."""
 
-CERTIFICATES = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+CERTIFICATES = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Trusts a local certificate authority in this process, and keeps a machine's proxy out of calls to itself.
 
-    aiohttp reads the certificates when it is imported, hence the import right here.
+    aiohttp reads the certificates when it is imported, hence the import right here. They are there for as long as the
+    process is, whatever ends it: what sends something at its exit has registered later, and is called earlier.
     """
-    folder = tempfile.TemporaryDirectory(prefix="entra-mcp-tls-")
-    config.stash[CERTIFICATES] = folder
-    bundle = str(ensure_tls(Path(folder.name)).bundle)
+    folder = config.stash[CERTIFICATES] = Path(tempfile.mkdtemp(prefix="entra-mcp-tls-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    bundle = str(ensure_tls(folder).bundle)
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "localhost,127.0.0.1,::1"
     os.environ["SSL_CERT_FILE"] = os.environ["REQUESTS_CA_BUNDLE"] = bundle
     import_module("aiohttp")
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    config.stash[CERTIFICATES].cleanup()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -79,8 +78,8 @@ class Spread(LoadScopeScheduling):
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    return Spread(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    return Spread(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +96,7 @@ def restored_signal_handlers() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def certificates(pytestconfig: pytest.Config) -> Path:
     """Folder of the certificates that this process trusts."""
-    return Path(pytestconfig.stash[CERTIFICATES].name)
+    return pytestconfig.stash[CERTIFICATES]
 
 
 @pytest.fixture(scope="session")

@@ -115,9 +115,25 @@ def test_test_fails_with_1_whatever_pytest_says(tmp_path: Path, source: str, exp
     assert tasks.test(tmp_path, ["-n", "0", "-p", "no:cacheprovider"], chromium=None) == expected
 
 
-def test_test_hands_the_browser_over(tmp_path: Path) -> None:
-    (tmp_path / "test_it.py").write_text("import os\ndef test_it(): assert os.environ['CHROMIUM'] == '/my/chromium'\n")
-    assert tasks.test(tmp_path, ["-n", "0", "-p", "no:cacheprovider"], chromium=Path("/my/chromium")) == 0
+def test_single_file_is_run_by_one_process_which_gets_the_browser(tmp_path: Path) -> None:
+    browser, worker = "os.environ['CHROMIUM'] == '/my/chromium'", "'PYTEST_XDIST_WORKER' not in os.environ"
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_it.py").write_text(f"import os\ndef test_it(): assert {browser} and {worker}\n")
+    arguments = ["tests/test_it.py::test_it", "-p", "no:cacheprovider"]
+    assert tasks.test(tmp_path, arguments, chromium=Path("/my/chromium")) == 0
+
+
+@pytest.mark.parametrize(("where", "expected"), [("ops", 0), ("engine/unit", 1)])
+def test_fast_tests_are_those_that_start_no_process(tmp_path: Path, where: str, expected: int) -> None:
+    for folder in (*tasks.FAST, f"tests/{where}"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "tests" / "app" / "test_good.py").write_text("def test_it(): pass\n")
+    (tmp_path / "tests" / where / "test_bad.py").write_text("def test_it(): assert False\n")
+    assert tasks.test(tmp_path, ["--fast", "-n", "0", "-p", "no:cacheprovider"], chromium=None) == expected
+
+
+def test_folders_of_the_fast_tests_are_there() -> None:
+    assert all((REPOSITORY / folder).is_dir() for folder in tasks.FAST)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +146,7 @@ def test_test_hands_the_browser_over(tmp_path: Path) -> None:
         (["tests/engine/browser/test_sign_in.py::test_it"], True),
         (["tests/engine/unit", "tests/engine/browser"], True),
         (["tests/engine/unit"], False),
+        (["--fast", "-x"], False),
         (["-x", "tests/engine/unit/test_settings.py::test_it", "-q"], False),
     ],
 )

@@ -106,6 +106,10 @@ def test_arguments_for_pytest_are_passed_on() -> None:
     assert words == ["-m", "local", "test", "tests/engine/unit", "-k", "'one", "or", "two'"]
 
 
+def test_fast_tests_are_asked_for_by_a_variable() -> None:
+    assert called("test", "FAST=1", "ARGS=-x") == ["-m", "local", "test", "--fast", "-x"]
+
+
 def test_node_for_the_conformance_suite_is_passed_on() -> None:
     assert called("conformance", "NODE=/opt/node") == ["-m", "local", "conformance", "--node", "/opt/node"]
     assert called("conformance", NODE="/of/the/shell") == ["-m", "local", "conformance"]

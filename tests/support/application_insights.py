@@ -84,6 +84,7 @@ async def recording(certificates: Path) -> AsyncGenerator[tuple[Recording, dict[
             {
                 "APPLICATIONINSIGHTS_CONNECTION_STRING": f"{key};IngestionEndpoint=https://127.0.0.1:{port}",
                 "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
+                "APPLICATIONINSIGHTS_SDKSTATS_DISABLED": "true",
                 "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
                 "OTEL_BSP_SCHEDULE_DELAY": "200",
                 "OTEL_TRACES_SAMPLER": "always_on",

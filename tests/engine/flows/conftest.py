@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import httpx2
 import pytest
+import pytest_asyncio
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
 from entra_mcp.app import EARLY, startup_failed
@@ -24,6 +27,15 @@ if TYPE_CHECKING:
     from tests.support.standins import StandIns
 
 BASE_URL = "http://localhost:7071"
+
+OWN = frozenset({"azurite", "environment", "monkeypatch"})
+"""Arguments of a test that has a say in the application's environment or constants, or reads its table."""
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Runs the tests of one file on one event loop, since they share an application."""
+    if isinstance(collector, pytest.Module) and collector.path.parent == Path(__file__).parent:
+        collector.add_marker(pytest.mark.asyncio(loop_scope="module"))
 
 
 def usual_environment(standins: StandIns, azurite: str) -> dict[str, str]:
@@ -54,7 +66,24 @@ def environment(azurite: str, standins: StandIns, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
-async def app(environment: Callable[..., None]) -> AsyncIterator[ASGIApp]:
+def app(request: pytest.FixtureRequest) -> ASGIApp:
+    """The application that the tests of a file share, or one of the test's own."""
+    own = OWN.intersection(inspect.signature(request.function).parameters)
+    return request.getfixturevalue("own_app" if own else "shared_app")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_app(azurite: str, standins: StandIns) -> AsyncIterator[ASGIApp]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in usual_environment(standins, azurite).items():
+            patch.setenv(name, value)
+        async with in_own_task(running_app()) as app:
+            patch.undo()
+            yield app
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def own_app(environment: Callable[..., None]) -> AsyncIterator[ASGIApp]:
     """The application, started as in a Functions worker."""
     environment()
     lifespan = Lifespan(running_app, on_failure=startup_failed, early=EARLY)
@@ -68,7 +97,7 @@ def over(app: ASGIApp) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def http(app: ASGIApp) -> AsyncIterator[httpx2.AsyncClient]:
     async with in_own_task(over(app)) as http:
         # A test that ends before the start-up has would break it off, connections and all.
@@ -81,7 +110,7 @@ def client(http: httpx2.AsyncClient) -> OAuthClient:
     return OAuthClient(http=http)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def entra(standins: StandIns) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
     """The control API of the Entra stand-in; faults that are left are cleared."""
 

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from starlette.applications import Starlette
@@ -59,9 +60,10 @@ class Azure:
         return JSONResponse(answer, headers=CLOSED)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def azure(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Azure, str]]:
     monkeypatch.setenv("APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL", "true")
+    monkeypatch.setenv("APPLICATIONINSIGHTS_SDKSTATS_DISABLED", "true")
     monkeypatch.setenv("APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED", "true")
     azure = Azure()
     async with serving(azure.app, tls=ensure_tls(certificates).server) as port:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
+import pytest_asyncio
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
 from entra_mcp.app import EARLY, startup_failed
@@ -34,7 +35,7 @@ def entra(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Itera
         yield standins
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def client(entra: StandIns, environment: Callable[..., None]) -> AsyncIterator[OAuthClient]:
     """A client of an application of its own, which keeps no tokens yet."""
     environment(**entra.environment())

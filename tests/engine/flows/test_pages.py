@@ -10,6 +10,8 @@ import pytest
 from entra_mcp.app import purge_expired
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import httpx2
 
 
@@ -38,8 +40,10 @@ async def test_health_is_only_read(http: httpx2.AsyncClient, method: str) -> Non
     assert (await http.request(method, "/healthz")).status_code == 405
 
 
-async def test_purge_runs_with_the_same_settings(http: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
-    await http.get("/readyz")
+@pytest.mark.usefixtures("http")
+async def test_purge_runs_with_the_same_settings(
+    environment: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO):
         await purge_expired()
     assert "Purge: 0 rows deleted" in caplog.text

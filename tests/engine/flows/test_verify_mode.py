@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+import pytest_asyncio
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
 from tests.engine.flows.conftest import BASE_URL
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tests.support.standins import StandIns
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def client(environment: Callable[..., None]) -> AsyncIterator[OAuthClient]:
     environment(AUTH_MODE="verify")
     async with in_own_task(running_app()) as app:
