@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import httpx2
 import psutil
 import pytest
 
@@ -150,7 +148,7 @@ def test_host_that_can_watch_no_longer_ends_with_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_open_stream_delays_a_restart_by_one_drain_only(tmp_path: Path) -> None:
+def test_stream_without_end_does_not_keep_a_restart_waiting(tmp_path: Path) -> None:
     app = tmp_path / "app"
     shutil.copytree(MCP_APP, app, ignore=shutil.ignore_patterns("__pycache__", ".local"))
     entry = app / "function_app.py"
@@ -166,18 +164,4 @@ def test_open_stream_delays_a_restart_by_one_drain_only(tmp_path: Path) -> None:
         assert stream.recv(10)
         entry.write_text(text + "\n")
         assert eventually(lambda: host.get("/admin/host/status").status_code == 503)
-        began = time.monotonic()
-        while host.get("/diagnostics").json()["pid"] == first:
-            time.sleep(0.05)
-
-        # One drain, and a start of a second or two; another drain would not fit.
-        assert time.monotonic() - began < 2 * 2 + start_seconds(host.url, entry, text)
-
-
-def start_seconds(url: str, entry: Path, text: str) -> float:
-    """How long a restart takes here and now without a stream."""
-    entry.write_text(text + "\n\n")
-    assert eventually(lambda: httpx2.get(f"{url}/admin/host/status").status_code == 503)
-    began = time.monotonic()
-    assert httpx2.get(f"{url}/diagnostics", timeout=30).status_code == 200
-    return time.monotonic() - began
+        assert eventually(lambda: host.diagnostics()["pid"] != first)

@@ -55,7 +55,7 @@ def hold(server: Server, request: Request, answer: Answer) -> None:
     assert answer.error is None, f"an exception left the application: {answer.error!r}"
     assert answer.complete, "the answer has no end"
     assert 200 <= answer.status < 500, f"{answer.status} {answer.body[:300]!r}"
-    assert answer.seconds < SLOW_SECONDS, f"{answer.seconds:.1f} s"
+    assert answer.seconds < SLOW_SECONDS, f"{answer.seconds:.1f} s of the processor"
     _headers(request, answer)
     _body(request, answer)
     _access(server, request, answer)

@@ -23,6 +23,7 @@ from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
 from entra_mcp.app import EARLY, startup_failed
 from entra_mcp.functions.lifespan import Lifespan
+from entra_mcp.patience import Patience
 from tests.engine.fuzz.hostile import SECRETS
 from tests.engine.fuzz.requests import CHALLENGE, REDIRECT, VERIFIER, Request
 from tests.support.app.server import running_app
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from tests.support.standins import StandIns
 
 BASE_URL = "http://localhost:7071"
-HANG_SECONDS = 15.0
+HANG_SECONDS = 5.5
+"""How long the application may be silent: the promised five seconds, and what the machine needs for the rest."""
 
 
 @dataclass
@@ -50,6 +52,7 @@ class Answer:
     body: bytes = b""
     complete: bool = False
     seconds: float = 0.0
+    """What it cost the processor."""
     error: BaseException | None = None
     """What left the application."""
 
@@ -96,7 +99,7 @@ class Server:
     def send(self, request: Request) -> Answer:
         """Sends one request; an answer that does not come in time is a `TimeoutError` in `error`."""
         self.requests += 1
-        return self.run(self._send(request), seconds=HANG_SECONDS * 2)
+        return self.run(self._send(request), seconds=HANG_SECONDS * 20)
 
     def filled(self, text: str) -> str:
         for name, value in self.known.items():
@@ -128,13 +131,13 @@ class Server:
                 if answer.complete:
                     done.set()
 
-        started = time.monotonic()
+        started = time.thread_time()
         try:
-            async with asyncio.timeout(HANG_SECONDS):
+            async with Patience(HANG_SECONDS):
                 await self._app(self._scope(request), receive, send)
         except Exception as error:  # noqa: BLE001 - whatever leaves the application is a finding
             answer.error = error
-        answer.seconds = time.monotonic() - started
+        answer.seconds = time.thread_time() - started
         return answer
 
     def _scope(self, request: Request) -> Scope:
