@@ -47,14 +47,16 @@ CERTIFICATES = pytest.StashKey[Path]()
 def pytest_configure(config: pytest.Config) -> None:
     """Trusts a local certificate authority in this process, and keeps a machine's proxy out of calls to itself.
 
+    No public one, which no test needs: hundreds of clients and processes would read all of them.
+
     aiohttp reads the certificates when it is imported, hence the import right here. They are there for as long as the
     process is, whatever ends it: what sends something at its exit has registered later, and is called earlier.
     """
     folder = config.stash[CERTIFICATES] = Path(tempfile.mkdtemp(prefix="entra-mcp-tls-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    bundle = str(ensure_tls(folder).bundle)
+    authority = str(ensure_tls(folder).ca)
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "localhost,127.0.0.1,::1"
-    os.environ["SSL_CERT_FILE"] = os.environ["REQUESTS_CA_BUNDLE"] = bundle
+    os.environ["SSL_CERT_FILE"] = os.environ["REQUESTS_CA_BUNDLE"] = authority
     import_module("aiohttp")
 
 

@@ -147,8 +147,8 @@ class StandIns:
 
     @cached_property
     def bundle(self) -> Path:
-        """Certificate bundle, for `verify=` and the like."""
-        return ensure_tls(self.tls_folder).bundle
+        """Certificate of the local authority, for `verify=` and the like."""
+        return ensure_tls(self.tls_folder).ca
 
     @property
     def tls_folder(self) -> Path:
@@ -215,7 +215,7 @@ class StandIns:
         }
 
     def ssl_context(self) -> ssl.SSLContext:
-        """Trust in the public authorities and the local one."""
+        """Trust in the local authority."""
         return self._trust
 
     @cached_property
