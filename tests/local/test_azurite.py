@@ -20,6 +20,8 @@ from tests.support.ports import free_ports
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.azurite import Azurite
+
 
 def table_client(storage: str) -> Any:  # noqa: ANN401 - the SDK's own types are partly unknown
     return TableClient.from_connection_string(storage, "Kept")
@@ -52,8 +54,11 @@ async def test_data_survive_a_stop_and_a_start_right_after_the_last_write(tmp_pa
                 assert await asyncio.to_thread(count, storage) == 50
 
 
-def test_test_azurite_keeps_its_ports_and_data_over_an_outage(tmp_path: Path) -> None:
+def test_test_azurite_has_ports_of_its_own_and_keeps_them_and_its_data_over_an_outage(
+    azurite_process: Azurite, tmp_path: Path
+) -> None:
     with running_azurite(tmp_path / "azurite") as azurite:
+        assert azurite.table_port != azurite_process.table_port
         before = azurite.connection_string
         write(before, 3)
         azurite.stop()
@@ -62,19 +67,10 @@ def test_test_azurite_keeps_its_ports_and_data_over_an_outage(tmp_path: Path) ->
         assert count(before) == 3
 
 
-def test_two_test_azurites_do_not_meet(tmp_path: Path) -> None:
-    with running_azurite(tmp_path / "one") as one, running_azurite(tmp_path / "two") as two:
-        assert one.table_port != two.table_port
-        write(one.connection_string, 1)
-        write(two.connection_string, 2)
-        assert (count(one.connection_string), count(two.connection_string)) == (1, 2)
-
-
-async def test_azurite_listens_on_127_0_0_1_only(tmp_path: Path) -> None:
-    with running_azurite(tmp_path / "azurite") as azurite:
-        assert await status_of(f"http://127.0.0.1:{azurite.table_port}/{uuid4().hex}") >= 400
-        with pytest.raises(OSError, match=r"Connect call failed|refused"):
-            await status_of(f"http://127.0.0.2:{azurite.table_port}/")
+async def test_azurite_listens_on_127_0_0_1_only(azurite_process: Azurite) -> None:
+    assert await status_of(f"http://127.0.0.1:{azurite_process.table_port}/{uuid4().hex}") >= 400
+    with pytest.raises(OSError, match=r"Connect call failed|refused"):
+        await status_of(f"http://127.0.0.2:{azurite_process.table_port}/")
 
 
 def test_missing_azurite_is_explained(tmp_path: Path) -> None:

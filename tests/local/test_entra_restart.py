@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import local.entra.__main__
+import local.vault.__main__
 from local.config import REPOSITORY
 from tests.support.standins import DIRECTORY, REDIRECT_URI, StandIns
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import httpx2
+
+    Run = Callable[..., tuple[int | str | None, str, str]]
+
+MAIN = {"local.entra": local.entra.__main__.main, "local.vault": local.vault.__main__.main}
 
 
 def _token(standins: StandIns, **form: str) -> httpx2.Response:
@@ -97,20 +104,31 @@ def test_both_processes_end_cleanly_on_sigterm(own_standins: StandIns) -> None:
     assert (own_standins.folder / "vault.log").read_text() == ""
 
 
-def _command(module: str, folder: Path, *options: str) -> list[str]:
+def _arguments(module: str, folder: Path, *options: str) -> list[str]:
     secret = folder / "secret"
     secret.write_text("a secret")
     folders = ("--state", str(folder / "state"), "--tls", str(folder / "tls"), "--client-secret-file", str(secret))
     directory = ("--directory", str(DIRECTORY)) if module == "local.entra" else ()
-    return [sys.executable, "-m", module, *folders, *directory, *options]
+    return [*folders, *directory, *options]
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a stand-in that will not start: its exit code, and what it said on both streams."""
+
+    def ended(module: str, *arguments: str) -> tuple[int | str | None, str, str]:
+        try:
+            code = MAIN[module](arguments)
+        except SystemExit as end:
+            code = end.code
+        return (code, *capsys.readouterr())
+
+    return ended
 
 
 def test_process_ends_cleanly_on_sigint_with_an_idle_connection(tmp_path: Path) -> None:
-    command = _command("local.entra", tmp_path, "--port", "0", "--sign-in-port", "0")
+    arguments = _arguments("local.entra", tmp_path, "--port", "0", "--sign-in-port", "0")
+    command = [sys.executable, "-m", "local.entra", *arguments]
     with subprocess.Popen(
         command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -124,52 +142,51 @@ def test_process_ends_cleanly_on_sigint_with_an_idle_connection(tmp_path: Path) 
 
 @pytest.mark.parametrize("module", ["local.entra", "local.vault"])
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::"])  # noqa: S104 the hosts to refuse
-def test_address_beyond_loopback_is_refused(tmp_path: Path, module: str, host: str) -> None:
-    result = _run(_command(module, tmp_path, "--host", host, "--port", "0"))
-    assert result.returncode == 2
-    assert f"{host} is not a loopback address" in result.stderr
-    assert result.stdout == ""
+def test_address_beyond_loopback_is_refused(tmp_path: Path, run: Run, module: str, host: str) -> None:
+    code, output, errors = run(module, *_arguments(module, tmp_path, "--host", host, "--port", "0"))
+    assert (code, output) == (2, "")
+    assert f"{host} is not a loopback address" in errors
 
 
 @pytest.mark.parametrize("module", ["local.entra", "local.vault"])
-def test_taken_port_is_named_with_holder_and_flag(tmp_path: Path, module: str) -> None:
+def test_taken_port_is_named_with_holder_and_flag(tmp_path: Path, run: Run, module: str) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        result = _run(_command(module, tmp_path, "--port", str(port)))
-    assert result.returncode == 3
-    assert result.stderr.count("\n") == 1
-    assert f"Port {port} (" in result.stderr
-    assert "(pid " in result.stderr
-    assert "--port" in result.stderr
+        code, _, errors = run(module, *_arguments(module, tmp_path, "--port", str(port)))
+    assert code == 3
+    assert errors.count("\n") == 1
+    assert f"Port {port} (" in errors
+    assert "(pid " in errors
+    assert "--port" in errors
 
 
-def test_faulty_directory_file_is_bad_usage_without_a_traceback(tmp_path: Path) -> None:
+def test_faulty_directory_file_is_bad_usage_without_a_traceback(tmp_path: Path, run: Run) -> None:
     file = tmp_path / "faulty.json"
     file.write_text('{"accounts": {"user": {}}, "else": 1}')
-    result = _run([*_command("local.entra", tmp_path, "--port", "0"), "--directory", str(file)])
-    assert result.returncode == 2
-    assert "accounts.user.name: is missing" in result.stderr
-    assert "else: is not a name" in result.stderr
-    assert "Traceback" not in result.stderr
+    code, _, errors = run("local.entra", *_arguments("local.entra", tmp_path, "--port", "0", "--directory", str(file)))
+    assert code == 2
+    assert "accounts.user.name: is missing" in errors
+    assert "else: is not a name" in errors
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize("module", ["local.entra", "local.vault"])
 @pytest.mark.parametrize("content", [None, "", " \n"])
-def test_missing_secret_file_is_bad_usage(tmp_path: Path, module: str, content: str | None) -> None:
-    command = _command(module, tmp_path, "--port", "0")
+def test_missing_secret_file_is_bad_usage(tmp_path: Path, run: Run, module: str, content: str | None) -> None:
+    arguments = _arguments(module, tmp_path, "--port", "0")
     (tmp_path / "secret").unlink()
     if content is not None:
         (tmp_path / "secret").write_text(content)
-    result = _run(command)
-    assert result.returncode == 2
-    assert "--client-secret-file" in result.stderr
+    code, _, errors = run(module, *arguments)
+    assert code == 2
+    assert "--client-secret-file" in errors
 
 
 @pytest.mark.parametrize("module", ["local.entra", "local.vault"])
-def test_help_describes_every_option(module: str) -> None:
-    result = _run([sys.executable, "-m", module, "--help"])
-    assert result.returncode == 0
+def test_help_describes_every_option(run: Run, module: str) -> None:
+    code, output, _ = run(module, "--help")
+    assert code == 0
     for flag in ("--port", "--state", "--tls", "--client-secret-file", "--tenant-id"):
-        assert flag in result.stdout
+        assert flag in output

@@ -262,6 +262,7 @@ def test_environment_knows_whether_it_runs_inside(checkout: Checkout) -> None:
 # uv
 
 
+@pytest.mark.long
 def test_locked_uv_is_installed_where_none_is_on_path(checkout: Checkout) -> None:
     script(checkout.tools, "uv", "echo 'uv: command not found' >&2; exit 127")  # what a version manager leaves behind
     checkout.require(DEV[1], wheel(checkout.packages, "uv", program=f'exec {UV} "$@"'))
@@ -271,6 +272,7 @@ def test_locked_uv_is_installed_where_none_is_on_path(checkout: Checkout) -> Non
     assert (checkout.environment.logs / "setup-uv.log").exists()
 
 
+@pytest.mark.long
 def test_pip_installs_where_uv_does_not_run(checkout: Checkout) -> None:
     script(checkout.tools, "uv", "exit 127")
     checkout.require(DEV[1], wheel(checkout.packages, "uv", program="exit 126"))

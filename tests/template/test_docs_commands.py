@@ -50,7 +50,8 @@ def arguments(line: str) -> list[str]:
     return shlex.split(re.split(r"[\"']|\. |\.$|: | = |\)", line)[0])
 
 
-CASES = sorted({(name, line) for name, text in texts().items() for line in command_lines(text)})
+TEXTS = texts()
+CASES = sorted({(name, line) for name, text in TEXTS.items() for line in command_lines(text)})
 
 
 def test_documents_tell_of_every_command() -> None:
@@ -71,7 +72,7 @@ def test_command_that_is_named_alone_exists() -> None:
     assert named <= {command.name for command in load()}
 
 
-@pytest.mark.parametrize(("place", "text"), texts().items(), ids=texts())
+@pytest.mark.parametrize(("place", "text"), TEXTS.items(), ids=TEXTS)
 def test_variable_that_somebody_is_told_to_set_is_one_that_something_reads(place: str, text: str) -> None:
     inputs = {item.name for item in vars(environment).values() if isinstance(item, Input)}
     known = {variable for variable, _ in variables().values()} | inputs | CHOSEN_BY_AZD
@@ -92,13 +93,17 @@ def strings(file: Path) -> list[str]:
     return found
 
 
-def remedies() -> list[tuple[str, str]]:
-    """Each string of `ops`, and each line of the document about faults."""
+def remedies(command: str) -> list[tuple[str, str]]:
+    """Each string of `ops`, and each line of the document about faults, that names the command."""
     lines = [("troubleshooting.md", line) for line in texts()["docs/troubleshooting.md"].splitlines()]
-    return lines + [(file.name, text) for file in python_files(REPOSITORY / "ops") for text in strings(file)]
+    naming = [
+        file for file in python_files(REPOSITORY / "ops") if command.rsplit(maxsplit=1)[-1] in file.read_text("utf-8")
+    ]
+    told = lines + [(file.name, text) for file in naming for text in strings(file)]
+    return [(place, text) for place, text in told if command in text]
 
 
-@pytest.mark.parametrize(("place", "text"), [one for one in remedies() if "azd provision" in one[1]])
+@pytest.mark.parametrize(("place", "text"), remedies("azd provision"))
 def test_provision_that_is_to_repair_something_does_not_compare_the_template_first(place: str, text: str) -> None:
     """azd skips a template and parameters that it deployed before; a variable that was set is a change of them."""
     before, _, after = text.partition("azd provision")
@@ -106,21 +111,21 @@ def test_provision_that_is_to_repair_something_does_not_compare_the_template_fir
     assert after.startswith(" --no-state") or changes, place
 
 
-@pytest.mark.parametrize(("place", "text"), [one for one in remedies() if "az keyvault recover" in one[1]])
+@pytest.mark.parametrize(("place", "text"), remedies("az keyvault recover"))
 def test_vault_is_recovered_into_a_group_that_was_created_first(place: str, text: str) -> None:
     assert "az group create --name" in text.partition("az keyvault recover")[0], place
 
 
 def test_hooks_that_somebody_is_told_to_run_are_there() -> None:
     hooks = yaml.safe_load((REPOSITORY / "azure.yaml").read_text("utf-8"))["hooks"]
-    named = {name for text in texts().values() for name in re.findall(r"azd hooks run (\w+)", text)}
+    named = {name for text in TEXTS.values() for name in re.findall(r"azd hooks run (\w+)", text)}
     assert named
     assert named <= set(hooks)
 
 
 def test_targets_of_make_that_somebody_is_told_to_run_are_there() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE))
-    spans = [span for text in texts().values() for span in re.findall(r"`([^`\n]+)`|^([^`#|\n]+)$", text, re.MULTILINE)]
+    spans = [span for text in TEXTS.values() for span in re.findall(r"`([^`\n]+)`|^([^`#|\n]+)$", text, re.MULTILINE)]
     named = {name for pair in spans for one in pair for name in re.findall(r"^\s*make ([a-z-]+)\b", one)}
     assert {"run", "test", "check"} <= named
     assert named <= targets
