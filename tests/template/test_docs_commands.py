@@ -95,7 +95,7 @@ def strings(file: Path) -> list[str]:
 
 def remedies(command: str) -> list[tuple[str, str]]:
     """Each string of `ops`, and each line of the document about faults, that names the command."""
-    lines = [("troubleshooting.md", line) for line in texts()["docs/troubleshooting.md"].splitlines()]
+    lines = [("troubleshooting.md", line) for line in TEXTS["docs/troubleshooting.md"].splitlines()]
     naming = [
         file for file in python_files(REPOSITORY / "ops") if command.rsplit(maxsplit=1)[-1] in file.read_text("utf-8")
     ]

@@ -12,7 +12,7 @@ from tests.support.contenders import contend
 if TYPE_CHECKING:
     from entra_mcp.storage.store import TableStore
 
-ROUNDS = 8
+ROUNDS = 4
 
 
 async def test_one_of_fifty_claimants_on_two_processes_wins_every_round(azurite: str) -> None:

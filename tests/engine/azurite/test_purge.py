@@ -72,9 +72,9 @@ async def test_purge_leaves_a_row_that_was_renewed_after_it_was_found(
 
 
 async def test_purge_while_others_write_deletes_expired_rows_only(store: TableStore, table: Table) -> None:
-    await fill(store, "k", 500, 0.05)
+    await fill(store, "k", 200, 0.05)
     await asyncio.sleep(0.1)
-    renewed = [f"k{number}" for number in range(0, 500, 7)]
+    renewed = [f"k{number}" for number in range(0, 200, 7)]
     await asyncio.gather(
         purge(table, budget_seconds=60),
         *(store.put(key, {"renewed": True}, collection="c", ttl=60) for key in renewed),

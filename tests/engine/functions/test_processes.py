@@ -108,8 +108,8 @@ def test_folder_without_functions_is_an_error(tmp_path: Path) -> None:
     ("source", "last"),
     [
         ("def broken():\n    raise ValueError('bad app')\n\nbroken()\n", "ValueError: bad app"),
-        ("import missing_package\n", "No module named 'missing_package'"),
-        ("def broken(:\n", "SyntaxError: invalid syntax"),
+        pytest.param("import missing_package\n", "No module named 'missing_package'", marks=pytest.mark.long),
+        pytest.param("def broken(:\n", "SyntaxError: invalid syntax", marks=pytest.mark.long),
         ("import os\nos._exit(7)\n", "The worker process ended with code 7."),
         ("", "Could not find top level function app instances in function_app.py."),
         (APP.replace("{{name}}", "{{name:int}}").format(source=str(REPOSITORY / "src"), greeting=""), "name:int"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.support.standins import StandIns
 
 EXAMPLES = 6
-"""For each endpoint: about a second. They are the same ones each time, so that a failure is due to a change."""
+"""For each endpoint: half a second. They are the same ones each time, so that a failure is due to a change."""
 
 TASKS = 5
 FILES = 20
