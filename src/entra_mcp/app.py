@@ -8,8 +8,7 @@ import os
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from starlette.applications import Starlette
-from starlette.routing import Mount, Route
+from starlette.routing import Route, Router
 
 from entra_mcp.auth.assembly import Collaborators, create_verifier, open_auth
 from entra_mcp.errors import StorageError
@@ -143,18 +142,15 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
         # Off, because the redirect to the path without the slash would name http: this side of Azure's front end does
         # not know that the client came over https, and a client that follows would send its code or token in clear.
         mcp_app.router.redirect_slashes = False
-        app = Starlette(
+        checks = {"table_storage": table.check, "key_vault": vault.check, "entra_signing_keys": verifier.check}
+        app = Router(
             routes=[
                 Route("/", HomePage(settings, brand=brand).show),
-                Route(
-                    READINESS,
-                    Readiness(
-                        {"table_storage": table.check, "key_vault": vault.check, "entra_signing_keys": verifier.check}
-                    ).answer,
-                ),
+                Route(READINESS, Readiness(checks).answer),
                 *metadata_aliases(auth),
-                Mount("/", mcp_app),
-            ]
+            ],
+            redirect_slashes=False,
+            default=mcp_app,  # not mounted, since a mount takes the methods that the routes above do not
         )
         await warm_up(server, session_store=sessions)
         starting.close()

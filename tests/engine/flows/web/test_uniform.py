@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from entra_mcp.functions import METHODS
+from entra_mcp.web.metadata import ALIASES
 from tests.engine.flows.web.conftest import CHAT
 from tests.support.mcp import request, tool_call
 from tests.support.serving import serving
@@ -27,18 +29,18 @@ METADATA = "/.well-known/oauth-authorization-server"
 PATHS = [
     "/",
     "/readyz",
-    "/nothing",
     "/mcp",
     "/authorize",
     "/consent",
     "/auth/callback",
     "/token",
+    "/revoke",
     "/register",
-    METADATA,
+    *(path for paths in ALIASES.items() for path in (paths[0], *paths[1])),
 ]
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [*PATHS, "/nothing"])
 @pytest.mark.parametrize("accept", ["text/html", "*/*"])
 async def test_head_is_answered_as_get_without_the_body(http: httpx2.AsyncClient, path: str, accept: str) -> None:
     get = await http.get(path, headers={"Accept": accept})
@@ -60,13 +62,20 @@ async def test_vary_names_each_header_once(https: httpx2.AsyncClient, path: str,
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("path", ["/mcp", "/authorize", "/consent", "/token", "/register", METADATA])
-async def test_allowed_methods_are_named_in_one_order(http: httpx2.AsyncClient, path: str) -> None:
-    answer = await http.request("PATCH", path)
-    allowed = answer.headers["allow"].split(", ")
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("accept", ["text/html", "*/*"])
+async def test_other_methods_are_told_which_are_allowed_in_one_order(
+    http: httpx2.AsyncClient, path: str, accept: str
+) -> None:
+    """RFC 9110 section 15.5.6."""
+    answers = {method: await http.request(method, path, headers={"Accept": accept}) for method in METHODS}
+    refused = {method: answer for method, answer in answers.items() if answer.status_code == 405}
 
-    assert answer.status_code == 405
-    assert allowed == sorted(allowed)
+    assert {"PATCH", "PUT"} <= set(refused)
+    for method, answer in refused.items():
+        allowed = answer.headers["allow"].split(", ")
+        assert allowed == sorted(allowed)
+        assert set(allowed) == set(METHODS) - set(refused), method
 
 
 async def test_two_authorization_headers_are_refused_even_if_both_are_good(client: OAuthClient) -> None:
