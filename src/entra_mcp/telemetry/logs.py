@@ -9,8 +9,11 @@ from entra_mcp.redaction import install_redaction
 
 QUIET_LOGGERS = (
     # At INFO these write a line for each request, with its URL; that is noise at best, and URLs can hold keys.
+    # FastMCP's lines repeat those of the audit log. Each line is charged for where Application Insights gets it.
     "azure.core",
     "azure.identity",
+    "azure.monitor",
+    "fastmcp",
     "httpcore2",
     "httpx2",
     "mcp",
