@@ -16,10 +16,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local.loopback.host_header import LoopbackHost
-from local.vault.documents import SecretSet, SecretUpdate, bundle, checked_name, deletion, item, read_body
+from local.vault.documents import bundle, checked_name, deletion, item, read_body
 from local.vault.errors import VaultError, bad_parameter, secret_deleted, secret_disabled, secret_not_found
 from local.vault.roles import check_role
-from local.vault.state import Properties
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -50,9 +49,8 @@ class Vault:
             self._route("/deletedsecrets/{name}", self.get_deleted, "GET", "readMetadata/action"),
         ]
         # The SDK asks for the newest version with an empty one, which is a trailing slash.
-        for path in ("/secrets/{name}", "/secrets/{name}/", "/secrets/{name}/{version}"):
-            routes.append(self._route(path, self.get_secret, "GET", "getSecret/action"))
-            routes.append(self._route(path, self.update_secret, "PATCH", "update/action"))
+        asked = ("/secrets/{name}", "/secrets/{name}/", "/secrets/{name}/{version}")
+        routes += [self._route(path, self.get_secret, "GET", "getSecret/action") for path in asked]
         return Starlette(routes=routes, middleware=[Middleware(LoopbackHost)])
 
     async def get_secret(self, request: Request) -> Response:
@@ -65,15 +63,9 @@ class Vault:
         name = checked_name(request.path_params["name"])
         if self._state.deleted_at(name) is not None:
             raise secret_deleted(name)
-        body = read_body(await request.body(), SecretSet)
-        secret = self._state.set(name, body.value, body.applied_to(Properties()))
+        body = read_body(await request.body())
+        secret = self._state.set(name, body.value, body.properties)
         return JSONResponse(bundle(secret, base=_base(request)))
-
-    async def update_secret(self, request: Request) -> Response:
-        secret = self._find(request)
-        body = read_body(await request.body(), SecretUpdate)
-        updated = self._state.update(secret, body.applied_to(secret.properties))
-        return JSONResponse(item(updated, base=_base(request)))
 
     async def list_versions(self, request: Request) -> Response:
         name = self._find(request).name

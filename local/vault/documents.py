@@ -1,4 +1,4 @@
-"""JSON in and out: secret bundles, list items, and the bodies that set and update."""
+"""JSON in and out: secret bundles, list items, and the body that sets a secret."""
 
 from __future__ import annotations
 
@@ -18,39 +18,28 @@ _NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
 
 
 class _Attributes(BaseModel):
-    enabled: bool | None = None
+    enabled: bool = True
     nbf: int | None = None
     exp: int | None = None
 
 
-class SecretUpdate(BaseModel):
-    """The body of PATCH: what is absent stays as it was."""
-
-    content_type: str | None = Field(default=None, alias="contentType")
-    tags: dict[str, str] | None = None
-    attributes: _Attributes = _Attributes()
-
-    def applied_to(self, old: Properties) -> Properties:
-        new = self.attributes
-        return Properties(
-            content_type=old.content_type if self.content_type is None else self.content_type,
-            tags=old.tags if self.tags is None else self.tags,
-            enabled=old.enabled if new.enabled is None else new.enabled,
-            nbf=old.nbf if new.nbf is None else new.nbf,
-            exp=old.exp if new.exp is None else new.exp,
-        )
-
-
-class SecretSet(SecretUpdate):
+class SecretSet(BaseModel):
     """The body of PUT."""
 
     value: str = Field(max_length=25_600)
+    content_type: str | None = Field(default=None, alias="contentType")
+    tags: dict[str, str] = {}
+    attributes: _Attributes = _Attributes()
+
+    @property
+    def properties(self) -> Properties:
+        return Properties(content_type=self.content_type, tags=self.tags, **self.attributes.model_dump())
 
 
-def read_body[Model: BaseModel](content: bytes, model: type[Model]) -> Model:
+def read_body(content: bytes) -> SecretSet:
     """A checked body; the message of a bad one names members, never their values."""
     try:
-        return model.model_validate_json(content)
+        return SecretSet.model_validate_json(content)
     except ValidationError as error:
         places = ", ".join(".".join(map(str, fault["loc"])) or "body" for fault in error.errors())
         raise bad_parameter(f"The request body is not valid: {places}.") from None

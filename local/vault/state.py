@@ -72,20 +72,13 @@ class VaultState:
     def set(self, name: str, value: str, properties: Properties) -> SecretVersion:
         """Add a version, which is the newest from now on."""
         now, version = int(self._clock()), uuid.uuid4().hex
-        values = (name, version, value, *_row(properties), now, now)
+        tags = json.dumps(properties.tags)
+        settable = (properties.content_type, tags, properties.enabled, properties.nbf, properties.exp)
         self._db.execute(
             f"INSERT INTO versions ({_COLUMNS}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 constant
-            values,
+            (name, version, value, *settable, now, now),
         )
-        return self._one("name = ? AND version = ?", name, version)
-
-    def update(self, secret: SecretVersion, properties: Properties) -> SecretVersion:
-        self._db.execute(
-            "UPDATE versions SET content_type = ?, tags = ?, enabled = ?, nbf = ?, exp = ?, updated = ? "
-            "WHERE sequence = ?",
-            (*_row(properties), int(self._clock()), secret.sequence),
-        )
-        return self._one("sequence = ?", secret.sequence)
+        return self._select("name = ? AND version = ?", name, version)[0]
 
     def get(self, name: str, version: str | None = None) -> SecretVersion | None:
         """One version, or the newest."""
@@ -102,15 +95,6 @@ class VaultState:
     def deleted_at(self, name: str) -> int | None:
         row = self._db.execute("SELECT at FROM deleted WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
-
-    def purge(self, name: str) -> None:
-        # First the versions: a process killed in between leaves a name without versions, which reads as not found.
-        self._db.execute("DELETE FROM versions WHERE name = ?", (name,))
-        self._db.execute("DELETE FROM deleted WHERE name = ?", (name,))
-
-    def _one(self, where: str, *values: object) -> SecretVersion:
-        (found,) = self._select(where, *values)
-        return found
 
     def _select(self, where: str, *values: object) -> list[SecretVersion]:
         rows = self._db.execute(
@@ -131,13 +115,3 @@ class VaultState:
             )
             for row in rows
         ]
-
-
-def _row(properties: Properties) -> tuple[object, ...]:
-    return (
-        properties.content_type,
-        json.dumps(properties.tags),
-        properties.enabled,
-        properties.nbf,
-        properties.exp,
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sqlite3
 from base64 import b64encode
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING
@@ -40,33 +41,27 @@ def encoded(number: int) -> str:
 class Shelf:
     """What the vault holds, written as it was at other times: the vault's own times have whole seconds."""
 
-    def __init__(self, state: VaultState) -> None:
-        self._state = state
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "vault.sqlite3"
+        self._state = VaultState(self._file, clock=lambda: self.now)
         self.now = 1_700_000_000
-
-    @classmethod
-    def of(cls, folder: Path) -> Shelf:
-        shelf = cls(VaultState(folder / "vault.sqlite3", clock=lambda: shelf.now))
         for name in (SIGNING_KEY, CLIENT_SECRET):
-            shelf.remove(name)
-        return shelf
+            self.remove(name)
 
     def put(self, name: str, value: str, *, day: int = 0, enabled: bool = True) -> str:
         """Adds a version made on that day; returns the version's name."""
         self.now = 1_700_000_000 + day * 86_400
         return self._state.set(name, value, Properties(enabled=enabled)).version
 
-    def disable(self, name: str, version: str) -> None:
-        found = self._state.get(name, version)
-        assert found is not None
-        self._state.update(found, Properties(enabled=False))
-
     def delete(self, name: str) -> None:
         """Deletes it as an operator does: it can be recovered."""
         self._state.delete(name)
 
     def remove(self, name: str) -> None:
-        self._state.purge(name)
+        """Leaves no trace of it, as the end of its time in the vault does."""
+        with closing(sqlite3.connect(self._file, isolation_level=None)) as database:
+            database.execute("DELETE FROM versions WHERE name = ?", (name,))
+            database.execute("DELETE FROM deleted WHERE name = ?", (name,))
 
     def close(self) -> None:
         self._state.close()
@@ -83,7 +78,7 @@ def shelf(vault_standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> Iterator
     """The stand-in's shelf, empty, and the environment in which the stand-in can be used."""
     for name, value in vault_standins.environment().items():
         monkeypatch.setenv(name, value)
-    with closing(Shelf.of(vault_standins.folder / "vault")) as shelf:
+    with closing(Shelf(vault_standins.folder / "vault")) as shelf:
         yield shelf
 
 
@@ -203,7 +198,7 @@ async def test_older_signing_key_that_is_none_is_skipped(
 
 async def test_bad_newest_signing_key_does_no_harm_once_it_is_disabled(vault_standins: StandIns, shelf: Shelf) -> None:
     shelf.put(SIGNING_KEY, encoded(1), day=1)
-    shelf.disable(SIGNING_KEY, shelf.put(SIGNING_KEY, "too short", day=2))
+    shelf.put(SIGNING_KEY, "too short", day=2, enabled=False)
     ring = (await read(vault_standins)).signing_keys
     assert [key.material for key in ring.keys] == [material(1)]
 
