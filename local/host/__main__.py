@@ -7,131 +7,87 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import uvicorn
-
-from local.host.admin import Admin
-from local.host.errors import AppBrokenError, HostError
+from local.host.errors import HostError
 from local.host.report import functions_and_addresses
 from local.host.server import Front
-from local.host.settings_files import HostConfig, environment, read_host_config, read_local_settings
+from local.host.settings_files import HostConfig, LocalSettings, environment, read_host_config, read_local_settings
 from local.host.state import AppState, Broken, Running
 from local.host.strict import OPTIONS
-from local.loopback.serve import Binding, ServeError, announce, bind
+from local.host.watch import watch
+from local.loopback.serve import Binding, Listener, ServeError, announce, bind, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Mapping
 
 DEFAULT_PORT = 7071
-GRACE_SECONDS = 2
 
 
 def main() -> int:
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    app: Path = arguments.app.resolve()
-    named: Path | None = arguments.settings
-    settings_file = named.resolve() if named else app / "local.settings.json"
+    host = _Host(arguments)
     try:
-        read_host_config(app)
-        settings = read_local_settings(settings_file, required=named is not None)
+        _, settings = host.read()
         port = next(choice for choice in (arguments.port, settings.port, DEFAULT_PORT) if choice is not None)
-        binding = bind(port=port, purpose="Functions host", flag="--port", host=arguments.bind)
+        asyncio.run(host.serve(bind(port=port, purpose="Functions host", flag="--port", host=arguments.bind)))
     except (HostError, ServeError) as error:
-        print(error, file=sys.stderr)  # noqa: T201 - for the person at the terminal
-        return error.exit_code
-    host_name = f"[{binding.host}]:{binding.port}" if ":" in binding.host else f"{binding.host}:{binding.port}"
-
-    def configure() -> tuple[HostConfig, Mapping[str, str]]:
-        values = read_local_settings(settings_file, required=named is not None)
-        return read_host_config(app), environment(
-            values, outer=os.environ, host_name=host_name, watched=arguments.watch
-        )
-
-    url = f"http://{host_name}"
-    try:
-        asyncio.run(_serve(app, binding, configure, url=url, watched=arguments.watch, ready_json=arguments.ready_json))
-    except AppBrokenError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - as above; the last words, where a supervisor looks for them
+        print(error, file=sys.stderr)  # noqa: T201 - the last words, where a supervisor looks for them
         return error.exit_code
     return 0
 
 
-async def _serve(
-    app: Path,
-    binding: Binding,
-    configure: Callable[[], tuple[HostConfig, Mapping[str, str]]],
-    *,
-    url: str,
-    watched: bool,
-    ready_json: bool,
-) -> None:
-    tell = _tell if watched and not ready_json else None
-    state = AppState(app=app, configure=configure, watched=watched, tell=tell)
-    front = Front(state=state, admin=Admin(state=state))
-    server = _Server(
-        uvicorn.Config(
-            front,
-            **OPTIONS,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
-    )
-    server.end_on_signals()
-    running = asyncio.create_task(state.run())
-    running.add_done_callback(server.end)
-    tasks = [running]
-    if watched:
-        from local.host.watch import watch  # brings a native watcher that nobody else needs
+class _Host:
+    """The parts of this program, and what the command line says of them."""
 
-        watching = asyncio.create_task(watch(app, state.restart))
-        watching.add_done_callback(server.end)  # a host that no longer sees changes would mislead
-        tasks.append(watching)
-    tasks.append(asyncio.create_task(_announce(state, url, watched=watched, ready_json=ready_json)))
-    try:
-        await server.serve(list(binding.sockets))
-    finally:
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._app: Path = arguments.app.resolve()
+        self._settings: Path | None = arguments.settings and arguments.settings.resolve()
+        self._watched: bool = arguments.watch
+        self._ready_json: bool = arguments.ready_json
+        self._address = ""
+
+    def read(self) -> tuple[HostConfig, LocalSettings]:
+        settings = read_local_settings(
+            self._settings or self._app / "local.settings.json", required=bool(self._settings)
+        )
+        return read_host_config(self._app), settings
+
+    async def serve(self, binding: Binding) -> None:
+        """Until a signal or a fault ends it; raises AppBrokenError."""
+        self._address = f"[{binding.host}]:{binding.port}" if ":" in binding.host else f"{binding.host}:{binding.port}"
+        state = AppState(app=self._app, configure=self._configure, watched=self._watched, tell=self._tell)
+        work = [state.run(), self._announce(state), *([watch(self._app, state.restart)] if self._watched else [])]
+        tasks = [asyncio.create_task(each) for each in work]
+        first_fault = asyncio.gather(*tasks)
+        await serve([Listener(binding=binding, app=Front(state), options=OPTIONS)], until=first_fault)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-    for task in tasks:
-        if not task.cancelled():
-            task.result()  # nothing but a fault of this host ends these with an exception
+        with contextlib.suppress(asyncio.CancelledError):
+            await first_fault
 
+    def _configure(self) -> tuple[HostConfig, Mapping[str, str]]:
+        config, settings = self.read()
+        return config, environment(settings, outer=os.environ, host_name=self._address, watched=self._watched)
 
-async def _announce(state: AppState, url: str, *, watched: bool, ready_json: bool) -> None:
-    settled = await state.settled()
-    if isinstance(settled, Broken) and not watched:
-        return  # the host is about to end
-    if ready_json:
-        name = "Running" if isinstance(settled, Running) else "Error"
-        announce(url=url, state=name)
-    elif isinstance(settled, Running):
-        print(functions_and_addresses(settled.functions, settled.routes, url), flush=True)  # noqa: T201 - as above
+    async def _announce(self, state: AppState) -> None:
+        settled = await state.settled()
+        if isinstance(settled, Broken) and not self._watched:
+            return  # the host is about to end
+        if self._ready_json:
+            announce(url=f"http://{self._address}", state="Running" if isinstance(settled, Running) else "Error")
+        elif isinstance(settled, Running):
+            listed = functions_and_addresses(settled.functions, settled.routes, f"http://{self._address}")
+            print(listed, flush=True)  # noqa: T201 - for the person at the terminal
 
-
-def _tell(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - as above
-
-
-class _Server(uvicorn.Server):
-    """Ends on the signals by which people and supervisors end programs, without raising them again."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-    def end(self, *_: object) -> None:
-        self.should_exit = True
-
-    def end_on_signals(self) -> None:
-        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-            if number := getattr(signal, name, None):
-                signal.signal(number, self.end)
+    def _tell(self, line: str) -> None:
+        if self._watched and not self._ready_json:
+            print(line, flush=True)  # noqa: T201 - as above
 
 
 def _arguments() -> argparse.Namespace:

@@ -43,7 +43,7 @@ class Admin:
             case (("GET" | "HEAD"), ["admin", "host", "status"]):
                 return self._status()
             case "POST", ["admin", "functions", name]:
-                return await self._fire(request, name)
+                return await self._fire(name, request.headers.get("content-type", ""))
             case _:
                 return Response(status_code=HTTPStatus.NOT_FOUND)
 
@@ -57,17 +57,15 @@ class Admin:
             case _:
                 return JSONResponse({"state": "Initialized"}, HTTPStatus.SERVICE_UNAVAILABLE)
 
-    async def _fire(self, request: Request, name: str) -> Response:
-        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+    async def _fire(self, name: str, content_type: str) -> Response:
+        if content_type.partition(";")[0].strip() != "application/json":
             return Response(status_code=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         state = await self._state.settled()
-        functions = state.functions if isinstance(state, Running) else ()
-        function = next((function for function in functions if function.name.lower() == name.lower()), None)
-        if function is None or not isinstance(state, Running):
+        if not isinstance(state, Running) or name not in {function.name for function in state.functions}:
             return Response(status_code=HTTPStatus.NOT_FOUND)
-        if function.trigger["type"] != "timerTrigger":
+        if name not in state.timers:
             return Response("Only timers can be run from here.", HTTPStatus.BAD_REQUEST)
-        task = asyncio.create_task(self._state.fire(state, function))
+        task = asyncio.create_task(state.timers[name].fire())
         self._fired.add(task)
         task.add_done_callback(self._fired.discard)
         return Response(status_code=HTTPStatus.ACCEPTED)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -54,59 +55,56 @@ class ApplicationInsights:
 
     def user_line(self, line: Logged, invocation: Invocation) -> None:
         level = NAMES.get(line.level, "Information")
-        self._line(f"Function.{invocation.function}.User", level, line.text, invocation, time=line.time)
+        self._line(f"Function.{invocation.function}.User", level, line.text, invocation, at=line.time)
         # The real worker prints it besides, and the host takes what it prints for lines of its own.
-        self._line("Worker.rpcWorkerProcess", "Information", line.text, None, time=line.time)
+        self._line("Worker.rpcWorkerProcess", "Information", line.text, None, at=line.time)
 
-    def ended(self, invocation: Invocation, *, error: str | None, seconds: float, status: int | None) -> None:
+    def ended(self, invocation: Invocation, *, error: str | None, status: int | None) -> None:
         """`status` is that of the answer to a request, and None for other triggers."""
         level = "Information" if error is None else "Error"
         said = f"Executed {_called(invocation)} ({'Succeeded' if error is None else 'Failed'})"
         self._line(f"Function.{invocation.function}", level, said, invocation)
-        if not self._allowed("Host.Results", level):
-            return
         request = {
             "name": invocation.function,
             "id": invocation.span,
-            "duration": str(timedelta(seconds=seconds)),
-            "responseCode": str(0 if status is None else status),
+            "duration": str(timedelta(seconds=time.time() - invocation.began)),
+            "responseCode": str(status or 0),
             "success": error is None,
-            "properties": {
-                "Category": "Host.Results",
-                "InvocationId": invocation.id,
-                "LogLevel": level,
-                "HttpMethod": invocation.method,
-                "HttpPath": invocation.path,
-            },
+            "properties": {"HttpMethod": invocation.method, "HttpPath": invocation.path},
             **({"url": f"http://localhost{invocation.path}"} if invocation.path else {}),
         }
-        self._add("AppRequests", "RequestData", request, invocation, invocation.began)
+        self._add("RequestData", "Host.Results", level, request, invocation, invocation.began)
 
     def _line(
-        self, category: str, level: str, text: str, invocation: Invocation | None, *, time: float | None = None
+        self, category: str, level: str, text: str, invocation: Invocation | None, *, at: float | None = None
     ) -> None:
-        if not self._allowed(category, level):
-            return
-        properties = {"Category": category, "LogLevel": level} | (
-            {"InvocationId": invocation.id} if invocation is not None else {}
-        )
-        data = {"message": text, "severityLevel": level, "properties": properties}
-        self._add("AppTraces", "MessageData", data, invocation, time)
+        self._add("MessageData", category, level, {"message": text, "severityLevel": level}, invocation, at)
 
     def _add(
-        self, name: str, kind: str, data: dict[str, Any], invocation: Invocation | None, time: float | None
+        self,
+        kind: str,
+        category: str,
+        level: str,
+        data: dict[str, Any],
+        invocation: Invocation | None,
+        at: float | None,
     ) -> None:
+        """`at` is a POSIX time, and None for now."""
+        if not self._allowed(category, level):
+            return
         tags = {"ai.cloud.roleInstance": "localhost", "ai.internal.sdkVersion": "azurefunctions: 4.1037.0.0"}
+        properties = {"Category": category, "LogLevel": level, **data.get("properties", {})}
         if invocation is not None:
             tags |= {"ai.operation.id": invocation.operation, "ai.operation.name": invocation.function}
-        when = datetime.now(UTC) if time is None else datetime.fromtimestamp(time, UTC)
+            properties["InvocationId"] = invocation.id
+        when = datetime.fromtimestamp(time.time() if at is None else at, UTC)
         self._waiting.append(
             {
-                "name": name,
+                "name": {"RequestData": "AppRequests", "MessageData": "AppTraces"}[kind],
                 "iKey": self._key,
                 "time": when.isoformat().replace("+00:00", "Z"),
                 "tags": tags,
-                "data": {"baseType": kind, "baseData": {"ver": 2, **data}},
+                "data": {"baseType": kind, "baseData": {"ver": 2, **data, "properties": properties}},
             }
         )
 

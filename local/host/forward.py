@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import h11
 
@@ -51,7 +51,7 @@ class Exchange:
         self._upstream = upstream
         self._invocation = invocation
         self._activity_seconds = activity_seconds
-        self._last_activity = 0.0
+        self._silence = asyncio.timeout(None)
         self._uploaded = False
         self.status: int | None = None
         """The status that the client has been sent."""
@@ -63,59 +63,50 @@ class Exchange:
         half of one already.
         """
         try:
-            connection = await self._upstream.acquire()
+            await self._run()
         except WorkerConnectionLost:
-            raise ForwardingFailed(502) from None
+            raise self._failed(502) from None
+        except TimeoutError:
+            raise self._failed(504) from None
+
+    async def _run(self) -> None:
+        if any(not value.isascii() for _, value in self._scope["headers"]):
+            # The real forwarder fails over such a header when its invocation has begun, which waits for the request.
+            await asyncio.wait((self._invocation.ended,))
+            raise ForwardingFailed(500)
+        connection = await self._upstream.acquire()
         upload = asyncio.create_task(self._upload(connection))
         download = asyncio.create_task(self._download(connection))
+        failure = asyncio.create_task(self._failure())
+        tasks = (upload, download, failure)
         try:
-            await self._supervise(upload, download, self._invocation.ended)
+            async with self._silence:
+                self._touch()
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if download.done():
+                download.result()
+            elif not upload.done():  # which only ever ends by itself when the client has gone away
+                raise self._failed(500)
         finally:
-            upload.cancel()
-            download.cancel()
-            await asyncio.wait((upload, download))
-            finished = not download.cancelled() and download.exception() is None
-            if finished:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            if not download.cancelled() and download.exception() is None:
                 self._upstream.release(connection)
             else:
                 connection.close()
 
-    async def _supervise(
-        self, upload: asyncio.Task[None], download: asyncio.Task[None], invocation: asyncio.Future[str | None]
-    ) -> None:
-        loop = asyncio.get_running_loop()
-        self._last_activity = loop.time()
-        waiting: set[asyncio.Future[str | None] | asyncio.Task[None]] = {upload, download, invocation}
-        failed_at: float | None = None
-        while True:
-            deadline = self._last_activity + self._activity_seconds
-            if failed_at is not None and self.status is None:
-                deadline = failed_at + FAILURE_GRACE_SECONDS
-            done, _ = await asyncio.wait(
-                waiting, timeout=max(0.0, deadline - loop.time()), return_when=asyncio.FIRST_COMPLETED
-            )
-            if download in done:
-                self._raise_for(download)
-                return
-            if upload in done:  # it only ever ends by itself when the client has gone away
-                return
-            if invocation in done:
-                waiting.discard(invocation)
-                failed_at = loop.time() if invocation.result() is not None else None
-            elif failed_at is not None and self.status is None:
-                raise ForwardingFailed(500)
-            elif loop.time() >= self._last_activity + self._activity_seconds:
-                if self.status is None:
-                    raise ForwardingFailed(504)
-                raise WorkerConnectionLost
+    def _failed(self, status: int) -> Exception:
+        return ForwardingFailed(status) if self.status is None else WorkerConnectionLost()
 
-    def _raise_for(self, download: asyncio.Task[None]) -> None:
-        try:
-            download.result()
-        except WorkerConnectionLost:
+    async def _failure(self) -> None:
+        """Ends when the invocation has failed, and the worker has not even begun to answer for that."""
+        await asyncio.wait((self._invocation.ended,))
+        if self._invocation.ended.result() is not None:
+            await asyncio.sleep(FAILURE_GRACE_SECONDS)
             if self.status is None:
-                raise ForwardingFailed(502) from None
-            raise
+                return
+        await asyncio.Event().wait()
 
     async def _upload(self, connection: Connection) -> None:
         """Send the request, then wait for the client to go away."""
@@ -133,43 +124,42 @@ class Exchange:
         target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
         client = scope["client"][0] if scope["client"] else "127.0.0.1"
         headers = header_rules.to_worker(scope["headers"], invocation=self._invocation, client=client)
-        await connection.send_request(scope["method"], target, headers)
-        more = header_rules.has_body(scope["headers"])
+        await connection.send(h11.Request(method=scope["method"], target=target, headers=headers))
+        more = any(name in {b"content-length", b"transfer-encoding"} for name, _ in scope["headers"])
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 return False
             self._touch()
             if body := message.get("body", b""):
-                await connection.send_body(body)
+                await connection.send(h11.Data(data=body))
             more = message.get("more_body", False)
-        await connection.end_request()
+        await connection.send(h11.EndOfMessage())
         self._uploaded = True
         return True
 
     async def _download(self, connection: Connection) -> None:
-        status, headers = await connection.receive_response()
+        response = cast("h11.Response", await connection.receive())
         self._touch()
+        headers = response.headers.raw_items()
         closes = (b"connection", b"close") in [(name.lower(), value) for name, value in headers]
         # Over an unread body the connection is reset. The real forwarder then tries again, cannot send the body a
         # second time, and gives up; an answer whose sender waits with closing gets through.
         if closes and not self._uploaded and await connection.closes_within(RESET_SECONDS):
             raise ForwardingFailed(500)
-        self.status = status
+        self.status = response.status_code
+        start = {"type": "http.response.start", "status": self.status, "headers": header_rules.to_client(headers)}
         begun = False
-        # Its client gets the headers with the first bytes of the body.
-        while (data := await connection.receive_body()) is not None:
+        more = True
+        while more:
+            event = await connection.receive()
             self._touch()
-            if not begun:
-                await self._begin(status, headers)
+            if not begun:  # its client gets the headers with the first bytes of the body
                 begun = True
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        if not begun:
-            await self._begin(status, headers)
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _begin(self, status: int, headers: header_rules.HeaderList) -> None:
-        await self._send({"type": "http.response.start", "status": status, "headers": header_rules.to_client(headers)})
+                await self._send(start)
+            more = isinstance(event, h11.Data)
+            body = bytes(event.data) if isinstance(event, h11.Data) else b""
+            await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
     def _touch(self) -> None:
-        self._last_activity = asyncio.get_running_loop().time()
+        self._silence.reschedule(asyncio.get_running_loop().time() + self._activity_seconds)

@@ -41,14 +41,10 @@ HOP_BY_HOP = frozenset(
 )
 """RFC 9110, section 7.6.1: meant for the next hop only."""
 
-INTERNAL_NAMES = frozenset(
-    {b"client-ip", b"disguised-host", b"was-default-hostname", b"x-original-url", b"x-rewrite-url"}
+_INTERNAL = re.compile(
+    rb"(client-ip|disguised-host|was-default-hostname|x-original-url|x-rewrite-url)$|x-(ms|appservice|arr|waws)-"
 )
-INTERNAL_PREFIXES = (b"x-ms-", b"x-appservice-", b"x-arr-", b"x-waws-")
 """Azure's own; outside of Azure nobody may speak for it."""
-
-
-WORKER = b"127.0.0.1"
 
 REPLACED = frozenset({b"host", b"traceparent", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
 """What the worker is told by this host and by nobody else."""
@@ -56,18 +52,20 @@ REPLACED = frozenset({b"host", b"traceparent", b"x-forwarded-for", b"x-forwarded
 
 def to_worker(headers: HeaderList, *, invocation: Invocation, client: str) -> HeaderList:
     dropped = _named_by_connection(headers) | REPLACED
-    kept = [(name, value) for name, value in headers if name.lower() not in dropped and not _internal(name.lower())]
+    kept = [(name, value) for name, value in headers if not (name.lower() in dropped or _INTERNAL.match(name.lower()))]
     host = next((value for name, value in headers if name.lower() == b"host"), b"localhost")
     chunked = any(name.lower() == b"transfer-encoding" for name, _ in headers)
+    traced = _traced(headers)
+    flags = traced[2].decode() if traced else "01"
     return [
         *kept,
-        (b"host", WORKER),
+        (b"host", b"127.0.0.1"),
         *([(b"transfer-encoding", b"chunked")] if chunked else []),
         (b"x-forwarded-for", client.encode()),
         (b"x-forwarded-host", host),
         (b"x-forwarded-proto", b"http"),
         (b"x-ms-invocation-id", invocation.id.encode()),
-        (b"traceparent", f"00-{invocation.operation}-{invocation.span}-{_trace_flags(headers)}".encode()),
+        (b"traceparent", f"00-{invocation.operation}-{invocation.span}-{flags}".encode()),
     ]
 
 
@@ -86,23 +84,10 @@ def operation_of(headers: HeaderList) -> str | None:
     return found[1].decode() if found else None
 
 
-def _trace_flags(headers: HeaderList) -> str:
-    found = _traced(headers)
-    return found[2].decode() if found else "01"
-
-
 def _traced(headers: HeaderList) -> re.Match[bytes] | None:
     return TRACE_PARENT.fullmatch(next((value for name, value in headers if name.lower() == b"traceparent"), b""))
-
-
-def has_body(headers: HeaderList) -> bool:
-    return any(name in {b"content-length", b"transfer-encoding"} for name, _ in headers)
 
 
 def _named_by_connection(headers: HeaderList) -> frozenset[bytes]:
     tokens = (token for name, value in headers if name.lower() == b"connection" for token in value.split(b","))
     return HOP_BY_HOP | {token.strip().lower() for token in tokens}
-
-
-def _internal(name: bytes) -> bool:
-    return name in INTERNAL_NAMES or name.startswith(INTERNAL_PREFIXES)

@@ -5,27 +5,32 @@ The real host takes a line only while its invocation runs. What comes later is d
 
 from __future__ import annotations
 
-import logging
+import sys
 from collections import deque
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from local.host.application_insights import ApplicationInsights
     from local.host.messages import Logged
     from local.host.process import Invocation
 
-logger = logging.getLogger(__name__)
-
 
 class AppLog:
     """Writes lines as they come; `telemetry` is None where nobody collects any."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self) -> None:
         self.dropped = 0
         self.telemetry: ApplicationInsights | None = None
-        self._out = out
         self._seen: deque[tuple[str, str]] = deque(maxlen=200)
+
+    def began(self, invocation: Invocation) -> None:
+        if self.telemetry is not None:
+            self.telemetry.began(invocation)
+
+    def ended(self, invocation: Invocation, *, error: str | None, status: int | None) -> None:
+        if self.telemetry is not None:
+            self.telemetry.ended(invocation, error=error, status=status)
 
     def add(self, line: Logged, invocation: Invocation | None) -> None:
         """`invocation` is the line's, while that runs."""
@@ -41,5 +46,5 @@ class AppLog:
             self.dropped += 1
             note = " [dropped: its invocation has ended]"
         when = f"{datetime.fromtimestamp(line.time, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
-        print(f"{when},{int(line.time % 1 * 1000):03} {line.level} {line.logger}: {line.text}{note}", file=self._out)
-        self._out.flush()
+        text = f"{when},{int(line.time % 1 * 1000):03} {line.level} {line.logger}: {line.text}{note}"
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal

@@ -1,9 +1,12 @@
-"""What the host and its worker process tell each other: one JSON object a line, over the worker's stdin and stdout."""
+"""What the host and its worker process tell each other: one JSON object a line, over the worker's stdin and stdout.
+
+The end of stdin tells the worker to leave the app's lifespan and to exit.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 type JsonObject = dict[str, Any]
@@ -36,19 +39,20 @@ class Failed:
     """Worker to host: the app cannot be indexed."""
 
     message: str
-    stack: str
+    stack: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invoke:
-    """Host to worker: run a function; `kind` names the TypedData field that `data` goes into."""
+    """Host to worker: run a function. `kind` names the TypedData field of `data`; for `http` it has the route's
+    parameters.
+    """
 
     id: str
     function_id: str
     binding: str
     kind: str
-    data: str = ""
-    params: dict[str, str] = field(default_factory=dict[str, str])
+    data: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +74,9 @@ class Ended:
     error: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
-    """Host to worker: end the app's lifespan and exit. The end of stdin means the same."""
+type Message = Loaded | Failed | Invoke | Logged | Ended
 
-
-type Message = Loaded | Failed | Invoke | Logged | Ended | Stop
-
-_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Loaded, Failed, Invoke, Logged, Ended, Stop)}
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Loaded, Failed, Invoke, Logged, Ended)}
 
 
 def encode(message: Message) -> bytes:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import sys
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from local.config import REPOSITORY
 from local.host import messages
-from local.host.messages import Ended, Failed, Function, Invoke, Loaded, Logged, Stop
+from local.host.messages import Ended, Failed, Function, Invoke, Loaded, Logged
 from local.host.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -32,10 +32,6 @@ ENDED = "The worker process has ended."
 logger = logging.getLogger(__name__)
 
 
-def _span() -> str:
-    return secrets.token_hex(8)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
     """A function on its way; `ended` resolves to its error, or to None. `operation` and `span` name its trace."""
@@ -46,8 +42,12 @@ class Invocation:
     method: str = ""
     path: str = ""
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    span: str = field(default_factory=_span)
+    span: str = field(default_factory=lambda: secrets.token_hex(8))
     began: float = field(default_factory=time.time)
+
+    def end(self, error: str | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(error)
 
 
 class WorkerProcess:
@@ -96,14 +96,13 @@ class WorkerProcess:
             case Failed() as failed:
                 return failed
             case _:
-                return Failed(message=f"The worker process ended with code {await self._process.wait()}.", stack="")
+                return Failed(message=f"The worker process ended with code {await self._process.wait()}.")
 
     async def run(self) -> None:
         """Take the worker's answers until it ends."""
         while isinstance(message := await self._next_message(), Ended):
-            invocation = self._running.pop(message.id, None)
-            if invocation is not None and not invocation.ended.done():
-                invocation.ended.set_result(message.error)
+            if invocation := self._running.pop(message.id, None):
+                invocation.end(message.error)
         self._abandon()
 
     def invoke(
@@ -111,12 +110,12 @@ class WorkerProcess:
         function: Function,
         *,
         kind: str,
-        data: str = "",
-        params: Mapping[str, str] | None = None,
+        data: Any,  # noqa: ANN401 - of the shape that the kind has
         operation: str | None = None,
         method: str = "",
         path: str = "",
     ) -> Invocation:
+        """Begin to run a function; what is not a request is reported when it has ended."""
         loop = asyncio.get_running_loop()
         invocation = Invocation(
             function=function.name,
@@ -125,64 +124,54 @@ class WorkerProcess:
             method=method,
             path=path,
         )
+        if kind != "http":
+            self.report(invocation)
         if self._gone:
-            invocation.ended.set_result(ENDED)
+            invocation.end(ENDED)
             return invocation
         self._running[invocation.id] = invocation
         timer = loop.call_later(self._limit.total_seconds(), self._expire, invocation)
         invocation.ended.add_done_callback(lambda _: timer.cancel())
-        if self._log.telemetry is not None:
-            self._log.telemetry.began(invocation)
+        self._log.began(invocation)
         binding = str(function.trigger["name"])
-        self._tell(
-            Invoke(
-                id=invocation.id,
-                function_id=function.id,
-                binding=binding,
-                kind=kind,
-                data=data,
-                params=dict(params or {}),
-            )
-        )
+        invoke = Invoke(id=invocation.id, function_id=function.id, binding=binding, kind=kind, data=data)
+        if self._process and self._process.stdin and not self._process.stdin.is_closing():
+            self._process.stdin.write(messages.encode(invoke))
         return invocation
+
+    def report(self, invocation: Invocation, *, status: int | None = None) -> None:
+        """Tell Application Insights of the invocation when it ends; `status` is that of the answer to a request."""
+        invocation.ended.add_done_callback(partial(self._ended, invocation, status))
 
     async def stop(self) -> None:
         """End the process, in good order if it lets itself be ended that way."""
         if self.upstream:
             self.upstream.close()
-        await self._end_process()
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            try:
+                await asyncio.wait_for(self.run(), STOP_SECONDS)
+            except TimeoutError:
+                self._process.kill()
+            await self._process.wait()
         self._abandon()
 
-    async def _end_process(self) -> None:
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        self._tell(Stop())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), STOP_SECONDS)
-            return
-        process.kill()
-        await process.wait()
+    def _ended(self, invocation: Invocation, status: int | None, ended: asyncio.Future[str | None]) -> None:
+        if not ended.cancelled():
+            self._log.ended(invocation, error=ended.result(), status=status)
 
     def _expire(self, invocation: Invocation) -> None:
         logger.error(
             "%s takes longer than functionTimeout (%s); restarting the worker.", invocation.function, self._limit
         )
-        if not invocation.ended.done():
-            invocation.ended.set_result(f"It took longer than functionTimeout ({self._limit}).")
+        invocation.end(f"It took longer than functionTimeout ({self._limit}).")
         self._on_timeout()
 
     def _abandon(self) -> None:
         """Nobody answers any more."""
         self._gone = True
         while self._running:
-            _, invocation = self._running.popitem()
-            if not invocation.ended.done():
-                invocation.ended.set_result(ENDED)
-
-    def _tell(self, message: messages.Message) -> None:
-        if self._process and self._process.stdin and not self._process.stdin.is_closing():
-            self._process.stdin.write(messages.encode(message))
+            self._running.popitem()[1].end(ENDED)
 
     async def _next_message(self) -> messages.Message | None:
         """The next one that is not a line of the log."""

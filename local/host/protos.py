@@ -21,6 +21,10 @@ class _Message:
         return None
 
 
+WorkerInitResponse = FunctionEnvironmentReloadResponse = FunctionMetadataResponse = FunctionLoadResponse = _Message
+WorkerMetadata = RpcRetryOptions = RpcFunctionMetadata = InvocationResponse = _Message
+
+
 class RpcException(_Message):
     message: str = ""
     stack_trace: str = ""
@@ -36,30 +40,6 @@ class BindingInfo(_Message):
     undefined: ClassVar[int] = 0
     out: ClassVar[int] = 1
     inout: ClassVar[int] = 2
-
-
-class WorkerMetadata(_Message): ...
-
-
-class RpcRetryOptions(_Message): ...
-
-
-class RpcFunctionMetadata(_Message): ...
-
-
-class WorkerInitResponse(_Message): ...
-
-
-class FunctionEnvironmentReloadResponse(_Message): ...
-
-
-class FunctionMetadataResponse(_Message): ...
-
-
-class FunctionLoadResponse(_Message): ...
-
-
-class InvocationResponse(_Message): ...
 
 
 class TypedData:

@@ -19,15 +19,12 @@ _MACHINERY = ("<frozen importlib", "azure_functions_runtime", "/importlib/", "\\
 
 
 def functions_and_addresses(functions: list[Function], routes: RouteTable, url: str) -> str:
-    addresses = {route.function.name: f"{url}/{route.template}" for route in routes.routes}
-    methods = {route.function.name: ",".join(sorted(route.methods)) or "ALL" for route in routes.routes}
-    lines = ["Functions:"]
-    for function in functions:
-        if function.name in addresses:
-            lines.append(f"  {function.name}: [{methods[function.name]}] {addresses[function.name]}")
-        else:
-            lines.append(f"  {function.name}: {function.trigger['type']}")
-    return "\n".join(lines)
+    addresses = {
+        route.function.name: f"[{','.join(sorted(route.methods)) or 'ALL'}] {url}/{route.template}"
+        for route in routes.routes
+    }
+    listed = (f"  {each.name}: {addresses.get(each.name, each.trigger['type'])}" for each in functions)
+    return "\n".join(["Functions:", *listed])
 
 
 def indexing_failure(failed: Failed) -> str:

@@ -1,4 +1,4 @@
-"""Which function a request is for, and which paths the host keeps for itself."""
+"""Which function a request is for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from local.host.messages import Function
 
-_SEGMENT = re.compile(r"(?P<literal>[^{}]+)|\{(?P<star>\*?)(?P<name>\w+)\}")
+_SEGMENT = re.compile(r"\{(?P<star>\*?)(?P<name>\w+)\}|(?P<text>[^{}]*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,28 +23,8 @@ class Route:
 
     function: Function
     template: str
+    pattern: re.Pattern[str]
     methods: frozenset[str]
-
-    def match(self, path: str) -> dict[str, str] | None:
-        """The parameters of a path, or None if the template does not fit it."""
-        pattern = "/".join(self._pattern(segment) for segment in self.template.split("/"))
-        found = re.fullmatch(pattern, path.strip("/"), re.IGNORECASE)
-        return {name: unquote(value) for name, value in found.groupdict().items()} if found else None
-
-    @property
-    def rank(self) -> tuple[bool, int, int]:
-        """Lower is tried first: without a catch-all, more segments, fewer parameters."""
-        return "{*" in self.template, -self.template.count("/"), self.template.count("{")
-
-    def _pattern(self, segment: str) -> str:
-        found = _SEGMENT.fullmatch(segment)
-        if segment and found is None:
-            raise UnsupportedError(
-                f"Route {self.template!r}: segment {segment!r} is neither text, {{name}} nor {{*name}}."
-            )
-        if found is None or found["literal"]:
-            return re.escape(segment)
-        return f"(?P<{found['name']}>{'.*' if found['star'] else '[^/]+'})"
 
 
 class RouteTable:
@@ -52,16 +32,14 @@ class RouteTable:
 
     def __init__(self, functions: Iterable[Function], *, prefix: str) -> None:
         triggered = [function for function in functions if function.trigger["type"] == "httpTrigger"]
-        self.routes = sorted((_route(function, prefix) for function in triggered), key=lambda route: route.rank)
-        for route in self.routes:
-            route.match("")
+        self.routes = sorted((_route(function, prefix) for function in triggered), key=_rank)
 
-    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+    def find(self, method: str, path: str) -> tuple[Function, dict[str, str]] | None:
         """The function of a request; a method that no fitting function takes is a 404, as in the real host."""
         for route in self.routes:
-            params = route.match(path) if not route.methods or method in route.methods else None
-            if params is not None:
-                return route, params
+            found = route.pattern.fullmatch(path.strip("/"))
+            if found and (not route.methods or method in route.methods):
+                return route.function, {name: unquote(value) for name, value in found.groupdict().items()}
         return None
 
 
@@ -72,5 +50,22 @@ def _route(function: Function, prefix: str) -> Route:
             f"Function {function.name}: this host has no keys; use authLevel ANONYMOUS, or Core Tools."
         )
     template = f"{prefix}/{trigger.get('route', function.name)}".strip("/")
-    methods = frozenset(str(method).upper() for method in trigger.get("methods") or ())
-    return Route(function=function, template=template, methods=methods)
+    return Route(
+        function=function,
+        template=template,
+        pattern=re.compile("/".join(_pattern(template, segment) for segment in template.split("/")), re.IGNORECASE),
+        methods=frozenset(str(method).upper() for method in trigger.get("methods") or ()),
+    )
+
+
+def _pattern(template: str, segment: str) -> str:
+    found = _SEGMENT.fullmatch(segment)
+    if found is None:
+        raise UnsupportedError(f"Route {template!r}: segment {segment!r} is neither text, {{name}} nor {{*name}}.")
+    star, name, text = found.groups()
+    return f"(?P<{name}>{'.*' if star else '[^/]+'})" if name else re.escape(text)
+
+
+def _rank(route: Route) -> tuple[bool, int, int]:
+    """Lower is tried first: without a catch-all, more segments, fewer parameters."""
+    return "{*" in route.template, -route.template.count("/"), route.template.count("{")

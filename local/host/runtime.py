@@ -11,7 +11,6 @@ from local.host import protos
 from local.host.messages import Failed, Function, Invoke, Loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -36,55 +35,47 @@ class Runtime:
         """Index the app of a folder, as at the start of a worker; raises IndexingFailed."""
         if str(directory) not in sys.path:
             sys.path.insert(0, str(directory))
-        request = SimpleNamespace(capabilities={}, function_app_directory=str(directory))
-        return await self._loaded(await self._runtime.worker_init_request(_request(worker_init_request=request)))
+        return await self.load("worker_init_request", capabilities={}, function_app_directory=str(directory))
 
-    async def reload(self, directory: Path, environment: Mapping[str, str]) -> Loaded:
-        """Become the app of a folder, as a placeholder process in Azure does; raises IndexingFailed."""
-        request = SimpleNamespace(environment_variables=dict(environment), function_app_directory=str(directory))
-        reload = self._runtime.function_environment_reload_request
-        return await self._loaded(await reload(_request(function_environment_reload_request=request)))
-
-    async def invoke(self, message: Invoke) -> str | None:
-        """Run a function to its end; returns what went wrong, if anything did."""
-        data = (
-            protos.TypedData(http=protos.RpcHttp(message.params))
-            if message.kind == "http"
-            else protos.TypedData(**{message.kind: message.data})
-        )
-        request = SimpleNamespace(
-            invocation_id=message.id,
-            function_id=message.function_id,
-            input_data=[protos.ParameterBinding(name=message.binding, data=data)],
-            trigger_metadata={},
-            trace_context=SimpleNamespace(trace_parent="", trace_state="", attributes={}),
-            retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
-        )
-        try:
-            response = await self._runtime.invocation_request(_request(invocation_request=request))
-        except Exception as error:  # noqa: BLE001 - the edge of the app
-            # The runtime raises KeyError when an invocation fails before its proxied request has arrived.
-            return f"{type(error).__name__}: {error}"
-        return None if response.result.status == protos.StatusResult.Success else _message(response.result.exception)
-
-    async def _loaded(self, response: protos.WorkerInitResponse) -> Loaded:
+    async def load(self, verb: str, **fields: object) -> Loaded:
+        """Send one of the requests that name a folder, and have its functions loaded; raises IndexingFailed."""
+        response = await self._request(verb, **fields)
         if response.result.status != protos.StatusResult.Success:
             raise IndexingFailed(response.result.exception or protos.RpcException(message="Unknown failure."))
-        metadata = await self._runtime.functions_metadata_request(_request(functions_metadata_request=None))
-        indexed = cast("list[protos.RpcFunctionMetadata]", metadata.function_metadata_results or [])
+        metadata = await self._request("functions_metadata_request")
+        indexed = cast("list[Any]", metadata.function_metadata_results or [])
         functions = [
             Function(name=entry.name, id=entry.function_id, bindings=[json.loads(raw) for raw in entry.raw_bindings])
             for entry in indexed
         ]
         for function in functions:
-            load = SimpleNamespace(function_id=function.id)
-            await self._runtime.function_load_request(_request(function_load_request=load))
+            await self._request("function_load_request", function_id=function.id)
         return Loaded(http=response.capabilities.get("HttpUri"), functions=functions)
 
+    async def invoke(self, message: Invoke) -> str | None:
+        """Run a function to its end; returns what went wrong, if anything did."""
+        data = protos.RpcHttp(message.data) if message.kind == "http" else message.data
+        try:
+            response = await self._request(
+                "invocation_request",
+                invocation_id=message.id,
+                function_id=message.function_id,
+                input_data=[
+                    protos.ParameterBinding(name=message.binding, data=protos.TypedData(**{message.kind: data}))
+                ],
+                trigger_metadata={},
+                trace_context=SimpleNamespace(trace_parent="", trace_state="", attributes={}),
+                retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
+            )
+        except Exception as error:  # noqa: BLE001 - the edge of the app
+            # The runtime raises KeyError when an invocation fails before its proxied request has arrived.
+            return f"{type(error).__name__}: {error}"
+        if response.result.status == protos.StatusResult.Success:
+            return None
+        return response.result.exception.message if response.result.exception else "The function failed."
 
-def _request(**verb: object) -> SimpleNamespace:
-    return SimpleNamespace(request=SimpleNamespace(**verb), properties={"protos": protos, "host": HOST})
-
-
-def _message(exception: protos.RpcException | None) -> str:
-    return exception.message if exception else "The function failed."
+    async def _request(self, verb: str, **fields: object) -> Any:  # noqa: ANN401 - one of the runtime's own answers
+        request = SimpleNamespace(**{verb: SimpleNamespace(**fields)})
+        return await getattr(self._runtime, verb)(
+            SimpleNamespace(request=request, properties={"protos": protos, "host": HOST})
+        )

@@ -14,17 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-DEFAULT_ROUTE_PREFIX = "api"
-DEFAULT_FUNCTION_TIMEOUT = timedelta(minutes=30)
+DEFAULT_FUNCTION_TIMEOUT = "00:30:00"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostConfig:
     """The parts of host.json that matter on a laptop."""
 
-    route_prefix: str = DEFAULT_ROUTE_PREFIX
-    function_timeout: timedelta = DEFAULT_FUNCTION_TIMEOUT
-    log_levels: dict[str, str] = field(default_factory=dict[str, str])
+    route_prefix: str
+    function_timeout: timedelta
+    log_levels: dict[str, str]
     """The least level of what is sent to Application Insights, by category."""
 
 
@@ -43,15 +42,13 @@ def read_host_config(folder: Path) -> HostConfig:
     document = _read_object(path)
     if document.get("version") != "2.0":
         raise SettingsFileError(path, '"version" must be "2.0".')
-    http = _child(path, _child(path, document, "extensions"), "http")
-    prefix = http.get("routePrefix", DEFAULT_ROUTE_PREFIX)
+    prefix = _child(path, document, "extensions", "http").get("routePrefix", "api")
     if not isinstance(prefix, str):
         raise SettingsFileError(path, '"extensions.http.routePrefix" must be a string.')
-    timeout = document.get("functionTimeout")
     return HostConfig(
         route_prefix=prefix.strip("/"),
-        function_timeout=DEFAULT_FUNCTION_TIMEOUT if timeout is None else _timespan(path, timeout),
-        log_levels=_child(path, _child(path, document, "logging"), "logLevel"),
+        function_timeout=_timespan(path, document.get("functionTimeout", DEFAULT_FUNCTION_TIMEOUT)),
+        log_levels=_child(path, document, "logging", "logLevel"),
     )
 
 
@@ -114,11 +111,13 @@ def _why_not_json(text: str, error: json.JSONDecodeError) -> str:
     return f"not JSON ({error.msg}, column {error.colno})."
 
 
-def _child(path: Path, parent: dict[str, Any], name: str) -> dict[str, Any]:
-    child = parent.get(name, {})
-    if not isinstance(child, dict):
-        raise SettingsFileError(path, f'"{name}" must be an object.')
-    return cast("dict[str, Any]", child)
+def _child(path: Path, parent: dict[str, Any], *names: str) -> dict[str, Any]:
+    for name in names:
+        child: object = parent.get(name, {})
+        if not isinstance(child, dict):
+            raise SettingsFileError(path, f'"{name}" must be an object.')
+        parent = cast("dict[str, Any]", child)
+    return parent
 
 
 def _timespan(path: Path, value: object) -> timedelta:

@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import logging
 import sys
-import time
-from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local.host.application_insights import ApplicationInsights
@@ -18,13 +16,12 @@ from local.host.messages import Failed, Function, Loaded
 from local.host.process import WorkerProcess
 from local.host.report import NOT_STARTED, RESTARTED, indexing_failure, reason
 from local.host.routes import RouteTable
-from local.host.timers import run_timer, timer_data, timers_of
+from local.host.timers import Timer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
     from pathlib import Path
 
-    from local.host.process import Invocation
     from local.host.settings_files import HostConfig
 
 DRAIN_SECONDS = 2.0
@@ -44,8 +41,12 @@ class Running:
     worker: WorkerProcess
     functions: list[Function]
     routes: RouteTable
-    turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
-    """One for each function without an address: it never runs twice at the same time, whoever fires it."""
+    timers: dict[str, Timer]
+
+    @property
+    def listeners(self) -> list[Coroutine[None, None, None]]:
+        """What runs functions that have no address."""
+        return [timer.run() for timer in self.timers.values()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,32 +68,28 @@ class AppState:
         *,
         app: Path,
         configure: Callable[[], tuple[HostConfig, Mapping[str, str]]],
-        watched: bool = False,
-        tell: Callable[[str], None] | None = None,
+        watched: bool,
+        tell: Callable[[str], None],
     ) -> None:
+        self.log = AppLog()
+        self.current: Running | Broken | None = None
+        """None while the worker starts."""
         self._app = app
         self._configure = configure
         self._watched = watched
         self._tell = tell
-        self.log = AppLog(sys.stderr)
         self._starts = 0
-        self._state: Running | Broken | None = None
         self._settled = asyncio.Event()
         self._restart = asyncio.Event()
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
-    @property
-    def current(self) -> Running | Broken | None:
-        """None while the worker starts."""
-        return self._state
-
     async def settled(self) -> Running | Broken:
         """Wait for the end of a start."""
-        while self._state is None:
+        while self.current is None:
             await self._settled.wait()
-        return self._state
+        return self.current
 
     @contextlib.contextmanager
     def request(self) -> Generator[None]:
@@ -115,7 +112,8 @@ class AppState:
         while True:
             self._restart.clear()
             try:
-                crashed = await self._run_one()
+                async with contextlib.AsyncExitStack() as stack:
+                    crashed = await self._run_one(stack)
             except AppBrokenError as error:
                 self._settle(Broken(errors=[str(error)]))  # requests that wait are answered
                 raise
@@ -124,32 +122,12 @@ class AppState:
                 await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_RESTART_SECONDS) if crashed else RESTART_SECONDS
 
-    async def fire(self, running: Running, function: Function) -> None:
-        """Run a timer's function to its end; a run of it that is under way goes first."""
-        async with running.turns[function.name]:
-            logger.info("Executing %s.", function.name)
-            invocation = running.worker.invoke(function, kind="json", data=timer_data())
-            error = await invocation.ended
-        self.ended(invocation, error=error)
-        if error is None:
-            logger.info("Executed %s.", function.name)
-        else:
-            logger.error("%s failed: %s", function.name, error)
-
-    def ended(self, invocation: Invocation, *, error: str | None, status: int | None = None) -> None:
-        """Tell Application Insights of it, where the app names an account."""
-        if self.log.telemetry is not None:
-            self.log.telemetry.ended(invocation, error=error, seconds=time.time() - invocation.began, status=status)
-
-    async def _run_one(self) -> bool:
+    async def _run_one(self, stack: contextlib.AsyncExitStack) -> bool:
         """One worker from start to end; True if it ended by itself."""
-        worker: WorkerProcess | None = None
-        sending: asyncio.Task[None] | None = None
         try:
             try:
                 config, environment = self._configure()
-                self.log.telemetry = _telemetry(config, environment)
-                sending = asyncio.create_task(self.log.telemetry.run()) if self.log.telemetry else None
+                self.log.telemetry = await stack.enter_async_context(_telemetry(config, environment))
                 worker = WorkerProcess(
                     app=self._app,
                     environment=environment,
@@ -157,83 +135,86 @@ class AppState:
                     on_timeout=self.restart,
                     log=self.log,
                 )
-                outcome = await self._start(worker)
-                if isinstance(outcome, Loaded) and outcome.functions:
-                    return await self._serve(worker, outcome, config)
-                failed = outcome if isinstance(outcome, Failed) else Failed(message=NO_FUNCTIONS, stack="")
+                stack.push_async_callback(worker.stop)
+                outcome = await _started(worker)
+                if isinstance(outcome, Loaded):
+                    return await self._serve(_running(worker, outcome, config))
             except HostError as error:
-                failed = Failed(message=str(error), stack="")
-            self._break(failed)
+                outcome = Failed(message=str(error))
+            self._break(outcome)
             await self._restart.wait()
             return False
         finally:
-            self._state = None
-            self._settled.clear()
-            if worker:
-                await worker.stop()
-            if sending:
-                sending.cancel()
-                await asyncio.wait((sending,))
+            self._settle(None)
 
-    async def _start(self, worker: WorkerProcess) -> Loaded | Failed:
-        try:
-            return await asyncio.wait_for(worker.start(), INDEXING_SECONDS)
-        except TimeoutError:
-            return Failed(message=f"Importing function_app.py took longer than {INDEXING_SECONDS} s.", stack="")
-
-    async def _serve(self, worker: WorkerProcess, loaded: Loaded, config: HostConfig) -> bool:
-        routes = RouteTable(loaded.functions, prefix=config.route_prefix)
-        timers = timers_of(loaded.functions)
-        running = Running(worker=worker, functions=loaded.functions, routes=routes)
-
-        async def fire(function: Function) -> None:
-            await self.fire(running, function)
-
-        answers = asyncio.create_task(worker.run())
+    async def _serve(self, running: Running) -> bool:
+        answers = asyncio.create_task(running.worker.run())
         restart = asyncio.create_task(self._restart.wait())
-        firing = [asyncio.create_task(run_timer(timer, fire)) for timer in timers]
+        listening = [asyncio.create_task(listener) for listener in running.listeners]
         self._settle(running)
         self._starts += 1
         if self._starts > 1:
-            self._say(RESTARTED)
+            self._tell(RESTARTED)
         try:
             await asyncio.wait((answers, restart), return_when=asyncio.FIRST_COMPLETED)
             if answers.done():
                 return True
             # New requests wait for the next worker; those under way may end while its answers are still taken.
-            self._state = None
-            self._settled.clear()
-            for task in firing:
+            self._settle(None)
+            for task in listening:
                 task.cancel()
-            await self._drain()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), DRAIN_SECONDS)
             return False
         finally:
-            for task in (answers, restart, *firing):
+            tasks = (answers, restart, *listening)
+            for task in tasks:
                 task.cancel()
-
-    async def _drain(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), DRAIN_SECONDS)
+            await asyncio.wait(tasks)
 
     def _break(self, failed: Failed) -> None:
         if not self._watched:
             raise AppBrokenError(indexing_failure(failed))
         print(indexing_failure(failed), file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
         self._starts += 1
-        self._say(f"{NOT_STARTED}{reason(failed)}")
+        self._tell(f"{NOT_STARTED}{reason(failed)}")
         self._settle(Broken(errors=[failed.message]))
 
-    def _say(self, line: str) -> None:
-        if self._tell:
-            self._tell(line)
-
-    def _settle(self, state: Running | Broken) -> None:
-        self._state = state
-        self._settled.set()
+    def _settle(self, state: Running | Broken | None) -> None:
+        self.current = state
+        self._settled.set() if state else self._settled.clear()
 
 
-def _telemetry(config: HostConfig, environment: Mapping[str, str]) -> ApplicationInsights | None:
+def _running(worker: WorkerProcess, loaded: Loaded, config: HostConfig) -> Running:
+    """Raises UnsupportedError for a function that this host cannot run."""
+    timers = {
+        function.name: Timer(function, worker)
+        for function in loaded.functions
+        if function.trigger["type"] == "timerTrigger"
+    }
+    routes = RouteTable(loaded.functions, prefix=config.route_prefix)
+    return Running(worker=worker, functions=loaded.functions, routes=routes, timers=timers)
+
+
+async def _started(worker: WorkerProcess) -> Loaded | Failed:
+    try:
+        outcome = await asyncio.wait_for(worker.start(), INDEXING_SECONDS)
+    except TimeoutError:
+        return Failed(message=f"Importing function_app.py took longer than {INDEXING_SECONDS} s.")
+    return outcome if isinstance(outcome, Failed) or outcome.functions else Failed(message=NO_FUNCTIONS)
+
+
+@contextlib.asynccontextmanager
+async def _telemetry(config: HostConfig, environment: Mapping[str, str]) -> AsyncGenerator[ApplicationInsights | None]:
+    """Sends until the end of the block, where the app names an account of Application Insights."""
     connection = environment.get("APPLICATIONINSIGHTS_CONNECTION_STRING")
     if not connection:
-        return None
-    return ApplicationInsights(connection, log_levels=config.log_levels, certificates=environment.get("SSL_CERT_FILE"))
+        yield None
+        return
+    made = ApplicationInsights(connection, log_levels=config.log_levels, certificates=environment.get("SSL_CERT_FILE"))
+    sending = asyncio.create_task(made.run())
+    try:
+        yield made
+    finally:
+        sending.cancel()
+        await asyncio.wait((sending,))

@@ -56,11 +56,6 @@ def refusal(scope: Scope) -> HTTPStatus | None:
     return HTTPStatus.BAD_REQUEST if bad or any(not _is_utf8(value) for _, value in headers) else None
 
 
-def cannot_be_forwarded(scope: Scope) -> bool:
-    """Whether the forwarder fails over a header; its invocation has begun then, and waits for the request."""
-    return any(not value.isascii() for _, value in scope["headers"])
-
-
 def without_dots(raw_path: bytes) -> bytes:
     """The path without `.` and `..` (RFC 3986 section 5.2.4), also where their dots are encoded."""
     kept: list[str] = []
@@ -88,11 +83,8 @@ OPTIONS: dict[str, Any] = {
     "http": Protocol,
     "h11_max_incomplete_event_size": INCOMPLETE_BYTES,
     "ws": "none",
-    "lifespan": "off",
     "log_config": None,
     "log_level": "critical",
-    "access_log": False,
-    "server_header": False,
     "date_header": False,
     "proxy_headers": False,
 }

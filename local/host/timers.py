@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from local.host.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
-
     from local.host.messages import Function
+    from local.host.process import WorkerProcess
 
-    type Fire = Callable[[Function], Awaitable[object]]
-
-LONGEST_NAP = timedelta(seconds=30)
-"""A laptop that slept must notice within this time that its clock has moved on."""
+SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
 
 LIMITS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
-_PART = re.compile(r"(\*|\d+(?:-\d+)?)(?:/(\d+))?")
+_PART = re.compile(r"(\*|\d+(?:-\d+)?)(?:/([1-9]\d*))?")
+
+DATA = json.dumps({"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": False})
+"""What the host passes to a timer function. Missed runs are not made up for: there is no monitor."""
+
+logger = logging.getLogger(__name__)
 
 
 class Schedule:
@@ -32,69 +34,48 @@ class Schedule:
         fields = expression.split()
         if len(fields) != len(LIMITS):
             raise UnsupportedError(f"Schedule {expression!r} has not six fields, as in '0 0 * * * *'.")
-        self._expression = expression
         self._fields = [_values(expression, field, *limits) for field, limits in zip(fields, LIMITS, strict=True)]
 
-    def next_after(self, moment: datetime) -> datetime:
-        """The first fitting second after `moment`.
-
-        Raises:
-            UnsupportedError: no day of the next eight years fits, as the 31st of February never does.
-        """
-        seconds, minutes, hours, days, months, weekdays = self._fields
-        at = moment.replace(microsecond=0) + timedelta(seconds=1)
-        end = at + timedelta(days=8 * 366)
-        while at < end:
-            if at.day not in days or at.month not in months or at.isoweekday() % 7 not in weekdays:
-                at = at.replace(hour=0, minute=0, second=0) + timedelta(days=1)
-            elif at.hour not in hours:
-                at = at.replace(minute=0, second=0) + timedelta(hours=1)
-            elif at.minute not in minutes:
-                at = at.replace(second=0) + timedelta(minutes=1)
-            elif at.second not in seconds:
-                at += timedelta(seconds=1)
-            else:
-                return at
-        raise UnsupportedError(f"Schedule {self._expression!r} never comes.")
+    def comes(self, after: datetime, until: datetime) -> bool:
+        """Whether a second fits that is later than `after` and not later than `until`, of the last day of that time."""
+        at = max(after, until - DAY).replace(microsecond=0)
+        while (at := at + SECOND) <= until:
+            units = (at.second, at.minute, at.hour, at.day, at.month, at.isoweekday() % 7)
+            if all(unit in values for unit, values in zip(units, self._fields, strict=True)):
+                return True
+        return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Timer:
-    function: Function
-    schedule: Schedule
-    run_on_startup: bool
+    """A timer function in its worker."""
 
+    def __init__(self, function: Function, worker: WorkerProcess) -> None:
+        self._function = function
+        self._worker = worker
+        self._schedule = Schedule(str(function.trigger.get("schedule", "")))
+        self._turn = asyncio.Lock()
 
-def timers_of(functions: Iterable[Function]) -> list[Timer]:
-    """The timer functions of an app; raises UnsupportedError."""
-    return [
-        Timer(
-            function=function,
-            schedule=Schedule(str(function.trigger.get("schedule", ""))),
-            run_on_startup=bool(function.trigger.get("runOnStartup")),
-        )
-        for function in functions
-        if function.trigger["type"] == "timerTrigger"
-    ]
+    async def run(self) -> None:
+        """Run until cancelled; a run that takes longer than the period delays the next one."""
+        if self._function.trigger.get("runOnStartup"):
+            await self.fire()
+        seen = datetime.now(UTC)
+        while True:
+            await asyncio.sleep(1 - seen.microsecond / 1_000_000)
+            before, seen = seen, datetime.now(UTC)
+            if self._schedule.comes(before, seen):
+                await self.fire()
 
-
-def timer_data() -> str:
-    """What the host passes to a timer function. Missed runs are not made up for: there is no monitor."""
-    return json.dumps({"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": False})
-
-
-async def run_timer(timer: Timer, fire: Fire) -> None:
-    """Run until cancelled; a run that takes longer than the period delays the next one, and they never overlap."""
-    if timer.run_on_startup:
-        await fire(timer.function)
-    due = timer.schedule.next_after(datetime.now(UTC))
-    while True:
-        wait = due - datetime.now(UTC)
-        if wait > timedelta(0):
-            await asyncio.sleep(min(wait, LONGEST_NAP).total_seconds())
-            continue
-        await fire(timer.function)
-        due = timer.schedule.next_after(max(due, datetime.now(UTC)))
+    async def fire(self) -> None:
+        """Run the function to its end; a run of it that is under way goes first."""
+        name = self._function.name
+        async with self._turn:
+            logger.info("Executing %s.", name)
+            error = await self._worker.invoke(self._function, kind="json", data=DATA).ended
+        if error is None:
+            logger.info("Executed %s.", name)
+        else:
+            logger.error("%s failed: %s", name, error)
 
 
 def _values(expression: str, field: str, low: int, high: int) -> frozenset[int]:
@@ -102,7 +83,7 @@ def _values(expression: str, field: str, low: int, high: int) -> frozenset[int]:
     for part in field.split(","):
         found = _PART.fullmatch(part)
         first, _, last = found[1].partition("-") if found and found[1] != "*" else (str(low), "", str(high))
-        span = range(int(first), int(last or first) + 1, int(found[2] or 1)) if found and found[2] != "0" else range(0)
+        span = range(int(first), int(last or first) + 1, int(found[2] or 1)) if found else range(0)
         if not span or span[0] < low or span[-1] > high:
             raise UnsupportedError(f"Schedule {expression!r}: {part!r} is not *, or numbers from {low} to {high}.")
         values.update(span)

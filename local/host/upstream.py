@@ -7,12 +7,8 @@ answer to an endless body must get through), and leave the target and the header
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import h11
-
-if TYPE_CHECKING:
-    from local.host.headers import HeaderList
 
 CHUNK = 65536
 
@@ -33,6 +29,25 @@ class Connection:
     def usable(self) -> bool:
         return not self._writer.is_closing() and not self._reader.at_eof()
 
+    async def send(self, event: h11.Event) -> None:
+        if data := self._http.send(event):
+            self._writer.write(data)
+            await self._writer.drain()
+
+    async def receive(self) -> h11.Event:
+        """The next part of the response as soon as it is there; raises WorkerConnectionLost."""
+        while True:
+            try:
+                event = self._http.next_event()
+                if event is h11.NEED_DATA:
+                    self._http.receive_data(await self._reader.read(CHUNK))
+                elif isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
+                    raise WorkerConnectionLost
+                elif isinstance(event, h11.Event) and not isinstance(event, h11.InformationalResponse):
+                    return event
+            except (h11.RemoteProtocolError, ConnectionError) as error:
+                raise WorkerConnectionLost from error
+
     async def closes_within(self, seconds: float) -> bool:
         """Whether the worker closes the connection in this time; what it sends meanwhile is received all the same."""
         try:
@@ -45,26 +60,6 @@ class Connection:
             pass
         return True
 
-    async def send_request(self, method: str, target: bytes, headers: HeaderList) -> None:
-        await self._send(h11.Request(method=method, target=target, headers=headers))
-
-    async def send_body(self, data: bytes) -> None:
-        await self._send(h11.Data(data=data))
-
-    async def end_request(self) -> None:
-        await self._send(h11.EndOfMessage())
-
-    async def receive_response(self) -> tuple[int, list[tuple[bytes, bytes]]]:
-        while True:
-            event = await self._next_event()
-            if isinstance(event, h11.Response):
-                return event.status_code, event.headers.raw_items()
-
-    async def receive_body(self) -> bytes | None:
-        """The next piece as soon as it is there; None at the end."""
-        event = await self._next_event()
-        return bytes(event.data) if isinstance(event, h11.Data) else None
-
     def reset(self) -> bool:
         """Get ready for another request; False if this connection cannot take one."""
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE and self.usable:
@@ -74,25 +69,6 @@ class Connection:
 
     def close(self) -> None:
         self._writer.transport.abort()
-
-    async def _send(self, event: h11.Event) -> None:
-        data = self._http.send(event)
-        if data:
-            self._writer.write(data)
-            await self._writer.drain()
-
-    async def _next_event(self) -> h11.Event:
-        while True:
-            try:
-                event = self._http.next_event()
-                if event is h11.NEED_DATA:
-                    self._http.receive_data(await self._reader.read(CHUNK))
-                elif isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
-                    raise WorkerConnectionLost
-                elif isinstance(event, h11.Event) and not isinstance(event, h11.InformationalResponse):
-                    return event
-            except (h11.RemoteProtocolError, ConnectionError) as error:
-                raise WorkerConnectionLost from error
 
 
 class Upstream:

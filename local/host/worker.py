@@ -16,26 +16,29 @@ import threading
 from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import BinaryIO, override
+from typing import BinaryIO, cast, override
 from urllib.parse import urlsplit
 
 from local.config import REPOSITORY
 from local.host import messages
-from local.host.messages import Ended, Invoke, Logged, Stop
+from local.host.messages import Ended, Invoke, Logged
 from local.host.runtime import IndexingFailed, Runtime
 
 SERVER_START_SECONDS = 20
 
 _invocation: ContextVar[str | None] = ContextVar("invocation", default=None)
-_telling = threading.Lock()
 
 
 def main() -> None:
     # Both reach every process of a terminal or a group; when to end is the host's decision, and its end is ours.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    commands, answers = _take_over_stdio()
-    logging.basicConfig(level=logging.INFO, handlers=[_ToHost(answers)])
+    # stdin and stdout are the host's; what the app prints goes to stderr.
+    commands, host = os.fdopen(os.dup(0), "rb"), _Host(os.fdopen(os.dup(1), "wb", buffering=0))
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    logging.basicConfig(level=logging.INFO, handlers=[host])
     # The runtime reports every step of every request at INFO, and indexing errors that the host prints itself.
     logging.getLogger("azure.functions").setLevel(logging.CRITICAL)
     logging.getLogger("azure.core").setLevel(logging.WARNING)  # its INFO lines hold request URLs
@@ -44,57 +47,60 @@ def main() -> None:
     _forget_repository(folder)
     # A cancelled main task still runs to its end here, and all that is left on the loop is cancelled with it: the
     # app's lifespan is left that way too.
-    asyncio.run(_serve(folder, commands, answers))
+    asyncio.run(_serve(folder, commands, host))
 
 
-class _ToHost(logging.Handler):
-    """Sends each line to the host with the invocation that it belongs to, as the real worker does."""
+class _Host(logging.Handler):
+    """Tells the host what happens, and each line of the log with its invocation, as the real worker does."""
 
     def __init__(self, answers: BinaryIO) -> None:
         super().__init__()
         self.setFormatter(logging.Formatter())  # the message and its traceback; the host adds the rest
         self._answers = answers
+        self._turn = threading.Lock()
+
+    def tell(self, message: messages.Message) -> None:
+        with self._turn, suppress(BrokenPipeError):  # the host is gone; the end of stdin says so as well
+            rest = memoryview(messages.encode(message))
+            while rest:
+                rest = rest[self._answers.write(rest) :]
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        line = Logged(
-            invocation=_invocation.get(),
-            time=record.created,
-            level=record.levelname,
-            logger=record.name,
-            text=self.format(record),
+        self.tell(
+            Logged(
+                invocation=_invocation.get(),
+                time=record.created,
+                level=record.levelname,
+                logger=record.name,
+                text=self.format(record),
+            )
         )
-        _tell(self._answers, line)
 
 
-async def _serve(folder: Path, commands: BinaryIO, answers: BinaryIO) -> None:
+async def _serve(folder: Path, commands: BinaryIO, host: _Host) -> None:
     runtime = Runtime()
     try:
         loaded = await runtime.init(folder)
     except IndexingFailed as error:
-        _tell(answers, error.report)
+        host.tell(error.report)
         return
     logging.getLogger("azure.functions").setLevel(logging.WARNING)
     if loaded.http:
         await _wait_for_server(loaded.http)
     incoming = _lines(commands)
-    _tell(answers, loaded)
+    host.tell(loaded)
     running: set[asyncio.Task[None]] = set()
     while line := await incoming.get():
-        match messages.decode(line):
-            case Invoke() as invoke:
-                task = asyncio.create_task(_invoke(runtime, invoke, answers))
-                running.add(task)
-                task.add_done_callback(running.discard)
-            case Stop():
-                return
-            case other:
-                raise TypeError(other)
+        invoke = cast("Invoke", messages.decode(line))
+        task = asyncio.create_task(_invoke(runtime, invoke, host))
+        running.add(task)
+        task.add_done_callback(running.discard)
 
 
-async def _invoke(runtime: Runtime, invoke: Invoke, answers: BinaryIO) -> None:
+async def _invoke(runtime: Runtime, invoke: Invoke, host: _Host) -> None:
     _invocation.set(invoke.id)
-    _tell(answers, Ended(id=invoke.id, error=await runtime.invoke(invoke)))
+    host.tell(Ended(id=invoke.id, error=await runtime.invoke(invoke)))
 
 
 async def _wait_for_server(url: str) -> None:
@@ -117,16 +123,6 @@ def _forget_repository(folder: Path) -> None:
         del sys.modules[name]  # the modules live on in those that have imported them
 
 
-def _take_over_stdio() -> tuple[BinaryIO, BinaryIO]:
-    """Keep stdin and stdout for the host; what the app prints goes to stderr."""
-    commands = os.fdopen(os.dup(0), "rb")
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    with Path(os.devnull).open("rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(2, 1)
-    return commands, answers
-
-
 def _lines(commands: BinaryIO) -> asyncio.Queue[bytes]:
     """A thread reads, because not every platform's event loop can read a pipe; an empty line is the end."""
     loop = asyncio.get_running_loop()
@@ -141,13 +137,6 @@ def _lines(commands: BinaryIO) -> asyncio.Queue[bytes]:
 
     threading.Thread(target=read, name="commands", daemon=True).start()
     return queue
-
-
-def _tell(answers: BinaryIO, message: messages.Message) -> None:
-    with _telling, suppress(BrokenPipeError):  # the host is gone; the end of stdin says so as well
-        rest = memoryview(messages.encode(message))
-        while rest:
-            rest = rest[answers.write(rest) :]
 
 
 if __name__ == "__main__":

@@ -13,16 +13,15 @@ import json
 import signal
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import psutil
 import uvicorn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
-    from types import FrameType
 
     from starlette.types import ASGIApp
 
@@ -72,11 +71,15 @@ class Binding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """An app on a binding; `tls` is a PEM file with the key and the chain, or None for plain http."""
+    """An app on a binding; `tls` is a PEM file with the key and the chain, or None for plain http.
+
+    `options` are uvicorn's, where they are not the usual ones.
+    """
 
     binding: Binding
     app: ASGIApp
     tls: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def holder_of(port: int) -> str | None:
@@ -106,18 +109,26 @@ def bind(*, port: int, purpose: str, flag: str, host: str = "localhost") -> Bind
     raise PortTakenError(port=port, purpose=purpose, flag=flag)
 
 
-async def serve(listeners: Sequence[Listener], *, ready: Callable[[], None] | None = None, grace: int = 2) -> int:
-    """Serve until SIGINT or SIGTERM, then finish running requests for `grace` seconds; returns the exit code.
+async def serve(
+    listeners: Sequence[Listener],
+    *,
+    ready: Callable[[], None] | None = None,
+    until: asyncio.Future[Any] | None = None,
+    grace: int = 2,
+) -> int:
+    """Serve until a signal or the end of `until`, then finish running requests for `grace` seconds.
 
-    `ready` is called once, when every listener accepts requests.
+    Returns the exit code. `ready` is called once, when every listener accepts requests.
     """
     servers = [_Server(_config(listener, grace=grace)) for listener in listeners]
 
-    def stop(_signal: int = 0, _frame: FrameType | None = None) -> None:
+    def stop(*_: object) -> None:
         for server in servers:
             server.should_exit = True
 
-    with _handling(signal.SIGINT, stop), _handling(signal.SIGTERM, stop):
+    if until is not None:
+        until.add_done_callback(stop)
+    with _handling(stop):
         async with asyncio.TaskGroup() as group:
             for server, listener in zip(servers, listeners, strict=True):
                 group.create_task(server.serve(sockets=list(listener.binding.sockets)))
@@ -147,18 +158,17 @@ class _Server(uvicorn.Server):
 
 
 def _config(listener: Listener, *, grace: int) -> uvicorn.Config:
-    tls: dict[str, Any] = {}
+    options: dict[str, Any] = {
+        "lifespan": "off",
+        "access_log": False,
+        "server_header": False,
+        "log_level": "warning",
+        "timeout_graceful_shutdown": grace,
+        **listener.options,
+    }
     if listener.tls:
-        tls = {"ssl_certfile": str(listener.tls), "ssl_keyfile": str(listener.tls)}
-    return uvicorn.Config(
-        listener.app,
-        lifespan="off",
-        access_log=False,
-        server_header=False,
-        log_level="warning",
-        timeout_graceful_shutdown=grace,
-        **tls,
-    )
+        options |= {"ssl_certfile": str(listener.tls), "ssl_keyfile": str(listener.tls)}
+    return uvicorn.Config(listener.app, **options)
 
 
 async def _started(servers: Sequence[uvicorn.Server]) -> bool:
@@ -170,12 +180,15 @@ async def _started(servers: Sequence[uvicorn.Server]) -> bool:
 
 
 @contextlib.contextmanager
-def _handling(number: signal.Signals, handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
-    previous = signal.signal(number, handler)
+def _handling(handler: Callable[..., None]) -> Generator[None]:
+    """Handle the signals by which people and supervisors end programs; the last is of Windows."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+    previous = [(number, signal.signal(number, handler)) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(number, previous)
+        for number, handled in previous:
+            signal.signal(number, handled)
 
 
 def _loopback_addresses(host: str) -> tuple[str, ...]:

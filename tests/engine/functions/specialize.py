@@ -34,7 +34,11 @@ async def main(steps: list[str]) -> None:
             case "init":
                 loaded = await runtime.init(MCP_APP)
             case _:
-                loaded = await runtime.reload(MCP_APP, dict(os.environ))
+                loaded = await runtime.load(
+                    "function_environment_reload_request",
+                    environment_variables=dict(os.environ),
+                    function_app_directory=str(MCP_APP),
+                )
         report.append({"http": loaded.http, "status": await request(runtime, loaded) if loaded.http else None})
     print(json.dumps(report))  # noqa: T201 - the answer of this program
 
@@ -43,7 +47,7 @@ async def request(runtime: Runtime, loaded: Loaded) -> int:
     """One request as the host makes it: the invocation and the proxied request at once."""
     function = next(function for function in loaded.functions if function.name == "mcp")
     invocation_id = str(uuid.uuid4())
-    invoke = Invoke(id=invocation_id, function_id=function.id, binding="req", kind="http", params={"path": "echo/x"})
+    invoke = Invoke(id=invocation_id, function_id=function.id, binding="req", kind="http", data={"path": "echo/x"})
     async with httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(retries=3)) as client:
         error, answer = await asyncio.gather(
             runtime.invoke(invoke),

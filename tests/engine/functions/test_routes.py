@@ -17,7 +17,7 @@ def function(name: str, route: str | None = None, **trigger: object) -> Function
 
 def found(table: RouteTable, path: str, method: str = "GET") -> str | None:
     match = table.find(method, path)
-    return match[0].function.name if match else None
+    return match[0].name if match else None
 
 
 @pytest.mark.parametrize(

