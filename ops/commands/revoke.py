@@ -57,8 +57,8 @@ def run(context: Context) -> int:
 
 
 async def _revoke(context: Context, person: str) -> int:
-    from entra_mcp.ownership import OWNED
     from entra_mcp.errors import DependencyError
+    from entra_mcp.ownership import OWNED
     from entra_mcp.storage.owners import OwnerMarks, delete_owned
     from entra_mcp.vault.client import Vault
 

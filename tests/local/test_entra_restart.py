@@ -121,7 +121,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
             code = MAIN[module](arguments)
         except SystemExit as end:
             code = end.code
-        return (code, *capsys.readouterr())
+        said, complained = capsys.readouterr()
+        return code, said, complained
 
     return ended
 
