@@ -40,40 +40,44 @@ async def test_each_round_may_meet_another_instance(signed_in: SignedIn) -> None
     assert trip["days"][0] == "Day 1: a market in the morning"
 
 
-@pytest.mark.parametrize(
-    "answers",
-    [
-        {"wishes": {"action": "decline"}},
-        {"wishes": {"action": "cancel"}},
-        {"wishes": {"action": "accept", "content": {"days": 99, "style": "food"}}},
-        {"wishes": {"action": "accept", "content": {"days": 2, "style": "golf"}}},
-        {"wishes": {"action": "accept"}},
-        {"other": {"action": "accept", "content": {"days": 2, "style": "food"}}},
-        {},
-    ],
-    ids=str,
+UNANSWERED: tuple[dict[str, Any], ...] = ({}, {"other": {"action": "accept", "content": {"approved": True}}})
+UNFIT_WISHES: tuple[dict[str, Any], ...] = (
+    {"days": 99, "style": "food"},
+    {"days": 2, "style": "golf"},
+    {},
+    {"approved": True},
 )
-async def test_person_who_does_not_answer_gets_no_plan(signed_in: SignedIn, answers: dict[str, Any]) -> None:
-    async with signed_in() as http:
-        asked = result(await plan(http))
-        trip = structured(await plan(http, answers, asked["requestState"]))
-    assert trip["days"] == []
-    assert "wished" in trip["note"]
 
 
-@pytest.mark.parametrize("approval", [{"action": "accept", "content": {"approved": False}}, {"action": "decline"}])
-async def test_person_who_does_not_approve_gets_no_plan(signed_in: SignedIn, approval: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "answers", [*UNANSWERED, APPROVAL, *({"wishes": {"action": "accept", "content": each}} for each in UNFIT_WISHES)]
+)
+async def test_wishes_that_are_not_answered_are_asked_for_again(signed_in: SignedIn, answers: dict[str, Any]) -> None:
     async with signed_in() as http:
         asked = result(await plan(http))
+        again = result(await plan(http, answers, asked["requestState"]))
+        assert again["inputRequests"] == asked["inputRequests"]
+        assert "approval" in result(await plan(http, WISHES, again["requestState"]))["inputRequests"]
+
+
+@pytest.mark.parametrize("answers", [*UNANSWERED, WISHES, {"approval": {"action": "accept", "content": {}}}])
+async def test_approval_that_is_not_answered_is_asked_for_again(signed_in: SignedIn, answers: dict[str, Any]) -> None:
+    async with signed_in() as http:
+        confirm = result(await plan(http, WISHES, result(await plan(http))["requestState"]))
+        again = result(await plan(http, answers, confirm["requestState"]))
+        assert again["inputRequests"] == confirm["inputRequests"]
+        assert len(structured(await plan(http, APPROVAL, again["requestState"]))["days"]) == 3
+
+
+@pytest.mark.parametrize("answer", [{"action": "decline"}, {"action": "cancel"}])
+async def test_person_who_declines_gets_no_plan(signed_in: SignedIn, answer: dict[str, Any]) -> None:
+    async with signed_in() as http:
+        asked = result(await plan(http))
+        assert "not want" in structured(await plan(http, {"wishes": answer}, asked["requestState"]))["note"]
         confirm = result(await plan(http, WISHES, asked["requestState"]))
-        assert structured(await plan(http, {"approval": approval}, confirm["requestState"]))["days"] == []
-
-
-async def test_approval_of_what_was_never_asked_plans_nothing(signed_in: SignedIn) -> None:
-    async with signed_in() as http:
-        asked = result(await plan(http))
-        answer = await plan(http, APPROVAL, asked["requestState"])
-        assert refusal(answer) == "Error calling tool 'plan_trip'"
+        assert "not want" in structured(await plan(http, {"approval": answer}, confirm["requestState"]))["note"]
+        no = {"approval": {"action": "accept", "content": {"approved": False}}}
+        assert "wished" in structured(await plan(http, no, confirm["requestState"]))["note"]
 
 
 @pytest.mark.parametrize("arguments", [{"days": 2, "style": "nature"}])

@@ -9,10 +9,12 @@ from fastmcp.tools import tool
 from mcp.types import InputRequiredResult, ToolAnnotations
 from pydantic import BaseModel, Field
 
-from entra_mcp.toolkit import answered, ask, can_ask, glyph
+from entra_mcp.toolkit import answered, ask, can_ask, declined, glyph
 
 Days = Annotated[int, Field(ge=1, le=14, description="How many days the trip takes.")]
 Style = Literal["food", "history", "nature"]
+
+ASKED = "wishes"
 
 IDEAS: dict[Style, tuple[str, ...]] = {
     "food": ("a market in the morning", "a cooking class", "the street kitchens"),
@@ -58,15 +60,22 @@ async def plan_trip(
     if not can_ask(context):
         note = "Nothing was planned yet. Ask for the number of days and for the style, and call again with both."
         return Trip(destination=destination, days=[], note=note)
-    if context.request_state is None:
-        return ask("wishes", Wishes, f"What is your trip to {destination} to be like?", state="asked")
-    if (wishes := answered(context, "wishes", Wishes)) is not None:
+    if declined(context, "wishes") or declined(context, "approval"):
+        return Trip(destination=destination, days=[], note="Nothing was planned: the person did not want it.")
+    approval = None
+    # The answers are nowhere else than in the state: each round may meet another instance.
+    if context.request_state is None or context.request_state == ASKED:
+        if (wishes := answered(context, "wishes", Wishes)) is None:
+            return ask("wishes", Wishes, f"What is your trip to {destination} to be like?", state=ASKED)
+    else:
+        wishes = Wishes.model_validate_json(context.request_state)
+        approval = answered(context, "approval", Approval)
+    if approval is None:
         outline = f"{wishes.days} days of {wishes.style} in {destination}: shall I plan each day?"
-        # The answers are nowhere else: the next round may meet an instance that knows nothing of this one.
         return ask("approval", Approval, outline, state=wishes.model_dump_json())
-    if (approval := answered(context, "approval", Approval)) is not None and approval.approved:
-        return _plan(destination, Wishes.model_validate_json(context.request_state))
-    return Trip(destination=destination, days=[], note="Nothing was planned, as the person wished.")
+    if not approval.approved:
+        return Trip(destination=destination, days=[], note="Nothing was planned, as the person wished.")
+    return _plan(destination, wishes)
 
 
 def _plan(destination: str, wishes: Wishes) -> Trip:

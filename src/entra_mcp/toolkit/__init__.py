@@ -2,7 +2,7 @@
 
 from entra_mcp.toolkit.caller import Caller, CurrentCaller
 from entra_mcp.toolkit.icons import glyph
-from entra_mcp.toolkit.questions import answered, ask, can_ask
+from entra_mcp.toolkit.questions import answered, ask, can_ask, declined
 from entra_mcp.toolkit.services import Service
 
-__all__ = ["Caller", "CurrentCaller", "Service", "answered", "ask", "can_ask", "glyph"]
+__all__ = ["Caller", "CurrentCaller", "Service", "answered", "ask", "can_ask", "declined", "glyph"]

@@ -43,7 +43,7 @@ def ask(name: str, form: type[BaseModel], message: str, *, state: str) -> InputR
 
 
 def answered[Form: BaseModel](context: Context, name: str, form: type[Form]) -> Form | None:
-    """The person's answer to the question of that name; None when they declined, or answered something else."""
+    """The person's answer to the question of that name; None when there is none that fits: then ask again."""
     answer = (context.input_responses or {}).get(name)
     if not isinstance(answer, ElicitResult) or answer.action != "accept":
         return None
@@ -51,3 +51,9 @@ def answered[Form: BaseModel](context: Context, name: str, form: type[Form]) -> 
         return form.model_validate(answer.content or {})
     except ValidationError:
         return None
+
+
+def declined(context: Context, name: str) -> bool:
+    """Whether the person declined the question of that name, or closed it without an answer."""
+    answer = (context.input_responses or {}).get(name)
+    return isinstance(answer, ElicitResult) and answer.action != "accept"
