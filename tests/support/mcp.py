@@ -58,12 +58,26 @@ def tool_call(
 def result(response: httpx2.Response) -> dict[str, Any]:
     """The result of a request, from JSON or from an event stream."""
     assert response.status_code == 200, response.text
+    answer = message(response)
+    assert "result" in answer, answer
+    return answer["result"]
+
+
+def protocol_error(response: httpx2.Response) -> dict[str, Any]:
+    """The error of the protocol that a request was answered with."""
+    answer = message(response)
+    assert "error" in answer, answer
+    return answer["error"]
+
+
+def message(response: httpx2.Response) -> dict[str, Any]:
+    """What answers a request, from JSON or from an event stream."""
     if response.headers["content-type"].startswith("application/json"):
-        return response.json()["result"]
+        return response.json()
     messages = [json.loads(line[5:]) for line in response.text.splitlines() if line.startswith("data:")]
-    results = [message["result"] for message in messages if "result" in message]
-    assert results, f"the stream ended without a result: {response.text}"
-    return results[0]
+    answers = [each for each in messages if "result" in each or "error" in each]
+    assert answers, f"the stream ended without an answer: {response.text}"
+    return answers[0]
 
 
 def structured(response: httpx2.Response) -> Any:  # noqa: ANN401 - whatever the tool's output schema says

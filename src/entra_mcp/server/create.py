@@ -11,9 +11,10 @@ from mcp.server.request_state import RequestStateSecurity
 from mcp.types import Icon
 
 from entra_mcp import __version__
+from entra_mcp.server.completions import known_alone
+from entra_mcp.server.component_errors import ComponentErrors
 from entra_mcp.server.components import add_components, find_components
 from entra_mcp.server.time_limit import RequestTimeLimit
-from entra_mcp.server.tool_calls import ToolCalls
 from entra_mcp.toolkit.icons import data_uri
 from entra_mcp.toolkit.services import as_lifespan
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 CACHE_SECONDS = 300
 """How long clients may keep lists and resources (protocol 2026-07-28): a new role shows in the lists after so long."""
+
+PAGE_SIZE = 1_000
+"""How many entries of a list one answer has. FastMCP looks at the cursor of a request only when lists have pages."""
 
 
 def create_server(
@@ -71,11 +75,12 @@ def create_server(
         # Private, for what is listed depends on the caller's roles.
         cache_ttl=CACHE_SECONDS,
         cache_scope="private",
+        list_page_size=PAGE_SIZE,
     )
-    for middleware in (RequestTimeLimit(), ToolCalls(), *definition.middleware):
+    for middleware in (RequestTimeLimit(), ComponentErrors(), *definition.middleware):
         server.add_middleware(middleware)
     components = find_components(definition.components)
     add_components(server, components, signs_in=settings.auth_mode.signs_in, services=services)
     if definition.complete is not None:
-        server.completion(definition.complete)
+        server.completion(known_alone(definition.complete, server=server))
     return server

@@ -36,7 +36,8 @@ class Calls(Middleware):
     async def on_request(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
         started = time.monotonic()
         method = context.method if context.method in SPEC_CLIENT_METHODS else UNKNOWN
-        tool = str(context.message.name) if method == TOOL_CALL else None
+        # Of a call that is malformed the message is what came, and names no tool.
+        tool = getattr(context.message, "name", None) if method == TOOL_CALL else None
         error: str | None = None
         try:
             return await call_next(context)

@@ -18,15 +18,20 @@ from entra_mcp.functions.lifespan import Lifespan
 from tests.support.app.server import running_app
 from tests.support.oauth import OAuthClient
 from tests.support.tasks import in_own_task
+from tests.support.telemetry import keep_in_memory, watching
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from starlette.types import ASGIApp
 
     from tests.support.standins import StandIns
+    from tests.support.telemetry import Seen
 
 BASE_URL = "http://localhost:7071"
+
+COLLECTOR = "http://127.0.0.1:9"
+"""Named so that telemetry is on; what would be sent there stays in memory."""
 
 OWN = frozenset({"azurite", "environment", "monkeypatch"})
 """Arguments of a test that has a say in the application's environment or constants, or reads its table."""
@@ -108,6 +113,17 @@ async def http(app: ASGIApp) -> AsyncIterator[httpx2.AsyncClient]:
 @pytest.fixture
 def client(http: httpx2.AsyncClient) -> OAuthClient:
     return OAuthClient(http=http)
+
+
+@pytest.fixture(scope="session")
+def memory() -> Seen:
+    return keep_in_memory()
+
+
+@pytest.fixture
+def seen(memory: Seen) -> Iterator[Seen]:
+    with watching(memory):
+        yield memory
 
 
 @pytest_asyncio.fixture(loop_scope="module")

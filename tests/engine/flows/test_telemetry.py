@@ -18,38 +18,25 @@ from entra_mcp.auth.verifier import EntraTokenVerifier
 from entra_mcp.errors import StorageError
 from entra_mcp.storage.table import Table
 from local.config import REPOSITORY
-from tests.engine.flows.conftest import over
+from tests.engine.flows.conftest import COLLECTOR, over
 from tests.support.app.server import running_app
 from tests.support.fault_proxy import fault_proxy
 from tests.support.mcp import SESSIONLESS, request, structured
 from tests.support.oauth import OAuthClient
 from tests.support.purging import count, fill_table
-from tests.support.telemetry import Seen, keep_in_memory, watching
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from typing import Any
 
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import SpanContext
 
-COLLECTOR = "http://127.0.0.1:9"
-"""Named so that telemetry is on; what would be sent there stays in memory."""
+    from tests.support.telemetry import Seen
 
 TRACE, HOST_SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{HOST_SPAN}-00"
 """As a Functions host sends it that does not record the trace itself."""
-
-
-@pytest.fixture(scope="session")
-def memory() -> Seen:
-    return keep_in_memory()
-
-
-@pytest.fixture
-def seen(memory: Seen) -> Iterator[Seen]:
-    with watching(memory):
-        yield memory
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ from entra_mcp.vault.keys import KeyRing, RootKey
 from local.config import REPOSITORY
 from tests.support.instances import ADMIN, ALICE, BOB, RING, call, served
 from tests.support.instances import instance as plain_instance
-from tests.support.mcp import SESSIONLESS, refusal, request, result, structured, tool_call
+from tests.support.mcp import SESSIONLESS, protocol_error, refusal, request, result, structured, tool_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -259,7 +259,8 @@ async def test_refusal_of_a_tool_reaches_the_client_and_the_log(
 
 async def test_unknown_tool_is_refused(settings: Settings) -> None:
     async with instance(settings) as http:
-        assert refusal(await call(http, "nonesuch")) == "Unknown tool: 'nonesuch'"
+        error = protocol_error(await call(http, "nonesuch"))
+    assert error == {"code": -32602, "message": "Unknown tool: 'nonesuch'"}
 
 
 @pytest.mark.parametrize("token", [None, "token-of-nobody"])
@@ -313,7 +314,7 @@ async def test_tool_of_administrators_is_there_for_them_alone(settings: Settings
     if offered:
         assert structured(answer)["token_exchanges"] == 0
     else:
-        assert refusal(answer) == "Unknown tool: 'admin_stats'"
+        assert protocol_error(answer) == {"code": -32602, "message": "Unknown tool: 'admin_stats'"}
 
 
 async def test_server_introduces_itself(settings: Settings) -> None:
