@@ -8,6 +8,7 @@ import os
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from starlette.middleware import Middleware
 from starlette.routing import Route, Router
 
 from entra_mcp.auth.assembly import Collaborators, create_verifier, open_auth
@@ -34,6 +35,8 @@ from entra_mcp.storage.table import Table
 from entra_mcp.telemetry import Work, configure_logging, start_telemetry
 from entra_mcp.vault.client import Vault
 from entra_mcp.vault.rotation import CurrentSecrets
+from entra_mcp.web.buckets import TokenBuckets
+from entra_mcp.web.call_limit import CallLimit
 from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
 from entra_mcp.web.metadata import metadata_aliases
@@ -138,7 +141,8 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
         )
         await remember_input_schemas(server)
         telemetry.observe(server)
-        mcp_app = server.http_app(path=MCP, stateless_http=True)
+        limit = Middleware(CallLimit, by_caller=TokenBuckets(per_minute=settings.calls_per_minute))
+        mcp_app = server.http_app(path=MCP, stateless_http=True, middleware=[limit])
         # Off, because the redirect to the path without the slash would name http: this side of Azure's front end does
         # not know that the client came over https, and a client that follows would send its code or token in clear.
         mcp_app.router.redirect_slashes = False

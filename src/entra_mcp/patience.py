@@ -23,6 +23,8 @@ class Patience:
     """
 
     def __init__(self, seconds: float) -> None:
+        self.paused = False
+        """Whether the time that passes does not count."""
         self._left = seconds
         self._limit = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle | None = None
@@ -55,7 +57,7 @@ class Patience:
         self._timer = asyncio.get_running_loop().call_later(step, self._advance, step)
 
     def _advance(self, step: float) -> None:
-        self._left -= step
+        self._left -= 0 if self.paused else step
         if self._left > 0:
             self._wait()
         else:

@@ -75,8 +75,16 @@ class LimitSettings(EnvironmentSettings):
     oauth_body_limit: int = Field(default=64 * KIB, validation_alias="MCP_OAUTH_BODY_LIMIT", ge=4 * KIB, le=1024 * KIB)
     """Largest request body in bytes, everywhere but at `/mcp`."""
 
-    mcp_body_limit: int = Field(default=4096 * KIB, validation_alias="MCP_BODY_LIMIT", ge=64 * KIB, le=4096 * KIB)
+    mcp_body_limit: int = Field(default=512 * KIB, validation_alias="MCP_BODY_LIMIT", ge=64 * KIB, le=4096 * KIB)
     """Largest request body at `/mcp` in bytes; the MCP library takes no more than 4 MiB."""
+
+    message_values_limit: int = Field(
+        default=10_000, validation_alias="MCP_MESSAGE_VALUES_LIMIT", ge=1000, le=1_000_000
+    )
+    """How many JSON values a message at `/mcp` may have, whatever their kind."""
+
+    calls_per_minute: int = Field(default=6000, validation_alias="MCP_CALLS_PER_MINUTE", ge=1, le=1_000_000)
+    """How many requests one caller may make of an instance at `/mcp`."""
 
     registrations_per_minute: int = Field(default=60, validation_alias="MCP_REGISTRATIONS_PER_MINUTE", ge=1, le=100_000)
     """How many clients one address may register at an instance."""

@@ -18,8 +18,9 @@ from entra_mcp.request import REQUEST
 from entra_mcp.web.answers import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DISCARDED_BYTES = 100 * 1024 * 1024
@@ -84,94 +85,107 @@ class UnreadBody:
 
 
 class BodyLimit:
-    """Answers 413 to bodies over `max_bytes`, and 408 to those that take longer than `seconds`.
+    """Answers 413 to bodies over `max_bytes`, 408 to those that take longer than `seconds`, and what `check` refuses.
 
-    The application begins when the body is there, so that its own time limits mean its own time. Under the `streamed`
-    paths, each with a limit of its own, it begins at once and reads for itself: what it refuses unread costs no memory.
-    It is cancelled when its body is refused, or breaks off.
+    The application gets a body in one piece. It begins when the body is there, so that its own time limits mean its own
+    time. With `on_demand` it begins at once, and the body is read when it asks: one that it refuses unread costs no
+    memory. It is cancelled when its body is refused, or breaks off.
     """
 
     def __init__(
-        self, app: ASGIApp, *, max_bytes: int, streamed: Mapping[str, int] | None = None, seconds: float
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        seconds: float,
+        on_demand: bool = False,
+        check: Callable[[bytes], Response | None] = lambda _: None,
     ) -> None:
         self.app = app
         self._max_bytes = max_bytes
-        self._streamed = dict(streamed or {})
         self._seconds = seconds
+        self._on_demand = on_demand
+        self._check = check
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        streamed = scope["path"] in self._streamed
-        limit = self._streamed[scope["path"]] if streamed else self._max_bytes
-        body = _Body(scope, receive, send, limit=limit, seconds=self._seconds)
-        if _declared(scope) > limit:
-            await body.refuse_size()
-            return
-        try:
-            async with body.application:
-                if not streamed:
-                    await body.read()
-                await self.app(scope, body.receive, send)
-        except TimeoutError:
-            if not body.application.expired():
-                raise
+        body = _Body(receive, max_bytes=self._max_bytes, seconds=self._seconds, check=self._check)
+        refused = body.too_large() if _declared(scope) > self._max_bytes else None
+        if refused is None:
+            try:
+                async with body.application:
+                    if not self._on_demand:
+                        await body.read()
+                    await self.app(scope, body.receive, send)
+            except TimeoutError:
+                if not body.application.expired():
+                    raise
+            refused = body.refused
+        request = REQUEST.get()
+        if refused is not None and (request is None or request.answer is None):
+            await refused(scope, receive, send)
 
 
 class _Body:
     """The body of one request on its way to the application."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, limit: int, seconds: float) -> None:
-        self.limit = limit
+    def __init__(
+        self, receive: Receive, *, max_bytes: int, seconds: float, check: Callable[[bytes], Response | None]
+    ) -> None:
         self.application = asyncio.timeout(None)
         """Ends when the body is refused or breaks off, and with it the application."""
-        self._scope = scope
+        self.refused: Response | None = None
         self._receive = receive
-        self._send = send
+        self._max_bytes = max_bytes
         self._seconds = seconds
-        self._deadline: float | None = None
-        self._size = 0
-        self._complete = False
+        self._check = check
         self._read: Message | None = None
+        self._complete = False
 
     async def read(self) -> None:
-        """Reads all of it, for the application to receive in one piece."""
-        pieces = bytearray()
-        while not self._complete:
-            pieces += (await self.receive()).get("body", b"")
-        self._read = {"type": "http.request", "body": bytes(pieces), "more_body": False}
+        """Reads all of it, for the application to receive."""
+        self._read = await self.receive()
 
     async def receive(self) -> Message:
+        """Returns all of it, then whatever comes after it.
+
+        Ends the application, and does not return, when the body is refused or breaks off.
+        """
         if self._read is not None:
             read, self._read = self._read, None
             return read
         if self._complete:
             return await self._receive()
-        if self._deadline is None:
-            self._deadline = asyncio.get_running_loop().time() + self._seconds
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                message = await self._receive()
-        except TimeoutError:
-            await self._refuse(408, "request_timeout", f"The body did not arrive within {self._seconds:g} seconds.")
-            return await self._end_application()
-        if message["type"] == "http.disconnect":
-            return await self._end_application()
-        self._size += len(message.get("body", b""))
-        self._complete = not message.get("more_body", False)
-        if self._size > self.limit:
-            await self.refuse_size()
-            return await self._end_application()
-        return message
-
-    async def refuse_size(self) -> None:
-        await self._refuse(413, "request_too_large", f"The body of this request may have {self.limit} bytes.")
-
-    async def _refuse(self, status: int, error: str, description: str) -> None:
+        pieces, more = bytearray(), True
         request = REQUEST.get()
-        if request is None or request.answer is None:
-            await refusal(status, error, description)(self._scope, self._receive, self._send)
+        silence = request.silence if request else None
+        if silence is not None:
+            # How fast the sender is says nothing of what the server depends on.
+            silence.paused = True
+        try:
+            async with asyncio.timeout(self._seconds):
+                while more and len(pieces) <= self._max_bytes:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        return await self._end_application()
+                    pieces += message.get("body", b"")
+                    more = message.get("more_body", False)
+        except TimeoutError:
+            described = f"The body did not arrive within {self._seconds:g} seconds."
+            self.refused = refusal(408, "request_timeout", described)
+            return await self._end_application()
+        if silence is not None:
+            silence.paused = False
+        body, self._complete = bytes(pieces), True
+        self.refused = self.too_large() if len(body) > self._max_bytes else self._check(body)
+        if self.refused is not None:
+            return await self._end_application()
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    def too_large(self) -> Response:
+        return refusal(413, "request_too_large", f"The body of this request may have {self._max_bytes} bytes.")
 
     async def _end_application(self) -> Message:
         self.application.reschedule(0)

@@ -17,6 +17,7 @@ from entra_mcp.web.edge import Edge
 from entra_mcp.web.error_answers import ErrorAnswers
 from entra_mcp.web.exchange_queue import ExchangeQueue
 from entra_mcp.web.forwarded import ClientAddress
+from entra_mcp.web.messages import MessageCheck
 from entra_mcp.web.pages.layout import Brand
 from entra_mcp.web.paths import CONSENT, MCP
 from entra_mcp.web.registration_throttle import RegistrationThrottle
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from entra_mcp.settings import Settings
 
 BODY_SECONDS = 60.0
-"""How long a request's body may take to arrive: 4 MiB over a slow mobile connection."""
+"""How long a request's body may take to arrive, over a slow mobile connection too."""
 
 DISCARDED_SECONDS = 10.0
 """How long the rest of a body is read that nobody wants, so that its sender gets the answer."""
@@ -62,9 +63,14 @@ def protect(app: ASGIApp, *, settings: Settings, brand: Brand) -> ASGIApp:
 
 def _calls(app: ASGIApp, settings: Settings) -> ASGIApp:
     """What a call passes."""
-    app = SilenceLimit(app)
-    limit = settings.mcp_body_limit
-    app = BodyLimit(app, max_bytes=limit, streamed={MCP: limit}, seconds=BODY_SECONDS)
+    app = BodyLimit(
+        SilenceLimit(app),
+        max_bytes=settings.mcp_body_limit,
+        seconds=BODY_SECONDS,
+        # Who is calling is known before the body is read.
+        on_demand=True,
+        check=MessageCheck(max_values=settings.message_values_limit),
+    )
     return Cors(app, mcp_origins=settings.allowed_origins) if settings.allowed_origins else app
 
 

@@ -96,3 +96,5 @@ class SilenceLimit:
                 HTTPStatus.SERVICE_UNAVAILABLE, outage.CONTENT["error"], outage.CONTENT["error_description"]
             )
             await response(scope, receive, send)
+        finally:
+            request.silence = None

@@ -76,6 +76,9 @@ def test_load_base_url_wins_over_hostname(load_settings: Load) -> None:
         ("MCP_ALLOWED_ORIGINS", "http://localhost:6274", "allowed_origins", ("http://localhost:6274",)),
         ("MCP_CLIENT_ADDRESS_HEADER", "X-Azure-ClientIP", "client_address_header", "X-Azure-ClientIP"),
         ("MCP_OAUTH_BODY_LIMIT", "4096", "oauth_body_limit", 4096),
+        ("MCP_BODY_LIMIT", "4194304", "mcp_body_limit", 4194304),
+        ("MCP_MESSAGE_VALUES_LIMIT", "1000000", "message_values_limit", 1_000_000),
+        ("MCP_CALLS_PER_MINUTE", "1", "calls_per_minute", 1),
         ("MCP_REGISTRATIONS_PER_MINUTE", "1", "registrations_per_minute", 1),
         (
             "MCP_ALLOWED_REDIRECT_URIS",
@@ -135,6 +138,8 @@ def test_load_accepted_value(load_settings: Load, name: str, value: str, field: 
         ("MCP_OAUTH_BODY_LIMIT", "4095"),
         ("MCP_OAUTH_BODY_LIMIT", "64K"),
         ("MCP_BODY_LIMIT", "4194305"),
+        ("MCP_MESSAGE_VALUES_LIMIT", "999"),
+        ("MCP_CALLS_PER_MINUTE", "0"),
         ("MCP_REGISTRATIONS_PER_MINUTE", "0"),
         ("MCP_REGISTRATIONS_PER_MINUTE_OVERALL", "-1"),
         ("ENTRA_TENANT_ID", None),

@@ -136,9 +136,9 @@ async def test_refusal_of_a_large_body_arrives_whole_over_a_real_connection_whic
         assert (await asyncio.to_thread(send)).count(b"HTTP/1.1 401 ") == 3
 
 
-@pytest.mark.parametrize("streamed", [{}, {"/": 100}], ids=["read first", "streamed"])
+@pytest.mark.parametrize("on_demand", [False, True], ids=["read first", "on demand"])
 async def test_sender_who_leaves_during_the_upload_ends_the_application_without_an_answer(
-    streamed: dict[str, int],
+    on_demand: bool,
 ) -> None:
     failures: list[BaseException] = []
 
@@ -150,13 +150,13 @@ async def test_sender_who_leaves_during_the_upload_ends_the_application_without_
             raise
 
     exchange = Exchange(b"a", leaves=True)
-    await exchange(BodyLimit(app, max_bytes=100, streamed=streamed, seconds=60))
+    await exchange(BodyLimit(app, max_bytes=100, seconds=60, on_demand=on_demand))
 
     assert exchange.order == ["read"]
     assert failures == [], "what an application makes of half a body is a line in the log that nobody needs"
 
 
-async def test_streamed_body_over_the_limit_is_refused_once_and_ends_the_application() -> None:
+async def test_body_that_is_read_on_demand_over_the_limit_is_refused_once_and_ends_the_application() -> None:
     failures: list[BaseException] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -168,7 +168,7 @@ async def test_streamed_body_over_the_limit_is_refused_once_and_ends_the_applica
         await PlainTextResponse("never")(scope, receive, send)
 
     exchange = Exchange(b"a" * 60, b"a" * 60, b"")
-    await exchange(UnreadBody(BodyLimit(app, max_bytes=1, streamed={"/": 100}, seconds=60), seconds=60))
+    await exchange(UnreadBody(BodyLimit(app, max_bytes=100, seconds=60, on_demand=True), seconds=60))
 
     assert exchange.status == 413
     assert exchange.order == ["read", "read", "read", "answered"]
