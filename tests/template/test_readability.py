@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     file
     for file in [*ROOT.glob("*.md"), *(ROOT / ".github").glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    if file.name not in {"CHANGELOG.md", "deploy.md", "security.md", "telemetry.md", "upgrade.md"}
+    if file.name != "CHANGELOG.md"
 ]
 PROGRAMS = [file for name in ("ops", "local", "src") for file in python_files(ROOT / name)]
 
