@@ -44,6 +44,20 @@ def test_file_that_galleries_ask_for_is_there(file: str) -> None:
     assert (ROOT / file).stat().st_size > 0
 
 
+def test_first_screen_has_a_picture_the_commands_the_price_and_the_ways_to_begin() -> None:
+    first = "\n".join(README.splitlines()[:30])
+    for needed in (
+        "architecture.svg",
+        "codespaces/new",
+        "generate)",
+        "git clone",
+        "make run",
+        "azd up",
+        "$0.10 a month",
+    ):
+        assert needed in first
+
+
 def test_badges_say_what_is_so() -> None:
     python = (ROOT / ".python-version").read_text("utf-8").strip()
     fastmcp = re.search(r"fastmcp==(\d+\.\d+)", (ROOT / "pyproject.toml").read_text("utf-8"))
@@ -61,7 +75,7 @@ def test_costs_of_the_readme_are_those_of_the_guide() -> None:
     busy = re.search(r"a million calls cost between (\d+) cents and \$(\d+)", DEPLOY)
     assert idle
     assert busy
-    assert f"below {idle[1]} a month while nobody uses it" in " ".join(README.split())
+    assert README.count(f"below {idle[1]} a month while nobody uses it") == README.count(" a month") == 2
     assert f"from $0.{busy[1]} to ${busy[2]} for a million calls" in " ".join(README.split())
 
 
