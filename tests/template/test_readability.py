@@ -13,7 +13,13 @@ from tests.template.test_docs_commands import strings
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     file
-    for file in [*ROOT.glob("*.md"), *(ROOT / ".github").glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for file in [
+        *ROOT.glob("*.md"),
+        *(ROOT / ".github").glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "src").rglob("README.md"),
+        ROOT / "tests" / "engine" / "conformance" / "README.md",
+    ]
     if file.name != "CHANGELOG.md"
 ]
 PROGRAMS = [file for name in ("ops", "local", "src") for file in python_files(ROOT / name)]
