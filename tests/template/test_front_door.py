@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from fastmcp.server.auth import middleware as bearer_auth
 
-from tests.template.error_pages import FOLDER, pages
+from tests.template.error_pages import FOLDER, OWN, pages
 from tests.template.pictures import DARK, LIGHT, PICTURES, architecture
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +93,13 @@ def test_every_document_is_in_the_list_for_language_models_and_on_the_site() -> 
 def test_page_of_every_error_code_is_what_the_tables_say() -> None:
     written = {file.name: file.read_text("utf-8") for file in FOLDER.glob("*.md")}
     assert written == pages(), "python -m tests.template.error_pages writes them"
+
+
+def test_codes_of_this_server_that_have_a_page_are_ones_that_it_answers_with() -> None:
+    """In the engine, or in FastMCP's check of bearer tokens."""
+    bearer = Path(bearer_auth.__file__)
+    source = "".join(file.read_text("utf-8") for file in [bearer, *(ROOT / "src" / "entra_mcp").rglob("*.py")])
+    assert [code for code in OWN if f'"{code}"' not in source] == []
 
 
 def test_picture_of_the_architecture_is_what_its_source_draws() -> None:
