@@ -104,7 +104,7 @@ def check(root: Path) -> int:
 
 def docs(root: Path) -> int:
     """The documents as a site in .local/site; a link that leads nowhere is a failure."""
-    if call([sys.executable, "-m", "mkdocs", "build", "--quiet"], root, {"NO_MKDOCS_2_WARNING": "1"}):
+    if call([sys.executable, "-m", "mkdocs", "build"], root, {"NO_MKDOCS_2_WARNING": "1"}):
         return FAILED
     say("Built in .local/site. Look at it: python -m http.server --bind 127.0.0.1 --directory .local/site 8000")
     return OK

@@ -173,6 +173,25 @@ def test_check_runs_all_and_names_every_one_that_failed(tmp_path: Path, capfd: p
     assert capfd.readouterr().out.splitlines()[-1] == "FAILED: ruff check, ruff format, pyright"
 
 
+def test_check_measures_documents_where_the_rules_about_them_are(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rules = project(tmp_path, "x: int = 1\n") / tasks.READABILITY
+    rules.parent.mkdir(parents=True)
+    rules.write_text("def test_document_is_easy_to_read() -> None:\n    raise AssertionError\n")
+    assert tasks.check(tmp_path) == 1
+    assert "readability" in capfd.readouterr().out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("link", "code"), [("index.md", 0), ("missing.md", 1)])
+def test_site_is_built_unless_a_link_leads_nowhere(tmp_path: Path, link: str, code: int) -> None:
+    (tmp_path / "mkdocs.yml").write_text("site_name: Documents\nsite_dir: .local/site\nstrict: true\n")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text(f"# Start\n\n[Go]({link})\n")
+    assert tasks.docs(tmp_path) == code
+    assert (tmp_path / ".local" / "site" / "index.html").is_file()
+
+
 # clean
 
 
