@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -21,7 +22,7 @@ from tests.support.tasks import in_own_task
 from tests.support.telemetry import keep_in_memory, watching
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 
     from starlette.types import ASGIApp
 
@@ -79,20 +80,28 @@ def app(request: pytest.FixtureRequest) -> ASGIApp:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_app(azurite: str, standins: StandIns) -> AsyncIterator[ASGIApp]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in usual_environment(standins, azurite).items():
-            patch.setenv(name, value)
-        async with in_own_task(running_app()) as app:
-            patch.undo()
-            yield app
+    async with in_a_worker() as app:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in usual_environment(standins, azurite).items():
+                patch.setenv(name, value)
+            app.start()
+            async with over(app) as http:
+                await http.get("/readyz")
+        yield app
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def own_app(environment: Callable[..., None]) -> AsyncIterator[ASGIApp]:
-    """The application, started as in a Functions worker."""
     environment()
+    async with in_a_worker() as app:
+        app.start()
+        yield app
+
+
+@asynccontextmanager
+async def in_a_worker() -> AsyncGenerator[Lifespan]:
+    """The application as in a Functions worker, which starts it."""
     lifespan = Lifespan(running_app, on_failure=startup_failed, early=EARLY)
-    lifespan.start()
     yield lifespan
     await lifespan.aclose()
 
