@@ -38,10 +38,11 @@ OWN = frozenset({"azurite", "environment", "monkeypatch"})
 """Arguments of a test that has a say in the application's environment or constants, or reads its table."""
 
 
-def pytest_collectstart(collector: pytest.Collector) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:
     """Runs the tests of one file on one event loop, since they share an application."""
-    if isinstance(collector, pytest.Module) and collector.path.parent == Path(__file__).parent:
-        collector.add_marker(pytest.mark.asyncio(loop_scope="module"))
+    if name.startswith("test_") and inspect.iscoroutinefunction(obj) and collector.path.parent == Path(__file__).parent:
+        pytest.mark.asyncio(loop_scope="module")(obj)
 
 
 def usual_environment(standins: StandIns, azurite: str) -> dict[str, str]:
