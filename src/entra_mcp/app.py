@@ -18,7 +18,6 @@ from entra_mcp.http_client import http_client
 from entra_mcp.identity import azure_credential
 from entra_mcp.ownership import owner_of
 from entra_mcp.server.create import create_server
-from entra_mcp.server.input_schemas import remember_input_schemas
 from entra_mcp.server.request_state import RingCodec
 from entra_mcp.server.services import open_services
 from entra_mcp.server.sessions import SessionStore
@@ -139,7 +138,6 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
             session_store=sessions,
             services=services,
         )
-        await remember_input_schemas(server)
         telemetry.observe(server)
         limit = Middleware(CallLimit, by_caller=TokenBuckets(per_minute=settings.calls_per_minute))
         mcp_app = server.http_app(path=MCP, stateless_http=True, middleware=[limit])

@@ -72,13 +72,6 @@ class StorageError(DependencyError, StoreConnectionError):
         super().__init__("table_storage", problem)
 
 
-class SigningKeysError(DependencyError):
-    """The public keys of Entra ID could not be fetched."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__("entra_signing_keys", problem)
-
-
 class UpstreamUnavailableError(DependencyError):
     """Entra ID does not answer, or not in a way that tells anything of the request.
 

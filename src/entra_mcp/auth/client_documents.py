@@ -9,6 +9,7 @@ redirect URIs and scopes less strictly than this server does those of clients th
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import time
 from ipaddress import IPv4Address, ip_address
@@ -21,12 +22,14 @@ from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from fastmcp.server.auth.ssrf import SSRFError, resolve_hostname
 from mcp.shared.auth import InvalidRedirectUriError
 
-from entra_mcp.auth.parameters import GRANTS
+from entra_mcp.auth.parameters import GRANTS, described
 from entra_mcp.auth.redirects import is_allowed
 from entra_mcp.errors import DependencyError
 from entra_mcp.request import note_fault
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fastmcp.server.auth.cimd import CIMDDocument
     from pydantic import AnyUrl
 
@@ -37,6 +40,8 @@ FETCH_SECONDS = 3.0
 
 LONGEST = 2048
 """Characters of a client id."""
+
+logger = logging.getLogger(__name__)
 
 
 class DocumentedClient(ProxyDCRClient):
@@ -53,17 +58,32 @@ class DocumentedClient(ProxyDCRClient):
 class ClientDocuments(CIMDClientManager):
     """Makes clients of documents. They may do what clients that register may, whatever the document says."""
 
-    def __init__(self, *, allowed_redirect_uri_patterns: list[str]) -> None:
+    def __init__(self, *, scopes: Sequence[str], allowed_redirect_uri_patterns: list[str]) -> None:
         super().__init__(allowed_redirect_uri_patterns=allowed_redirect_uri_patterns)
-        self._fetcher = GuardedFetcher()
+        self._scope = " ".join(scopes)
+        self._documents = GuardedFetcher()
+
+    @override
+    def is_cimd_client_id(self, client_id: str) -> bool:
+        return self._documents.is_cimd_client_id(client_id)
 
     @override
     async def get_client(self, client_id_url: str) -> DocumentedClient | None:
-        client = await super().get_client(client_id_url)
-        if client is None:
+        try:
+            document = await self._documents.fetch(client_id_url)
+        except (CIMDFetchError, CIMDValidationError) as error:
+            logger.warning("The metadata document of client %s was not taken: %s", described(client_id_url), error)
             return None
-        own = {"scope": self.default_scope, "grant_types": list(GRANTS)}
-        return DocumentedClient.model_validate(client.model_dump() | own)
+        return DocumentedClient(
+            client_id=client_id_url,
+            redirect_uris=None,
+            grant_types=list(GRANTS),
+            scope=self._scope,
+            token_endpoint_auth_method=document.token_endpoint_auth_method,
+            client_name=document.client_name,
+            cimd_document=document,
+            allowed_redirect_uri_patterns=self.allowed_redirect_uri_patterns,
+        )
 
 
 class GuardedFetcher(CIMDFetcher):

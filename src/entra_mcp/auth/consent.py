@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from http import HTTPStatus
 from typing import TYPE_CHECKING, override
 from urllib.parse import parse_qsl, urlencode
 
-from fastmcp.server.auth.oauth_proxy.consent import (
-    _consent_state_base_name,  # pyright: ignore[reportPrivateUsage] - the name of the cookie that the page set
-)
-from fastmcp.server.auth.providers.azure import AzureProvider
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from entra_mcp.errors import EntraMcpError
+from entra_mcp.storage.collections import TRANSACTIONS
 from entra_mcp.web.pages.consent import ConsentRequest, consent_page
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from key_value.aio.protocols import AsyncKeyValue
+    from mcp.shared.auth import OAuthClientInformationFull
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from entra_mcp.auth.endpoints import Handle
+    from entra_mcp.auth.entra_app import EntraApp
     from entra_mcp.web.pages.layout import Brand
 
-OK = 200
-BAD_REQUEST = 400
+EXPIRES_AT_ONCE = "Max-Age=0"
 
 HINT_CHARACTERS = 254
 """The longest address of a mailbox (RFC 5321 section 4.5.3.1)."""
@@ -37,70 +38,76 @@ class ConsentPageError(EntraMcpError):
     """FastMCP's page lacks what the form has to send back; this server's page does not fit its version."""
 
 
-class ConsentPageProvider(AzureProvider):
+class ConsentEndpoint:
     """Takes the answer of FastMCP's consent page, cookies included, and lays its hidden fields into another page."""
 
-    brand: Brand
+    def __init__(
+        self,
+        handle: Handle,
+        *,
+        brand: Brand,
+        storage: AsyncKeyValue,
+        get_client: Callable[[str], Awaitable[OAuthClientInformationFull | None]],
+        app: EntraApp,
+        authorization_endpoint: str | None,
+        permissions: Sequence[str],
+    ) -> None:
+        """`permissions` are what Entra ID is asked for beyond the scopes of the client."""
+        self._handle = handle
+        self._brand = brand
+        self._storage = storage
+        self._get_client = get_client
+        self._given_endpoint = f"{app.issuers}{app.tenant_id}/oauth2/v2.0/authorize"
+        self._authorization_endpoint = authorization_endpoint or self._given_endpoint
+        self._permissions = permissions
 
-    @override
-    async def _show_consent_page(self, request: Request) -> HTMLResponse | RedirectResponse:
-        response = await super()._show_consent_page(request)
-        if response.status_code != OK:
-            return response
+    async def handle(self, request: Request) -> Response:
+        response = await self._handle(request)
+        if response.status_code == HTTPStatus.OK:
+            return await self._own_page(response)
+        upstream, _, query = response.headers.get("location", "").partition("?")
+        return self._to_entra(request, response, query) if upstream == self._given_endpoint else response
+
+    async def _own_page(self, response: Response) -> Response:
         fields = _HiddenFields(bytes(response.body).decode()).found
-        transaction = await self._transaction_store.get(key=fields.get("txn_id", ""))
         if "csrf_token" not in fields:
             raise ConsentPageError("FastMCP's consent page has no csrf_token")
+        transaction = await self._storage.get(fields.get("txn_id", ""), collection=TRANSACTIONS)
         if transaction is None:
-            return HTMLResponse(status_code=400)
-        client = await self.get_client(transaction.client_id)
+            return HTMLResponse(status_code=HTTPStatus.BAD_REQUEST)
+        client = await self._get_client(transaction["client_id"])
         page = HTMLResponse(
             consent_page(
                 ConsentRequest(
-                    brand=self.brand,
-                    client_id=transaction.client_id,
+                    brand=self._brand,
+                    client_id=transaction["client_id"],
                     client_name=client.client_name if client else None,
-                    redirect_uri=transaction.client_redirect_uri,
-                    scopes=transaction.scopes,
-                    permissions=self.additional_authorize_scopes or (),
+                    redirect_uri=transaction["client_redirect_uri"],
+                    scopes=transaction["scopes"],
+                    permissions=self._permissions,
                     fields=fields,
                 )
             ),
-            headers={"Content-Security-Policy": self.brand.policy},
+            headers={"Content-Security-Policy": self._brand.policy},
         )
-        for name, value in response.headers.items():
-            if name == "set-cookie":
-                page.headers.append(name, value)
+        for cookie in response.headers.getlist("set-cookie"):
+            page.headers.append("set-cookie", cookie)
         return page
 
-    @override
-    async def _submit_consent(self, request: Request) -> RedirectResponse | HTMLResponse:
-        """Lets a person who pressed Allow again, while the first answer was on its way, go where that answer led."""
-        response = await super()._submit_consent(request)
-        if response.status_code != BAD_REQUEST:
-            return self._hinted(request, response)
-        form = await request.form()
-        txn_id, action = str(form.get("txn_id", "")), form.get("action")
-        transaction = await self._transaction_store.get(key=txn_id) if txn_id and action == "approve" else None
-        if transaction is None or not transaction.consent_token:
-            return response
-        # The browser that approved has one of the two: the first answer's cookie, or still the page's own.
-        bound = self._verify_consent_binding_cookie(request, txn_id, transaction.consent_token)
-        name = self._cookie_name(_consent_state_base_name(str(form.get("csrf_token", ""))))
-        shown, _ = self._read_consent_state_cookies(request).get(name, ("", 0.0))
-        if not bound and shown != txn_id:
-            return response
-        again = RedirectResponse(self._build_upstream_authorize_url(txn_id, transaction.model_dump()), status_code=302)
-        self._set_consent_binding_cookie(request, again, txn_id, transaction.consent_token)
-        return self._hinted(request, again)
+    def _to_entra(self, request: Request, response: Response, query: str) -> Response:
+        """Passes on to Entra ID whom the client expects to sign in, and how; otherwise people choose an account.
 
-    def _hinted[T: Response](self, request: Request, response: T) -> T:
-        """Passes on to Entra ID whom the client expects to sign in, and how; otherwise people choose an account."""
-        upstream, _, query = response.headers.get("location", "").partition("?")
-        if upstream == self._upstream_authorization_endpoint and (hints := hints_of(request.query_params)):
-            kept = [(name, value) for name, value in parse_qsl(query) if name != "prompt"]
-            response.headers["location"] = f"{upstream}?{urlencode([*kept, *hints.items()])}"
-        return response
+        The cookies of the page stay, and so does its row (`exchange.py`): a person who goes back, or presses Allow
+        again while the first answer is on its way, sends the same form and is led the same way.
+        """
+        hints = hints_of(request.query_params)
+        kept = [(name, value) for name, value in parse_qsl(query) if not (hints and name == "prompt")]
+        location = f"{self._authorization_endpoint}?{urlencode([*kept, *hints.items()])}"
+        answer = RedirectResponse(location, status_code=response.status_code)
+        for cookie in response.headers.getlist("set-cookie"):
+            if EXPIRES_AT_ONCE not in cookie:
+                answer.headers.append("set-cookie", cookie)
+        return answer
 
 
 def hints_of(parameters: Mapping[str, str]) -> dict[str, str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlencode
 
 from mcp.server.auth.handlers.metadata import MetadataHandler
 from mcp.server.auth.routes import build_metadata
@@ -29,18 +27,6 @@ if TYPE_CHECKING:
     Read = Callable[[Request], Awaitable[Request]]
 
 METADATA = "/.well-known/oauth-authorization-server"
-
-UPSTREAM_ERRORS = frozenset(
-    {
-        "access_denied",
-        "temporarily_unavailable",
-        "interaction_required",
-        "login_required",
-        "account_selection_required",
-        "consent_required",
-    }
-)
-"""Errors of Entra ID that a client can act upon (OpenID Connect Core section 3.1.2.6)."""
 
 
 class Endpoints:
@@ -115,20 +101,3 @@ def metadata_route(provider: OAuthProvider, *, documents: bool) -> Route:
     methods = ["none", "private_key_jwt"] if documents else ["none"]
     metadata.token_endpoint_auth_methods_supported = metadata.revocation_endpoint_auth_methods_supported = methods
     return Route(METADATA, MetadataHandler(metadata).handle, methods=["GET"])
-
-
-def with_entra_error(request: Request) -> Request:
-    """Returns the request with nothing of its error but codes of Entra ID: anybody can write such a link."""
-    sent = request.query_params
-    number = re.search(r"AADSTS\d{4,8}\b", sent.get("error_description", ""))
-    return with_error(
-        request,
-        sent["error"] if sent["error"] in UPSTREAM_ERRORS else "server_error",
-        f"Microsoft did not sign the person in ({number[0] if number else 'without a code'}).",
-    )
-
-
-def with_error(request: Request, error: str, description: str) -> Request:
-    """Returns the request with an error for its parameters; the state stays."""
-    query = {"error": error, "error_description": description, "state": request.query_params.get("state", "")}
-    return Request({**request.scope, "query_string": urlencode(query).encode()})

@@ -20,7 +20,13 @@ from mcp.server.auth.provider import TokenError
 from entra_mcp.errors import StorageError
 from entra_mcp.patience import Patience
 from entra_mcp.request import lift_silence_limit
-from entra_mcp.storage.collections import AUTHORIZATION_CODES, REFRESH_TOKENS, TOKEN_MAPPINGS, UPSTREAM_TOKENS
+from entra_mcp.storage.collections import (
+    AUTHORIZATION_CODES,
+    CONSENT_PAGES,
+    REFRESH_TOKENS,
+    TOKEN_MAPPINGS,
+    UPSTREAM_TOKENS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +35,9 @@ if TYPE_CHECKING:
 
     from entra_mcp.storage.cache import CachedStore
 
-KEPT = frozenset({AUTHORIZATION_CODES, REFRESH_TOKENS, TOKEN_MAPPINGS})
-"""Stay until they expire: who presents a code or token again must be told from who never had it."""
+KEPT = frozenset({AUTHORIZATION_CODES, CONSENT_PAGES, REFRESH_TOKENS, TOKEN_MAPPINGS})
+"""Stay until they expire: who presents a code or token again must be told from who never had it, and who presses Allow
+again must be led on."""
 
 TIDY_SECONDS = 1.0
 """For deletions that somebody waits for, and that may fail."""

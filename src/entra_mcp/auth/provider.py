@@ -9,26 +9,29 @@ import logging
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, override
 from urllib.parse import urlencode, urlsplit
 
 from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
+from fastmcp.server.auth.providers.azure import AzureProvider
 from joserfc.errors import JoseError
 from mcp.server.auth.handlers.register import RegistrationHandler
 from mcp.server.auth.handlers.token import TokenHandler
 from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.server.auth.provider import AuthorizeError, TokenError
 from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
+from pydantic import AnyHttpUrl
 
 from entra_mcp import audit
 from entra_mcp.audit import Event
+from entra_mcp.auth.callback import CallbackEndpoint
 from entra_mcp.auth.client_documents import ClientDocuments
-from entra_mcp.auth.consent import ConsentPageProvider, hints_of
-from entra_mcp.auth.endpoints import Endpoints, metadata_route, with_entra_error, with_error
+from entra_mcp.auth.consent import ConsentEndpoint, hints_of
+from entra_mcp.auth.endpoints import Endpoints, metadata_route
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
 from entra_mcp.auth.parameters import Parameters, RefusedRequestError, narrowed
-from entra_mcp.auth.permission_page import permission_answer
 from entra_mcp.auth.redirects import canonical, is_allowed
 from entra_mcp.auth.revocation import RevocationEndpoint
 from entra_mcp.known_clients import redirect_patterns
@@ -42,8 +45,6 @@ if TYPE_CHECKING:
     from key_value.aio.protocols import AsyncKeyValue
     from mcp.server.auth.provider import AuthorizationCode, AuthorizationParams, RefreshToken
     from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
-    from starlette.requests import Request
-    from starlette.responses import HTMLResponse, RedirectResponse
     from starlette.routing import Route
 
     from entra_mcp.auth.consent_cookies import ConsentCookies
@@ -72,7 +73,7 @@ class _Verified:
     keys: Mapping[str, str]
 
 
-class EntraProvider(ConsentPageProvider):
+class EntraProvider(AzureProvider):
     """Registers clients, asks people for consent, and lets Entra ID sign them in."""
 
     def __init__(
@@ -101,15 +102,18 @@ class EntraProvider(ConsentPageProvider):
             client_storage=storage,
             jwt_signing_key=keys.ring.newest.material,
             require_authorization_consent=True,
-            enable_cimd=settings.client_metadata_documents,
+            enable_cimd=False,
             fallback_refresh_token_expiry_seconds=settings.refresh_token_days * 86400,
             fastmcp_access_token_expiry_seconds=settings.access_token_minutes and settings.access_token_minutes * 60,
         )
-        self.brand = brand
+        self._settings = settings
+        self._brand = brand
         self._scopes = settings.required_scopes
+        self._resource = str(AnyHttpUrl(settings.mcp_url))
         self._sent: ContextVar[Parameters] = ContextVar("sent")
         self._redirect_patterns = redirect_patterns(settings.allowed_redirect_uris)
         self._keys = keys
+        self._storage = storage
         self._cache = cache
         self._single_use = single_use
         self._cookies = cookies
@@ -117,19 +121,19 @@ class EntraProvider(ConsentPageProvider):
         self._on_behalf_of = on_behalf_of
         # The provider builds a verifier that pins one issuer, which `organizations` and `consumers` do not have.
         self._token_validator = self._verifier = verifier
-        if self._cimd_manager is not None:
-            self._cimd_manager = ClientDocuments(allowed_redirect_uri_patterns=self._redirect_patterns)
-            self._cimd_manager.default_scope = self._default_scope_str
+        self._documents = (
+            ClientDocuments(scopes=self._scopes, allowed_redirect_uri_patterns=self._redirect_patterns)
+            if settings.client_metadata_documents
+            else None
+        )
         self.revocation_options = RevocationOptions(enabled=True)
-        if settings.authorization_endpoint is not None:
-            self._upstream_authorization_endpoint = settings.authorization_endpoint
 
     # What this server signs
 
+    @cached_property
     @override
-    def set_mcp_path(self, mcp_path: str | None) -> None:
-        super().set_mcp_path(mcp_path)
-        self._jwt_issuer = RingIssuer(issuer=str(self.issuer_url), audience=str(self._resource_url), source=self._keys)
+    def jwt_issuer(self) -> RingIssuer:  # pyright: ignore[reportIncompatibleMethodOverride] - a property too, which is asked twice for each call
+        return RingIssuer(issuer=str(self.issuer_url), audience=self._resource, source=self._keys)
 
     @override
     def _sign_cookie(self, payload: str) -> str:
@@ -142,10 +146,6 @@ class EntraProvider(ConsentPageProvider):
     # Clients
 
     @override
-    def _validate_client_redirect_uri(self, redirect_uri: str) -> bool:
-        return is_allowed(redirect_uri, self._redirect_patterns)
-
-    @override
     async def get_client(self, client_id: str) -> OAuthClientInformationFull | None:
         """Returns a registered client, which may use the redirect URIs that it registered (OAuth 2.1 section 2.3.1).
 
@@ -155,16 +155,18 @@ class EntraProvider(ConsentPageProvider):
         request = REQUEST.get()
         if request is not None:
             request.client_id = client_id
-        if client_id == self._upstream_client_id:
+        if client_id == self._settings.client_id:
             return None
+        if self._documents is not None and self._documents.is_cimd_client_id(client_id):
+            return await self._documents.get_client(client_id)
         client = await super().get_client(client_id)
-        if isinstance(client, ProxyDCRClient) and client.cimd_document is None:
-            allowed = [uri for uri in client.redirect_uris or [] if self._validate_client_redirect_uri(str(uri))]
+        if isinstance(client, ProxyDCRClient):
+            allowed = [uri for uri in client.redirect_uris or [] if is_allowed(str(uri), self._redirect_patterns)]
             if not allowed:
                 return None
             client.redirect_uris, client.allowed_redirect_uri_patterns = allowed, None
             # What the settings offer may have changed since the registration.
-            client.scope = self._default_scope_str
+            client.scope = " ".join(self._scopes)
         return client
 
     @override
@@ -184,7 +186,7 @@ class EntraProvider(ConsentPageProvider):
         """Refuses what the provider takes without a look, now that the client may hear of it at its redirect URI."""
         sent = self._sent.get()
         try:
-            sent.check(own_resource=str(self._resource_url))
+            sent.check(own_resource=self._resource)
             sent.check_challenge()
             params.scopes = self._narrowed(self._scopes)
         except RefusedRequestError as error:
@@ -241,7 +243,10 @@ class EntraProvider(ConsentPageProvider):
     async def load_access_token(self, token: str) -> AccessToken | None:
         """Returns what an access token stands for, or None when it is not good.
 
-        The provider returns None for every error, an outage included; the fault that was noted tells the two apart.
+        The provider also returns None while storage is out of reach; the fault that was noted tells the two apart.
+
+        Raises:
+            SigningKeysError: the token of Entra ID behind it cannot be verified now.
         """
         claims = await self._genuine(token, use=ACCESS)
         if claims is None:
@@ -281,11 +286,12 @@ class EntraProvider(ConsentPageProvider):
             claims = await self._genuine(token, use=use)
             if claims is None or claims["client_id"] != client_id:
                 continue
-            mapping = await self._jti_mapping_store.get(key=claims["jti"])
+            mapping = await self._storage.get(claims["jti"], collection=TOKEN_MAPPINGS)
             if mapping is not None:
+                token_set = str(mapping["upstream_token_id"])
                 # Read for the audit line alone, which is to name the person.
-                await self._upstream_token_store.get(key=mapping.upstream_token_id)
-                await self._single_use.revoke({"token_set": mapping.upstream_token_id}, because=SIGNED_OUT)
+                await self._storage.get(token_set, collection=UPSTREAM_TOKENS)
+                await self._single_use.revoke({"token_set": token_set}, because=SIGNED_OUT)
 
     async def _genuine(self, token: str, *, use: str) -> dict[str, Any] | None:
         """Claims of a token that this server issued; one under an unknown key makes it look for newer keys first.
@@ -317,57 +323,49 @@ class EntraProvider(ConsentPageProvider):
     async def close_obo_credentials(self) -> None:
         await self._on_behalf_of.close()
 
-    @override
-    async def _handle_idp_callback(self, request: Request) -> HTMLResponse | RedirectResponse:
-        """Brings Entra ID's answer to the client, a refusal of this server included (RFC 6749 section 4.1.2.1).
-
-        Anybody can write the address of this page, so nothing but Entra ID's codes is taken over from an error.
-        """
-        if (answer := permission_answer(request, brand=self.brand)) is not None:
-            return answer
-        if "error" in request.query_params:
-            return await super()._handle_idp_callback(with_entra_error(request))
-        response = await super()._handle_idp_callback(request)
-        current = REQUEST.get()
-        if current is None or current.refusal is None:
-            return response
-        # What the provider does with an error of Entra ID is what this refusal needs too.
-        return await super()._handle_idp_callback(with_error(request, "access_denied", current.refusal))
-
     # Routes
 
     @override
     def get_routes(self, mcp_path: str | None = None) -> list[Route]:
         authenticator = (
             ClientAuthenticator(self)
-            if self._cimd_manager is None
+            if self._documents is None
             else PrivateKeyJWTClientAuthenticator(
-                provider=self, cimd_manager=self._cimd_manager, token_endpoint_url=self.token_endpoint_url
+                provider=self, cimd_manager=self._documents, token_endpoint_url=self.token_endpoint_url
             )
         )
         # FastMCP's own answers 401 to a bad code or refresh token, where RFC 6749 section 5.2 says 400.
         token = TokenHandler(provider=self, client_authenticator=authenticator)
         revocation = RevocationEndpoint(authenticator=authenticator, revoke=self.revoke_sign_in)
         registration = RegistrationHandler(self, self.client_registration_options or ClientRegistrationOptions())
-        # First, since it sets the address of the resource.
         routes = super().get_routes(mcp_path)
         endpoints = Endpoints(
-            own_resource=str(self._resource_url),
+            own_resource=self._resource,
             scopes=self._scopes,
             patterns=self._redirect_patterns,
             sent=self._sent,
         )
         given = {route.path: route.endpoint for route in routes}
+        consent = ConsentEndpoint(
+            given["/consent"],
+            brand=self._brand,
+            storage=self._storage,
+            get_client=self.get_client,
+            app=self._verifier.app,
+            authorization_endpoint=self._settings.authorization_endpoint,
+            permissions=self.additional_authorize_scopes or (),
+        )
+        callback = CallbackEndpoint(given["/auth/callback"], brand=self._brand)
         # No route takes OPTIONS, which the SDK's would handle like a POST and no limit on POSTs would see. Preflights
         # have been answered before (`web/cors.py`).
         checked = [
-            metadata_route(self, documents=self._cimd_manager is not None),
+            metadata_route(self, documents=self._documents is not None),
             endpoints.route("/authorize", given["/authorize"], endpoints.authorization, methods=["GET"]),
             endpoints.route("/token", token.handle, endpoints.token, methods=["POST"]),
             endpoints.route("/revoke", revocation.handle, endpoints.form, methods=["POST"]),
             endpoints.route("/register", registration.handle, endpoints.registration, methods=["POST"]),
-            endpoints.route("/consent", given["/consent"], endpoints.form, methods=["GET", "POST"]),
-            endpoints.route("/auth/callback", given["/auth/callback"], methods=["GET"]),
+            endpoints.route("/consent", consent.handle, endpoints.form, methods=["GET", "POST"]),
+            endpoints.route("/auth/callback", callback.handle, methods=["GET"]),
         ]
         by_path = {route.path: route for route in checked}
         return [by_path.get(route.path, route) for route in routes]

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from fastmcp.server.auth import TokenVerificationError
 
-from entra_mcp.errors import SigningKeysError
+from entra_mcp.errors import DependencyError
 from entra_mcp.patience import Patience
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ UNKNOWN_KEY_SECONDS = 30.0
 FETCH_SECONDS = 3.0
 
 logger = logging.getLogger(__name__)
+
+
+class SigningKeysError(DependencyError, TokenVerificationError):
+    """The public keys of Entra ID could not be fetched; FastMCP lets this pass, where another error is a bad token."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__("entra_signing_keys", problem)
 
 
 class PublicKeys:

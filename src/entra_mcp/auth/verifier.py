@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING, Any, cast, override
 
+import httpx2
 from fastmcp.server.auth.providers.azure import AzureJWTVerifier
 
-from entra_mcp.auth.public_keys import PublicKeys
-from entra_mcp.errors import SigningKeysError
-from entra_mcp.request import noting_faults
+from entra_mcp.auth.public_keys import PublicKeys, SigningKeysError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import httpx2
     from fastmcp.server.auth import AccessToken
 
     from entra_mcp.auth.entra_app import EntraApp
@@ -54,7 +52,7 @@ class EntraTokenVerifier(AzureJWTVerifier):
             base_authority=app.authority,
         )
         self.app = app
-        self._http_client = http_client
+        self._http = http_client
         self.public_keys = public_keys or PublicKeys(fetch=self._fetch_key_set)
         match app.tenant_id:
             case "organizations":
@@ -72,8 +70,7 @@ class EntraTokenVerifier(AzureJWTVerifier):
         Raises:
             SigningKeysError: it cannot be verified now.
         """
-        with noting_faults():
-            verified = await super().load_access_token(token)
+        verified = await super().load_access_token(token)
         if verified is None:
             return None
         claims = verified.claims
@@ -116,15 +113,14 @@ class EntraTokenVerifier(AzureJWTVerifier):
         return key
 
     async def _fetch_key_set(self) -> Mapping[str, Any]:
-        import httpx2
-
         try:
-            key_set = await self._fetch_jwks()
+            response = await self._http.get(f"{self.jwks_uri}")
+            key_set: object = response.raise_for_status().json()
         except (httpx2.HTTPError, ValueError) as error:
             raise SigningKeysError(f"{self.jwks_uri}: {type(error).__name__}") from error
-        if not isinstance(key_set, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - it is whatever JSON came
+        if not isinstance(key_set, dict):
             raise SigningKeysError(f"{self.jwks_uri}: not a key set")
-        return key_set
+        return cast("dict[str, Any]", key_set)
 
 
 def _is_current(claims: Mapping[str, Any]) -> bool:

@@ -22,6 +22,8 @@ async def warm_up(server: FastMCP, *, session_store: AsyncKeyValue) -> None:
     That tool belongs to a server of its own, so that no real one is called, and uses the same session store, whose
     connection the read opens. A store that does not answer is no reason not to start: readiness names it, and what
     needs no store works.
+
+    FastMCP remembers the schemas of the list, to which the MCP library holds the `Mcp-Param-*` headers of each call.
     """
     started = time.monotonic()
     rehearsal = FastMCP("warm-up", session_state_store=session_store)

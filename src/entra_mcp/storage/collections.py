@@ -4,6 +4,7 @@ from __future__ import annotations
 
 REGISTRATIONS = "mcp-oauth-proxy-clients"
 TRANSACTIONS = "mcp-oauth-transactions"
+CONSENT_PAGES = "mcp-consent-csrf-tokens"
 AUTHORIZATION_CODES = "mcp-authorization-codes"
 UPSTREAM_TOKENS = "mcp-upstream-tokens"
 TOKEN_MAPPINGS = "mcp-jti-mappings"  # noqa: S105 - the name of a collection

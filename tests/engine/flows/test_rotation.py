@@ -102,6 +102,25 @@ async def test_instance_that_read_the_vault_earlier_learns_the_key_at_its_first_
         assert answer == {"result": 2}
 
 
+async def test_sign_in_goes_on_under_a_key_that_is_newer_than_its_consent_page(
+    environment: Environment, own_standins: StandIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "ACTIVATION_SECONDS", 0.0)
+    monkeypatch.setattr(rotation, "FOLLOW_SECONDS", 3600.0)
+    environment(**own_standins.environment())
+    async with running_app() as old, over(old) as http:
+        person = OAuthClient(http=http)
+        await person.register()
+        page = await person.consent_page()
+        await rotate_signing_key(own_standins)
+        async with running_app() as new, over(new) as new_http:
+            new_http.cookies.update(http.cookies)
+            person.http = new_http
+            back = await person.callback((await person.consent(page)).headers["location"])
+            tokens = await person.redeem(person.answer(back)["code"])
+    assert tokens.status_code == 200, tokens.text
+
+
 @pytest.mark.parametrize("first", ["refresh", "graph"])
 async def test_client_secret_that_was_replaced_is_read_again_at_once(
     environment: Environment, own_standins: StandIns, monkeypatch: pytest.MonkeyPatch, first: str

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WARM_UP = 1
 """What is paid at start-up so that the first user need not."""
 
-LOGIN = {"GET": 11, "POST": 1, "PUT": 10, "DELETE": 2}
+LOGIN = {"GET": 11, "POST": 1, "PUT": 10, "DELETE": 1}
 REFRESH = {"GET": 4, "POST": 1, "PUT": 5}
 
 PROTOCOLS = ["2025-11-25", SESSIONLESS]

@@ -16,8 +16,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from entra_mcp.auth.entra_app import EntraApp
+from entra_mcp.auth.public_keys import SigningKeysError
 from entra_mcp.auth.verifier import PERSONAL_ACCOUNTS_TENANT, EntraTokenVerifier
-from entra_mcp.errors import SigningKeysError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Headers of a call are checked against the schema of its tool, without a list of all tools."""
+"""Headers of a call are checked against the schema of its tool, without a list of all tools after the start."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 from fastmcp import FastMCP
 from fastmcp.server.middleware import Middleware
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
+from key_value.aio.stores.memory import MemoryStore
 from pydantic import BaseModel, Field
 
-from entra_mcp.server.input_schemas import remember_input_schemas
+from entra_mcp.server.warmup import warm_up
 from tests.support.mcp import SESSIONLESS, structured, tool_call
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ async def test_header_is_held_to_the_argument(
     server = FastMCP("test", middleware=[listings])
     for each in (ship, order):
         server.tool(each)
-    await remember_input_schemas(server)
+    await warm_up(server, session_store=MemoryStore())
+    listings.count = 0
     app = server.http_app(path="/mcp", stateless_http=True)
     request = tool_call(tool, arguments, protocol=SESSIONLESS)
     request["headers"][header] = value

@@ -1,0 +1,70 @@
+"""Where Entra ID sends people back to: brings its answer to the client, a refusal of this server included."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+
+from entra_mcp.auth.permission_page import permission_answer
+from entra_mcp.request import REQUEST
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from entra_mcp.auth.endpoints import Handle
+    from entra_mcp.web.pages.layout import Brand
+
+UPSTREAM_ERRORS = frozenset(
+    {
+        "access_denied",
+        "temporarily_unavailable",
+        "interaction_required",
+        "login_required",
+        "account_selection_required",
+        "consent_required",
+    }
+)
+"""Errors of Entra ID that a client can act upon (OpenID Connect Core section 3.1.2.6)."""
+
+
+class CallbackEndpoint:
+    """Wraps FastMCP's callback. An error reaches the client at its redirect URI (RFC 6749 section 4.1.2.1).
+
+    Anybody can write the address of this page, so nothing but Entra ID's codes is taken over from an error.
+    """
+
+    def __init__(self, handle: Handle, *, brand: Brand) -> None:
+        self._handle = handle
+        self._brand = brand
+
+    async def handle(self, request: Request) -> Response:
+        if (answer := permission_answer(request, brand=self._brand)) is not None:
+            return answer
+        if "error" in request.query_params:
+            return await self._handle(_with_entra_error(request))
+        response = await self._handle(request)
+        current = REQUEST.get()
+        if current is None or current.refusal is None:
+            return response
+        # What FastMCP does with an error of Entra ID is what this refusal needs too.
+        return await self._handle(_with_error(request, "access_denied", current.refusal))
+
+
+def _with_entra_error(request: Request) -> Request:
+    """The request with nothing of its error but codes of Entra ID: anybody can write such a link."""
+    sent = request.query_params
+    number = re.search(r"AADSTS\d{4,8}\b", sent.get("error_description", ""))
+    return _with_error(
+        request,
+        sent["error"] if sent["error"] in UPSTREAM_ERRORS else "server_error",
+        f"Microsoft did not sign the person in ({number[0] if number else 'without a code'}).",
+    )
+
+
+def _with_error(request: Request, error: str, description: str) -> Request:
+    """The request with an error for its parameters; the state stays."""
+    query = {"error": error, "error_description": description, "state": request.query_params.get("state", "")}
+    return Request({**request.scope, "query_string": urlencode(query).encode()})
