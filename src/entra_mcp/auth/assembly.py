@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from entra_mcp.auth.applications import ApplicationVerifier, PeopleAndApplications
 from entra_mcp.auth.client_credential import AssertionCredential, SecretCredential
+from entra_mcp.auth.client_documents import ClientDocuments
+from entra_mcp.auth.client_fetches import ClientFetches
 from entra_mcp.auth.consent_cookies import ConsentCookies
 from entra_mcp.auth.counted import CountedOAuthClient, CountedSingleUse
 from entra_mcp.auth.entra_app import EntraApp
@@ -17,7 +19,9 @@ from entra_mcp.auth.provider import EntraProvider
 from entra_mcp.auth.registrations import RegistrationStore
 from entra_mcp.auth.request_store import RequestStore
 from entra_mcp.auth.verifier import EntraTokenVerifier
+from entra_mcp.known_clients import redirect_patterns
 from entra_mcp.settings import AuthMode
+from entra_mcp.web.buckets import TokenBuckets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -108,6 +112,16 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
         verifier=parts.verifier,
         http_client=parts.http_client,
     )
+    fetches = ClientFetches(
+        by_network=TokenBuckets(per_minute=settings.registrations_per_minute),
+        overall=TokenBuckets(per_minute=settings.registrations_per_minute_overall),
+    )
+    documents = ClientDocuments(
+        scopes=settings.required_scopes,
+        allowed_redirect_uri_patterns=redirect_patterns(settings.allowed_redirect_uris),
+        fetches=fetches,
+        ledger=parts.ledger,
+    )
     try:
         yield EntraProvider(
             settings=settings,
@@ -125,8 +139,10 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
             upstream=upstream,
             on_behalf_of=on_behalf_of,
             verifier=parts.verifier,
+            documents=documents if settings.client_metadata_documents else None,
         )
     finally:
+        fetches.close()
         await on_behalf_of.close()
 
 

@@ -1,45 +1,60 @@
 """Clients whose id is the URL of their own description (client ID metadata documents).
 
-Threat: anybody can make this server fetch an address of their choosing. FastMCP refuses what is not public. It does not
-know the address at which Azure serves its virtual machines, which counts as public
-(https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16), and takes any port. It also checks
-redirect URIs and scopes less strictly than this server does those of clients that register.
+Documents are fetched where it costs others nothing (`client_fetches.py`). FastMCP checks redirect URIs and scopes of
+such clients less strictly than this server does those of clients that register, and remembers the assertions of clients
+with a key on one instance alone.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import re
 import socket
-import time
-from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, override
 from urllib.parse import urlsplit
 
 import httpx2
+import jwt
+from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
 from fastmcp.server.auth.cimd import CIMDClientManager, CIMDFetcher, CIMDFetchError, CIMDValidationError
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
-from fastmcp.server.auth.ssrf import SSRFError, resolve_hostname
+from mcp.server.auth.middleware.client_auth import AuthenticationError
 from mcp.shared.auth import InvalidRedirectUriError
 
+from entra_mcp.auth.client_fetches import TooManyLookupsError
 from entra_mcp.auth.parameters import GRANTS, described
 from entra_mcp.auth.redirects import is_allowed
 from entra_mcp.errors import DependencyError
-from entra_mcp.request import note_fault
+from entra_mcp.request import note_fault, noting_faults
+from entra_mcp.storage.ledger import Use
+from entra_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastmcp.server.auth.cimd import CIMDDocument
+    from mcp.shared.auth import OAuthClientInformationFull
     from pydantic import AnyUrl
+    from starlette.requests import Request
 
-
-PLATFORM = IPv4Address("168.63.129.16")
+    from entra_mcp.auth.client_fetches import ClientFetches
+    from entra_mcp.storage.ledger import Ledger
 
 FETCH_SECONDS = 3.0
 
 LONGEST = 2048
 """Characters of a client id."""
+
+ASSERTION = "client-assertion"
+"""The kind of use of an assertion in the ledger."""
+
+LEASE_SECONDS = 2.0
+"""For which another instance waits when it gets the same assertion at the same moment."""
+
+REMEMBERED_SECONDS = 600.0
+"""How long an assertion is remembered: longer than FastMCP lets one be good (five minutes)."""
+
+LOOPBACK_PORT = re.compile(r"^(http://[^/?#]*?)(:[\d*]+)?(?=[/?#]|$)")
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +64,9 @@ class DocumentedClient(ProxyDCRClient):
 
     @override
     def validate_redirect_uri(self, redirect_uri: AnyUrl | None) -> AnyUrl:
-        found = super().validate_redirect_uri(redirect_uri)
+        # Which port is free on loopback is known when the client asks (RFC 8252 section 7.3).
+        client = self if redirect_uri is None else self.model_copy(update={"cimd_document": _on_any_port(self)})
+        found = super(DocumentedClient, client).validate_redirect_uri(redirect_uri)
         if not is_allowed(str(found), self.allowed_redirect_uri_patterns or ()):
             raise InvalidRedirectUriError("The redirect URI is not one that this server admits.")
         return found
@@ -58,10 +75,19 @@ class DocumentedClient(ProxyDCRClient):
 class ClientDocuments(CIMDClientManager):
     """Makes clients of documents. They may do what clients that register may, whatever the document says."""
 
-    def __init__(self, *, scopes: Sequence[str], allowed_redirect_uri_patterns: list[str]) -> None:
+    def __init__(
+        self,
+        *,
+        scopes: Sequence[str],
+        allowed_redirect_uri_patterns: list[str],
+        fetches: ClientFetches,
+        ledger: Ledger,
+    ) -> None:
         super().__init__(allowed_redirect_uri_patterns=allowed_redirect_uri_patterns)
         self._scope = " ".join(scopes)
-        self._documents = GuardedFetcher()
+        self._documents = DocumentFetcher(timeout=FETCH_SECONDS)
+        self._fetches = fetches
+        self._ledger = ledger
 
     @override
     def is_cimd_client_id(self, client_id: str) -> bool:
@@ -69,10 +95,14 @@ class ClientDocuments(CIMDClientManager):
 
     @override
     async def get_client(self, client_id_url: str) -> DocumentedClient | None:
+        """Returns the client; None when there is none. A web server that does not answer is an outage."""
         try:
-            document = await self._documents.fetch(client_id_url)
-        except (CIMDFetchError, CIMDValidationError) as error:
-            logger.warning("The metadata document of client %s was not taken: %s", described(client_id_url), error)
+            document = await self._fetches.run(lambda: self._documents.fetch(client_id_url), seconds=FETCH_SECONDS)
+        except (CIMDFetchError, CIMDValidationError, TooManyLookupsError, TimeoutError) as error:
+            reason = str(error) or f"no answer within {FETCH_SECONDS:.0f} s"
+            logger.warning("The document of client %s was not taken: %s", described(client_id_url), described(reason))
+            if _is_outage(error):
+                note_fault(DependencyError("client_document", "it cannot be fetched now"))
             return None
         return DocumentedClient(
             client_id=client_id_url,
@@ -85,12 +115,33 @@ class ClientDocuments(CIMDClientManager):
             allowed_redirect_uri_patterns=self.allowed_redirect_uri_patterns,
         )
 
+    @override
+    async def validate_private_key_jwt(
+        self, assertion: str, client: OAuthClientInformationFull, token_endpoint: str
+    ) -> bool:
+        """Accepts an assertion once, on whatever instance (RFC 7523 section 3).
 
-class GuardedFetcher(CIMDFetcher):
-    """Fetches documents from public web servers. One that does not answer is an outage: its client is not gone."""
+        Raises:
+            ValueError: it is not good, or not any more.
+            StorageError: nobody knows whether it came before.
+        """
+        validate = super().validate_private_key_jwt  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - `client` has no annotation there
+        try:
+            await self._fetches.run(lambda: validate(assertion, client, token_endpoint), seconds=FETCH_SECONDS)
+        except (TooManyLookupsError, TimeoutError) as error:
+            note_fault(DependencyError("client_document", "the keys of a client cannot be fetched now"))
+            raise ValueError("the keys cannot be fetched now") from error
+        claims = jwt.decode(assertion, options={"verify_signature": False})
+        identity = f"{client.client_id}\0{claims['jti']}"
+        with noting_faults():
+            claim = await self._ledger.claim(ASSERTION, identity, lease=LEASE_SECONDS, expires_in=REMEMBERED_SECONDS)
+            if isinstance(claim, Use) or not await self._ledger.settle(claim, {}):
+                raise ValueError("the assertion was used before")
+        return True
 
-    def __init__(self) -> None:
-        super().__init__(timeout=FETCH_SECONDS)
+
+class DocumentFetcher(CIMDFetcher):
+    """Fetches documents over https alone, and refuses what is no JSON in whatever way."""
 
     @override
     def is_cimd_client_id(self, client_id: str) -> bool:
@@ -98,43 +149,27 @@ class GuardedFetcher(CIMDFetcher):
 
     @override
     async def fetch(self, client_id_url: str) -> CIMDDocument:
-        kept = self._cache.get(client_id_url)
         try:
-            async with asyncio.timeout(FETCH_SECONDS):
-                if kept is None or kept.expires_at <= time.time():
-                    await _refuse_the_platform(client_id_url)
-                document = await super().fetch(client_id_url)
-                if document.jwks_uri is not None and document is not (kept and kept.doc):
-                    await _refuse_the_platform(str(document.jwks_uri))
-                # Refuses text that is no Unicode, which JSON can express.
-                document.model_dump_json()
-        except TimeoutError as error:
-            note_fault(DependencyError("client_document", f"no answer within {FETCH_SECONDS:.0f} s"))
-            raise CIMDFetchError("no answer in time") from error
-        except (CIMDFetchError, CIMDValidationError) as error:
-            if _is_outage(error):
-                note_fault(DependencyError("client_document", "it cannot be fetched now"))
-            raise
+            document = await super().fetch(client_id_url)
+            # Refuses text that is no Unicode, which JSON can express.
+            document.model_dump_json()
         except (ValueError, RecursionError) as error:
             # Bytes that are no UTF-8, a number of 5,000 digits, lists in lists in lists.
             raise CIMDValidationError("the document is not JSON") from error
+        if document.jwks_uri is not None and not _is_plain(str(document.jwks_uri)):
+            raise CIMDValidationError("the address of its keys has a user name, a port of its own or a fragment")
         return document
 
 
-async def _refuse_the_platform(url: str) -> None:
-    """Refuses what resolves to an address of the platform; FastMCP refuses private ones.
+class DocumentedClientAuthenticator(PrivateKeyJWTClientAuthenticator):
+    """Knows that whatever cannot be read in an assertion makes it a bad one."""
 
-    FastMCP resolves the name once more, which may lead there then; on the port of https the platform serves nothing.
-    """
-    if not _is_plain(url):
-        raise CIMDValidationError("the address has a user name, a port of its own or a fragment")
-    try:
-        found = await resolve_hostname(urlsplit(url).hostname or "")
-    except SSRFError as error:
-        raise CIMDValidationError("the host name does not resolve") from error
-    # Addresses of version 6 can stand for one of version 4 in several ways; each holds its bytes.
-    if any(PLATFORM.packed in ip_address(address.partition("%")[0]).packed for address in found):
-        raise CIMDValidationError("the address is one of the platform")
+    @override
+    async def authenticate_request(self, request: Request) -> OAuthClientInformationFull:
+        try:
+            return await super().authenticate_request(request)
+        except (RecursionError, UnicodeError) as error:
+            raise AuthenticationError("Invalid client assertion") from error
 
 
 def _is_plain(url: str) -> bool:
@@ -146,11 +181,19 @@ def _is_plain(url: str) -> bool:
     return port in {None, 443} and "@" not in parts.netloc and "#" not in url
 
 
+def _on_any_port(client: DocumentedClient) -> CIMDDocument | None:
+    document = client.cimd_document
+    if document is None:
+        return None
+    uris = [LOOPBACK_PORT.sub(r"\1:*", uri) if is_loopback(uri) else uri for uri in document.redirect_uris]
+    return document.model_copy(update={"redirect_uris": uris})
+
+
 def _is_outage(error: BaseException) -> bool:
-    """Whether another attempt may succeed: no connection, no answer, no name server."""
+    """Whether another attempt may succeed: no connection, no answer, no name server, too much to do."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, httpx2.RequestError):
+        if isinstance(cause, httpx2.RequestError | TimeoutError | TooManyLookupsError):
             return True
         if isinstance(cause, socket.gaierror):
             return cause.errno == socket.EAI_AGAIN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from fastmcp.server.auth.cimd import ASSERTION_ALGORITHMS
 from mcp.server.auth.handlers.metadata import MetadataHandler
 from mcp.server.auth.routes import build_metadata
 from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
@@ -100,4 +101,8 @@ def metadata_route(provider: OAuthProvider, *, documents: bool) -> Route:
     metadata.client_id_metadata_document_supported = documents or None
     methods = ["none", "private_key_jwt"] if documents else ["none"]
     metadata.token_endpoint_auth_methods_supported = metadata.revocation_endpoint_auth_methods_supported = methods
+    if documents:
+        algorithms = sorted(ASSERTION_ALGORITHMS)
+        metadata.token_endpoint_auth_signing_alg_values_supported = algorithms
+        metadata.revocation_endpoint_auth_signing_alg_values_supported = algorithms
     return Route(METADATA, MetadataHandler(metadata).handle, methods=["GET"])

@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, override
 from urllib.parse import urlencode, urlsplit
 
-from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from fastmcp.server.auth.providers.azure import AzureProvider
 from joserfc.errors import JoseError
@@ -27,7 +26,7 @@ from pydantic import AnyHttpUrl
 from entra_mcp import audit
 from entra_mcp.audit import Event
 from entra_mcp.auth.callback import CallbackEndpoint
-from entra_mcp.auth.client_documents import ClientDocuments
+from entra_mcp.auth.client_documents import DocumentedClientAuthenticator
 from entra_mcp.auth.consent import ConsentEndpoint, hints_of
 from entra_mcp.auth.endpoints import Endpoints, metadata_route
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
     from starlette.routing import Route
 
+    from entra_mcp.auth.client_documents import ClientDocuments
     from entra_mcp.auth.consent_cookies import ConsentCookies
     from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials, PersonCredential
     from entra_mcp.auth.single_use import SingleUse
@@ -89,6 +89,7 @@ class EntraProvider(AzureProvider):
         upstream: EntraOAuthClient,
         on_behalf_of: OnBehalfOfCredentials,
         verifier: EntraTokenVerifier,
+        documents: ClientDocuments | None,
     ) -> None:
         super().__init__(
             client_id=settings.client_id,
@@ -121,11 +122,7 @@ class EntraProvider(AzureProvider):
         self._on_behalf_of = on_behalf_of
         # The provider builds a verifier that pins one issuer, which `organizations` and `consumers` do not have.
         self._token_validator = self._verifier = verifier
-        self._documents = (
-            ClientDocuments(scopes=self._scopes, allowed_redirect_uri_patterns=self._redirect_patterns)
-            if settings.client_metadata_documents
-            else None
-        )
+        self._documents = documents
         self.revocation_options = RevocationOptions(enabled=True)
 
     # What this server signs
@@ -330,7 +327,7 @@ class EntraProvider(AzureProvider):
         authenticator = (
             ClientAuthenticator(self)
             if self._documents is None
-            else PrivateKeyJWTClientAuthenticator(
+            else DocumentedClientAuthenticator(
                 provider=self, cimd_manager=self._documents, token_endpoint_url=self.token_endpoint_url
             )
         )

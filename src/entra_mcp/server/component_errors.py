@@ -1,6 +1,6 @@
 """What clients are told, and the log says, when a tool or a prompt fails.
 
-FastMCP (4.1.2) logs an unforeseen error with its traceback, but of a `ToolError`, and of an answer of another API that
+FastMCP (4.2.3) logs an unforeseen error with its traceback, but of a `ToolError`, and of an answer of another API that
 `raise_for_status` refused, the name of the tool alone. A cancellation that comes from within, since somebody else
 cancelled what the tool waited for, ends the request as if the client had gone: without an answer or a line in the log.
 

@@ -87,7 +87,7 @@ class LimitSettings(EnvironmentSettings):
     """How many requests one caller may make of an instance at `/mcp`."""
 
     registrations_per_minute: int = Field(default=60, validation_alias="MCP_REGISTRATIONS_PER_MINUTE", ge=1, le=100_000)
-    """How many clients one address may register at an instance."""
+    """How many clients one address may register at an instance, and how many names it looks up for their documents."""
 
     registrations_per_minute_overall: int = Field(
         default=300, validation_alias="MCP_REGISTRATIONS_PER_MINUTE_OVERALL", ge=1, le=100_000
@@ -165,7 +165,7 @@ class ClientSettings(EnvironmentSettings):
     )
     """Redirect URIs that clients may register, and words that stand for those of well-known clients."""
 
-    client_metadata_documents: bool = Field(default=False, validation_alias="MCP_CLIENT_METADATA_DOCUMENTS")
+    client_metadata_documents: bool = Field(default=True, validation_alias="MCP_CLIENT_METADATA_DOCUMENTS")
     """Whether a URL may serve as client id, whose document the server then fetches (CIMD)."""
 
     refresh_token_days: int = Field(default=90, validation_alias="MCP_REFRESH_TOKEN_DAYS", ge=1, le=365)

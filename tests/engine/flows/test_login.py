@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from base64 import b64decode
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
@@ -92,17 +91,6 @@ async def test_access_token_is_signed_with_the_key_of_the_vault(client: OAuthCli
     async with vault_client(standins) as vault:
         key = b64decode((await vault.get_secret("jwt-signing-key")).value or "")
     assert jwt.decode(token, key, algorithms=["HS256"], audience="http://localhost:7071/mcp")["jti"]
-
-
-async def test_url_as_client_id_is_neither_advertised_nor_fetched(client: OAuthClient) -> None:
-    metadata = (await client.http.get("/.well-known/oauth-authorization-server")).json()
-    assert not metadata.get("client_id_metadata_document_supported")
-    with socket.create_server(("127.0.0.1", 0)) as site:
-        site.setblocking(False)
-        client.client_id = f"https://127.0.0.1:{site.getsockname()[1]}/client.json"
-        assert (await client.authorize()).status_code == 400
-        with pytest.raises(BlockingIOError):
-            site.accept()
 
 
 async def test_authorization_request_to_entra_has_the_right_parameters(client: OAuthClient, standins: StandIns) -> None:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
+import secrets
 import socket
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
+import jwt
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric import ec
 from fastmcp.server.auth import cimd
+from fastmcp.server.auth.auth import JWT_BEARER_ASSERTION_TYPE
 from fastmcp.server.auth.ssrf import SSRFFetchError, SSRFFetchResponse
+from jwt.algorithms import ECAlgorithm
 
+from entra_mcp.auth import client_documents
+from tests.engine.flows.conftest import BASE_URL
 from tests.engine.flows.web.conftest import browser
 from tests.support.mcp import structured
 from tests.support.oauth import REDIRECT_URI, OAuthClient
@@ -43,7 +54,7 @@ DOCUMENT: dict[str, Any] = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def documented(start: Start) -> AsyncIterator[ASGIApp]:
-    async with start(MCP_CLIENT_METADATA_DOCUMENTS="true") as app:
+    async with start() as app:
         yield app
 
 
@@ -59,6 +70,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     answer: dict[str, Any] = {"document": DOCUMENT}
 
     async def fetch(url: str, **_: object) -> SSRFFetchResponse:
+        answer["fetched"] = url
         if (cause := answer.get("failure")) is not None:
             raise SSRFFetchError(f"Error fetching {url}") from cause
         body = answer.get("body", json.dumps(answer["document"]).encode())
@@ -156,6 +168,25 @@ async def test_documented_client_signs_in_and_refreshes(client: OAuthClient, ser
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("documented_uri", "redirect_uri", "status"),
+    [
+        ("http://localhost/callback", REDIRECT_URI, 302),
+        ("http://localhost:1/callback", REDIRECT_URI, 302),
+        ("http://127.0.0.1/callback", "http://127.0.0.1:53682/callback", 302),
+        ("http://[::1]:1/callback", "http://[::1]:53682/callback", 302),
+        ("http://127.0.0.1/callback", REDIRECT_URI, 400),
+        ("http://localhost/other", REDIRECT_URI, 400),
+        ("http://localhost.evil.example/callback", REDIRECT_URI, 400),
+    ],
+)
+async def test_port_of_a_redirect_uri_on_loopback_is_free(
+    client: OAuthClient, served: dict[str, Any], documented_uri: str, redirect_uri: str, status: int
+) -> None:
+    served["document"] = DOCUMENT | {"redirect_uris": [documented_uri]}
+    assert (await client.authorize(redirect_uri=redirect_uri)).status_code == status
+
+
 @pytest.mark.usefixtures("served")
 @pytest.mark.parametrize(
     "redirect_uri",
@@ -231,3 +262,120 @@ async def test_document_that_cannot_be_fetched_for_a_while_signs_nobody_out(
     assert ("retry-after" in answer.headers) == (status == 503)
     served |= {"failure": None, "document": DOCUMENT}
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
+
+
+async def test_metadata_names_what_clients_may_sign_with(documented: ASGIApp) -> None:
+    async with in_own_task(browser(documented)) as http:
+        metadata = (await http.get("/.well-known/oauth-authorization-server")).json()
+    assert metadata["client_id_metadata_document_supported"] is True
+    for endpoint in ("token", "revocation"):
+        assert metadata[f"{endpoint}_endpoint_auth_methods_supported"] == ["none", "private_key_jwt"]
+        algorithms = metadata[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
+        assert set(algorithms) >= {"RS256", "ES256"}
+        assert not {"none", "HS256"} & set(algorithms)
+
+
+async def test_document_is_neither_advertised_nor_fetched_where_the_settings_say_so(
+    start: Start, served: dict[str, Any]
+) -> None:
+    async with start(MCP_CLIENT_METADATA_DOCUMENTS="false") as app, in_own_task(browser(app)) as http:
+        metadata = (await http.get("/.well-known/oauth-authorization-server")).json()
+        assert "client_id_metadata_document_supported" not in metadata
+        assert (await OAuthClient(http=http, client_id=PUBLIC).authorize()).status_code == 400
+    assert "fetched" not in served
+
+
+async def test_network_that_has_too_many_names_looked_up_is_told_to_wait(start: Start) -> None:
+    limits = {"MCP_REGISTRATIONS_PER_MINUTE": "2", "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100"}
+    async with start(**limits) as app, in_own_task(browser(app)) as http:
+        answers = [
+            await OAuthClient(http=http, client_id=f"https://10.0.0.{number}/client.json").authorize()
+            for number in range(3)
+        ]
+    assert [answer.status_code for answer in answers] == [400, 400, 503]
+    assert "retry-after" in answers[-1].headers
+
+
+async def test_names_that_never_resolve_keep_nobody_else_from_resolving_theirs(
+    client: OAuthClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as the event loop has threads for names, and more, each looked up until the test lets it go."""
+    resolve, let_go = socket.getaddrinfo, threading.Event()
+
+    def hang(host: str, *options: Any) -> Any:  # noqa: ANN401 - as it is
+        if str(host).endswith(".slow.example"):
+            let_go.wait()
+            raise socket.gaierror(socket.EAI_AGAIN, "no name server")
+        return resolve(host, *options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    monkeypatch.setattr(client_documents, "FETCH_SECONDS", 0.2)
+    try:
+        answers = await asyncio.gather(
+            *(
+                OAuthClient(http=client.http, client_id=f"https://{number}.slow.example/client.json").authorize()
+                for number in range(40)
+            )
+        )
+        assert {answer.status_code for answer in answers} == {503}
+        assert await asyncio.get_running_loop().getaddrinfo("localhost", 443)
+        assert not let_go.is_set()
+    finally:
+        let_go.set()
+
+
+def keyed(key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
+    """The document of a client that signs with the key."""
+    public = json.loads(ECAlgorithm.to_jwk(key.public_key())) | {"kid": "k1", "use": "sig"}
+    return DOCUMENT | {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [public]}}
+
+
+def assertion(key: ec.EllipticCurvePrivateKey, **changes: object) -> dict[str, str]:
+    """What such a client sends with a request."""
+    now = int(time.time())
+    claims = {"iss": PUBLIC, "sub": PUBLIC, "aud": f"{BASE_URL}/token", "jti": secrets.token_hex(), "iat": now}
+    signed = jwt.encode(claims | {"exp": now + 60} | changes, key, algorithm="ES256", headers={"kid": "k1"})
+    return {"client_assertion_type": JWT_BEARER_ASSERTION_TYPE, "client_assertion": signed}
+
+
+async def test_assertion_is_good_once_on_whatever_instance(start: Start, served: dict[str, Any], azurite: str) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    served["document"] = keyed(key)
+    table = f"T{secrets.token_hex(8)}"
+    async with (
+        start(MCP_TABLE_NAME=table) as one,
+        start(MCP_TABLE_NAME=table) as other,
+        in_own_task(browser(one)) as http,
+        in_own_task(browser(other)) as other_http,
+    ):
+        client = OAuthClient(http=http, client_id=PUBLIC)
+        back = await client.callback((await client.consent(await client.consent_page())).headers["location"])
+        code = client.answer(back)["code"]
+        assert (await client.redeem(code)).status_code == 401
+        used = assertion(key)
+        tokens = (await client.redeem(code, **used)).json()
+        client.http = other_http
+        for http_of_instance in (http, other_http):
+            client.http = http_of_instance
+            replayed = await client.refresh(tokens["refresh_token"], **used)
+            assert (replayed.status_code, replayed.json()["error"]) == (401, "invalid_client")
+        foreign = assertion(ec.generate_private_key(ec.SECP256R1()))
+        assert (await client.refresh(tokens["refresh_token"], **foreign)).status_code == 401
+        assert (await client.refresh(tokens["refresh_token"], **assertion(key))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"[" * 20_000, b'{"sub": ' + b"[" * 20_000, b'{"sub": "\\ud800"}', b"\xff", b"9" * 5000],
+    ids=lambda part: repr(part[:20]),
+)
+@pytest.mark.parametrize("named", [True, False])
+async def test_hostile_assertion_is_a_bad_one(
+    client: OAuthClient, served: dict[str, Any], payload: bytes, named: bool
+) -> None:
+    served["document"] = keyed(ec.generate_private_key(ec.SECP256R1()))
+    header, body = (base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (b'{"alg": "ES256"}', payload))
+    sent = {"client_assertion_type": JWT_BEARER_ASSERTION_TYPE, "client_assertion": f"{header}.{body}.AAAA"}
+    client.client_id = PUBLIC if named else ""
+    answer = await client.refresh("x", **sent)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")

@@ -1,0 +1,105 @@
+"""Where documents of clients are fetched: on an event loop and with name look-ups of their own.
+
+Threat: anybody can make this server look up and fetch a name of their choosing. A look-up runs in a thread, and goes on
+there when nobody waits for it any more: a few names whose servers never answer would occupy every thread that the
+process has for names, and Table Storage, Key Vault and Entra ID could not be found for that long. FastMCP refuses
+addresses that are not public, but does not know the one at which Azure serves its virtual machines, which counts as
+public (https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from ipaddress import IPv4Address, ip_address
+from typing import TYPE_CHECKING, Any, override
+
+from entra_mcp.errors import EntraMcpError
+from entra_mcp.request import REQUEST
+from entra_mcp.web.forwarded import UNKNOWN, network
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from entra_mcp.web.buckets import TokenBuckets
+
+PLATFORM = IPv4Address("168.63.129.16")
+
+LOOKUPS_AT_ONCE = 4
+FETCHES_AT_ONCE = 16
+
+
+class TooManyLookupsError(EntraMcpError):
+    """Strangers have had this server look up as many names as it does in a minute."""
+
+
+class NameLookups(ThreadPoolExecutor):
+    """Runs what an event loop has its executor run, which is name look-ups; refuses what leads to the platform.
+
+    Whatever FastMCP connects to is an address that it got from here, so there is no second look-up that could lead
+    elsewhere.
+    """
+
+    def __init__(self, *, by_network: TokenBuckets, overall: TokenBuckets) -> None:
+        super().__init__(max_workers=LOOKUPS_AT_ONCE, thread_name_prefix="client-documents")
+        self._by_network = by_network
+        self._overall = overall
+
+    @override
+    def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Submits a look-up.
+
+        Raises:
+            TooManyLookupsError: the network that the request came from, or all of them together, have had theirs.
+        """
+        request = REQUEST.get()
+        # In this order, so that one network cannot use up what is for all.
+        if self._by_network.take(network(request.address if request else UNKNOWN)) or self._overall.take():
+            raise TooManyLookupsError("too many names of clients are looked up at this moment")
+        return super().submit(_not_the_platform, fn, *args, **kwargs)
+
+
+def _not_the_platform(lookup: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever a look-up takes and returns
+    found = lookup(*args, **kwargs)
+    # Addresses of version 6 can stand for one of version 4 in several ways; each holds its bytes.
+    if any(PLATFORM.packed in ip_address(address[0].partition("%")[0]).packed for *_, address in found):
+        raise socket.gaierror(socket.EAI_NONAME, "an address of the platform")
+    return found
+
+
+class ClientFetches:
+    """Runs fetches on an event loop in a thread, which starts with the first one."""
+
+    def __init__(self, *, by_network: TokenBuckets, overall: TokenBuckets) -> None:
+        """The buckets hold name look-ups, which one network and all of them together may cause."""
+        self._lookups = NameLookups(by_network=by_network, overall=overall)
+        self._slots = asyncio.Semaphore(FETCHES_AT_ONCE)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    async def run[T](self, fetch: Callable[[], Coroutine[Any, Any, T]], *, seconds: float) -> T:
+        """Returns what the fetch returns.
+
+        Raises:
+            TimeoutError: it has not ended in time, the wait for a place included.
+        """
+        async with asyncio.timeout(seconds), self._slots:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch(), self._running()))
+
+    def close(self) -> None:
+        """Ends the thread; a look-up that hangs in another one is left to end by itself."""
+        self._lookups.shutdown(wait=False, cancel_futures=True)
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._loop.set_default_executor(self._lookups)
+            self._thread = threading.Thread(target=self._loop.run_forever, name="client-documents", daemon=True)
+            self._thread.start()
+        return self._loop
