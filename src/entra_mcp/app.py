@@ -24,7 +24,7 @@ from entra_mcp.server.sessions import SessionStore
 from entra_mcp.server.warmup import warm_up
 from entra_mcp.settings import AuthMode, Settings, load, unknown_names
 from entra_mcp.storage.cache import CachedStore
-from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
+from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.ledger import Ledger
 from entra_mcp.storage.owners import OwnerMarks
@@ -108,10 +108,7 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
         verifier = create_verifier(settings, http_client=http)
         cached = CachedStore(
             store,
-            seconds={
-                TOKEN_MAPPINGS: settings.token_mapping_cache_seconds,
-                UPSTREAM_TOKENS: settings.upstream_token_cache_seconds,
-            },
+            seconds={UPSTREAM_TOKENS: settings.upstream_token_cache_seconds},
             metrics=telemetry.metrics,
         )
         parts = Collaborators(

@@ -54,6 +54,9 @@ class RequestScope:
     rows: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
     """Stored rows that the request has to do with, by collection; the audit log finds person and client in them."""
 
+    known: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict[tuple[str, str], "Mapping[str, Any]"])
+    """What storage need not be asked for, by collection and key: it came with the request, signed, or was read."""
+
     client_id: str | None = None
     """The client that the request names, which may not exist."""
 
@@ -72,7 +75,7 @@ class RequestScope:
     """What a person is told whom Entra ID, or this server after it, did not let in."""
 
     bearer: tuple[str, dict[str, Any]] | None = None
-    """The access token of this server that was verified for the request, and its claims."""
+    """The token of this server that was verified for the request, and its claims."""
 
 
 REQUEST: ContextVar[RequestScope | None] = ContextVar("request", default=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from hashlib import sha256
 from html.parser import HTMLParser
 from http import HTTPStatus
 from typing import TYPE_CHECKING, override
@@ -10,7 +12,8 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from entra_mcp.errors import EntraMcpError
-from entra_mcp.storage.collections import TRANSACTIONS
+from entra_mcp.request import REQUEST
+from entra_mcp.storage.collections import CONSENT_PAGES, TRANSACTIONS
 from entra_mcp.web.pages.consent import ConsentRequest, consent_page
 
 if TYPE_CHECKING:
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from entra_mcp.web.pages.layout import Brand
 
 EXPIRES_AT_ONCE = "Max-Age=0"
+
+PAGE_SECONDS = 15 * 60
+"""How long FastMCP keeps a transaction, and with it the form of its page good."""
 
 HINT_CHARACTERS = 254
 """The longest address of a mailbox (RFC 5321 section 4.5.3.1)."""
@@ -62,6 +68,8 @@ class ConsentEndpoint:
         self._permissions = permissions
 
     async def handle(self, request: Request) -> Response:
+        if request.method == "POST":
+            await _vouch_for_page(request)
         response = await self._handle(request)
         if response.status_code == HTTPStatus.OK:
             return await self._own_page(response)
@@ -97,8 +105,8 @@ class ConsentEndpoint:
     def _to_entra(self, request: Request, response: Response, query: str) -> Response:
         """Passes on to Entra ID whom the client expects to sign in, and how; otherwise people choose an account.
 
-        The cookies of the page stay, and so does its row (`exchange.py`): a person who goes back, or presses Allow
-        again while the first answer is on its way, sends the same form and is led the same way.
+        The cookies of the page stay: a person who goes back, or presses Allow again while the first answer is on its
+        way, sends the same form and is led the same way.
         """
         hints = hints_of(request.query_params)
         kept = [(name, value) for name, value in parse_qsl(query) if not (hints and name == "prompt")]
@@ -108,6 +116,20 @@ class ConsentEndpoint:
             if EXPIRES_AT_ONCE not in cookie:
                 answer.headers.append("set-cookie", cookie)
         return answer
+
+
+async def _vouch_for_page(request: Request) -> None:
+    """Stands in for the row of the page, which FastMCP looks for first: that this form belongs to this transaction.
+
+    Next it looks for the page's cookie. That is signed and says the same of this browser, so no row is written.
+    """
+    form, current = await request.form(), REQUEST.get()
+    if current is not None:
+        page = sha256(str(form.get("csrf_token", "")).encode()).hexdigest()
+        current.known[CONSENT_PAGES, page] = {
+            "txn_id": str(form.get("txn_id", "")),
+            "expires_at": time.time() + PAGE_SECONDS,
+        }
 
 
 def hints_of(parameters: Mapping[str, str]) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Storage as FastMCP's token endpoint should use it: nothing is lost to a failure half way.
 
-FastMCP deletes the code or token that is being exchanged before it has written all that replaces it, so one failed
-write strands the client. Here what was exchanged stays until it expires: the ledger decides single use (single_use.py),
-and a deletion after it could only turn a success into an error. A token set is written by the login that made it; from
+FastMCP deletes the code that is being exchanged before it has written all that replaces it, so one failed write strands
+the client. Here what was used stays until it expires: the ledger decides single use (single_use.py), and a deletion
+after it could only turn a success into an error. A token set is written by the login that made it; from
 then on it is only changed, so that one which was revoked meanwhile stays revoked.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self, SupportsFloat, override
 
@@ -18,15 +17,8 @@ from key_value.aio.wrappers.base import BaseWrapper
 from mcp.server.auth.provider import TokenError
 
 from entra_mcp.errors import StorageError
-from entra_mcp.patience import Patience
 from entra_mcp.request import lift_silence_limit
-from entra_mcp.storage.collections import (
-    AUTHORIZATION_CODES,
-    CONSENT_PAGES,
-    REFRESH_TOKENS,
-    TOKEN_MAPPINGS,
-    UPSTREAM_TOKENS,
-)
+from entra_mcp.storage.collections import AUTHORIZATION_CODES, TRANSACTIONS, UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,12 +27,9 @@ if TYPE_CHECKING:
 
     from entra_mcp.storage.cache import CachedStore
 
-KEPT = frozenset({AUTHORIZATION_CODES, CONSENT_PAGES, REFRESH_TOKENS, TOKEN_MAPPINGS})
-"""Stay until they expire: who presents a code or token again must be told from who never had it, and who presses Allow
-again must be led on."""
-
-TIDY_SECONDS = 1.0
-"""For deletions that somebody waits for, and that may fail."""
+KEPT = frozenset({AUTHORIZATION_CODES, TRANSACTIONS})
+"""Stay until they expire, within minutes: who presents a code again must be told from who never had it, and a sign-in
+that has come back from Entra ID cannot come back again, since Entra ID's code and the browser's cookie are used up."""
 
 CODE_PAUSES = (0.3, 0.6, 1.2)
 """Seconds before each further attempt to write a code. Entra ID's own code, which is good once, has been redeemed for
@@ -50,14 +39,14 @@ logger = logging.getLogger(__name__)
 
 
 class Exchange:
-    """What one exchange wrote; runs as a context manager.
+    """Which token set one exchange wrote; runs as a context manager.
 
     Written out, since one that `contextlib` makes from a generator breaks the SDK's errors, which are frozen.
     """
 
     def __init__(self, running: ContextVar[Exchange | None], *, new_login: bool) -> None:
         self.new_login = new_login
-        self.written: defaultdict[str | None, list[str]] = defaultdict(list)
+        self.written: str | None = None
         self._running = running
         self._token: Token[Exchange | None] | None = None
 
@@ -72,13 +61,11 @@ class Exchange:
             self._running.reset(self._token)
 
     @property
-    def made_token_set(self) -> bool:
-        return bool(self.written[UPSTREAM_TOKENS])
-
-    @property
     def token_set(self) -> str:
         """The id of the token set that the exchange made or changed."""
-        return self.written[UPSTREAM_TOKENS][-1]
+        if self.written is None:
+            raise LookupError("the exchange has not written a token set")
+        return self.written
 
 
 class ExchangeStore(BaseWrapper):
@@ -92,17 +79,22 @@ class ExchangeStore(BaseWrapper):
         """Returns a new exchange; `new_login` is one that may make a token set."""
         return Exchange(self._running, new_login=new_login)
 
+    @property
+    def running(self) -> Exchange | None:
+        """The exchange that this code runs for."""
+        return self._running.get()
+
     @override
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
         # An exchange replaces what it reads, so it builds on what is stored, not on what this instance remembers.
-        get = self._store.get if self._running.get() is None else self._store.get_stored
+        get = self._store.get if self.running is None else self._store.get_stored
         return await get(key, collection=collection)
 
     @override
     async def put(
         self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
     ) -> None:
-        exchange = self._running.get()
+        exchange = self.running
         if collection == UPSTREAM_TOKENS and not (exchange and exchange.new_login):
             if not await self._store.put_if_present(key, value, collection=collection, ttl=ttl):
                 raise TokenError("invalid_grant", "The sign-in was revoked.")
@@ -111,14 +103,12 @@ class ExchangeStore(BaseWrapper):
             lift_silence_limit()
         else:
             await self.key_value.put(key, value, collection=collection, ttl=ttl)
-        if exchange is not None:
-            exchange.written[collection].append(key)
+        if exchange is not None and collection == UPSTREAM_TOKENS:
+            exchange.written = key
 
     @override
     async def delete(self, key: str, *, collection: str | None = None) -> bool:
-        if collection == UPSTREAM_TOKENS:
-            return await self.key_value.delete(key, collection=collection)
-        return collection in KEPT or await self._tidy(collection, key)
+        return collection in KEPT or await self.key_value.delete(key, collection=collection)
 
     async def _put_patiently(
         self, key: str, value: Mapping[str, Any], *, collection: str, ttl: SupportsFloat | None
@@ -132,12 +122,3 @@ class ExchangeStore(BaseWrapper):
             else:
                 return
         await self.key_value.put(key, value, collection=collection, ttl=ttl)
-
-    async def _tidy(self, collection: str | None, key: str) -> bool:
-        """Deletes what would expire anyway; for at most a second."""
-        try:
-            async with Patience(TIDY_SECONDS):
-                return await self.key_value.delete(key, collection=collection)
-        except (StorageError, TimeoutError) as error:
-            logger.warning("A row of %s is left to expire: %s", collection, str(error) or "no answer in time")
-            return False

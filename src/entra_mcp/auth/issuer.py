@@ -3,10 +3,14 @@
 FastMCP's issuer knows one key, so a rotation would sign everybody out, and it accepts tokens without an expiry or from
 the future (RFC 8725 section 3; RFC 9068 section 4). The key that signed is named in the header (RFC 7515 section
 4.1.4).
+
+A token says itself what FastMCP keeps in two rows of storage for each: whose it is, what it may do, and, in the claim
+`sid`, which sign-in it belongs to. That is the key of the sign-in's token set, which only holders of its tokens know.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
 from typing import TYPE_CHECKING, Any, cast, override
 
@@ -15,15 +19,19 @@ from joserfc import jwk, jws, jwt
 from joserfc.errors import JoseError
 
 from entra_mcp.request import REQUEST
+from entra_mcp.storage.collections import REFRESH_TOKENS, TOKEN_MAPPINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from entra_mcp.request import RequestScope
     from entra_mcp.vault.keys import KeyRing, KeySource, RootKey
 
 ALGORITHM = "HS256"
 ACCESS = "access"
 REFRESH = "refresh"
 LEEWAY_SECONDS = 60
-"""How far the clocks of two instances may differ (RFC 7519 section 4.1.5)."""
+"""How far the clocks of two instances may differ (RFC 7519 section 4.1.5), for what begins. What ends, ends."""
 
 
 class UnknownKeyError(JoseError):
@@ -33,9 +41,11 @@ class UnknownKeyError(JoseError):
 class RingIssuer(JWTIssuer):
     """Signs with the newest key of the ring; accepts what any of them signed."""
 
-    def __init__(self, *, issuer: str, audience: str, source: KeySource) -> None:
+    def __init__(self, *, issuer: str, audience: str, source: KeySource, sign_in: Callable[[], str]) -> None:
+        """`sign_in` returns the id of the sign-in that tokens are being issued for."""
         super().__init__(issuer=issuer, audience=audience, signing_key=source.ring.newest.material)
         self._source = source
+        self._sign_in = sign_in
         self._ring: KeyRing | None = None
         self._keys: dict[str, jwk.OctKey] = {}
         self._ids: dict[RootKey, str] = {}
@@ -67,15 +77,15 @@ class RingIssuer(JWTIssuer):
 
     @override
     def verify_token(self, token: str, expected_token_use: str = ACCESS) -> dict[str, Any]:
-        """Returns the claims of a token that is valid now. An access token is verified once for each request.
+        """Returns the claims of a token that is valid now. It is verified once for each request.
 
         Raises:
             UnknownKeyError: the ring may be out of date: `KeySource.reread`, then try again.
             JoseError: it is not a token of this server, or not one for this use, or not valid now.
         """
         request = REQUEST.get()
-        if expected_token_use == ACCESS and request and request.bearer and request.bearer[0] == token:
-            return request.bearer[1]
+        if request and request.bearer and request.bearer[0] == token:
+            return _for_use(request.bearer[1], expected_token_use)
         try:
             header = jws.extract_compact(token.encode()).headers()
         except (ValueError, UnicodeError) as error:
@@ -86,15 +96,15 @@ class RingIssuer(JWTIssuer):
         if header.get("typ") != "JWT" or header.get("crit"):
             raise JoseError("not a token of this server")
         claims = jwt.decode(token, key, algorithms=[ALGORITHM]).claims
-        if claims.get("token_use") != expected_token_use:
-            raise JoseError("a token for another use")
+        _for_use(claims, expected_token_use)
         if claims.get("iss") != self.issuer or claims.get("aud") != self.audience:
             raise JoseError("a token for another server")
-        if not (isinstance(claims.get("jti"), str) and claims["jti"] and isinstance(claims.get("client_id"), str)):
-            raise JoseError("a token without an id or a client")
+        if not all(isinstance(claims.get(name), str) and claims[name] for name in ("jti", "sid", "client_id")):
+            raise JoseError("a token without an id, a sign-in or a client")
         _check_times(claims, now=time.time())
-        if expected_token_use == ACCESS and request:
+        if request:
             request.bearer = (token, claims)
+            _know(request, token, claims)
         return claims
 
     def _issue(self, client_id: str, scopes: list[str], jti: str, expires_in: int, *, use: str) -> str:
@@ -109,6 +119,7 @@ class RingIssuer(JWTIssuer):
             "nbf": now,
             "exp": now + expires_in,
             "jti": jti,
+            "sid": self._sign_in(),
             "token_use": use,
         }
         header = {"alg": ALGORITHM, "typ": "JWT", "kid": newest}
@@ -123,12 +134,28 @@ class RingIssuer(JWTIssuer):
         return self._keys
 
 
+def _for_use(claims: dict[str, Any], use: str) -> dict[str, Any]:
+    if claims.get("token_use") != use:
+        raise JoseError("a token for another use")
+    return claims
+
+
+def _know(request: RequestScope, token: str, claims: dict[str, Any]) -> None:
+    """Lets FastMCP find what it would keep for each token in rows of its own."""
+    begun = {"created_at": claims["iat"]}
+    mapping = {"jti": claims["jti"], "upstream_token_id": claims["sid"], **begun}
+    request.known[TOKEN_MAPPINGS, claims["jti"]] = mapping
+    if claims["token_use"] == REFRESH:
+        metadata = {"client_id": claims["client_id"], "scopes": claims["scope"].split(), "expires_at": claims["exp"]}
+        request.known[REFRESH_TOKENS, hashlib.sha256(token.encode()).hexdigest()] = metadata | begun
+
+
 def _check_times(claims: dict[str, Any], *, now: float) -> None:
     times = [claims.get(name) for name in ("exp", "iat", "nbf")]
     if any(isinstance(time, bool) or not isinstance(time, int | float) for time in times):
         raise JoseError("a token without its times")
     expires, issued, starts = cast("list[float]", times)
-    if expires <= now - LEEWAY_SECONDS:
+    if expires <= now:
         raise JoseError("the token has expired")
     if max(issued, starts) > now + LEEWAY_SECONDS:
         raise JoseError("a token from the future")

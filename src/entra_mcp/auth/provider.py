@@ -35,7 +35,7 @@ from entra_mcp.auth.redirects import canonical, is_allowed
 from entra_mcp.auth.revocation import RevocationEndpoint
 from entra_mcp.known_clients import redirect_patterns
 from entra_mcp.request import REQUEST
-from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
+from entra_mcp.storage.collections import UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,7 +130,12 @@ class EntraProvider(AzureProvider):
     @cached_property
     @override
     def jwt_issuer(self) -> RingIssuer:  # pyright: ignore[reportIncompatibleMethodOverride] - a property too, which is asked twice for each call
-        return RingIssuer(issuer=str(self.issuer_url), audience=self._resource, source=self._keys)
+        return RingIssuer(
+            issuer=str(self.issuer_url),
+            audience=self._resource,
+            source=self._keys,
+            sign_in=self._single_use.sign_in,
+        )
 
     @override
     def _sign_cookie(self, payload: str) -> str:
@@ -248,19 +253,18 @@ class EntraProvider(AzureProvider):
         claims = await self._genuine(token, use=ACCESS)
         if claims is None:
             return None
-        jti = claims["jti"]
-        remembered = self._remembered(jti)
+        sign_in = claims["sid"]
+        remembered = self._remembered(sign_in)
         if remembered is not None:
             return remembered
         found = cast("AccessToken | None", await super().load_access_token(token))
         if found is not None:
-            self._remember(jti, found)
+            self._remember(sign_in, found)
         return found
 
-    def _remembered(self, jti: str) -> AccessToken | None:
-        """What was verified for an access token, while its rows are in memory and Entra ID's keys are the same."""
-        token_set = self._cache.recall(jti, collection=TOKEN_MAPPINGS)
-        known = self._cache.recall(token_set, collection=UPSTREAM_TOKENS) if isinstance(token_set, str) else None
+    def _remembered(self, sign_in: str) -> AccessToken | None:
+        """What was verified for a sign-in, while its token set is in memory and Entra ID's keys are the same."""
+        known = self._cache.recall(sign_in, collection=UPSTREAM_TOKENS)
         if not isinstance(known, _Verified) or known.keys is not self._verifier.public_keys.keys:
             return None
         if (known.token.expires_at or 0) <= time.time():
@@ -268,14 +272,11 @@ class EntraProvider(AzureProvider):
         # A tool may change what it is given.
         return known.token.model_copy(deep=True)
 
-    def _remember(self, jti: str, token: AccessToken) -> None:
-        mapping = self._cache.peek(jti, collection=TOKEN_MAPPINGS)
-        token_set = str(mapping["upstream_token_id"]) if mapping else ""
-        found = self._cache.peek(token_set, collection=UPSTREAM_TOKENS)
+    def _remember(self, sign_in: str, token: AccessToken) -> None:
+        found = self._cache.peek(sign_in, collection=UPSTREAM_TOKENS)
         if found and found["access_token"] == token.token:
             verified = _Verified(token.model_copy(deep=True), self._verifier.public_keys.keys)
-            self._cache.derive(jti, token_set, collection=TOKEN_MAPPINGS)
-            self._cache.derive(token_set, verified, collection=UPSTREAM_TOKENS)
+            self._cache.derive(sign_in, verified, collection=UPSTREAM_TOKENS)
 
     async def revoke_sign_in(self, token: str, client_id: str) -> None:
         """Ends the sign-in of an access or refresh token, if it is the client's own."""
@@ -283,12 +284,9 @@ class EntraProvider(AzureProvider):
             claims = await self._genuine(token, use=use)
             if claims is None or claims["client_id"] != client_id:
                 continue
-            mapping = await self._storage.get(claims["jti"], collection=TOKEN_MAPPINGS)
-            if mapping is not None:
-                token_set = str(mapping["upstream_token_id"])
-                # Read for the audit line alone, which is to name the person.
-                await self._storage.get(token_set, collection=UPSTREAM_TOKENS)
-                await self._single_use.revoke({"token_set": token_set}, because=SIGNED_OUT)
+            # Read for the audit line alone, which is to name the person.
+            await self._storage.get(claims["sid"], collection=UPSTREAM_TOKENS)
+            await self._single_use.revoke({"token_set": claims["sid"]}, because=SIGNED_OUT)
 
     async def _genuine(self, token: str, *, use: str) -> dict[str, Any] | None:
         """Claims of a token that this server issued; one under an unknown key makes it look for newer keys first.

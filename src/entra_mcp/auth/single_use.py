@@ -71,6 +71,12 @@ class SingleUse:
         self._store = store
         self._grace_seconds = grace_seconds
 
+    def sign_in(self) -> str:
+        """Returns the id of the sign-in whose code or token is being exchanged: that of its token set."""
+        if self._store.running is None:
+            raise LookupError("no exchange is running")
+        return self._store.running.token_set
+
     async def redeem(self, code: str, exchange: Callable[[], Awaitable[OAuthToken]]) -> OAuthToken:
         """Exchanges an authorization code.
 
@@ -199,7 +205,7 @@ class SingleUse:
             async with Patience(RELEASE_SECONDS):
                 if not await self._ledger.release(claim):
                     return False
-                if running.new_login and running.made_token_set:
+                if running.new_login and running.written:
                     await self._store.delete(running.token_set, collection=UPSTREAM_TOKENS)
         except (StorageError, TimeoutError) as error:
             reason = str(error) or "no answer in time"

@@ -203,11 +203,6 @@ class StorageSettings(EnvironmentSettings):
     create_table: bool = Field(default=False, validation_alias="MCP_CREATE_TABLE")
     """Whether to make the table at start-up; in Azure the deployment makes it and the identity need not be able to."""
 
-    token_mapping_cache_seconds: float = Field(
-        default=60, validation_alias="MCP_TOKEN_MAPPING_CACHE_SECONDS", ge=0, le=300
-    )
-    """How long an instance remembers which token set an access token stands for."""
-
     upstream_token_cache_seconds: float = Field(
         default=10, validation_alias="MCP_UPSTREAM_TOKEN_CACHE_SECONDS", ge=0, le=300
     )

@@ -1,10 +1,8 @@
 """A read cache for what may be a moment old, in front of a key-value store that several instances share.
 
-Only two collections may be cached. `mcp-jti-mappings` say which token set an access token stands for: with these
-cached, a token set that another instance deletes still blocks its tokens at once. `mcp-upstream-tokens` are those token
-sets: with these cached too, one that another instance deletes goes on working here until the cache forgets it; one that
-this instance deletes ends at once. Everything else is used once or decides who may: a cached refresh token could be
-replayed.
+Only one collection may be cached. `mcp-upstream-tokens` are the token sets that access tokens stand for: one that
+another instance deletes goes on working here until the cache forgets it; one that this instance deletes ends at once.
+Everything else is used once or decides who may: a cached code could be replayed.
 
 Threat: who reads this process's memory reads the tokens in it. They are not sealed here: the key to unseal them, the
 vault's signing key, is in the same memory, and so is the bearer token of every request. Entries are short-lived and
@@ -24,7 +22,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, override
 from cachetools import TLRUCache
 from key_value.aio.wrappers.base import BaseWrapper
 
-from entra_mcp.storage.collections import TOKEN_MAPPINGS, UPSTREAM_TOKENS
+from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 
     from entra_mcp.storage.store import ConditionalStore
 
-CACHEABLE = frozenset({TOKEN_MAPPINGS, UPSTREAM_TOKENS})
+CACHEABLE = frozenset({UPSTREAM_TOKENS})
 
 MAX_BYTES = 16 * 1024 * 1024
 OVERHEAD_BYTES = 400

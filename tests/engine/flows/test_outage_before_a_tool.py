@@ -25,12 +25,11 @@ async def test_reads_before_a_tool_starts_have_one_deadline_and_the_tool_has_non
     caplog: pytest.LogCaptureFixture,
     protocol: str,
 ) -> None:
-    """The second read of two that authenticate a call hangs, and storage itself would be waited for much longer."""
-    async with app_behind_a_proxy(environment, azurite, MCP_TOKEN_MAPPING_CACHE_SECONDS="0") as (proxy, client):
+    """The read that authenticates a call hangs, and storage itself would be waited for much longer."""
+    async with app_behind_a_proxy(environment, azurite) as (proxy, client):
         token = (await client.sign_in())["access_token"]
         monkeypatch.setattr(time_limits, "SILENCE_SECONDS", 0.6)
         proxy.break_next(Fault.HANG, times=ALWAYS)
-        proxy.skip = 1
         await unavailable(
             client.http.post("/mcp", **tool_call("add", {"a": 1, "b": 1}, token=token, protocol=protocol))
         )
@@ -43,12 +42,11 @@ async def test_reads_before_a_tool_starts_have_one_deadline_and_the_tool_has_non
 async def test_visibility_rules_that_do_not_come_are_503_before_storage_itself_gives_up(
     environment: Environment, azurite: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They are the third read of a call that no cache helps."""
-    changes = {"MCP_TOKEN_MAPPING_CACHE_SECONDS": "0", "MCP_VISIBILITY_RULES": "true"}
-    async with app_behind_a_proxy(environment, azurite, **changes) as (proxy, client):
+    """They are the second read of a call that no cache helps."""
+    async with app_behind_a_proxy(environment, azurite, MCP_VISIBILITY_RULES="true") as (proxy, client):
         token = (await client.sign_in())["access_token"]
         proxy.break_next(Fault.HANG, times=ALWAYS)
-        proxy.skip = 2
+        proxy.skip = 1
         call = tool_call("add", {"a": 1, "b": 1}, token=token, protocol=SESSIONLESS)
         await unavailable(client.http.post("/mcp", **call))
         assert "no visibility rules in time" in caplog.text

@@ -178,8 +178,8 @@ async def test_metrics_count_what_clients_and_people_did(
         (("http.response.status_code", 400), ("http.route", "/token")): 2,
         (("http.response.status_code", 401), ("http.route", "/mcp")): 1,
     }
-    assert grown["cache.lookups"][("collection", "mcp-jti-mappings"), ("hit", True)] == 3
-    assert grown["cache.lookups"][("collection", "mcp-jti-mappings"), ("hit", False)] >= 1
+    assert grown["cache.lookups"][("collection", "mcp-upstream-tokens"), ("hit", True)] == 3
+    assert grown["cache.lookups"][("collection", "mcp-upstream-tokens"), ("hit", False)] >= 1
     calls = grew(calls_before, seen.points("mcp.server.operation.duration"))
     assert calls[("gen_ai.tool.name", "add"), ("mcp.method.name", "tools/call")] == 3
     assert calls[("error.type", "not_found"), ("mcp.method.name", "tools/call")] == 1
