@@ -9,4 +9,3 @@ AUTHORIZATION_CODES = "mcp-authorization-codes"
 UPSTREAM_TOKENS = "mcp-upstream-tokens"
 TOKEN_MAPPINGS = "mcp-jti-mappings"  # noqa: S105 - the name of a collection
 REFRESH_TOKENS = "mcp-refresh-tokens"
-CONSENT_PAGES = "mcp-consent-csrf-tokens"
