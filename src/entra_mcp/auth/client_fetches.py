@@ -17,6 +17,7 @@ from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Any, override
 
 from entra_mcp.errors import EntraMcpError
+from entra_mcp.patience import Patience
 from entra_mcp.request import REQUEST
 from entra_mcp.web.forwarded import UNKNOWN, network
 
@@ -85,7 +86,7 @@ class ClientFetches:
         Raises:
             TimeoutError: it has not ended in time, the wait for a place included.
         """
-        async with asyncio.timeout(seconds), self._slots:
+        async with Patience(seconds), self._slots:
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch(), self._running()))
 
     def close(self) -> None:

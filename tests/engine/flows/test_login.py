@@ -29,7 +29,7 @@ async def test_metadata_leads_from_the_challenge_to_every_endpoint(http: httpx2.
     assert resource["scopes_supported"] == ["access_as_user"]
     server = (await http.get(f"{resource['authorization_servers'][0]}.well-known/oauth-authorization-server")).json()
     assert server["code_challenge_methods_supported"] == ["S256"]
-    assert server["token_endpoint_auth_methods_supported"] == ["none"]
+    assert server["token_endpoint_auth_methods_supported"] == ["none", "private_key_jwt"]
     assert server["registration_endpoint"] == "http://localhost:7071/register"
 
 
