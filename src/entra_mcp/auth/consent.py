@@ -39,6 +39,8 @@ HINT_CHARACTERS = 254
 PROMPTS = ("login", "select_account", "consent")
 """Not `none`: the consent page has been shown by then."""
 
+DENIED = "The person denied access on the consent page. Nothing was shared. Connect again to be asked again."
+
 
 class ConsentPageError(EntraMcpError):
     """FastMCP's page lacks what the form has to send back; this server's page does not fit its version."""
@@ -74,7 +76,7 @@ class ConsentEndpoint:
         if response.status_code == HTTPStatus.OK:
             return await self._own_page(response)
         upstream, _, query = response.headers.get("location", "").partition("?")
-        return self._to_entra(request, response, query) if upstream == self._given_endpoint else response
+        return self._to_entra(request, response, query) if upstream == self._given_endpoint else explained(response)
 
     async def _own_page(self, response: Response) -> Response:
         fields = _HiddenFields(bytes(response.body).decode()).found
@@ -130,6 +132,14 @@ async def _vouch_for_page(request: Request) -> None:
             "txn_id": str(form.get("txn_id", "")),
             "expires_at": time.time() + PAGE_SECONDS,
         }
+
+
+def explained(response: Response) -> Response:
+    """Says why in a denial: clients show the description as their whole message (RFC 6749 section 4.1.2.1)."""
+    location = response.headers.get("location", "")
+    if "error=access_denied" in location.partition("?")[2].split("&"):
+        response.headers["location"] = f"{location}&{urlencode({'error_description': DENIED})}"
+    return response
 
 
 def hints_of(parameters: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qsl, quote_plus, unquote_plus, urlencode
+from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
 
 from starlette.requests import Request
 
@@ -179,4 +179,5 @@ def described(text: str) -> str:
 
 
 def _described_in_query(found: re.Match[str]) -> str:
-    return quote_plus(described(unquote_plus(found[0])))
+    # Spaces as %20, not +: some clients show what they get as it is.
+    return quote(described(unquote_plus(found[0])), safe="")

@@ -127,7 +127,10 @@ async def test_consent_denied_goes_back_to_the_client_with_an_error(client: OAut
     await client.register()
     denied = await client.consent(await client.consent_page(), action="deny")
     answer = client.answer(denied)
+    # Some clients show the parameter as it came.
+    assert "+" not in denied.headers["location"]
     assert answer["error"] == "access_denied"
+    assert "denied access on the consent page" in answer["error_description"]
     assert answer["state"] == client.state
 
 
