@@ -12,6 +12,7 @@ from fastmcp.client.auth.oauth import OAuth
 from playwright.async_api import Page, expect
 
 from local.check.storage import FileStore
+from tests.engine.browser.test_pages import CONTRAST, fits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -76,7 +77,41 @@ async def test_person_reads_the_home_page(
     await page.goto(stack.url)
     await expect(page.get_by_role("heading", level=1)).to_have_text("Test server")
     await expect(page.get_by_text(stack.mcp_url, exact=True)).to_be_visible()
+    # Whoever finds the address sees this page; what there is to call is for those who signed in.
+    assert not {name for name in ("graph_me", "count_slowly", "admin_stats", "whoami") if name in await page.content()}
+    assert await page.evaluate(CONTRAST) >= 4.5
     await screenshot("home")
+    for width in (375, 320):
+        await page.set_viewport_size({"width": width, "height": 760})
+        assert await fits(page)
+    await screenshot("home-narrow")
+
+
+async def test_person_copies_from_the_home_page(stack: Stack, page: Page) -> None:
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text))
+    await page.goto(stack.url)
+    sections = page.get_by_role("region")
+    assert await sections.count() > 6
+    for section in await sections.all():
+        await section.get_by_role("button", name="Copy").click()
+        await expect(section.get_by_role("button")).to_have_text("Copied")
+        copied = await page.evaluate("navigator.clipboard.readText()")
+        assert copied == await section.locator("pre").inner_text()
+    for client, scheme in (("VS Code", "vscode:mcp/install?"), ("Cursor", "cursor://anysphere.cursor-deeplink/")):
+        link = page.get_by_role("link", name=f"Add to {client}")
+        assert (await link.get_attribute("href") or "").startswith(scheme)
+    assert faults == []
+
+
+async def test_script_that_is_not_the_servers_does_not_run_on_the_home_page(stack: Stack, page: Page) -> None:
+    await page.goto(stack.url)
+    await page.evaluate(
+        "() => { const added = document.createElement('script'); added.textContent = 'window.ran = true';"
+        " document.body.append(added) }"
+    )
+    assert await page.evaluate("window.ran") is None
 
 
 async def test_person_uses_the_keyboard_alone(stack: Stack, page: Page, tmp_path: Path) -> None:
