@@ -31,7 +31,7 @@ missing, 3 a port is taken; 128 + the signal's number when stopped before the wo
 With make:
   make run [CHECK=1] [WATCH=1] [TRACE=1] [HOST=func] [PORT=N] [another port, see below]
   make services [PORT=N] [another port]     make test [FAST=1] [ARGS="tests/ops -x"]  make test-long
-  make check    make docs
+  make check    make docs                   make test-clients [RECORD=1] [ARGS="codex gemini"]
   make conformance [NODE=/path/to/node]     make tool NAME=find_order          make lock [UPGRADE=1]
   make new [NAME="Order desk"]              make upgrade [VERSION=v0.3.0]
   make setup                                make clean [ALL=1]
@@ -43,6 +43,7 @@ COMMANDS = {
     "run": "start everything, sign in with a real MCP client, call the tools, and stay up",
     "services": "start only Azurite and the stand-ins for Entra ID and Key Vault, for `func start`",
     "test": "run the tests in parallel; further arguments go to pytest",
+    "clients": "run real MCP clients, from npm and PyPI, against the server; they need 2 GB",
     "check": "lint, formatting, types, and the readability of the documents",
     "docs": "build the documents as a site into .local/site",
     "conformance": "run the conformance suite of the Model Context Protocol against the server; needs Node 22",
@@ -53,8 +54,8 @@ COMMANDS = {
     "setup": "only build .venv and node_modules, with all that the tests need",
     "clean": "remove caches; with --all also .venv, node_modules and the local data",
 }
-NEEDS_NODE = {"run", "services", "test", "conformance", "setup"}
-NEEDS_DEV = {"test", "check", "docs", "conformance", "upgrade", "lock", "setup"}
+NEEDS_NODE = {"run", "services", "test", "clients", "conformance", "setup"}
+NEEDS_DEV = {"test", "clients", "check", "docs", "conformance", "upgrade", "lock", "setup"}
 NEEDS_NOTHING = {"clean", "new", "tool"}
 
 PORTS = {
@@ -138,6 +139,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made["test"].add_argument("--fast", action="store_true", help="only the tests that start no process")
     made["test"].epilog = "example: python -m local test tests/engine/unit -k settings -x"
+    _add_clients(made["clients"])
     made["conformance"].add_argument("--node", metavar="PATH", help="Node 22 or newer (default: node on PATH)")
     _add_answers(made["new"])
     made["upgrade"].add_argument("--version", metavar="TAG", help="a tag of the template (default: its newest)")
@@ -181,6 +183,12 @@ def _add_places(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--directory", type=_file, metavar="FILE", help="accounts, groups and other APIs (default local.directory.json)"
     )
+
+
+def _add_clients(command: argparse.ArgumentParser) -> None:
+    command.epilog = "example: python -m local clients codex gemini"
+    command.add_argument("--record", action="store_true", help="record what happened, and write docs/clients.md again")
+    command.add_argument("names", nargs="*", metavar="NAME", help="only clients with one of these in their name")
 
 
 def _add_answers(command: argparse.ArgumentParser) -> None:
@@ -228,8 +236,8 @@ def _dispatch(options: argparse.Namespace, rest: list[str], environment: Environ
     match options.command:
         case "run" | "services":
             return _run(options)
-        case "test":
-            return _test(rest, environment)
+        case "test" | "clients":
+            return _test(options, rest, environment)
         case "check" | "docs":
             return {"check": tasks.check, "docs": tasks.docs}[options.command](root)
         case "conformance":
@@ -299,11 +307,14 @@ def _run(options: argparse.Namespace) -> int:
     )
 
 
-def _test(arguments: list[str], environment: Environment) -> int:
+def _test(options: argparse.Namespace, arguments: list[str], environment: Environment) -> int:
+    from local.clients import clients
     from local.setup.chromium import ensure_chromium
     from local.tasks import test, wants_browser
 
     chromium = None
-    if wants_browser(arguments):
+    if options.command == "clients" or wants_browser(arguments):
         chromium = ensure_chromium(logs=environment.logs, python=environment.python)
+    if options.command == "clients":
+        return clients(environment.root, options.names, record=options.record, chromium=chromium)
     return test(environment.root, arguments, chromium=chromium)

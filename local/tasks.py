@@ -42,8 +42,9 @@ COMPILE = (
 READABILITY = "tests/template/test_readability.py"
 
 BROWSER, CONFORMANCE, INSIGHTS = "tests/engine/browser", "tests/engine/conformance", "tests/engine/insights"
+CLIENTS = "tests/engine/compatibility"
 
-BUILT = (".venv", "node_modules", f"{CONFORMANCE}/node_modules", f"{INSIGHTS}/node_modules", ".local")
+BUILT = (".venv", "node_modules", *(f"{folder}/node_modules" for folder in (CLIENTS, CONFORMANCE, INSIGHTS)), ".local")
 MADE = (*BUILT, ".pytest_cache", ".ruff_cache", ".hypothesis", "test-results")
 
 
@@ -121,7 +122,7 @@ def lock(root: Path, *, upgrade: bool) -> int:
             say(f"FAILED: {name}")
             return FAILED
     npm = [shutil.which("npm") or "npm", "update" if upgrade else "install", "--package-lock-only"]
-    for folder in (".", CONFORMANCE, INSIGHTS):
+    for folder in (".", CLIENTS, CONFORMANCE, INSIGHTS):
         say(f"Locking {folder}/package-lock.json".replace("./", ""))
         if call([*npm, "--no-audit", "--no-fund", "--prefix", folder], root, {}):
             say(f"FAILED: {folder}/package-lock.json")

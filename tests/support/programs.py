@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-READY_SECONDS = 60.0
+READY_SECONDS = 100.0
 STOP_SECONDS = 20.0
 
 

@@ -1,0 +1,65 @@
+"""`clients`: runs real MCP clients against the server, in the versions that tests/engine/compatibility pins."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local.progress import SetupError, say
+from local.setup.uv import find_uv, uv_environment
+from local.tasks import CLIENTS, FAILED, OK, call
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MCP_1 = ".local/clients/mcp-1"
+"""The environment of version 1 of the SDK for Python."""
+
+INSTALLED = "node_modules/.installed"
+"""Keeps the package-lock.json that the installation is of."""
+
+
+def clients(root: Path, names: Sequence[str], *, record: bool, chromium: Path | None) -> int:
+    """Install what is missing, run those with one of `names` in theirs, or all; the exit code."""
+    folder = root / CLIENTS
+    _install_from_npm(root, folder)
+    _install_from_pypi(root, folder)
+    command = [sys.executable, "-m", "tests.engine.compatibility", *(["--record"] if record else []), *names]
+    found = {"CHROMIUM": str(chromium)} if chromium else {}
+    return OK if call(command, root, found) == 0 else FAILED
+
+
+def _install_from_npm(root: Path, folder: Path) -> None:
+    lock, installed = (folder / "package-lock.json").read_text("utf-8"), folder / INSTALLED
+    if installed.is_file() and installed.read_text("utf-8") == lock:
+        return
+    npm = shutil.which("npm")
+    if npm is None:
+        raise SetupError("npm is not on PATH; the clients are installed with it.")
+    say("Installing the clients from npm, 2 GB")
+    if call([npm, "ci", "--no-audit", "--no-fund", "--prefix", str(folder)], root, {}):
+        raise SetupError("npm could not install the clients. Check the network, npm's registry and proxy settings.")
+    installed.write_text(lock, "utf-8")
+
+
+def _install_from_pypi(root: Path, folder: Path) -> None:
+    pinned = json.loads((folder / "package.json").read_text("utf-8"))["python"]
+    wanted = [f"{name}=={version}" for name, version in pinned.items()]
+    installed = root / MCP_1 / "installed.json"
+    if installed.is_file() and json.loads(installed.read_text("utf-8")) == wanted:
+        return
+    uv = find_uv(Path(sys.executable).parent)
+    if uv is None:
+        raise SetupError("uv installs version 1 of the SDK for Python, and does not run on this machine.")
+    say(f"Installing {' '.join(wanted)}")
+    python = root / MCP_1 / "bin" / "python"
+    steps = (
+        ["venv", "--clear", "--python", sys.executable, str(root / MCP_1)],
+        ["pip", "install", "--python", str(python), *wanted],
+    )
+    if any(call([uv, *step, "--quiet"], root, uv_environment()) for step in steps):
+        raise SetupError("uv could not install it. Check the network, and what pip is set to.")
+    installed.write_text(json.dumps(wanted), "utf-8")

@@ -1,0 +1,109 @@
+"""Writes docs/clients.md from the record of the last run, and from the guides that the home page shows.
+
+python -m tests.engine.compatibility.document
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from entra_mcp.web.connect import connection_guides
+from local.config import REPOSITORY
+from tests.engine.compatibility import record
+from tests.engine.compatibility.drivers import DRIVERS
+from tests.engine.real_clients import REDIRECTS
+
+DOCUMENT = REPOSITORY / "docs" / "clients.md"
+TEXT = Path(__file__).with_name("clients.md")
+"""What no run measures: the clicks of clients that need an account."""
+
+URL, SERVER = "https://mcp.contoso.com/mcp", "contoso"
+
+COLUMNS = {
+    "version": "version",
+    "protocol": "protocol",
+    "sign_in": "sign-in",
+    "list": "lists tools",
+    "call": "calls tools",
+    "on_behalf": "calls on behalf",
+    "progress": "shows progress",
+    "redirect_uri": "redirect URI",
+}
+EVENTS = {
+    "refresh": "its access token expired",
+    "rotated_key": "the signing key was rotated",
+    "lost_storage": "the server lost its storage",
+}
+REFUSALS = {
+    "denied": "Somebody presses Deny on the consent page",
+    "wrong_tenant": "The account is of another tenant",
+    "missing_role": "A tool needs a role that the person lacks",
+    "throttled": "Too many clients register (429)",
+    "outage": "The server's storage is away (503)",
+}
+
+
+def document() -> str:
+    """The whole document."""
+    recorded = record.read()
+    seen = {driver.name: recorded[driver.name] for driver in DRIVERS}
+    parts = {
+        "{tested}": table(["client", *COLUMNS.values()], [[name, *cells(of, COLUMNS)] for name, of in seen.items()]),
+        "{events}": table(
+            ["client", *(f"after {what}" for what in EVENTS.values())],
+            [[name, *(event(of, key) for key in EVENTS)] for name, of in seen.items()],
+        ),
+        "{refusals}": "\n\n".join(
+            f"### {what}\n\n{table(['client', 'what it says'], [[name, code(of[key])] for name, of in seen.items()])}"
+            for key, what in REFUSALS.items()
+        ),
+        "{guides}": "\n\n".join(
+            f"### {guide.client}\n\n{guide.where}:\n\n```text\n{guide.text}\n```"
+            + (f"\n\nOr open this link:\n\n```text\n{guide.install}\n```" if guide.install else "")
+            for guide in connection_guides(URL, SERVER)
+        ),
+        "{redirects}": table(
+            ["client", "admitted by", "redirect URI"],
+            [
+                [name, f"`{entry}`", "<br>".join(f"`{uri}`" for uri in uris)]
+                for name, (entry, uris) in REDIRECTS.items()
+            ],
+        ),
+    }
+    text = TEXT.read_text("utf-8")
+    for mark, part in parts.items():
+        text = text.replace(mark, part)
+    return text
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table of Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def cells(seen: dict[str, Any], columns: dict[str, str]) -> list[str]:
+    """What a row shows of one client."""
+    found = [str(seen[name] or "not told") for name in columns]
+    return [f"`{text}`" if "://" in text else text for text in found]
+
+
+def event(seen: dict[str, Any], key: str) -> str:
+    """How the client comes in again, and what it says when it does not at once."""
+    said = seen.get(f"{key}_message")
+    return f"{seen[key]}; says {code(said)}" if said else seen[key]
+
+
+def code(message: str) -> str:
+    """A message as it is, on one line of a table."""
+    return f"`{message.replace('`', "'").replace('|', '/')}`" if message else "nothing"
+
+
+def write() -> None:
+    """Writes the document."""
+    DOCUMENT.write_text(document(), "utf-8")
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,190 @@
+"""The run: what every client does, first one by one, then after each thing that happens to the server."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from local.config import REPOSITORY
+from tests.engine.compatibility.drivers import DRIVERS, HERE, NOT_OFFERED, PROGRAMS, Driver, Found
+from tests.engine.compatibility.person import ALLOW, DENY, FOREIGN, Person, person
+from tests.engine.compatibility.process import Home
+from tests.engine.compatibility.record import version_of
+from tests.engine.compatibility.server import TOKEN_MINUTES, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
+
+AT_ONCE = 6
+"""So many clients run at a time: most of their time they start programs."""
+
+YES, NO_ACCOUNT = "yes", "needs an account"
+
+
+@dataclass
+class Client:
+    """One client with its home, and what was seen of it."""
+
+    driver: Driver
+    server: Server
+    person: Person
+    folder: Path
+    seen: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        self.home = self.new_home("home")
+
+    def new_home(self, name: str) -> Home:
+        node = HERE / "node_modules"
+        modules = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'src'}:{PROGRAMS}"}
+        return Home(
+            folder=self.folder / name,
+            person=self.person,
+            programs=[node / ".bin"],
+            variables={**modules, **self.driver.variables},
+        )
+
+    async def first(self) -> None:
+        """Signs in, lists and calls."""
+        found = await self.driver.sign_in(self.home, self.server.mcp_url, ALLOW)
+        self.seen["sign_in"] = YES if found.ok else readable(found.message)
+        self.seen["redirect_uri"] = re.sub(r":\d+", ":*", ", ".join(found.redirect_uris))
+        found = await self.driver.connect(self.home, self.server.mcp_url, (), "all")
+        self.note_calls(found)
+
+    async def refused(self) -> None:
+        """Is refused, each time as a client that was never here before."""
+        for name, labels in (("denied", DENY), ("wrong_tenant", FOREIGN)):
+            found = await self.driver.sign_in(self.new_home(name), self.server.mcp_url, labels)
+            self.seen[name] = "comes in" if found.ok else readable(found.message)
+        await self.throttled()
+
+    def note_calls(self, found: Found) -> None:
+        facts = found.facts
+        self.seen["protocol"] = facts.get("protocol") or ""
+        self.seen["list"] = YES if found.ok else readable(found.message)
+        self.seen["tools"] = len(facts["tools"]) if facts.get("tools") else None
+        if not self.driver.calls:
+            self.seen |= dict.fromkeys(("call", "on_behalf", "progress"), NO_ACCOUNT)
+            self.seen["missing_role"] = NOT_OFFERED
+            return
+        self.seen["call"] = YES if structured(facts, "add") == {"result": 42} else text_of(facts.get("add", {}))
+        profile = structured(facts, "graph_me").get("username")
+        self.seen["on_behalf"] = YES if profile == "user@local.example" else text_of(facts.get("graph_me", {}))
+        self.seen["progress"] = progress(facts.get("arrivals", []))
+        self.seen["missing_role"] = readable(text_of(facts.get("role", {})))
+
+    async def throttled(self, attempts: int = 3) -> None:
+        """Registers where nobody can any more."""
+        await self.server.use_up_registrations()
+        home = self.new_home(f"throttled-{attempts}")
+        found = await self.driver.sign_in(home, f"{self.server.throttled.url}/mcp", DENY)
+        if found.redirect_uris and attempts > 1:  # a minute was over just then, and it could register
+            await self.throttled(attempts - 1)
+        else:
+            self.seen["throttled"] = readable(found.message)
+
+    async def outage(self) -> None:
+        """Connects while the server's storage is away, with an access token that has expired."""
+        found = await self.driver.connect(self.home, self.server.mcp_url, ())
+        self.seen["outage"] = "connects" if found.ok else readable(found.message)
+
+    async def again(self, name: str) -> None:
+        """Connects, and notes whether that needed the person."""
+        found = await self.driver.connect(self.home, self.server.mcp_url, ALLOW)
+        if found.ok:
+            self.seen[name] = "signs in again by itself" if found.redirect_uris else "without a browser"
+            return
+        self.seen[f"{name}_message"] = readable(found.message)
+        found = await self.driver.sign_in(self.home, self.server.mcp_url, ALLOW)
+        words = self.driver.signs_in_with or "connecting once more"
+        self.seen[name] = f"after `{words}`" if found.ok else f"not: {readable(found.message)}"
+
+
+async def everything(folder: Path, names: Sequence[str], say: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+    """What was seen of each client, or of those with one of `names` in theirs."""
+    chosen = [made() for made in DRIVERS if not names or any(each.lower() in made.name.lower() for each in names)]
+    say("Starting the server")
+    with Server(folder, certificates=folder / "tls") as server:
+        async with person() as somebody:
+            clients = [Client(driver, server, somebody, folder / str(number)) for number, driver in enumerate(chosen)]
+            with server.throttling():
+                await each(clients, Client.first, "signs in and calls", say)
+                signed_in = time.monotonic()
+                await each(clients, Client.refused, "is refused", say)
+            wait = max(0.0, signed_in + 60 * TOKEN_MINUTES - time.monotonic())
+            say(f"Waiting {wait:.0f} s for the access tokens to expire")
+            await asyncio.sleep(wait)
+            await asyncio.to_thread(server.azurite.stop)
+            await each(clients, Client.outage, "while storage is away", say)
+            await asyncio.to_thread(server.azurite.start)
+            await each(clients, lambda client: client.again("refresh"), "after its access token expired", say)
+            await server.rotate_signing_key()
+            await each(clients, lambda client: client.again("rotated_key"), "after the signing key was rotated", say)
+            await server.lose_storage()
+            await each(clients, lambda client: client.again("lost_storage"), "after storage was lost", say)
+    return {client.driver.name: {"version": version_of(client.driver.package), **client.seen} for client in clients}
+
+
+async def each(
+    clients: Sequence[Client], step: Callable[[Client], Awaitable[None]], what: str, say: Callable[[str], None]
+) -> None:
+    """Takes the step with every client, some at a time."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(client: Client) -> None:
+        async with places:
+            began = time.monotonic()
+            before = set(client.seen)
+            try:
+                await step(client)
+            except Exception as error:  # noqa: BLE001 - what one client does unexpectedly keeps no other from running
+                client.seen["fault"] = readable(f"{what}: {type(error).__name__}: {error}")
+            new = {name: value for name, value in client.seen.items() if name not in before}
+            say(f"{client.driver.name}: {what} ({time.monotonic() - began:.0f} s): {new}")
+
+    async with asyncio.TaskGroup() as tasks:
+        for client in clients:
+            tasks.create_task(one(client))
+
+
+def structured(facts: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The structured content of a call's result."""
+    return facts.get(name, {}).get("structuredContent") or {}
+
+
+def text_of(result: dict[str, Any]) -> str:
+    """The text of a call's result, or its error."""
+    if "error" in result:
+        return str(result["error"])
+    return " ".join(part.get("text", "") for part in result.get("content", []))
+
+
+def progress(arrivals: Sequence[float]) -> str:
+    """How it came; the tool counts three numbers, 0.4 s apart, and one batch at the end would come at once."""
+    if len(arrivals) != 3:
+        return "not shown"
+    return "as it happens" if arrivals[-1] - arrivals[0] > 0.4 else "at the end"
+
+
+VARYING = (
+    (r"https?://(?:localhost|127\.0\.0\.1):\d+", "<server>"),
+    (r"(?:localhost|127\.0\.0\.1):\d+", "<server>"),
+    (r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>"),
+    (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\dZ?", "<time>"),
+    (r"\b[0-9a-f]{32}\b", "<id>"),
+    (r"\b(after|in) \d+ ?(s|seconds|ms)\b", r"\1 <time>"),
+)
+LONGEST = 300
+
+
+def readable(message: str) -> str:
+    """The message without what differs in every run, cut to what a table can show."""
+    text = " ".join(message.split())
+    for pattern, word in VARYING:
+        text = re.sub(pattern, word, text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1].rstrip()}…"
