@@ -28,7 +28,7 @@ def clients(root: Path, names: Sequence[str], *, record: bool, chromium: Path | 
     _install_from_npm(root, folder)
     _install_from_pypi(root, folder)
     command = [sys.executable, "-m", "tests.engine.compatibility", *(["--record"] if record else []), *names]
-    found = {"CHROMIUM": str(chromium)} if chromium else {}
+    found = {"PYTHONPATH": str(root / "src"), **({"CHROMIUM": str(chromium)} if chromium else {})}
     return OK if call(command, root, found) == 0 else FAILED
 
 
@@ -40,7 +40,8 @@ def _install_from_npm(root: Path, folder: Path) -> None:
     if npm is None:
         raise SetupError("npm is not on PATH; the clients are installed with it.")
     say("Installing the clients from npm, 2 GB")
-    if call([npm, "ci", "--no-audit", "--no-fund", "--prefix", str(folder)], root, {}):
+    # Not `npm ci`: it refuses a lock without the programs of platforms that the registry it was written with lacks.
+    if call([npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(folder)], root, {}):
         raise SetupError("npm could not install the clients. Check the network, npm's registry and proxy settings.")
     installed.write_text(lock, "utf-8")
 

@@ -31,7 +31,7 @@ COLUMNS = {
     "redirect_uri": "redirect URI",
 }
 EVENTS = {
-    "refresh": "its access token expired",
+    "refresh": "its access token expired during an outage",
     "rotated_key": "the signing key was rotated",
     "lost_storage": "the server lost its storage",
 }
@@ -85,7 +85,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 def cells(seen: dict[str, Any], columns: dict[str, str]) -> list[str]:
     """What a row shows of one client."""
-    found = [str(seen[name] or "not told") for name in columns]
+    found = [str(seen[name] or "not shown") for name in columns]
     return [f"`{text}`" if "://" in text else text for text in found]
 
 

@@ -55,6 +55,8 @@ class Driver(ABC):
     """Whether it calls tools without an account of its maker."""
     signs_in_with: ClassVar[str] = ""
     """The words that begin a sign-in; empty when connecting does."""
+    keeps: ClassVar[str] = ""
+    """The file of the home that holds the registration and the sign-in, where a user would know it."""
 
     @abstractmethod
     async def sign_in(self, home: Home, url: str, labels: Sequence[str]) -> Found:
@@ -67,6 +69,8 @@ class Driver(ABC):
 
 class _Program(Driver):
     """An SDK: connecting signs in."""
+
+    keeps = "sign-in.json"
 
     @abstractmethod
     def command(self, url: str, home: Home, task: str) -> Sequence[str]: ...
@@ -84,6 +88,9 @@ class _Program(Driver):
         answers = [json.loads(line) for line in outcome.lines if line.startswith('{"')]
         facts = answers[-1] if answers else {"error": " ".join(outcome.lines[-3:])}
         uris = [visit.redirect_uri for visit in outcome.visits]
+        pages = [visit.page for visit in outcome.visits if visit.refused]
+        if pages:
+            return Found(ok=False, message=f"The browser shows: {pages[-1]}", redirect_uris=uris)
         return Found(ok="error" not in facts, message=facts.get("error", ""), facts=facts, redirect_uris=uris)
 
 

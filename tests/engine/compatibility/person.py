@@ -31,6 +31,8 @@ class Visit:
 
     redirect_uri: str
     page: str
+    refused: bool = False
+    """Whether the server showed a problem instead of the consent page; then nothing leads back to the client."""
 
 
 class Person:
@@ -53,7 +55,9 @@ class Person:
         redirect_uri = parse_qs(urlsplit(url).query)["redirect_uri"][0]
         await _listens(urlsplit(redirect_uri).hostname or "", urlsplit(redirect_uri).port or 80)
         async with self.page() as page:
-            await page.goto(url)
+            answer = await page.goto(url)
+            if answer is not None and not answer.ok:
+                return Visit(redirect_uri=redirect_uri, page=await text_of(page), refused=True)
             await press(page, labels)
             await page.wait_for_url(f"{redirect_uri}?**", wait_until="load", timeout=STEP_SECONDS * 1000)
             return Visit(redirect_uri=redirect_uri, page=await text_of(page))

@@ -112,6 +112,8 @@ class Home:
                         addresses = opened.read_text().splitlines() if opened.exists() else []
                         if labels and len(addresses) > len(visits):
                             visits.append(await self.person.walk(addresses[len(visits)], labels))
+                            if visits[-1].refused:  # the client would wait for an answer that never comes
+                                break
         return Outcome(output=run.text, visits=visits)
 
     @asynccontextmanager

@@ -101,8 +101,13 @@ class Client:
             return
         self.seen[f"{name}_message"] = readable(found.message)
         found = await self.driver.sign_in(self.home, self.server.mcp_url, ALLOW)
-        words = self.driver.signs_in_with or "connecting once more"
-        self.seen[name] = f"after `{words}`" if found.ok else f"not: {readable(found.message)}"
+        if found.ok:
+            self.seen[name] = f"after `{self.driver.signs_in_with or 'connecting once more'}`"
+            return
+        if self.driver.keeps:
+            (self.home.folder / self.driver.keeps).unlink(missing_ok=True)
+        found = await self.driver.sign_in(self.home, self.server.mcp_url, ALLOW)
+        self.seen[name] = "after removing what it kept" if found.ok else f"not: {readable(found.message)}"
 
 
 async def everything(folder: Path, names: Sequence[str], say: Callable[[str], None]) -> dict[str, dict[str, Any]]:
@@ -122,7 +127,9 @@ async def everything(folder: Path, names: Sequence[str], say: Callable[[str], No
             await asyncio.to_thread(server.azurite.stop)
             await each(clients, Client.outage, "while storage is away", say)
             await asyncio.to_thread(server.azurite.start)
-            await each(clients, lambda client: client.again("refresh"), "after its access token expired", say)
+            await each(
+                clients, lambda client: client.again("refresh"), "after its access token expired during the outage", say
+            )
             await server.rotate_signing_key()
             await each(clients, lambda client: client.again("rotated_key"), "after the signing key was rotated", say)
             await server.lose_storage()
