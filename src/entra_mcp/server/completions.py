@@ -1,38 +1,41 @@
 """Completions of what there is: a prompt or a template that the caller does not have is an error of the request.
 
-FastMCP asks the app's function whatever the client names, and answers with an empty list
+FastMCP answers with an empty list, which tells a client to go on
 (https://modelcontextprotocol.io/specification/2025-11-25/server/utilities/completion#error-handling wants -32602).
 """
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, override
 
+from fastmcp.server.middleware import Middleware
 from mcp.shared.exceptions import MCPError
-from mcp.types import INVALID_PARAMS, PromptReference
+from mcp.types import INVALID_PARAMS
 
 if TYPE_CHECKING:
     from fastmcp import FastMCP
-    from fastmcp.server.completions import CompletionHandler, CompletionReference, CompletionValues
-    from mcp.types import CompletionArgument, CompletionContext
+    from fastmcp.server.middleware import CallNext, MiddlewareContext
+
+COMPLETION = "completion/complete"
 
 
-def known_alone(complete: CompletionHandler, *, server: FastMCP) -> CompletionHandler:
-    """Returns the app's function behind a look at what the server has for the caller."""
+class KnownCompletions(Middleware):
+    """Looks at what `server` has for the caller before its completions are asked."""
 
-    async def checked(
-        reference: CompletionReference, argument: CompletionArgument, context: CompletionContext | None
-    ) -> CompletionValues:
-        if isinstance(reference, PromptReference):
-            known = await server.get_prompt(reference.name) is not None
-        else:
-            known = reference.uri in {template.uri_template for template in await server.list_resource_templates()}
-        if not known:
+    def __init__(self, server: FastMCP) -> None:
+        self._server = server
+
+    @override
+    async def on_request(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
+        if context.method == COMPLETION and not await self._knows(context.message.get("ref")):
             raise MCPError(INVALID_PARAMS, "Nothing of that name has arguments to complete")
-        # In a thread, since a function that is not asynchronous may wait for something.
-        values = await asyncio.to_thread(complete, reference, argument, context)
-        return await values if inspect.isawaitable(values) else values
+        return await call_next(context)
 
-    return checked
+    async def _knows(self, reference: Any) -> bool:  # noqa: ANN401 - as the client sent it; FastMCP looks at its form
+        match reference:
+            case {"type": "ref/prompt", "name": str(name)}:
+                return await self._server.get_prompt(name) is not None
+            case {"type": "ref/resource", "uri": str(uri)}:
+                return uri in {template.uri_template for template in await self._server.list_resource_templates()}
+            case _:
+                return True

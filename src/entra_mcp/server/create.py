@@ -11,7 +11,7 @@ from mcp.server.request_state import RequestStateSecurity
 from mcp.types import Icon
 
 from entra_mcp import __version__
-from entra_mcp.server.completions import known_alone
+from entra_mcp.server.completions import KnownCompletions
 from entra_mcp.server.component_errors import ComponentErrors
 from entra_mcp.server.components import add_components, find_components
 from entra_mcp.server.time_limit import RequestTimeLimit
@@ -82,5 +82,6 @@ def create_server(
     components = find_components(definition.components)
     add_components(server, components, signs_in=settings.auth_mode.signs_in, services=services)
     if definition.complete is not None:
-        server.completion(known_alone(definition.complete, server=server))
+        server.add_middleware(KnownCompletions(server))
+        server.completion(definition.complete)
     return server

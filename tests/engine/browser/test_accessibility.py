@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.support.stack import Stack
 
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text("utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 

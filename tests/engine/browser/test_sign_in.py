@@ -12,7 +12,7 @@ from fastmcp.client.auth.oauth import OAuth
 from playwright.async_api import Page, expect
 
 from local.check.storage import FileStore
-from tests.engine.browser.test_pages import CONTRAST, fits
+from tests.engine.browser.test_pages import fits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -79,7 +79,6 @@ async def test_person_reads_the_home_page(
     await expect(page.get_by_text(stack.mcp_url, exact=True)).to_be_visible()
     # Whoever finds the address sees this page; what there is to call is for those who signed in.
     assert not {name for name in ("graph_me", "count_slowly", "admin_stats", "whoami") if name in await page.content()}
-    assert await page.evaluate(CONTRAST) >= 4.5
     await screenshot("home")
     for width in (375, 320):
         await page.set_viewport_size({"width": width, "height": 760})

@@ -24,8 +24,9 @@ TOKEN_MINUTES = 5
 
 STRICT = {
     "MCP_ACCESS_TOKEN_MINUTES": str(TOKEN_MINUTES),
+    # Clients with a document of their own would have it fetched from the internet; they register instead.
+    "MCP_CLIENT_METADATA_DOCUMENTS": "false",
     # What is in storage counts at once, so that an outage shows at the next request.
-    "MCP_TOKEN_MAPPING_CACHE_SECONDS": "0",
     "MCP_UPSTREAM_TOKEN_CACHE_SECONDS": "0",
 }
 

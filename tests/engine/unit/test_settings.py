@@ -29,7 +29,7 @@ def test_load_working_environment_has_defaults(load_settings: Load) -> None:
     assert settings.authority == "login.microsoftonline.com"
     assert settings.required_scopes == ("access_as_user",)
     assert "User.Read" in settings.additional_scopes
-    assert settings.client_metadata_documents is False
+    assert settings.client_metadata_documents is True
     assert settings.create_table is False
 
 
@@ -271,14 +271,13 @@ def test_every_setting_is_in_the_documentation() -> None:
 
 def test_load_caches_have_safe_defaults(load_settings: Load) -> None:
     settings = load_settings()
-    assert settings.token_mapping_cache_seconds == 60
     assert settings.upstream_token_cache_seconds == 10
     assert settings.visibility_rules is False
 
 
-@pytest.mark.parametrize("name", ["MCP_TOKEN_MAPPING_CACHE_SECONDS", "MCP_UPSTREAM_TOKEN_CACHE_SECONDS"])
 @pytest.mark.parametrize("value", ["-1", "301", "a minute", "inf", "nan"])
-def test_load_cache_times_out_of_range_are_refused(load_settings: Load, name: str, value: str) -> None:
+def test_load_cache_time_out_of_range_is_refused(load_settings: Load, value: str) -> None:
+    name = "MCP_UPSTREAM_TOKEN_CACHE_SECONDS"
     with pytest.raises(SettingsError) as caught:
         load_settings(**{name: value})
     assert [fault.setting for fault in caught.value.faults] == [name]

@@ -160,8 +160,8 @@ async def test_client_without_a_state_gets_none_back(client: OAuthClient) -> Non
 
 async def test_metadata_says_that_no_endpoint_knows_a_secret(client: OAuthClient) -> None:
     metadata = (await client.http.get("/.well-known/oauth-authorization-server")).json()
-    assert metadata["token_endpoint_auth_methods_supported"] == ["none"]
-    assert metadata["revocation_endpoint_auth_methods_supported"] == ["none"]
+    for endpoint in ("token", "revocation"):
+        assert metadata[f"{endpoint}_endpoint_auth_methods_supported"] == ["none", "private_key_jwt"]
 
 
 @pytest.mark.parametrize(
