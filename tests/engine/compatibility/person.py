@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ALLOW = ("Allow Access", "Local User")
 DENY = ("Deny",)
-FOREIGN = ("Allow Access", "To see what goes wrong", "Other Organization User", "Return to the app")
+FOREIGN = ("Allow Access", "Test accounts for error cases", "Other Organization User", "Return to the app")
 """What a person presses, in turn."""
 
 STEP_SECONDS = 90
