@@ -17,7 +17,7 @@ DOCUMENTS = sorted(
         *ROOT.glob("*.md"),
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "src").rglob("README.md"),
-        *(ROOT / "tests").rglob("README.md"),
+        *(file for file in (ROOT / "tests").rglob("README.md") if "node_modules" not in file.parts),
     ],
 )
 OF_TODAY = [document for document in DOCUMENTS if document.name != "CHANGELOG.md"]

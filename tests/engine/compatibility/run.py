@@ -23,6 +23,8 @@ AT_ONCE = 6
 """So many clients run at a time: most of their time they start programs."""
 
 YES, NO_ACCOUNT = "yes", "needs an account"
+SILENT = "says nothing, and waits"
+"""What a client does that writes nothing until it is ended."""
 
 
 @dataclass
@@ -91,7 +93,7 @@ class Client:
     async def outage(self) -> None:
         """Connects while the server's storage is away, with an access token that has expired."""
         found = await self.driver.connect(self.home, self.server.mcp_url, ())
-        self.seen["outage"] = "connects" if found.ok else readable(found.message)
+        self.seen["outage"] = "connects" if found.ok else readable(found.message) or SILENT
 
     async def again(self, name: str) -> None:
         """Connects, and notes whether that needed the person."""
