@@ -1,4 +1,4 @@
-"""The Python files of this repository, without the environment that azd makes beside its hooks."""
+"""The Python files of this repository, without what azd and npm install beside them."""
 
 from __future__ import annotations
 
@@ -11,4 +11,8 @@ if TYPE_CHECKING:
 def python_files(folder: Path) -> list[Path]:
     """Those in the folder and below; azd calls its environments by the name of their folder and `_env`."""
     files = sorted(folder.rglob("*.py"))
-    return [file for file in files if not any(part.endswith("_env") for part in file.relative_to(folder).parts)]
+    return [file for file in files if not any(_installed(part) for part in file.relative_to(folder).parts)]
+
+
+def _installed(part: str) -> bool:
+    return part.endswith("_env") or part == "node_modules"
