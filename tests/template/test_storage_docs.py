@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from entra_mcp.auth.request_store import SIGNED
 from entra_mcp.storage.encryption import HEADER_BYTES, MAX_PLAIN_BYTES, TAG_BYTES
 from entra_mcp.storage.rows import CHUNK_BYTES, Address
 from entra_mcp.storage.table import READ_SECONDS, WRITE_SECONDS
@@ -16,7 +17,7 @@ PARTITIONS = dict(re.findall(r"^\| `([\w-]+)` \| `([0-9a-f]{16})` \|$", TEXT, re
 
 
 def test_partitions_of_every_collection_are_documented() -> None:
-    assert len(PARTITIONS) == 8
+    assert len(PARTITIONS) == 5
     for collection, prefix in PARTITIONS.items():
         assert Address.of(collection, "any").partition.split(".")[0] == prefix
 
@@ -38,4 +39,6 @@ def test_collections_are_those_of_fastmcp() -> None:
     import fastmcp.server.auth.oauth_proxy.proxy as proxy
 
     source = Path(proxy.__file__).read_text("utf-8")
-    assert set(re.findall(r'default_collection="(mcp-[\w-]+)"', source)) == set(PARTITIONS) - {"fastmcp_state"}
+    found = set(re.findall(r'default_collection="(mcp-[\w-]+)"', source))
+    assert found == set(PARTITIONS) - {"fastmcp_state"} | SIGNED
+    assert all(f"`{collection}`" in TEXT for collection in SIGNED)
