@@ -161,8 +161,8 @@ async def test_arguments_are_completed(
 
 async def test_arguments_of_nothing_known_are_not_completed(server: FastMCP) -> None:
     async with Client(server) as client:
-        completion = await client.complete(PromptReference(name="nonesuch"), {"name": "year", "value": ""})
-    assert completion.values == []
+        with pytest.raises(MCPError, match="Nothing of that name"):
+            await client.complete(PromptReference(name="nonesuch"), {"name": "year", "value": ""})
 
 
 async def test_prompt_names_the_report(server: FastMCP) -> None:

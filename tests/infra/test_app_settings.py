@@ -46,6 +46,7 @@ VALUES = {
     "allowedTenants": "",
     "requiredScopes": "",
     "additionalScopes": "",
+    "assertionAudience": "api://AzureADTokenExchange",
     "authorityHost": "login.microsoftonline.com",
     "graphUrl": "https://graph.microsoft.com",
 }

@@ -115,7 +115,10 @@ def test_test_fails_with_1_whatever_pytest_says(tmp_path: Path, source: str, exp
     assert tasks.test(tmp_path, ["-n", "0", "-p", "no:cacheprovider"], chromium=None) == expected
 
 
-def test_single_file_is_run_by_one_process_which_gets_the_browser(tmp_path: Path) -> None:
+def test_single_file_is_run_by_one_process_which_gets_the_browser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     browser, worker = "os.environ['CHROMIUM'] == '/my/chromium'", "'PYTEST_XDIST_WORKER' not in os.environ"
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_it.py").write_text(f"import os\ndef test_it(): assert {browser} and {worker}\n")

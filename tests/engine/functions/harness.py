@@ -45,7 +45,8 @@ class RunningHost:
         return self.request("POST", path, **options)
 
     def request(self, method: str, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401 - httpx2's own
-        return httpx2.request(method, f"{self.url}{path}", **({"timeout": PATIENCE} | options))
+        options.setdefault("timeout", PATIENCE)
+        return httpx2.request(method, f"{self.url}{path}", **options)
 
     def diagnostics(self) -> dict[str, Any]:
         return self.get("/diagnostics").json()

@@ -95,7 +95,7 @@ async def test_call_is_a_record_of_the_host_one_of_the_tool_and_one_for_each_rea
         assert sorted(set(names) - set(storage)) == ["mcp", "tools/call add"]
         counts.append(len(names))
 
-    assert counts == [4, 2, 2], "the second call finds in the cache what the first has read"
+    assert counts == [3, 2, 2], "the second call finds in the cache what the first has read"
 
 
 async def test_documentation_states_what_is_recorded(recorded: Recording) -> None:

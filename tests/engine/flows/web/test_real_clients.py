@@ -125,7 +125,7 @@ async def test_hints_for_the_sign_in_are_passed_on_when_they_came(
     denied = await client.consent(
         await client.http.get((await client.authorize(**sent)).headers["location"]), action="deny"
     )
-    assert set(client.answer(denied)) == {"error", "state", "iss"}
+    assert set(client.answer(denied)) == {"error", "error_description", "state", "iss"}
 
 
 async def test_address_with_a_slash_leads_to_the_same_challenge_and_the_same_tools(client: OAuthClient) -> None:
