@@ -119,7 +119,7 @@ def test_started_app_imports_nothing_but_itself_and_what_requirements_name(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
         check=False,
     )
 
