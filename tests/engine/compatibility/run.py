@@ -181,6 +181,7 @@ def progress(arrivals: Sequence[float]) -> str:
 
 
 VARYING = (
+    (r" at \S+ \(file:.*", ""),
     (r"https?://(?:localhost|127\.0\.0\.1):\d+", "<server>"),
     (r"(?:localhost|127\.0\.0\.1):\d+", "<server>"),
     (r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>"),
