@@ -42,8 +42,9 @@ class Contestant:
 @contextmanager
 def contestants(folder: Path) -> Generator[tuple[Contestant, ...]]:
     """The baseline and ours, not started yet, with Azurite and one stand-in for Entra ID around them."""
-    bundle = str(ensure_tls(folder / "tls").bundle)
-    os.environ |= {"SSL_CERT_FILE": bundle, "REQUESTS_CA_BUNDLE": bundle}
+    # With the public authorities, as in Azure: to read them is a part of what each client of HTTP costs.
+    trust = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), str(ensure_tls(folder / "tls").bundle))
+    os.environ |= trust
     ports = dict(zip((STOCK, OURS), free_ports(2), strict=True))
     callbacks = [f"http://localhost:{port}/auth/callback" for port in ports.values()]
     with (
@@ -57,6 +58,7 @@ def contestants(folder: Path) -> Generator[tuple[Contestant, ...]]:
                 program=Program("bench.server", log=folder / f"{name}.log"),
                 environment={
                     **standins.environment(),
+                    **trust,
                     "PYTHONPATH": "src",
                     "PYTHONDONTWRITEBYTECODE": "",
                     "MCP_BASE_URL": f"http://localhost:{port}",

@@ -58,8 +58,8 @@ async def stock_app() -> AsyncGenerator[ASGIApp]:
         client_storage=MemoryStore(),
         jwt_signing_key="a key for this benchmark alone",
     )
-    # Where the stand-in serves its sign-in page without TLS; there is no parameter for it.
-    provider._upstream_authorization_endpoint = settings.authorization_endpoint or ""  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    # Where the stand-in serves its sign-in page without TLS.
+    provider._upstream_authorization_endpoint = settings.authorization_endpoint or ""  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - no parameter
     server = FastMCP("Stock", auth=provider)
 
     @server.tool
