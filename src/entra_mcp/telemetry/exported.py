@@ -24,8 +24,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import SpanKind
 
 from entra_mcp.telemetry.calls import Calls
-from entra_mcp.telemetry.edge import Edge
 from entra_mcp.telemetry.instruments import Instruments
+from entra_mcp.telemetry.requests import RequestSpans
 from entra_mcp.telemetry.sampling import WholeTraces
 from entra_mcp.telemetry.scrubbing import Scrubbed, has_failed
 from entra_mcp.telemetry.telemetry import Telemetry, Work
@@ -102,7 +102,7 @@ class Exported(Telemetry):
 
     @override
     def at_the_edge(self, app: ASGIApp, *, routes: Collection[str]) -> ASGIApp:
-        return Edge(app, routes=routes, metrics=self._instruments)
+        return RequestSpans(app, routes=routes, metrics=self._instruments)
 
     @override
     async def flush(self) -> None:

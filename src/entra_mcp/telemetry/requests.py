@@ -34,7 +34,7 @@ REFUSALS = frozenset({*range(HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_
 """Statuses that are counted as refusals."""
 
 
-class Edge:
+class RequestSpans:
     """Continues the trace that the request names (https://www.w3.org/TR/trace-context/), or begins one.
 
     What reads the header further in finds the trace there in either case. Nothing but its ids is taken from the client:
