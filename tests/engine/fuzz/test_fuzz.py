@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tests.engine.fuzz.server import Server
     from tests.support.standins import StandIns
 
-EXAMPLES = 6
-"""For each endpoint: half a second. They are the same ones each time, so that a failure is due to a change."""
+EXAMPLES = 15
+"""For each endpoint: about a second. They are the same ones each time, so that a failure is due to a change."""
 
 TASKS = 5
 FILES = 20
