@@ -86,33 +86,32 @@ async def test_signing_key_is_rotated_under_load_without_a_failed_request(
         assert set(seen) == {200}
 
 
-async def test_instance_that_read_the_vault_earlier_learns_the_key_at_its_first_use(
-    environment: Environment, own_standins: StandIns, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def unfollowed_vault(environment: Environment, own_standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> StandIns:
+    """A vault whose new key signs at once, and of which a running instance learns only by need."""
     monkeypatch.setattr(keys, "ACTIVATION_SECONDS", 0.0)
     monkeypatch.setattr(rotation, "FOLLOW_SECONDS", 3600.0)
     environment(**own_standins.environment())
+    return own_standins
+
+
+async def test_instance_that_read_the_vault_earlier_learns_the_key_at_its_first_use(unfollowed_vault: StandIns) -> None:
     async with running_app() as old, over(old) as http:
         earlier = OAuthClient(http=http)
         await asyncio.sleep(0.3)
-        await rotate_signing_key(own_standins)
+        await rotate_signing_key(unfollowed_vault)
         async with running_app() as new, over(new) as new_http:
             tokens = await OAuthClient(http=new_http).sign_in()
         answer = structured(await earlier.call(tokens["access_token"], "add", {"a": 1, "b": 1}))
         assert answer == {"result": 2}
 
 
-async def test_sign_in_goes_on_under_a_key_that_is_newer_than_its_consent_page(
-    environment: Environment, own_standins: StandIns, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keys, "ACTIVATION_SECONDS", 0.0)
-    monkeypatch.setattr(rotation, "FOLLOW_SECONDS", 3600.0)
-    environment(**own_standins.environment())
+async def test_sign_in_goes_on_under_a_key_that_is_newer_than_its_consent_page(unfollowed_vault: StandIns) -> None:
     async with running_app() as old, over(old) as http:
         person = OAuthClient(http=http)
         await person.register()
         page = await person.consent_page()
-        await rotate_signing_key(own_standins)
+        await rotate_signing_key(unfollowed_vault)
         async with running_app() as new, over(new) as new_http:
             new_http.cookies.update(http.cookies)
             person.http = new_http
