@@ -1,7 +1,7 @@
 # Every target only calls `python -m local`, which does the same without make; `make help` lists it all.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run services test test-long test-clients check docs conformance new upgrade tool lock clean
+.PHONY: help setup run services test test-long test-clients bench check docs conformance new upgrade tool lock clean
 
 # The first Python that is new enough. When none is, `python3 -m local` says what to install.
 ifneq ($(origin PYTHON),command line)
@@ -47,6 +47,9 @@ test-long:
 
 test-clients:
 	@$(LOCAL) clients $(call switch,RECORD,--record) $(call given,ARGS)
+
+bench:
+	@$(LOCAL) bench $(call given,PART) $(call option,COMPARE,--compare) $(call switch,RECORD,--record) $(call given,ARGS)
 
 check:
 	@$(LOCAL) check

@@ -1,4 +1,4 @@
-"""Benchmarks, each with ratios against a named baseline.
+"""Benchmarks: what this server costs, as ratios against named baselines that are measured in the same run.
 
-`PYTHONPATH=src python -m bench.<name> --help` tells what each takes.
+`make bench`, or `PYTHONPATH=src python -m bench --help`. docs/performance.md is written from the recorded run.
 """

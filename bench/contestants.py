@@ -1,10 +1,10 @@
-"""The two servers that are compared, as programs that can be started, and the services that both need."""
+"""The servers that are compared, as programs that can be started, and the services that they need."""
 
 from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from local.loopback.tls import ensure_tls
@@ -14,11 +14,17 @@ from tests.support.programs import Program
 from tests.support.standins import StandIns
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
-OURS = "ours"
-STOCK = "stock"
+OURS = "this server"
+NO_AUTH = "no auth"
+MEMORY = "stock on memory"
+TABLES = "stock on tables"
+FUNCTIONS = "stock in AsgiFunctionApp"
+ALL = (NO_AUTH, MEMORY, TABLES, FUNCTIONS, OURS)
+
+STORAGE = "AzureWebJobsStorage"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +34,7 @@ class Contestant:
     name: str
     port: int
     program: Program
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
 
     @property
     def url(self) -> str:
@@ -40,18 +46,18 @@ class Contestant:
 
 
 @contextmanager
-def contestants(folder: Path) -> Generator[tuple[Contestant, ...]]:
-    """The baseline and ours, not started yet, with Azurite and one stand-in for Entra ID around them."""
+def contestants(folder: Path, *names: str) -> Generator[tuple[Contestant, ...]]:
+    """These servers, not started yet, with Azurite and one stand-in for Entra ID around them."""
     # With the public authorities, as in Azure: to read them is a part of what each client of HTTP costs.
     trust = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), str(ensure_tls(folder / "tls").bundle))
     os.environ |= trust
-    ports = dict(zip((STOCK, OURS), free_ports(2), strict=True))
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     callbacks = [f"http://localhost:{port}/auth/callback" for port in ports.values()]
     with (
         running_azurite(folder / "azurite") as azurite,
         StandIns(folder=folder / "standins", tls=folder / "tls", redirect_uris=callbacks) as standins,
     ):
-        both = tuple(
+        found = tuple(
             Contestant(
                 name=name,
                 port=port,
@@ -62,7 +68,7 @@ def contestants(folder: Path) -> Generator[tuple[Contestant, ...]]:
                     "PYTHONPATH": "src",
                     "PYTHONDONTWRITEBYTECODE": "",
                     "MCP_BASE_URL": f"http://localhost:{port}",
-                    "AzureWebJobsStorage": azurite.connection_string,
+                    STORAGE: azurite.connection_string,
                     "MCP_CREATE_TABLE": "true",
                     "MCP_REGISTRATIONS_PER_MINUTE": "100000",
                     "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
@@ -72,7 +78,20 @@ def contestants(folder: Path) -> Generator[tuple[Contestant, ...]]:
             for name, port in ports.items()
         )
         try:
-            yield both
+            yield found
         finally:
-            for contestant in both:
+            for contestant in found:
                 contestant.program.stop()
+
+
+def turn[T](those: Sequence[T], number: int) -> Sequence[T]:
+    """In the order of this round; who comes first moves on, so that nobody always follows the same."""
+    first = number % len(those)
+    return (*those[first:], *those[:first])
+
+
+def turns[T](those: Sequence[T], rounds: int) -> Iterator[tuple[int, T]]:
+    """Each of them in each round, counted from 1."""
+    for number in range(rounds):
+        for each in turn(those, number):
+            yield number + 1, each

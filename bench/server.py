@@ -1,7 +1,7 @@
-"""One of the two servers that are compared, as a process of its own, so that its time can be told apart.
+"""One of the servers that are compared, as a process of its own, so that its time can be told apart.
 
-`ours` is the whole application with everything switched on; `stock` is FastMCP's AzureProvider as it ships, on
-`MemoryStore`. Both write their log, at INFO, to nowhere.
+`this server` is the whole application with everything switched on. The others are FastMCP's: without authentication,
+and with its AzureProvider as it ships. All write their log, at INFO, to nowhere.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from bench.contestants import OURS, STOCK
+from bench.contestants import ALL, FUNCTIONS, NO_AUTH, OURS, STORAGE, TABLES
 from tests.support.serving import QuietServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from starlette.types import ASGIApp
+    from key_value.aio.protocols import AsyncKeyValue
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 @asynccontextmanager
 async def own_app() -> AsyncGenerator[ASGIApp]:
-    """Yields the whole application; the baseline is not to pay for importing it."""
+    """Yields the whole application; the baselines are not to pay for importing it."""
     from app.server import server
     from entra_mcp.app import running_app
 
@@ -38,28 +39,29 @@ async def own_app() -> AsyncGenerator[ASGIApp]:
 
 
 @asynccontextmanager
-async def stock_app() -> AsyncGenerator[ASGIApp]:
-    """Yields FastMCP's server with FastMCP's provider, set up as its guide shows and for the same Entra ID."""
+async def stock_app(which: str) -> AsyncGenerator[ASGIApp]:
+    """Yields FastMCP's server, with FastMCP's provider as its guide shows it unless it is to have none."""
     from fastmcp import FastMCP
     from fastmcp.server.auth.providers.azure import AzureProvider
-    from key_value.aio.stores.memory import MemoryStore
 
     from entra_mcp.settings import Settings
 
-    settings = Settings.load()
-    provider = AzureProvider(
-        client_id=settings.client_id,
-        client_secret=os.environ["BENCH_CLIENT_SECRET"],
-        tenant_id=settings.tenant_id,
-        required_scopes=list(settings.required_scopes),
-        additional_authorize_scopes=list(settings.additional_scopes),
-        base_authority=settings.authority,
-        base_url=settings.base_url,
-        client_storage=MemoryStore(),
-        jwt_signing_key="a key for this benchmark alone",
-    )
-    # Where the stand-in serves its sign-in page without TLS.
-    provider._upstream_authorization_endpoint = settings.authorization_endpoint or ""  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - no parameter
+    provider = None
+    if which != NO_AUTH:
+        settings = Settings.load()
+        provider = AzureProvider(
+            client_id=settings.client_id,
+            client_secret=os.environ["BENCH_CLIENT_SECRET"],
+            tenant_id=settings.tenant_id,
+            required_scopes=list(settings.required_scopes),
+            additional_authorize_scopes=list(settings.additional_scopes),
+            base_authority=settings.authority,
+            base_url=settings.base_url,
+            client_storage=storage(which),
+            jwt_signing_key="a key for this benchmark alone",
+        )
+        # Where the stand-in serves its sign-in page without TLS.
+        provider._upstream_authorization_endpoint = settings.authorization_endpoint or ""  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - no parameter
     server = FastMCP("Stock", auth=provider)
 
     @server.tool
@@ -69,12 +71,51 @@ async def stock_app() -> AsyncGenerator[ASGIApp]:
 
     app = server.http_app(path="/mcp", stateless_http=True)
     async with app.lifespan(app):
-        yield app
+        yield buffered(app) if which == FUNCTIONS else app
+
+
+def storage(which: str) -> AsyncKeyValue:
+    """In memory, or in Table Storage as FastMCP's guide has it."""
+    if which != TABLES:
+        from key_value.aio.stores.memory import MemoryStore
+
+        return MemoryStore()
+    from cryptography.fernet import Fernet
+    from key_value.aio.stores.azure_tables import AzureTablesStore
+    from key_value.aio.wrappers.encryption import FernetEncryptionWrapper
+
+    tables = AzureTablesStore(connection_string=os.environ[STORAGE], table_name="Stock")
+    return FernetEncryptionWrapper(tables, fernet=Fernet(Fernet.generate_key()))
+
+
+def buffered(app: ASGIApp) -> ASGIApp:
+    """Leads calls through the middleware of AsgiFunctionApp; without the host and the worker around it.
+
+    Sign-ins go past it: it keeps one of several cookies, so the consent page does not work behind it.
+    """
+    import azure.functions as func
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    middleware = func.AsgiMiddleware(app)
+
+    async def through(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != "/mcp":
+            await app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        invocation = func.HttpRequest(
+            request.method, str(request.url), headers=dict(request.headers), body=await request.body()
+        )
+        answer = await middleware.handle_async(invocation)
+        await Response(answer.get_body(), answer.status_code, dict(answer.headers))(scope, receive, send)
+
+    return through
 
 
 async def serve(which: str, *, port: int) -> None:
     """Serves until the process is told to end, and tells on stdout when it is ready."""
-    async with own_app() if which == OURS else stock_app() as running:
+    async with own_app() if which == OURS else stock_app(which) as running:
         fastmcp = logging.getLogger("fastmcp")
         fastmcp.handlers.clear()
         fastmcp.propagate = True
@@ -96,7 +137,7 @@ async def serve(which: str, *, port: int) -> None:
 def main() -> None:
     """Reads the arguments and serves."""
     parser = argparse.ArgumentParser(prog="python -m bench.server")
-    parser.add_argument("which", choices=(OURS, STOCK))
+    parser.add_argument("which", choices=ALL)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--profile", help="file that gets a profile when the server ends")
     options = parser.parse_args()

@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.options import add_options
 from local.config import REPOSITORY, LocalConfig, Ports, codespace_name
 from local.fork import AUTH_MODES, TENANTS, Answers, new, origin, upgrade
 from local.processes.signals import TerminatedError, raised_by_signals
@@ -32,6 +33,7 @@ With make:
   make run [CHECK=1] [WATCH=1] [TRACE=1] [HOST=func] [PORT=N] [another port, see below]
   make services [PORT=N] [another port]     make test [FAST=1] [ARGS="tests/ops -x"]  make test-long
   make check    make docs                   make test-clients [RECORD=1] [ARGS="codex gemini"]
+  make bench    [PART="calls cpu"] [COMPARE=FILE] [RECORD=1] [ARGS="--rounds 3"]
   make conformance [NODE=/path/to/node]     make tool NAME=find_order          make lock [UPGRADE=1]
   make new [NAME="Order desk"]              make upgrade [VERSION=v0.3.0]
   make setup                                make clean [ALL=1]
@@ -44,6 +46,7 @@ COMMANDS = {
     "services": "start only Azurite and the stand-ins for Entra ID and Key Vault, for `func start`",
     "test": "run the tests in parallel; further arguments go to pytest",
     "clients": "run real MCP clients, from npm and PyPI, against the server; they need 2 GB",
+    "bench": "measure this server beside FastMCP's own, and show the ratios",
     "check": "lint, formatting, types, and the readability of the documents",
     "docs": "build the documents as a site into .local/site",
     "conformance": "run the conformance suite of the Model Context Protocol against the server; needs Node 22",
@@ -54,8 +57,8 @@ COMMANDS = {
     "setup": "only build .venv and node_modules, with all that the tests need",
     "clean": "remove caches; with --all also .venv, node_modules and the local data",
 }
-NEEDS_NODE = {"run", "services", "test", "clients", "conformance", "setup"}
-NEEDS_DEV = {"test", "clients", "check", "docs", "conformance", "upgrade", "lock", "setup"}
+NEEDS_NODE = {"run", "services", "test", "clients", "bench", "conformance", "setup"}
+NEEDS_DEV = {"test", "clients", "bench", "check", "docs", "conformance", "upgrade", "lock", "setup"}
 NEEDS_NOTHING = {"clean", "new", "tool"}
 
 PORTS = {
@@ -140,6 +143,7 @@ def parser() -> argparse.ArgumentParser:
     made["test"].add_argument("--fast", action="store_true", help="only the tests that start no process")
     made["test"].epilog = "example: python -m local test tests/engine/unit -k settings -x"
     _add_clients(made["clients"])
+    add_options(made["bench"])
     made["conformance"].add_argument("--node", metavar="PATH", help="Node 22 or newer (default: node on PATH)")
     _add_answers(made["new"])
     made["upgrade"].add_argument("--version", metavar="TAG", help="a tag of the template (default: its newest)")
@@ -152,9 +156,9 @@ def parser() -> argparse.ArgumentParser:
 def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     top = parser()
     options, rest = top.parse_known_args(arguments)
-    if options.command == "test":
-        # Whatever follows is pytest's, in its own order.
-        return options, list(arguments)[list(arguments).index("test") + 1 :]
+    if options.command in {"test", "bench"}:
+        # Whatever follows is pytest's, in its own order, or that of `python -m bench`.
+        return options, list(arguments)[list(arguments).index(options.command) + 1 :]
     if rest:
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command in {"run", "services"}:
@@ -236,7 +240,7 @@ def _dispatch(options: argparse.Namespace, rest: list[str], environment: Environ
     match options.command:
         case "run" | "services":
             return _run(options)
-        case "test" | "clients":
+        case "test" | "clients" | "bench":
             return _test(options, rest, environment)
         case "check" | "docs":
             return {"check": tasks.check, "docs": tasks.docs}[options.command](root)
@@ -310,8 +314,10 @@ def _run(options: argparse.Namespace) -> int:
 def _test(options: argparse.Namespace, arguments: list[str], environment: Environment) -> int:
     from local.clients import clients
     from local.setup.chromium import ensure_chromium
-    from local.tasks import test, wants_browser
+    from local.tasks import bench, test, wants_browser
 
+    if options.command == "bench":
+        return bench(environment.root, arguments)
     chromium = None
     if options.command == "clients" or wants_browser(arguments):
         chromium = ensure_chromium(logs=environment.logs, python=environment.python)

@@ -103,6 +103,11 @@ def check(root: Path) -> int:
     return FAILED if failed else OK
 
 
+def bench(root: Path, arguments: Sequence[str]) -> int:
+    """The benchmarks; `arguments` are those of `python -m bench`, and so is the exit code."""
+    return call([sys.executable, "-m", "bench", *arguments], root, {"PYTHONPATH": str(root / "src")})
+
+
 def docs(root: Path) -> int:
     """The documents as a site in .local/site; a link that leads nowhere is a failure."""
     if call([sys.executable, "-m", "mkdocs", "build"], root, {"NO_MKDOCS_2_WARNING": "1"}):

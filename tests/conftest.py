@@ -29,7 +29,7 @@ FOLDER = Path(__file__).parent
 
 LONGEST_FIRST = (
     *(f"engine/{name}" for name in ("clients", "browser", "functions", "azurite", "fuzz", "flows", "insights")),
-    *("local", "ops", "app", "engine/unit", "engine/conformance", "infra", "template"),
+    *("local", "ops", "app", "engine/unit", "engine/conformance", "bench", "infra", "template"),
 )
 """Every folder of tests, by the length of its tests."""
 

@@ -46,7 +46,7 @@ def called(*arguments: str, **variables: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "target", ["run", "services", "test", "check", "conformance", "tool", "lock", "setup", "clean"]
+    "target", ["run", "services", "test", "bench", "check", "conformance", "tool", "lock", "setup", "clean"]
 )
 def test_target_calls_the_command_of_its_name(target: str) -> None:
     assert called(target) == ["-m", "local", target]
@@ -104,6 +104,13 @@ def test_variables_of_the_shell_do_not_count() -> None:
 def test_arguments_for_pytest_are_passed_on() -> None:
     words = called("test", "ARGS=tests/engine/unit -k 'one or two'")
     assert words == ["-m", "local", "test", "tests/engine/unit", "-k", "'one", "or", "two'"]
+
+
+def test_parts_and_options_of_the_benchmarks_are_passed_on() -> None:
+    words = called("bench", "PART=calls cpu", "COMPARE=a.json", "RECORD=1", "ARGS=--rounds 3")
+    assert words == ["-m", "local", "bench", "calls", "cpu", "--compare", "a.json", "--record", "--rounds", "3"]
+    parser().parse_args(words[2:])
+    assert called("bench", PART="of-the-shell") == ["-m", "local", "bench"]
 
 
 def test_fast_tests_are_asked_for_by_a_variable() -> None:

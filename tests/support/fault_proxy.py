@@ -76,7 +76,7 @@ class FaultProxy:
         """Carries one connection of the client."""
         upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         try:
-            while message := await _message(reader):
+            while message := await read_message(reader):
                 method = message.split(b" ", 1)[0].decode()
                 self.requests[method] += 1
                 await asyncio.sleep(self.latency)
@@ -88,7 +88,7 @@ class FaultProxy:
                     upstream = await asyncio.open_connection(self.host, self.port)
                 if fault is None:
                     upstream[1].write(message)
-                    answer = await _message(upstream[0])
+                    answer = await read_message(upstream[0])
                     if not answer:
                         return
                     writer.write(answer)
@@ -131,7 +131,7 @@ class FaultProxy:
             _reset(upstream[1])
         if fault in {Fault.LOSE_RESPONSE, Fault.HALF_RESPONSE, Fault.NO_RESPONSE}:
             upstream[1].write(message)
-            answer = await _message(upstream[0])
+            answer = await read_message(upstream[0])
             if fault is Fault.NO_RESPONSE:
                 await asyncio.sleep(3600)
             if fault is Fault.HALF_RESPONSE:
@@ -184,7 +184,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def _message(reader: asyncio.StreamReader) -> bytes:
+async def read_message(reader: asyncio.StreamReader) -> bytes:
     """Reads one request or response whole; empty when the other side has ended the connection between two of them."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")

@@ -1,0 +1,87 @@
+"""Calls of a tool: the first of a burst and those that follow it, by 1 to 256 callers, in both protocols.
+
+A burst begins after a pause that is longer than what any server remembers of a sign-in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import product
+from statistics import median
+from typing import TYPE_CHECKING
+
+from bench.contestants import ALL, contestants, turn
+from bench.figures import PER_SECOND
+from bench.load import call, sign_in
+from entra_mcp.settings import Settings
+from tests.support.mcp import SESSIONLESS
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from bench.contestants import Contestant
+    from bench.figures import Part
+
+PROTOCOLS = (SESSIONLESS, "2025-11-25")
+AT_ONCE = (1, 16, 64, 256)
+PAUSE_SECONDS = Settings.model_fields["upstream_token_cache_seconds"].default + 0.5
+
+
+def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
+    """Adds milliseconds and calls a second of every server."""
+    with contestants(folder, *ALL) as racers:
+        asyncio.run(_race(part, options, racers, say))
+
+
+async def _race(
+    part: Part, options: argparse.Namespace, racers: Sequence[Contestant], say: Callable[[str], None]
+) -> None:
+    tokens = {racer.name: await start(racer, options.people) for racer in racers}
+    await compare(part, options, racers, tokens, say, at_once=AT_ONCE)
+
+
+async def start(racer: Contestant, people: int) -> list[str | None]:
+    """Starts it, signs so many people in, and lets each call once; returns their access tokens."""
+    await asyncio.to_thread(racer.start)
+    tokens = await sign_in(racer, people)
+    for protocol in PROTOCOLS:
+        await call(racer, tokens, protocol=protocol, at_once=1, count=len(tokens))
+    return tokens
+
+
+async def compare(
+    part: Part,
+    options: argparse.Namespace,
+    racers: Sequence[Contestant],
+    tokens: dict[str, list[str | None]],
+    say: Callable[[str], None],
+    *,
+    at_once: Sequence[int],
+    suffix: str = "",
+) -> None:
+    """Adds a sample of each kind of call in each round; `tokens` are those of each server by its name.
+
+    The servers take turns with each kind: what else the machine does meanwhile then slows all of them.
+    """
+    used = time.monotonic()
+    for number in range(options.rounds):
+        say(f"round {number + 1} of {options.rounds}{suffix}")
+        await asyncio.sleep(used + PAUSE_SECONDS - time.monotonic())
+        for place, protocol in enumerate(PROTOCOLS):
+            for racer in turn(racers, number):
+                # Each protocol has its half of the people: the first call of one is the first of both.
+                people = tokens[racer.name][place :: len(PROTOCOLS)]
+                first = await call(racer, people, protocol=protocol, at_once=1, count=len(people))
+                part.add(f"first call of a burst, {protocol}{suffix}", racer.name, median(first.times) * 1000, "ms")
+        for protocol, many in product(PROTOCOLS, at_once):
+            for racer in turn(racers, number):
+                people = tokens[racer.name]
+                await call(racer, people, protocol=protocol, at_once=1, count=len(people))
+                load = await call(racer, people, protocol=protocol, at_once=many, count=max(options.calls, many))
+                of_them = f"{protocol}, {many} at once{suffix}"
+                part.add(f"p50 of a call, {of_them}", racer.name, median(load.times) * 1000, "ms")
+                part.add(f"calls, {of_them}", racer.name, len(load.times) / load.seconds, PER_SECOND)
+        used = time.monotonic()

@@ -1,0 +1,81 @@
+"""Processor time of logins, refreshes and calls: how many of each a core serves in a second.
+
+What counts is the CPU time of the server's process: the clients, Entra ID and the storage service are other machines in
+Azure. A login is all of it: registration, consent, the way back from Entra ID, and the exchange of the code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pstats
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from bench.contestants import MEMORY, OURS, TABLES, contestants, turns
+from bench.figures import PER_SECOND
+from bench.load import clients
+from tests.support.mcp import structured
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from bench.contestants import Contestant
+    from bench.figures import Part
+    from tests.support.oauth import OAuthClient
+
+AT_ONCE = 4
+CALLS = 5
+"""Calls with each access token, so that what is remembered of a token shows as it would in use."""
+
+
+def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
+    """Adds operations a second and core; a round before the first warms the servers up and does not count."""
+    with contestants(folder, MEMORY, TABLES, OURS) as racers:
+        for racer in racers:
+            racer.start(*(("--profile", str(folder / f"{racer.name}.profile")) if options.profile else ()))
+        for number, racer in turns(racers, options.rounds + 1):
+            say(f"round {number - 1} of {options.rounds}: {racer.name}")
+            for operation, rate in asyncio.run(one_round(racer, logins=options.logins)).items():
+                if number > 1:
+                    part.add(f"{operation} for a second of processor time", racer.name, rate, PER_SECOND)
+    for racer in racers if options.profile else ():
+        print(f"\n== {racer.name}")
+        pstats.Stats(str(folder / f"{racer.name}.profile")).sort_stats("tottime").print_stats(35)
+
+
+async def one_round(racer: Contestant, *, logins: int) -> dict[str, float]:
+    """Signs so many people in, lets each client make some calls, and refreshes each of their tokens."""
+
+    async def calls(client: OAuthClient, token: str) -> None:
+        for number in range(CALLS):
+            structured(await client.call(token, "add", {"a": number, "b": 1}))
+
+    async def refresh(client: OAuthClient, token: str) -> None:
+        (await client.refresh(token)).raise_for_status()
+
+    async with AsyncExitStack() as stack:
+        people = await clients(stack, racer, logins)
+        login_rate, signed_in = await timed(racer, [client.sign_in() for client in people])
+        both = list(zip(people, signed_in, strict=True))
+        call_rate, _ = await timed(racer, [calls(client, tokens["access_token"]) for client, tokens in both])
+        refresh_rate, _ = await timed(racer, [refresh(client, tokens["refresh_token"]) for client, tokens in both])
+    return {"logins": login_rate, "refreshes": refresh_rate, "calls": call_rate * CALLS}
+
+
+async def timed(racer: Contestant, work: Sequence[Awaitable[Any]]) -> tuple[float, list[Any]]:
+    """Does the work, some of it at once; how much of it a second of the server's processor time is enough for."""
+    process = psutil.Process(racer.program.pid)
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(piece: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever the work is for
+        async with places:
+            return await piece
+
+    before = process.cpu_times()
+    results = await asyncio.gather(*(one(piece) for piece in work))
+    after = process.cpu_times()
+    return len(work) / (after.user + after.system - before.user - before.system), results

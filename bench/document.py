@@ -1,0 +1,136 @@
+"""Writes docs/performance.md and its pictures from the recorded run: `python -m bench --run FILE --record`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench import pictures
+from bench.calls import PROTOCOLS
+from bench.contestants import MEMORY, TABLES
+from bench.figures import Run, ratio_text, table
+from bench.options import PARTS
+from local.config import REPOSITORY
+
+if TYPE_CHECKING:
+    from bench.figures import Part
+
+RECORDED = REPOSITORY / "bench" / "results" / "recorded.json"
+DOCUMENT = REPOSITORY / "docs" / "performance.md"
+
+IN_SHORT = (
+    ("a call of a burst, one caller", "calls", f"p50 of a call, {PROTOCOLS[0]}, 1 at once"),
+    ("the first call of a burst", "calls", f"first call of a burst, {PROTOCOLS[0]}"),
+    ("calls a second, 16 callers", "calls", f"calls, {PROTOCOLS[0]}, 16 at once"),
+    ("logins for a second of processor time", "cpu", "logins for a second of processor time"),
+    ("refreshes for a second of processor time", "cpu", "refreshes for a second of processor time"),
+    ("a process that starts", "cold_start", "the process is ready"),
+)
+ABOUT = {
+    "calls": """Every server is a process that serves one tool, `add`, on a plain uvicorn. A burst begins after a
+pause that is longer than what this server remembers of a sign-in. `stock in AsgiFunctionApp` leads calls through the
+middleware of Azure's class, with storage in memory. The host and the worker of Azure Functions are around none of
+them.""",
+    "latency": """A proxy before Azurite delays each request. What is in memory has no network before it, so its
+columns show how much the machine itself varies.""",
+    "cpu": """The processor time of the server's process alone. A login is six requests: registration, consent, the
+way back from Entra ID, and the exchange of the code. More than half of what a login or a refresh takes the stock
+provider is reading certificates: it creates an HTTP client for each exchange with Entra ID. Here it is the requests to
+storage that take the time.""",
+    "cold_start": """The time that Azure needs to provide an instance is not included. Most of the start is Python
+importing FastMCP and the SDKs. The rest reads the vault, builds the tools, and lists and calls one inside the process,
+so that the first user does not wait for it.""",
+    "memory": "Resident memory of the server's process.",
+    "storage": """This server's store and py-key-value's, which FastMCP's guide recommends with Fernet. Azurite takes
+most of the time. An empty cell is a value that the other store refuses.""",
+    "contention": "Many callers on two processes want the same row.",
+    "purge": "Rows that have expired are deleted among as many that live; the purge is killed once.",
+}
+SHOWN = {"calls": "calls.svg", "latency": "latency.svg"}
+
+
+def record(run: Run) -> None:
+    """Keeps the parts of a run as the recorded ones, and writes the document and the pictures again."""
+    recorded = run.merged_into(Run.read(RECORDED)) if RECORDED.exists() else run
+    recorded.write(RECORDED)
+    DOCUMENT.write_text(document(recorded), "utf-8")
+    for name, drawn in pictures.drawings(recorded).items():
+        (REPOSITORY / "docs" / "pictures" / name).write_text(drawn, "utf-8")
+
+
+def document(run: Run) -> str:
+    """The whole document."""
+    machine = "\n".join(f"| {name} | {what} |" for name, what in run.machine.items())
+    return "\n".join(
+        [
+            INTRODUCTION.format(machine=machine, short=_in_short(run)),
+            *(_section(name, run) for name in PARTS if name in run.parts),
+        ]
+    )
+
+
+def _in_short(run: Run) -> str:
+    lines = [f"| | {MEMORY} | {TABLES} |", "|---|---:|---:|"]
+    for label, name, what in IN_SHORT:
+        part = run.parts.get(name)
+        if part is not None and what in part.samples:
+            cells = [
+                ratio_text(part.ratio(what, each)) if each in part.samples[what] else "" for each in (MEMORY, TABLES)
+            ]
+            lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _section(name: str, run: Run) -> str:
+    part = run.parts[name]
+    picture = f"\n![{PARTS[name].capitalize()}](pictures/{SHOWN[name]})\n" if name in SHOWN else ""
+    title = name.replace("_", " ").capitalize()
+    about = f"{PARTS[name].capitalize()}.\n\n{ABOUT[name]}\n\n{_counts(name, part)}"
+    return f"## {title}\n\n{about}\n{picture}\n{table(part)}\n"
+
+
+def _counts(name: str, part: Part) -> str:
+    of = {
+        "calls": ("rounds", "calls", "people"),
+        "latency": ("rounds", "calls", "people"),
+        "cpu": ("rounds", "logins"),
+        "memory": ("memory_calls", "people"),
+        "purge": ("rows",),
+    }.get(name, ("rounds",))
+    counts = ", ".join(f"`--{each.replace('_', '-')} {part.counts[each]}`" for each in of)
+    return f"Measured on {part.date} with {counts}."
+
+
+INTRODUCTION = """\
+<!-- Written by `make bench RECORD=1` from bench/results/recorded.json. Change bench/document.py, or measure again. -->
+# Performance
+
+What this server costs, beside FastMCP as it ships. Every table has the ratio of this server to a baseline, and both
+were measured in the same run. The servers take turns, round by round. A cell has the median of the rounds. The ratio is
+the median of the ratios of the rounds, with the lowest and the highest round in brackets.
+
+Of milliseconds, megabytes and requests less is better, so a ratio below 1 is in favour of this server. Of what has `/s`
+more is better, so there it is a ratio above 1.
+
+| baseline | what it is |
+|---|---|
+| no auth | FastMCP without any authentication |
+| stock on memory | FastMCP's `AzureProvider` on `MemoryStore` |
+| stock on tables | the same on `AzureTablesStore` within `FernetEncryptionWrapper`, as FastMCP's guide has it |
+| stock in AsgiFunctionApp | the one on memory, behind the middleware of `AsgiFunctionApp` |
+
+## In short
+
+{short}
+
+## The machine
+
+| | |
+|---|---|
+{machine}
+
+Clients, servers, Azurite and the stand-in for Entra ID share these cores, and so may other work: the spread shows it.
+Times are longer than on machines of their own; ratios are what to read.
+
+`make bench` repeats all of it, and `make bench PART=calls` one part. Each run is kept in `.local/bench`. `make bench
+COMPARE=<file>` shows which ratios changed beyond the spread of both runs, and fails when one got worse.
+"""
