@@ -1,8 +1,9 @@
-"""How many requests to Table Storage a login, a refresh and a call take: the numbers that docs/storage.md states."""
+"""How many requests to Table Storage a login, a refresh and a call take, as `bench/costs.py` has it."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import httpx2
 import pytest
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
+from bench.costs import CALL, LOGIN, REFRESH
 from tests.engine.flows.conftest import BASE_URL
 from tests.support.app.server import running_app
 from tests.support.fault_proxy import FaultProxy, fault_proxy
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
 
 WARM_UP = 1
 """What is paid at start-up so that the first user need not."""
-
-LOGIN = {"GET": 7, "POST": 1, "PUT": 6}
-REFRESH = {"GET": 2, "POST": 1, "PUT": 2}
 
 PROTOCOLS = ["2025-11-25", SESSIONLESS]
 
@@ -47,12 +46,36 @@ async def test_cost_of_start_login_refresh_and_call(environment: Callable[..., N
         assert proxy.requests == {"POST": 1, "GET": WARM_UP}, "POST makes the table, with MCP_CREATE_TABLE only"
         proxy.requests.clear()
         tokens = await client.sign_in()
-        assert proxy.requests == LOGIN
-        assert await calls(proxy, client, tokens["access_token"]) == [1, 0, 0]
+        assert proxy.requests == LOGIN.storage
+        assert await calls(proxy, client, tokens["access_token"]) == [CALL.stored, 0, 0]
         proxy.requests.clear()
         tokens = (await client.refresh(tokens["refresh_token"])).json()
-        assert proxy.requests == REFRESH
-        assert await calls(proxy, client, tokens["access_token"]) == [1, 0, 0]
+        assert proxy.requests == REFRESH.storage
+        assert await calls(proxy, client, tokens["access_token"]) == [CALL.stored, 0, 0]
+
+
+async def test_requests_to_the_server_and_to_entra_of_a_login_and_a_refresh(
+    environment: Callable[..., None], azurite: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent: list[httpx2.Request] = []
+
+    async def note(request: httpx2.Request) -> None:
+        sent.append(request)
+
+    async with counted(environment, azurite) as (_, client):
+        client.http.event_hooks["request"].append(note)
+        with caplog.at_level(logging.INFO, "httpx2"):
+            tokens = await client.sign_in()
+            assert (len(sent), asked_entra(caplog)) == (LOGIN.requests, LOGIN.tokens)
+            sent.clear()
+            caplog.clear()
+            await client.refresh(tokens["refresh_token"])
+            assert (len(sent), asked_entra(caplog)) == (REFRESH.requests, REFRESH.tokens)
+
+
+def asked_entra(caplog: pytest.LogCaptureFixture) -> int:
+    """How often a token was asked for."""
+    return sum("/oauth2/v2.0/token" in line for line in caplog.messages)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
