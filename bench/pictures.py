@@ -34,7 +34,7 @@ def drawings(run: Run) -> dict[str, str]:
             for label, what in ways
             for away in LATENCIES_MS
         ]
-        found["latency.svg"] = _bars(latency, groups, (MEMORY, TABLES, OURS), f"ms, protocol {PROTOCOLS[0]}")
+        found["latency.svg"] = _bars(latency, groups, (MEMORY, TABLES, OURS), f"ms of a call, protocol {PROTOCOLS[0]}")
     return found
 
 
