@@ -18,27 +18,26 @@ RECORDED = REPOSITORY / "bench" / "results" / "recorded.json"
 DOCUMENT = REPOSITORY / "docs" / "performance.md"
 
 IN_SHORT = (
-    ("a call of a burst, one caller", "calls", f"p50 of a call, {PROTOCOLS[0]}, 1 at once"),
-    ("the first call of a burst", "calls", f"first call of a burst, {PROTOCOLS[0]}"),
+    ("time of a call of a burst, one caller", "calls", f"p50 of a call, {PROTOCOLS[0]}, 1 at once"),
+    ("time of the first call of a burst", "calls", f"first call of a burst, {PROTOCOLS[0]}"),
     ("calls a second, 16 callers", "calls", f"calls, {PROTOCOLS[0]}, 16 at once"),
     ("logins for a second of processor time", "cpu", "logins for a second of processor time"),
     ("refreshes for a second of processor time", "cpu", "refreshes for a second of processor time"),
-    ("a process that starts", "cold_start", "the process is ready"),
+    ("time until a process is ready", "cold_start", "the process is ready"),
 )
 ABOUT = {
-    "calls": """Every server is a process that serves one tool, `add`, on a plain uvicorn. A burst begins after a
-pause that is longer than what this server remembers of a sign-in. `stock in AsgiFunctionApp` leads calls through the
-middleware of Azure's class, with storage in memory. The host and the worker of Azure Functions are around none of
-them.""",
+    "calls": """Every server is a process on a plain uvicorn. The stock ones serve one tool, `add`; this one serves all
+its samples. A burst begins after a pause that is longer than what this server remembers of a sign-in. `stock in
+AsgiFunctionApp` leads calls through the middleware of Azure's class, with storage in memory. The host and the worker of
+Azure Functions are around none of them.""",
     "latency": """A proxy before Azurite delays each request. What is in memory has no network before it, so its
 columns show how much the machine itself varies.""",
     "cpu": """The processor time of the server's process alone. A login is six requests: registration, consent, the
 way back from Entra ID, and the exchange of the code. More than half of what a login or a refresh takes the stock
 provider is reading certificates: it creates an HTTP client for each exchange with Entra ID. Here it is the requests to
 storage that take the time.""",
-    "cold_start": """The time that Azure needs to provide an instance is not included. Most of the start is Python
-importing FastMCP and the SDKs. The rest reads the vault, builds the tools, and lists and calls one inside the process,
-so that the first user does not wait for it.""",
+    "cold_start": """The time that Azure needs to provide an instance is not included.
+[how-it-works.md](how-it-works.md#streaming-on-azure-functions) describes what a start consists of.""",
     "memory": "Resident memory of the server's process.",
     "storage": """This server's store and py-key-value's, which FastMCP's guide recommends with Fernet. Azurite takes
 most of the time. An empty cell is a value that the other store refuses.""",
