@@ -33,9 +33,10 @@ def main() -> int:
         if options.run and not (options.record or options.compare):
             print("\n\n".join(table(part) for part in run.parts.values()))
         if options.record:
-            from bench import document
+            from bench import document, scale
 
             document.record(run)
+            scale.write()  # it computes with the processor time that was recorded
     except BenchError as error:
         sys.stderr.write(f"FAILED: {error}\n")
         return 1

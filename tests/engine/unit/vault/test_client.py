@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from azure.identity.aio import ManagedIdentityCredential
 
+from bench.scale import VAULT_READ
 from entra_mcp.errors import VaultError
 from entra_mcp.vault import client as vault_module
 from entra_mcp.vault.client import CLIENT_SECRET, MAX_VERSIONS, SIGNING_KEY, Secrets, Vault
@@ -242,6 +243,17 @@ async def test_newest_client_secret_is_read(vault_standins: StandIns, shelf: She
     assert GOOD_SECRET not in repr(secrets)
     assert encoded(1) not in repr(secrets)
     assert repr(material(1)) not in repr(secrets)
+
+
+async def test_reading_takes_as_many_requests_as_the_scale_of_a_deployment_counts_with(
+    vault_standins: StandIns, shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf.put(SIGNING_KEY, encoded(1))
+    shelf.put(CLIENT_SECRET, GOOD_SECRET)
+    with caplog.at_level(logging.INFO, "azure.core.pipeline.policies.http_logging_policy"):
+        await read(vault_standins, client_secret=True)
+    served = [line for line in caplog.messages if f"{vault_standins.vault_url}/secrets/" in line and "REDACTED" in line]
+    assert len(served) == VAULT_READ
 
 
 async def test_client_secret_is_left_alone_unless_asked_for(vault_standins: StandIns, shelf: Shelf) -> None:
