@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -85,9 +86,10 @@ class Run:
             raise BenchError(f"{file} is no recorded run: {error}") from error
 
     def write(self, file: Path) -> None:
-        """Writes it as JSON."""
+        """Writes it as JSON, the samples of a server on one line."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{json.dumps(asdict(self), indent=1)}\n", "utf-8")
+        text = re.sub(r"\[[^\[\]]*\]", lambda found: " ".join(found[0].split()), json.dumps(asdict(self), indent=1))
+        file.write_text(f"{text}\n", "utf-8")
 
     def merged_into(self, earlier: Run) -> Run:
         """The earlier run with these parts instead of its own; what another machine measured is left out."""
