@@ -65,6 +65,9 @@ param allowedTenants string = ''
 @description('Scopes of the application that every call needs.')
 param requiredScopes string = 'access_as_user'
 
+@description('Further scopes of the application, which single tools need.')
+param optionalScopes string = ''
+
 @description('What else people are asked for at the sign-in, such as Microsoft Graph permissions.')
 param additionalScopes string = 'openid profile offline_access User.Read'
 
@@ -228,7 +231,10 @@ var signInAudience = signInTenant == 'organizations'
 var ownApplication = empty(existingClientId)
 var applicationDisplayName = take('${empty(serverName) ? 'MCP server' : serverName} (${environmentName})', 120)
 
-var scopeWords = filter(split(replace(requiredScopes, ',', ' '), ' '), word => !empty(word))
+var scopeWords = union(
+  filter(split(replace('${requiredScopes} ${optionalScopes}', ',', ' '), ' '), word => !empty(word)),
+  []
+)
 var permissionWords = filter(split(replace(additionalScopes, ',', ' '), ' '), word => !empty(word))
 var roleWords = filter(split(replace(appRoles, ',', ' '), ' '), word => !empty(word))
 var ownerWords = filter(split(replace(ownerIds, ',', ' '), ' '), word => !empty(word))
@@ -426,6 +432,7 @@ module appSettings 'modules/app-settings.bicep' = {
     identifierUri: identifierUri
     allowedTenants: allowedTenants
     requiredScopes: requiredScopes
+    optionalScopes: optionalScopes
     additionalScopes: additionalScopes
     authorityHost: cloud.authority
     assertionAudience: cloud.tokenExchange

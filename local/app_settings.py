@@ -23,6 +23,7 @@ CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 REGISTRATION = {
     "ENTRA_IDENTIFIER_URI": "--identifier-uri",
     "ENTRA_REQUIRED_SCOPES": "--scopes",
+    "ENTRA_OPTIONAL_SCOPES": "--optional-scopes",
     "ENTRA_ADDITIONAL_SCOPES": "--additional-scopes",
     "ENTRA_ALLOWED_APP_ROLES": "--app-roles",
 }

@@ -53,6 +53,7 @@ PRIVATE_NETWORK = Input("PRIVATE_NETWORK", "whether storage and vault are in a p
 ADMIN_CONSENT = Input("ENTRA_ADMIN_CONSENT", "whether to consent for everybody in the directory: true or false")
 ASSIGNMENT_REQUIRED = Input("ENTRA_ASSIGNMENT_REQUIRED", "whether only assigned people may sign in: true or false")
 REQUIRED_SCOPES = Input("ENTRA_REQUIRED_SCOPES", "scopes of the registration that every call needs")
+OPTIONAL_SCOPES = Input("ENTRA_OPTIONAL_SCOPES", "further scopes of the registration, which single tools need")
 ADDITIONAL_SCOPES = Input("ENTRA_ADDITIONAL_SCOPES", "what else people are asked for at the sign-in")
 RESOURCE_TAGS = Input("RESOURCE_TAGS", "further tags of all resources: NAME=value;NAME=value")
 PURGE_PROTECTION = Input("VAULT_PURGE_PROTECTION", "whether nobody can purge the deleted vault: true or false")

@@ -18,6 +18,7 @@ param clientId string
 param identifierUri string
 param allowedTenants string
 param requiredScopes string
+param optionalScopes string
 param additionalScopes string
 param authorityHost string
 param assertionAudience string
@@ -56,6 +57,7 @@ var server = {
   ENTRA_AUTHORITY: authorityHost
   ENTRA_CLIENT_ID: clientId
   ENTRA_IDENTIFIER_URI: identifierUri
+  ENTRA_OPTIONAL_SCOPES: optionalScopes
   ENTRA_REQUIRED_SCOPES: requiredScopes
   ENTRA_TENANT_ID: tenantId
   GRAPH_BASE_URL: graphUrl

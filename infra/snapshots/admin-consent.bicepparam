@@ -1,4 +1,4 @@
-// Consent for everybody, app roles, and only people who are assigned.
+// Consent for everybody, app roles, a scope that single tools need, and only people who are assigned.
 
 using '../main.bicep'
 
@@ -7,4 +7,5 @@ param location = 'northeurope'
 param adminConsent = true
 param assignmentRequired = true
 param appRoles = 'Admin Reader'
+param optionalScopes = 'Orders.Approve'
 param ownerIds = '33333333-3333-4333-8333-333333333333'

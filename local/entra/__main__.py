@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--directory", type=Path, default=REPOSITORY / FILE, metavar="FILE", help="accounts, groups and other APIs")
     add("--identifier-uri", metavar="URI", help="Application ID URI; api://<client id> unless given")
     add("--scopes", type=str.split, default=["access_as_user"], help="scopes of the app, in one argument")
+    add("--optional-scopes", type=str.split, default=[], help="further scopes of the app, in one argument")
     add("--additional-scopes", type=str.split, default=[], help="what it asks for besides, in one argument")
     add("--app-roles", type=str.split, default=[], help="app roles that it has itself, in one argument")
     return parser
@@ -93,7 +94,7 @@ def _serve(
             tenant_id=options.tenant_id,
             identifier_uri=options.identifier_uri or f"api://{options.client_id}",
             redirect_uris=tuple(options.redirect_uri or [f"{LocalConfig().base_url}/auth/callback"]),
-            scopes=frozenset(options.scopes),
+            scopes=frozenset((*options.scopes, *options.optional_scopes)),
             app_roles=tuple(options.app_roles),
         ),
         directory=directory,

@@ -57,6 +57,11 @@ class Facts:
         return _words(self.settings.get("ENTRA_REQUIRED_SCOPES") or DEFAULT_SCOPES)
 
     @property
+    def own_scopes(self) -> list[str]:
+        """What people may be asked for of the registration itself, those that every call needs first."""
+        return [*self.required_scopes, *_words(self.settings.get("ENTRA_OPTIONAL_SCOPES") or "")]
+
+    @property
     def additional_scopes(self) -> list[str]:
         return _words(self.settings.get("ENTRA_ADDITIONAL_SCOPES") or DEFAULT_ADDITIONAL_SCOPES)
 

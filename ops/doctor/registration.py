@@ -107,14 +107,15 @@ def _scopes(context: Context, facts: Facts, application: Application) -> None:
     listed = entries(application.document, "api", "oauth2PermissionScopes")
     offered = {str(scope.get("value")): scope for scope in listed}
     faulty = False
-    for name in facts.required_scopes:
+    for name in facts.own_scopes:
         if name not in offered:
             faulty = True
+            setting = f"ENTRA_{'REQUIRED' if name in facts.required_scopes else 'OPTIONAL'}_SCOPES"
             context.report.finding(
                 "scopes",
                 f"the registration has no scope {name} (AADSTS650053); it has: {', '.join(sorted(offered)) or 'none'}",
                 remedy="azd provision --no-state\nor in the Entra admin center: "
-                f"{application.name}, Expose an API, Add a scope {name}\nor take it out of ENTRA_REQUIRED_SCOPES",
+                f"{application.name}, Expose an API, Add a scope {name}\nor take it out of {setting}",
             )
         elif not offered[name].get("isEnabled"):
             faulty = True
@@ -126,7 +127,7 @@ def _scopes(context: Context, facts: Facts, application: Application) -> None:
             )
     if not faulty:
         roles = [str(role.get("value")) for role in entries(application.document, "appRoles") if role.get("isEnabled")]
-        context.report.ok("scopes", f"{' '.join(facts.required_scopes)}; app roles: {', '.join(roles) or 'none'}")
+        context.report.ok("scopes", f"{' '.join(facts.own_scopes)}; app roles: {', '.join(roles) or 'none'}")
 
 
 def _redirect_uris(context: Context, facts: Facts, application: Application) -> None:
@@ -219,7 +220,7 @@ def _consent(context: Context, facts: Facts, principal_id: str) -> None:
         gap = gap_of(
             context.services.graph,
             principal_id=principal_id,
-            own=facts.required_scopes,
+            own=facts.own_scopes,
             additional=facts.additional_scopes,
         )
     except ApiError as error:

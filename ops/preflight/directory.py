@@ -20,6 +20,7 @@ from ops.environment import (
     DEFAULT_ADDITIONAL_SCOPES,
     DEFAULT_SCOPES,
     EXISTING_CLIENT_ID,
+    OPTIONAL_SCOPES,
     OWNER_IDS,
     REQUIRED_SCOPES,
 )
@@ -188,7 +189,7 @@ def _given_consent(context: Context) -> None:
     gap = gap_of(
         graph,
         principal_id=str(principal["id"]),
-        own=environment.words(REQUIRED_SCOPES, DEFAULT_SCOPES),
+        own=[*environment.words(REQUIRED_SCOPES, DEFAULT_SCOPES), *environment.words(OPTIONAL_SCOPES)],
         additional=environment.words(ADDITIONAL_SCOPES, DEFAULT_ADDITIONAL_SCOPES),
     )
     if gap.scopes:

@@ -45,6 +45,7 @@ VALUES = {
     "identifierUri": f"api://{GUID}",
     "allowedTenants": "",
     "requiredScopes": "",
+    "optionalScopes": "",
     "additionalScopes": "",
     "assertionAudience": "api://AzureADTokenExchange",
     "authorityHost": "login.microsoftonline.com",
@@ -152,6 +153,7 @@ def test_defaults_of_parameters_are_those_of_the_settings() -> None:
     for parameter, field in {
         "serverName": "server_name",
         "requiredScopes": "required_scopes",
+        "optionalScopes": "optional_scopes",
         "additionalScopes": "additional_scopes",
         "allowedRedirectUris": "allowed_redirect_uris",
         "authMode": "auth_mode",

@@ -138,10 +138,12 @@ def test_sign_in_at_microsoft_is_told_from_the_local_one(tmp_path: Path, change:
 
 def test_registration_follows_the_settings_of_the_file_and_of_the_shell(tmp_path: Path) -> None:
     values = {"ENTRA_REQUIRED_SCOPES": "orders.use", "ENTRA_ADDITIONAL_SCOPES": "openid,Mail.Send  Sites.Read.All"}
+    values["ENTRA_OPTIONAL_SCOPES"] = "orders.approve"
     (tmp_path / OWN).write_text(json.dumps({"Values": values}))
     shell = {"ENTRA_REQUIRED_SCOPES": "orders.see", "ENTRA_ALLOWED_APP_ROLES": "Tasks.Run", "ENTRA_IDENTIFIER_URI": " "}
     assert registration(load_settings(tmp_path), LocalConfig(), environment=shell) == (
         "--scopes=orders.see",
+        "--optional-scopes=orders.approve",
         "--additional-scopes=openid Mail.Send  Sites.Read.All",
         "--app-roles=Tasks.Run",
     )

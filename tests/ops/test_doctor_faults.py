@@ -38,6 +38,10 @@ def no_scope(world: World) -> None:
     registration(world)["api"]["oauth2PermissionScopes"] = []
 
 
+def no_optional_scope(world: World) -> None:
+    world.app_settings["ENTRA_OPTIONAL_SCOPES"] = "Orders.Approve"
+
+
 def disabled_scope(world: World) -> None:
     registration(world)["api"]["oauth2PermissionScopes"][0]["isEnabled"] = False
 
@@ -171,6 +175,7 @@ def late_purge(world: World) -> None:
 FAULTS: list[tuple[Callable[[World], None], str, str]] = [
     (version_1, "requestedAccessTokenVersion is 1", '{"api": {"requestedAccessTokenVersion": 2}}'),
     (no_scope, "no scope access_as_user", "Expose an API, Add a scope access_as_user"),
+    (no_optional_scope, "no scope Orders.Approve", "take it out of ENTRA_OPTIONAL_SCOPES"),
     (disabled_scope, "scope access_as_user is disabled", '"isEnabled": true'),
     (no_redirect_uri, "AADSTS50011", '"https://elsewhere.example/auth/callback", "http://127.0.0.1:'),
     (redirect_uri_of_a_page, "AADSTS9002326", '"spa": {"redirectUris": []}'),

@@ -123,6 +123,9 @@ class EntraSettings(EnvironmentSettings):
     )
     """Scopes that every call needs, as the registration names them, without the identifier URI."""
 
+    optional_scopes: OwnScopes = Field(default=(), validation_alias="ENTRA_OPTIONAL_SCOPES")
+    """Further scopes of the registration, which single tools need."""
+
     allowed_app_roles: Words = Field(default=(), validation_alias="ENTRA_ALLOWED_APP_ROLES")
     """App roles one of which lets an application call for itself, without a person; empty admits no application."""
 
@@ -155,6 +158,11 @@ class EntraSettings(EnvironmentSettings):
         if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s/]\S*[^\s/]", value):
             raise ValueError("is a URI such as api://contoso.com/mcp, without a trailing slash")
         return value
+
+    @property
+    def offered_scopes(self) -> tuple[str, ...]:
+        """Every scope that a client may ask for, those that every call needs first."""
+        return tuple(dict.fromkeys((*self.required_scopes, *self.optional_scopes)))
 
 
 class ClientSettings(EnvironmentSettings):

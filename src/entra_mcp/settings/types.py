@@ -59,6 +59,8 @@ def _authority(value: str) -> str:
 def _own_scopes(value: tuple[str, ...]) -> tuple[str, ...]:
     if any("/" in scope or scope in {"openid", "profile", "email", "offline_access"} for scope in value):
         raise ValueError("takes the registration's own scopes, without the identifier URI and without OpenID scopes")
+    if not all(re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", scope) for scope in value):
+        raise ValueError("takes scopes of printable ASCII without quotation marks and backslashes")
     return value
 
 
