@@ -193,16 +193,26 @@ class Grants:
         return claims
 
     def _granted(self, account: Account, request: ScopeRequest, resource: Resource) -> frozenset[str]:
-        """Names granted on the resource: `.default` stands for everything that was consented to."""
+        """Names granted on the resource: `.default` stands for everything that was consented to.
+
+        What the person allowed this app of its own API before comes with what is asked for now.
+        """
         if request.is_default(resource):
             return self._consented(account, resource)
-        return request.names(resource) or request.oidc - {"offline_access"}
+        asked = request.names(resource)
+        if asked and resource == self._scopes.app:
+            return asked | self._given(account, resource)
+        return asked or request.oidc - {"offline_access"}
 
     def _consented(self, account: Account, resource: Resource) -> frozenset[str]:
         if account.faults.get(resource.key) == CONSENT_MISSING:
             return frozenset()
+        return resource.consented | self._given(account, resource)
+
+    def _given(self, account: Account, resource: Resource) -> frozenset[str]:
+        """What the person consented to."""
         given = self._state.consents(account.key)
-        return resource.consented | {name for name in resource.scopes if resource.qualified([name]) <= given}
+        return frozenset(name for name in resource.scopes if resource.qualified([name]) <= given)
 
     def _check_consent(self, account: Account, request: ScopeRequest, resource: Resource) -> None:
         asked = request.names(resource)

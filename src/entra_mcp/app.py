@@ -21,6 +21,7 @@ from entra_mcp.server.create import create_server
 from entra_mcp.server.request_state import RingCodec
 from entra_mcp.server.services import open_services
 from entra_mcp.server.sessions import SessionStore
+from entra_mcp.server.tool_scopes import offer_scoped_tools
 from entra_mcp.server.warmup import warm_up
 from entra_mcp.settings import AuthMode, Settings, load, unknown_names
 from entra_mcp.storage.cache import CachedStore
@@ -43,6 +44,7 @@ from entra_mcp.web.pages.layout import Brand
 from entra_mcp.web.paths import HEALTH, MCP, READINESS
 from entra_mcp.web.stack import protect
 from entra_mcp.web.startup import alive, startup_failed
+from entra_mcp.web.step_up import StepUp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine, Mapping
@@ -136,6 +138,7 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
             services=services,
         )
         telemetry.observe(server)
+        scoped = await offer_scoped_tools(server, offered=settings.offered_scopes)
         limit = Middleware(CallLimit, by_caller=TokenBuckets(per_minute=settings.calls_per_minute))
         mcp_app = server.http_app(path=MCP, stateless_http=True, middleware=[limit])
         # Off, because the redirect to the path without the slash would name http: this side of Azure's front end does
@@ -157,7 +160,8 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
         await stack.enter_async_context(running(secrets.follow()))
         logger.info("%s is up at %s (%s mode).", settings.server_name, settings.mcp_url, settings.auth_mode)
         routes = {route.path for route in (*app.routes, *mcp_app.routes) if isinstance(route, Route)}
-        protected = protect(app, settings=settings, brand=brand)
+        step_up = StepUp(scoped, mcp_url=settings.mcp_url, requested=auth.get_challenge_scopes) if scoped else None
+        protected = protect(app, settings=settings, brand=brand, step_up=step_up)
         yield telemetry.at_the_edge(protected, routes=routes)
 
 

@@ -14,6 +14,7 @@ from entra_mcp.identity import azure_credential
 from entra_mcp.server.create import create_server
 from entra_mcp.server.request_state import RingCodec
 from entra_mcp.server.services import open_services
+from entra_mcp.server.tool_scopes import offer_scoped_tools
 from entra_mcp.vault.keys import KeyRing, RootKey
 from tests.support.app.server import SERVER
 from tests.support.mcp import tool_call
@@ -59,7 +60,8 @@ async def instance(
     definition: Server[Any] = SERVER,
 ) -> AsyncGenerator[httpx2.AsyncClient]:
     """One instance of the server with some more tools, as a process of its own would make it."""
-    auth = StaticTokenVerifier(PEOPLE, required_scopes=["access_as_user"])
+    people = {**PEOPLE, ADMIN: {**PEOPLE[ADMIN], "scopes": list(settings.offered_scopes)}}
+    auth = StaticTokenVerifier(people, required_scopes=["access_as_user"])
     async with served(settings, auth=auth, keys=keys, store=store, definition=definition) as server:
         for tool in tools:
             server.tool(tool)
@@ -85,7 +87,7 @@ async def served(
             definition, settings=settings, app_settings=definition.settings.load(), auth=auth, identity=identity
         ) as services,
     ):
-        yield create_server(
+        server = create_server(
             definition,
             settings.model_copy(update={"server_name": settings.server_name or definition.name}),
             auth=auth,
@@ -93,6 +95,8 @@ async def served(
             session_store=store or MemoryStore(),
             services=services,
         )
+        await offer_scoped_tools(server, offered=settings.offered_scopes)
+        yield server
 
 
 async def call(http: httpx2.AsyncClient, tool: str, *, token: str = ALICE, **arguments: object) -> httpx2.Response:

@@ -60,7 +60,7 @@ OWN: dict[str, Own] = {
     "invalid_scope": Own(
         400,
         "A client asked only for scopes that this server does not offer.",
-        "Ask for the scopes of `ENTRA_REQUIRED_SCOPES`, or for none.",
+        "Ask for scopes of `ENTRA_REQUIRED_SCOPES` and `ENTRA_OPTIONAL_SCOPES`, or for none.",
     ),
     "invalid_target": Own(
         400,
@@ -78,6 +78,13 @@ OWN: dict[str, Own] = {
         "The access token has expired, or was issued for another address.",
         "Clients refresh it or sign in again by themselves. If it repeats, use `<MCP_BASE_URL>/mcp` letter by letter: "
         "`localhost` is not `127.0.0.1`.",
+    ),
+    "insufficient_scope": Own(
+        403,
+        "The access token is good and lacks a scope: one that every call needs, or one of the tool. An application "
+        "without one of the roles of `ENTRA_ALLOWED_APP_ROLES` gets it too.",
+        "Clients ask for the scopes that the answer names, and the person allows them. "
+        "[A scope for a tool](../guides/roles-and-scopes.md#4-a-scope-for-a-tool) says more.",
     ),
     "too_many_requests": Own(
         429,

@@ -7,6 +7,7 @@ So nothing but an app role that an administrator assigned to the application adm
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, cast, override
 
 import jwt
@@ -21,38 +22,58 @@ if TYPE_CHECKING:
 
     from entra_mcp.auth.entra_app import EntraApp
 
+logger = logging.getLogger(__name__)
+
 
 class ApplicationVerifier(EntraTokenVerifier):
     """Verifies tokens that Entra ID issued to an application itself (the client credentials grant)."""
 
-    def __init__(self, app: EntraApp, *, roles: Collection[str], **verifier_options: Any) -> None:  # noqa: ANN401 - EntraTokenVerifier's own
-        """Such tokens have no scopes, so that `required_scopes` is left out of what is taken besides the roles."""
+    def __init__(
+        self,
+        app: EntraApp,
+        *,
+        roles: Collection[str],
+        scopes: Collection[str],
+        **verifier_options: Any,  # noqa: ANN401 - EntraTokenVerifier's own
+    ) -> None:
+        """Such tokens have no scopes: one of `roles` stands for `scopes`, which every call needs."""
         super().__init__(app, required_scopes=[], **verifier_options)
         self._roles = frozenset(roles)
+        self._scopes = list(scopes)
+
+    @override
+    async def load_access_token(self, token: str) -> AccessToken | None:
+        """Returns the verified token; without a role it lacks the scopes, and the answer is 403 (RFC 6750 section 3.1).
+
+        Raises:
+            SigningKeysError: it cannot be verified now.
+        """
+        verified = await super().load_access_token(token)
+        if verified is None:
+            return None
+        found = verified.claims.get("roles")
+        roles = cast("list[object]", found) if isinstance(found, list) else []
+        if self._roles.isdisjoint(role for role in roles if isinstance(role, str)):
+            azp = verified.claims.get("azp")
+            logger.warning("Application %s has none of the roles that ENTRA_ALLOWED_APP_ROLES names.", azp)
+            return verified.model_copy(update={"scopes": []})
+        return verified.model_copy(update={"scopes": self._scopes})
 
     @override
     def fault_of_caller(self, claims: Mapping[str, Any]) -> str | None:
-        if not is_application(claims):
-            return "it was issued to a person"
-        found = claims.get("roles")
-        roles = cast("list[object]", found) if isinstance(found, list) else []
-        if self._roles.isdisjoint(role for role in roles if isinstance(role, str)):
-            return f"application {claims.get('azp')} has none of the roles that ENTRA_ALLOWED_APP_ROLES names"
-        return None
+        return None if is_application(claims) else "it was issued to a person"
 
 
 class PeopleAndApplications(MultiAuth):
     """Adds applications to a provider that admits people; metadata, challenges and sign-in stay the provider's.
 
     `MultiAuth` itself would try the provider first with every token: an application's costs a look into Key Vault for
-    the key that it seems to be signed with, and a warning in the log, before its own verifier sees it. And it would ask
-    applications for the scopes of people, which their tokens cannot have.
+    the key that it seems to be signed with, and a warning in the log, before its own verifier sees it.
     """
 
     def __init__(self, people: AuthProvider, *, applications: ApplicationVerifier, issuers: str) -> None:
         """Tokens of applications come from an issuer whose address begins with `issuers`."""
-        # The provider requires the scopes itself.
-        super().__init__(server=people, verifiers={"applications": applications}, required_scopes=[])
+        super().__init__(server=people, verifiers={"applications": applications})
         self._people = people
         self._applications = applications
         self._issuers = issuers

@@ -56,10 +56,14 @@ class Collaborators:
 
 
 def create_verifier(settings: Settings, *, http_client: httpx2.AsyncClient) -> EntraTokenVerifier:
-    """Returns what verifies the tokens that Entra ID issues for this server."""
+    """Returns what verifies the tokens that Entra ID issues for this server.
+
+    Where clients bring such tokens themselves, the provider looks for the scopes: a token without them is good, and the
+    answer is 403 (RFC 6750 section 3.1).
+    """
     return EntraTokenVerifier(
         EntraApp.of(settings),
-        required_scopes=list(settings.required_scopes),
+        required_scopes=list(settings.required_scopes) if settings.auth_mode.signs_in else [],
         http_client=http_client,
     )
 
@@ -75,6 +79,7 @@ async def open_auth(settings: Settings, parts: Collaborators) -> AsyncGenerator[
         applications = ApplicationVerifier(
             app,
             roles=settings.allowed_app_roles,
+            scopes=settings.required_scopes,
             http_client=parts.http_client,
             public_keys=parts.verifier.public_keys,
         )
@@ -94,6 +99,9 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
             authorization_servers=[AnyHttpUrl(app.issuer(app.tenant_id))],
             base_url=settings.base_url,
             resource_name=settings.server_name,
+            required_scopes=list(settings.required_scopes),
+            challenge_scopes=parts.verifier.get_challenge_scopes(list(settings.required_scopes)),
+            scopes_supported=parts.verifier.get_challenge_scopes(list(settings.offered_scopes)),
         )
         return
     credential = _client_credential(settings, parts)
@@ -117,7 +125,7 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
         overall=TokenBuckets(per_minute=settings.registrations_per_minute_overall),
     )
     documents = ClientDocuments(
-        scopes=settings.required_scopes,
+        scopes=settings.offered_scopes,
         allowed_redirect_uri_patterns=redirect_patterns(settings.allowed_redirect_uris),
         fetches=fetches,
         ledger=parts.ledger,

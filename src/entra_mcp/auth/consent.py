@@ -59,8 +59,9 @@ class ConsentEndpoint:
         app: EntraApp,
         authorization_endpoint: str | None,
         permissions: Sequence[str],
+        usual: Sequence[str],
     ) -> None:
-        """`permissions` are what Entra ID is asked for beyond the scopes of the client."""
+        """`permissions` are what Entra ID is asked for beyond the scopes of the client; `usual` every client has."""
         self._handle = handle
         self._brand = brand
         self._storage = storage
@@ -68,6 +69,7 @@ class ConsentEndpoint:
         self._given_endpoint = f"{app.issuers}{app.tenant_id}/oauth2/v2.0/authorize"
         self._authorization_endpoint = authorization_endpoint or self._given_endpoint
         self._permissions = permissions
+        self._usual = usual
 
     async def handle(self, request: Request) -> Response:
         if request.method == "POST":
@@ -94,6 +96,7 @@ class ConsentEndpoint:
                     client_name=client.client_name if client else None,
                     redirect_uri=transaction["client_redirect_uri"],
                     scopes=transaction["scopes"],
+                    further=[scope for scope in transaction["scopes"] if scope not in self._usual],
                     permissions=self._permissions,
                     fields=fields,
                 )

@@ -109,9 +109,11 @@ class EntraProvider(AzureProvider):
         )
         self._settings = settings
         self._brand = brand
-        self._scopes = settings.required_scopes
+        self._scopes = settings.offered_scopes
+        self.update_default_scopes(list(self._scopes))
         self._resource = str(AnyHttpUrl(settings.mcp_url))
         self._sent: ContextVar[Parameters] = ContextVar("sent")
+        self._granted: ContextVar[Sequence[str]] = ContextVar("granted")
         self._redirect_patterns = redirect_patterns(settings.allowed_redirect_uris)
         self._keys = keys
         self._storage = storage
@@ -136,6 +138,11 @@ class EntraProvider(AzureProvider):
             source=self._keys,
             sign_in=self._single_use.sign_in,
         )
+
+    @property
+    @override
+    def scopes_supported(self) -> list[str]:
+        return list(self._scopes)
 
     @override
     def _sign_cookie(self, payload: str) -> str:
@@ -216,6 +223,7 @@ class EntraProvider(AzureProvider):
         self, client: OAuthClientInformationFull, authorization_code: AuthorizationCode
     ) -> OAuthToken:
         exchange = super().exchange_authorization_code
+        self._granted.set(authorization_code.scopes)
         return await self._single_use.redeem(authorization_code.code, lambda: exchange(client, authorization_code))
 
     @override
@@ -237,6 +245,7 @@ class EntraProvider(AzureProvider):
             scopes = self._narrowed(granted) or granted
         except RefusedRequestError as error:
             raise TokenError("invalid_scope", error.description) from error
+        self._granted.set(scopes)
         return await self._single_use.rotate(
             refresh_token, lambda: exchange(client, refresh_token, scopes), expires_in=expires_in
         )
@@ -254,12 +263,16 @@ class EntraProvider(AzureProvider):
         if claims is None:
             return None
         sign_in = claims["sid"]
-        remembered = self._remembered(sign_in)
-        if remembered is not None:
-            return remembered
-        found = cast("AccessToken | None", await super().load_access_token(token))
-        if found is not None:
+        found = self._remembered(sign_in)
+        if found is None:
+            found = cast("AccessToken | None", await super().load_access_token(token))
+            if found is None:
+                return None
             self._remember(sign_in, found)
+        # All clients are one application to Entra ID, whose token has what the person allowed any of them.
+        granted = claims["scope"].split()
+        found.scopes = [scope for scope in found.scopes if scope in granted]
+        found.claims["scp"] = " ".join(found.scopes)
         return found
 
     def _remembered(self, sign_in: str) -> AccessToken | None:
@@ -311,6 +324,12 @@ class EntraProvider(AzureProvider):
         return self._upstream
 
     @override
+    def _translate_scopes_from_idp(self, scopes: list[str]) -> list[str]:
+        translated = super()._translate_scopes_from_idp(scopes)
+        granted = self._granted.get(None)
+        return translated if granted is None else [scope for scope in translated if scope in granted]
+
+    @override
     async def get_obo_credential(self, user_assertion: str) -> PersonCredential:  # pyright: ignore[reportIncompatibleMethodOverride] - what exchanges the token need not be azure-identity's own class
         return self._on_behalf_of.get(user_assertion)
 
@@ -349,6 +368,7 @@ class EntraProvider(AzureProvider):
             app=self._verifier.app,
             authorization_endpoint=self._settings.authorization_endpoint,
             permissions=self.additional_authorize_scopes or (),
+            usual=self._settings.required_scopes,
         )
         callback = CallbackEndpoint(given["/auth/callback"], brand=self._brand)
         # No route takes OPTIONS, which the SDK's would handle like a POST and no limit on POSTs would see. Preflights
@@ -366,5 +386,8 @@ class EntraProvider(AzureProvider):
         return [by_path.get(route.path, route) for route in routes]
 
     def _narrowed(self, offered: Sequence[str]) -> list[str] | None:
+        """Returns what the client asked for and may have, and what every call needs; None when it asked for nothing."""
         sent = self._sent.get().values.get("scope")
-        return narrowed(sent, offered, prefix=f"{self.identifier_uri}/")
+        found = narrowed(sent, offered, prefix=f"{self.identifier_uri}/")
+        required = self._settings.required_scopes
+        return found and [scope for scope in offered if scope in required or scope in found]

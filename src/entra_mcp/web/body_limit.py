@@ -18,10 +18,12 @@ from entra_mcp.request import REQUEST
 from entra_mcp.web.answers import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    Check = Callable[[bytes], Awaitable[Response | None]]
 
 DISCARDED_BYTES = 100 * 1024 * 1024
 """The Functions host takes no larger body."""
@@ -99,13 +101,13 @@ class BodyLimit:
         max_bytes: int,
         seconds: float,
         on_demand: bool = False,
-        check: Callable[[bytes], Response | None] = lambda _: None,
+        check: Check | None = None,
     ) -> None:
         self.app = app
         self._max_bytes = max_bytes
         self._seconds = seconds
         self._on_demand = on_demand
-        self._check = check
+        self._check = check or _admit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -131,9 +133,7 @@ class BodyLimit:
 class _Body:
     """The body of one request on its way to the application."""
 
-    def __init__(
-        self, receive: Receive, *, max_bytes: int, seconds: float, check: Callable[[bytes], Response | None]
-    ) -> None:
+    def __init__(self, receive: Receive, *, max_bytes: int, seconds: float, check: Check) -> None:
         self.application = asyncio.timeout(None)
         """Ends when the body is refused or breaks off, and with it the application."""
         self.refused: Response | None = None
@@ -179,7 +179,7 @@ class _Body:
         if silence is not None:
             silence.paused = False
         body, self._complete = bytes(pieces), True
-        self.refused = self.too_large() if len(body) > self._max_bytes else self._check(body)
+        self.refused = self.too_large() if len(body) > self._max_bytes else await self._check(body)
         if self.refused is not None:
             return await self._end_application()
         return {"type": "http.request", "body": body, "more_body": False}
@@ -190,6 +190,10 @@ class _Body:
     async def _end_application(self) -> Message:
         self.application.reschedule(0)
         return await asyncio.get_running_loop().create_future()
+
+
+async def _admit(_body: bytes) -> None:
+    """Refuses no body."""
 
 
 def _declared(scope: Scope) -> int:

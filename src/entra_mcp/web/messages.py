@@ -19,6 +19,8 @@ from entra_mcp.web.answers import refusal
 if TYPE_CHECKING:
     from starlette.responses import Response
 
+    from entra_mcp.web.step_up import StepUp
+
 MAX_DEPTH = 64
 """How many arrays and objects may contain each other."""
 
@@ -35,10 +37,12 @@ TOO_LONG = f"Invalid request: a method, an id, a name, a URI or a cursor may hav
 class MessageCheck:
     """Answers 413 to a message of more than `max_values` JSON values, and 400 to what is no message of JSON-RPC."""
 
-    def __init__(self, *, max_values: int) -> None:
+    def __init__(self, *, max_values: int, step_up: StepUp | None = None) -> None:
+        """`step_up` looks at each call of a tool."""
         self._max_values = max_values
+        self._step_up = step_up
 
-    def __call__(self, body: bytes) -> Response | None:
+    async def __call__(self, body: bytes) -> Response | None:
         """Returns the refusal of the body; None when the library may have it."""
         try:
             message = pydantic_core.from_json(body)
@@ -61,6 +65,8 @@ class MessageCheck:
         repeated += [cast("dict[str, Any]", params).get(name) for name in REPEATED]
         if any(isinstance(each, str) and len(each) > MAX_REPEATED for each in repeated):
             return _error(INVALID_REQUEST, TOO_LONG)
+        if self._step_up is not None and method == "tools/call":
+            return await self._step_up(cast("dict[str, Any]", params))
         return None
 
 

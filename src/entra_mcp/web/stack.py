@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from entra_mcp.settings import Settings
+    from entra_mcp.web.step_up import StepUp
 
 BODY_SECONDS = 60.0
 """How long a request's body may take to arrive, over a slow mobile connection too."""
@@ -45,12 +46,15 @@ PLATFORM_ADDRESS_HEADER = "client-ip"
 """
 
 
-def protect(app: ASGIApp, *, settings: Settings, brand: Brand) -> ASGIApp:
-    """Returns the application behind all of its middleware. Calls and sign-ins each pass what concerns them alone."""
+def protect(app: ASGIApp, *, settings: Settings, brand: Brand, step_up: StepUp | None = None) -> ASGIApp:
+    """Returns the application behind all of its middleware. Calls and sign-ins each pass what concerns them alone.
+
+    `step_up` looks at each call of a tool, where tools name scopes of their own.
+    """
     own_origin = settings.base_url.lower()
     address = ClientAddress(header=_address_header(settings))
     sign_ins = _sign_ins(app, settings, address=address)
-    app = ByPath({MCP: _calls(app, settings)}, otherwise=sign_ins)
+    app = ByPath({MCP: _calls(app, settings, step_up)}, otherwise=sign_ins)
     app = Admission(
         app,
         hosts=_hosts(settings),
@@ -61,7 +65,7 @@ def protect(app: ASGIApp, *, settings: Settings, brand: Brand) -> ASGIApp:
     return UnreadBody(app, seconds=DISCARDED_SECONDS)
 
 
-def _calls(app: ASGIApp, settings: Settings) -> ASGIApp:
+def _calls(app: ASGIApp, settings: Settings, step_up: StepUp | None) -> ASGIApp:
     """What a call passes."""
     app = BodyLimit(
         SilenceLimit(app),
@@ -69,7 +73,7 @@ def _calls(app: ASGIApp, settings: Settings) -> ASGIApp:
         seconds=BODY_SECONDS,
         # Who is calling is known before the body is read.
         on_demand=True,
-        check=MessageCheck(max_values=settings.message_values_limit),
+        check=MessageCheck(max_values=settings.message_values_limit, step_up=step_up),
     )
     return Cors(app, mcp_origins=settings.allowed_origins) if settings.allowed_origins else app
 

@@ -76,16 +76,24 @@ async def test_application_with_the_role_is_known_to_a_tool_as_one(
         assert structured(await client.call(token(standins, idtyp=None), "whoami"))["application_id"] == DAEMON
 
 
-NOT_ADMITTED: list[dict[str, Any]] = [
+WITHOUT_THE_ROLE: list[dict[str, Any]] = [
     {"roles": None},
     {"roles": []},
     {"roles": ["tasks.run"]},
     {"roles": "Tasks.Run"},
     {"roles": [["Tasks.Run"], 1]},
+]
+
+NO_APPLICATION: list[dict[str, Any]] = [
     {"idtyp": None, "sub": "somebody else"},
     {"idtyp": "user"},
     {"idtyp": "device"},
     {"idtyp": ["app"]},
+]
+"""What a role does nothing for: with `verify` they are good tokens without the scope."""
+
+NOT_ADMITTED: list[dict[str, Any]] = [
+    *({"roles": None, **fault} for fault in ({"exp": 1_700_000_000}, {"aud": "other"}, {"iss": None})),
     {"scp": ""},
     {"scp": "access_as_user"},
     {"oid": None, "sub": None},
@@ -105,8 +113,13 @@ async def test_token_that_is_not_that_of_an_admitted_application_is_refused(
 ) -> None:
     # One server for the whole table: starting one takes longer than all of its requests.
     async with serving(environment, AUTH_MODE=mode, ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
-        answers = [(claims, await client.call(token(standins, **claims), "whoami")) for claims in NOT_ADMITTED]
-        assert [(claims, answer.status_code) for claims, answer in answers if answer.status_code != 401] == []
+        for status, table in (
+            (401, NOT_ADMITTED),
+            (403, WITHOUT_THE_ROLE),
+            (403 if mode == "verify" else 401, NO_APPLICATION),
+        ):
+            answers = [(claims, await client.call(token(standins, **claims), "whoami")) for claims in table]
+            assert [(claims, answer.status_code) for claims, answer in answers if answer.status_code != status] == []
         assert (await client.call(token(standins), "whoami")).status_code == 200
 
 
@@ -140,8 +153,8 @@ async def test_verify_mode_serves_people_beside_applications(
 ) -> None:
     async with serving(environment, AUTH_MODE="verify", ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
         assert structured(await client.call(standins.token("user"), "whoami"))["application_id"] is None
-        assert (await client.call(standins.token("user", scp="other"), "whoami")).status_code == 401
-        assert (await client.call(standins.token("user", scp=None, roles=["Tasks.Run"]), "whoami")).status_code == 401
+        assert (await client.call(standins.token("user", scp="other"), "whoami")).status_code == 403
+        assert (await client.call(standins.token("user", scp=None, roles=["Tasks.Run"]), "whoami")).status_code == 403
 
 
 @pytest.mark.parametrize("mode", ["proxy", "verify"])

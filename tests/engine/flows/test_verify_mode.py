@@ -61,8 +61,6 @@ async def test_token_from_a_real_sign_in_is_accepted(client: OAuthClient, standi
         {"aud": "00000003-0000-0000-c000-000000000000"},
         {"iss": "https://sts.windows.net/11111111-1111-4111-8111-111111111111/"},
         {"tid": "33333333-3333-4333-8333-333333333333"},
-        {"scp": "other"},
-        {"scp": None},
         {"exp": 1_700_000_000},
     ],
     ids=str,
@@ -73,6 +71,15 @@ async def test_token_that_is_not_for_this_server_is_refused(
     response = await client.call(standins.token("user", **claims), "whoami")
     assert response.status_code == 401
     assert "resource_metadata=" in response.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("scopes", ["other", "ACCESS_AS_USER access_as_use", None])
+async def test_token_without_the_scope_is_told_so(client: OAuthClient, standins: StandIns, scopes: str | None) -> None:
+    response = await client.call(standins.token("user", scp=scopes), "whoami")
+    assert response.status_code == 403
+    challenge = response.headers["www-authenticate"]
+    assert challenge.startswith('Bearer error="insufficient_scope", ')
+    assert f'scope="{standins.api_scope}", resource_metadata="{BASE_URL}/.well-known/' in challenge
 
 
 async def test_metadata_names_entra_as_the_authorization_server(client: OAuthClient, standins: StandIns) -> None:

@@ -53,6 +53,8 @@ class ConsentRequest:
     client_name: str | None
     redirect_uri: str
     scopes: Sequence[str]
+    further: Sequence[str]
+    """Those of the scopes that not every client has, but only who asks for them."""
     permissions: Sequence[str]
     """What Entra ID is asked for beyond the scopes of the client; once an administrator consented, no page of Entra ID
     names them to anybody else."""
@@ -66,6 +68,7 @@ def consent_page(request: ConsentRequest) -> str:
     client = isolated(name) if name else "An application without a name"
     server = escape(request.brand.name)
     where, what = _destination(request.redirect_uri)
+    further = "".join(f"<li>call tools that need <code>{_detail(scope)}</code></li>" for scope in request.further)
     asked = "".join(f"<li><code>{_detail(scope)}</code></li>" for scope in request.scopes)
     permissions = "".join(f"<li>{_permission(scope)}</li>" for scope in request.permissions)
     hidden = "".join(
@@ -81,7 +84,7 @@ def consent_page(request: ConsentRequest) -> str:
 <p class="soft">{what}</p>{_publisher(request.client_id)}
 </section>
 <h2>It asks to</h2>
-<ul><li>call the tools of {server} with your Microsoft account</li></ul>
+<ul><li>call the tools of {server} with your Microsoft account</li>{further}</ul>
 {f"<h2>{server} asks Microsoft for permission to</h2><ul>{permissions}</ul>" if permissions else ""}
 <p class="mark"><strong>Did you start this yourself, just now?</strong> An application chooses its own name. If you do
 not recognize the address above, or followed a link that somebody sent you, deny it.</p>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tracemalloc
 from typing import Any, cast
@@ -25,12 +26,12 @@ def nested(depth: int) -> bytes:
 
 
 def status(sent: bytes, *, max_values: int = 100) -> int:
-    refused = MessageCheck(max_values=max_values)(sent)
+    refused = asyncio.run(MessageCheck(max_values=max_values)(sent))
     return 200 if refused is None else refused.status_code
 
 
 def error(sent: bytes) -> dict[str, Any]:
-    refused = MessageCheck(max_values=100)(sent)
+    refused = asyncio.run(MessageCheck(max_values=100)(sent))
     assert refused is not None
     assert refused.status_code == 400
     answer = json.loads(bytes(refused.body))

@@ -46,7 +46,7 @@ def test_isolated_is_escaped_and_keeps_its_direction_to_itself() -> None:
 def consent(**changes: str) -> str:
     given = {"client_id": "c", "client_name": "n", "redirect_uri": "https://contoso.com/cb"}
     return consent_page(
-        ConsentRequest(brand=Brand(name="S"), scopes=["a"], fields={"csrf_token": "t"}, **(given | changes))
+        ConsentRequest(brand=Brand(name="S"), scopes=["a"], further=[], fields={"csrf_token": "t"}, **(given | changes))
     )
 
 

@@ -1,0 +1,1 @@
+"""Tools that name scopes of their own, beside those of the tests of everything else."""
