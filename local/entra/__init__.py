@@ -32,4 +32,8 @@ Control API, for tests and demonstrations: https only, JSON bodies, refused to b
     DELETE /_local/secrets/{id}                remove one; also the one of the secret file, and for good
     POST   /_local/tokens                      sign any claims: {"account": "user", "claims": {"exp": 1, "scp": null},
                                                "headers": {}}; null removes a claim of the account's access token
+    POST   /_local/assertions                  sign an identity assertion (ID-JAG), which Entra ID does not:
+                                               {"account": "user", "client_id": "...", "audience": "<MCP_BASE_URL>/",
+                                               "resource": "<MCP_BASE_URL>/mcp", "scope": "..."}; `claims` and
+                                               `headers` as above
 """

@@ -64,6 +64,13 @@ class _TokenBody(_Body):
     headers: dict[str, Any] = {}
 
 
+class _AssertionBody(_TokenBody):
+    client_id: str
+    audience: str
+    resource: str
+    scope: str = "access_as_user"
+
+
 class Control:
     """Routes under /_local."""
 
@@ -105,6 +112,7 @@ class Control:
             route("/secrets", self.add_secret, "POST"),
             route("/secrets/{id}", self.remove_secret, "DELETE"),
             route("/tokens", self.sign_token, "POST"),
+            route("/assertions", self.sign_assertion, "POST"),
         ]
         return [Mount("/_local", routes=routes)]
 
@@ -160,8 +168,22 @@ class Control:
         claims = self._tokens.user_claims(
             account, resource=app, scopes=app.scopes, session=new_session(), lifetime=MIN_LIFETIME
         )
+        return JSONResponse({"access_token": self._signed(claims, body)})
+
+    async def sign_assertion(self, request: Request) -> Response:
+        body = await _read(request, _AssertionBody)
+        claims = self._tokens.assertion_claims(
+            self._account(body.account or next(iter(self._accounts))),
+            client_id=body.client_id,
+            audience=body.audience,
+            resource=body.resource,
+            scope=body.scope,
+        )
+        return JSONResponse({"assertion": self._signed(claims, body, typ="oauth-id-jag+jwt")})
+
+    def _signed(self, claims: Mapping[str, Any], body: _TokenBody, **headers: str) -> str:
         changed = {name: value for name, value in {**claims, **body.claims}.items() if value is not None}
-        return JSONResponse({"access_token": self._keys.sign(changed, headers=body.headers)})
+        return self._keys.sign(changed, headers={**headers, **body.headers})
 
     def _api(self, request: Request) -> str:
         known, key = (GRAPH, *self._scopes.apis), request.path_params["api"]

@@ -25,6 +25,7 @@ MIN_LIFETIME = 60 * 60
 MAX_LIFETIME = 90 * 60
 CONTINUOUS_LIFETIME = 28 * 3600
 IDENTITY_LIFETIME = 24 * 3600
+ASSERTION_LIFETIME = 5 * 60
 
 
 class TokenIssuer:
@@ -108,6 +109,29 @@ class TokenIssuer:
         if roles := account.roles if own else account.api_roles.get(resource.key):
             claims["roles"] = list(roles)
         return claims
+
+    def assertion_claims(
+        self, account: Account, *, client_id: str, audience: str, resource: str, scope: str
+    ) -> dict[str, Any]:
+        """The claims of an identity assertion (ID-JAG, SEP-990) for a client of another authorization server.
+
+        Entra ID itself issues none; other providers know no `oid` and `tid`.
+        """
+        now = int(self._clock())
+        return {
+            "iss": self.issuer(account.tenant_id, version=2),
+            "aud": audience,
+            "sub": _pairwise(account, audience),
+            "client_id": client_id,
+            "resource": resource,
+            "scope": scope,
+            "jti": str(uuid.uuid4()),
+            "iat": now,
+            "exp": now + ASSERTION_LIFETIME,
+            "oid": account.object_id,
+            "tid": account.tenant_id,
+            "name": account.name,
+        }
 
     def app_token(self, *, resource: Resource, lifetime: int, secretless: bool = False) -> str:
         """An access token for the registration itself (client credentials)."""

@@ -23,6 +23,9 @@ PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 MCP_HEADERS = {"Accept": "application/json, text/event-stream"}
 DEPLOY_WAITS = (5.0, 10.0, 15.0, 30.0, 30.0, 30.0)
 """Two minutes: how long a fresh deployment may take until its routes are there."""
+ID_JAG = "urn:ietf:params:oauth:grant-profile:id-jag"
+"""Of identity assertions (SEP-990)."""
+
 READY_WAITS = (2.0, 3.0, 5.0, 10.0, 10.0)
 ADDRESS = "Set MCP_BASE_URL to the address that clients use, letter by letter, or leave it out."
 
@@ -136,7 +139,8 @@ def server_metadata(target: Target, _: Patience) -> str:
     _expect_word(document, "code_challenge_methods_supported", "S256")
     _expect_word(document, "response_types_supported", "code")
     _expect_word(document, "grant_types_supported", "refresh_token")
-    return "issuer, endpoints, PKCE S256"
+    asserted = ID_JAG in words(document, "authorization_grant_profiles_supported")
+    return f"issuer, endpoints, PKCE S256{', identity assertions' if asserted else ''}"
 
 
 def _entra_metadata(target: Target) -> str:

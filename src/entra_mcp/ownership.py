@@ -29,5 +29,6 @@ def owner_of(collection: str, value: Mapping[str, Any]) -> str | None:
         claims = jwt.decode(str(token), options={"verify_signature": False})
     except jwt.PyJWTError:
         return None
-    owner = claims.get("oid")
+    # An identity assertion of another provider knows no object.
+    owner = claims.get("oid", claims.get("sub"))
     return owner.lower() if isinstance(owner, str) else None

@@ -14,6 +14,7 @@ from entra_mcp.auth.consent_cookies import ConsentCookies
 from entra_mcp.auth.counted import CountedOAuthClient, CountedSingleUse
 from entra_mcp.auth.entra_app import EntraApp
 from entra_mcp.auth.exchange import ExchangeStore
+from entra_mcp.auth.identity_assertions import IdentityAssertions, grants_of
 from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials
 from entra_mcp.auth.provider import EntraProvider
 from entra_mcp.auth.registrations import RegistrationStore
@@ -126,9 +127,17 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
     )
     documents = ClientDocuments(
         scopes=settings.offered_scopes,
+        grants=grants_of(settings),
         allowed_redirect_uri_patterns=redirect_patterns(settings.allowed_redirect_uris),
         fetches=fetches,
         ledger=parts.ledger,
+    )
+    storage = RequestStore(registrations)
+    single_use = CountedSingleUse(
+        metrics=parts.metrics,
+        ledger=parts.ledger,
+        store=exchanges,
+        grace_seconds=settings.refresh_grace_seconds,
     )
     try:
         yield EntraProvider(
@@ -136,18 +145,16 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
             brand=parts.brand,
             keys=parts.secrets,
             cache=parts.store,
-            storage=RequestStore(registrations),
-            single_use=CountedSingleUse(
-                metrics=parts.metrics,
-                ledger=parts.ledger,
-                store=exchanges,
-                grace_seconds=settings.refresh_grace_seconds,
-            ),
+            storage=storage,
+            single_use=single_use,
             cookies=ConsentCookies(parts.secrets),
             upstream=upstream,
             on_behalf_of=on_behalf_of,
             verifier=parts.verifier,
             documents=documents if settings.client_metadata_documents else None,
+            assertions=IdentityAssertions(settings=settings, app=app, storage=storage, single_use=single_use)
+            if settings.identity_assertion_issuers
+            else None,
         )
     finally:
         fetches.close()

@@ -18,11 +18,11 @@ import jwt
 from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
 from fastmcp.server.auth.cimd import CIMDClientManager, CIMDFetcher, CIMDFetchError, CIMDValidationError
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
-from mcp.server.auth.middleware.client_auth import AuthenticationError
+from mcp.server.auth.middleware.client_auth import AuthenticationError, ClientAuthenticator
 from mcp.shared.auth import InvalidRedirectUriError
 
 from entra_mcp.auth.client_fetches import TooManyLookupsError
-from entra_mcp.auth.parameters import GRANTS, described
+from entra_mcp.auth.parameters import described
 from entra_mcp.auth.redirects import is_allowed
 from entra_mcp.errors import DependencyError
 from entra_mcp.request import note_fault, noting_faults
@@ -32,6 +32,7 @@ from entra_mcp.urls import is_loopback
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fastmcp.server.auth import OAuthProvider
     from fastmcp.server.auth.cimd import CIMDDocument
     from mcp.shared.auth import OAuthClientInformationFull
     from pydantic import AnyUrl
@@ -79,12 +80,14 @@ class ClientDocuments(CIMDClientManager):
         self,
         *,
         scopes: Sequence[str],
+        grants: Sequence[str],
         allowed_redirect_uri_patterns: list[str],
         fetches: ClientFetches,
         ledger: Ledger,
     ) -> None:
         super().__init__(allowed_redirect_uri_patterns=allowed_redirect_uri_patterns)
         self._scope = " ".join(scopes)
+        self._grants = list(grants)
         self._documents = DocumentFetcher(timeout=FETCH_SECONDS)
         self._fetches = fetches
         self._ledger = ledger
@@ -107,7 +110,7 @@ class ClientDocuments(CIMDClientManager):
         return DocumentedClient(
             client_id=client_id_url,
             redirect_uris=None,
-            grant_types=list(GRANTS),
+            grant_types=list(self._grants),
             scope=self._scope,
             token_endpoint_auth_method=document.token_endpoint_auth_method,
             client_name=document.client_name,
@@ -170,6 +173,15 @@ class DocumentedClientAuthenticator(PrivateKeyJWTClientAuthenticator):
             return await super().authenticate_request(request)
         except (RecursionError, UnicodeError) as error:
             raise AuthenticationError("Invalid client assertion") from error
+
+
+def client_authenticator(
+    provider: OAuthProvider, documents: ClientDocuments | None, *, token_endpoint: str
+) -> ClientAuthenticator:
+    """Returns what authenticates clients; those with a document may have a key."""
+    if documents is None:
+        return ClientAuthenticator(provider)
+    return DocumentedClientAuthenticator(provider=provider, cimd_manager=documents, token_endpoint_url=token_endpoint)
 
 
 def _is_plain(url: str) -> bool:

@@ -28,6 +28,11 @@ class CountedSingleUse(SingleUse):
             return await super().redeem(code, exchange)
 
     @override
+    async def accept(self, assertion: str, exchange: Callable[[], Awaitable[OAuthToken]]) -> OAuthToken:
+        with self._metrics.granting(Grant.SIGN_IN):
+            return await super().accept(assertion, exchange)
+
+    @override
     async def rotate(
         self, token: RefreshToken, exchange: Callable[[], Awaitable[OAuthToken]], *, expires_in: float
     ) -> OAuthToken:

@@ -38,9 +38,16 @@ class Endpoints:
     """
 
     def __init__(
-        self, *, own_resource: str, scopes: Sequence[str], patterns: Sequence[str], sent: ContextVar[Parameters]
+        self,
+        *,
+        own_resource: str,
+        scopes: Sequence[str],
+        patterns: Sequence[str],
+        grants: Sequence[str],
+        sent: ContextVar[Parameters],
     ) -> None:
         self._own_resource = own_resource
+        self._grants = grants
         self._scopes = scopes
         self._patterns = patterns
         self._sent = sent
@@ -67,7 +74,7 @@ class Endpoints:
 
     async def token(self, request: Request) -> Request:
         sent = await self._posted(request)
-        sent.check_grant()
+        sent.check_grant(self._grants)
         self._sent.set(sent)
         return with_body(request, sent.encoded(redirect_uri=None, scope=None))
 
@@ -84,17 +91,18 @@ class Endpoints:
         return sent
 
 
-def metadata_route(provider: OAuthProvider, *, documents: bool) -> Route:
+def metadata_route(provider: OAuthProvider, *, documents: bool, assertions: bool) -> Route:
     """Returns the route of what clients read about the server (RFC 8414): each of them is public at every endpoint.
 
     FastMCP's has clients of the revocation endpoint present a secret, which none has. `documents` says whether the URL
-    of a document may be a client id.
+    of a document may be a client id, `assertions` whether there is the grant of SEP-990.
     """
     metadata = build_metadata(
         cast("AnyHttpUrl", provider.base_url),
         provider.service_documentation_url,
         provider.client_registration_options or ClientRegistrationOptions(),
         provider.revocation_options or RevocationOptions(),
+        supports_identity_assertion=assertions,
     )
     metadata.issuer = cast("AnyHttpUrl", provider.issuer_url)
     metadata.authorization_response_iss_parameter_supported = True

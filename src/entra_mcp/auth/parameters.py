@@ -101,8 +101,8 @@ class Parameters:
                 "invalid_request", "A code_challenge of the code_challenge_method S256 is needed."
             )
 
-    def check_grant(self) -> None:
-        """Looks at the grant before it matters who asks.
+    def check_grant(self, grants: Sequence[str]) -> None:
+        """Looks at the grant before it matters who asks; `grants` are those of this server.
 
         Raises:
             RefusedRequestError: this server does not have the grant.
@@ -110,8 +110,8 @@ class Parameters:
         grant = self.values.get("grant_type")
         if grant is None:
             raise RefusedRequestError("invalid_request", "The parameter grant_type is missing.")
-        if grant not in GRANTS:
-            raise RefusedRequestError("unsupported_grant_type", f"The grant types are {' and '.join(GRANTS)}.")
+        if grant not in grants:
+            raise RefusedRequestError("unsupported_grant_type", f"The grant types are {' and '.join(grants)}.")
 
     def encoded(self, **changes: str | None) -> bytes:
         """Returns the parameters as a query or form, with some set, or left out for None."""

@@ -18,7 +18,6 @@ from fastmcp.server.auth.providers.azure import AzureProvider
 from joserfc.errors import JoseError
 from mcp.server.auth.handlers.register import RegistrationHandler
 from mcp.server.auth.handlers.token import TokenHandler
-from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.server.auth.provider import AuthorizeError, TokenError
 from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
 from pydantic import AnyHttpUrl
@@ -26,9 +25,10 @@ from pydantic import AnyHttpUrl
 from entra_mcp import audit
 from entra_mcp.audit import Event
 from entra_mcp.auth.callback import CallbackEndpoint
-from entra_mcp.auth.client_documents import DocumentedClientAuthenticator
+from entra_mcp.auth.client_documents import client_authenticator
 from entra_mcp.auth.consent import ConsentEndpoint, hints_of
 from entra_mcp.auth.endpoints import Endpoints, metadata_route
+from entra_mcp.auth.identity_assertions import AssertionEndpoint, grants_of
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
 from entra_mcp.auth.parameters import Parameters, RefusedRequestError, narrowed
 from entra_mcp.auth.redirects import canonical, is_allowed
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from entra_mcp.auth.client_documents import ClientDocuments
     from entra_mcp.auth.consent_cookies import ConsentCookies
+    from entra_mcp.auth.identity_assertions import IdentityAssertions
     from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials, PersonCredential
     from entra_mcp.auth.single_use import SingleUse
     from entra_mcp.auth.upstream import EntraOAuthClient
@@ -90,6 +91,7 @@ class EntraProvider(AzureProvider):
         on_behalf_of: OnBehalfOfCredentials,
         verifier: EntraTokenVerifier,
         documents: ClientDocuments | None,
+        assertions: IdentityAssertions | None,
     ) -> None:
         super().__init__(
             client_id=settings.client_id,
@@ -125,6 +127,8 @@ class EntraProvider(AzureProvider):
         # The provider builds a verifier that pins one issuer, which `organizations` and `consumers` do not have.
         self._token_validator = self._verifier = verifier
         self._documents = documents
+        self._grants = grants_of(settings)
+        self._assertions = assertions
         self.revocation_options = RevocationOptions(enabled=True)
 
     # What this server signs
@@ -175,7 +179,7 @@ class EntraProvider(AzureProvider):
                 return None
             client.redirect_uris, client.allowed_redirect_uri_patterns = allowed, None
             # What the settings offer may have changed since the registration.
-            client.scope = " ".join(self._scopes)
+            client.scope, client.grant_types = " ".join(self._scopes), list(self._grants)
         return client
 
     @override
@@ -264,6 +268,8 @@ class EntraProvider(AzureProvider):
             return None
         sign_in = claims["sid"]
         found = self._remembered(sign_in)
+        if found is None and self._assertions is not None:
+            found = await self._assertions.caller(sign_in, token=token)
         if found is None:
             found = cast("AccessToken | None", await super().load_access_token(token))
             if found is None:
@@ -341,15 +347,13 @@ class EntraProvider(AzureProvider):
 
     @override
     def get_routes(self, mcp_path: str | None = None) -> list[Route]:
-        authenticator = (
-            ClientAuthenticator(self)
-            if self._documents is None
-            else DocumentedClientAuthenticator(
-                provider=self, cimd_manager=self._documents, token_endpoint_url=self.token_endpoint_url
-            )
-        )
+        authenticator = client_authenticator(self, self._documents, token_endpoint=self.token_endpoint_url)
         # FastMCP's own answers 401 to a bad code or refresh token, where RFC 6749 section 5.2 says 400.
         token = TokenHandler(provider=self, client_authenticator=authenticator)
+        if self._assertions is not None:
+            token = AssertionEndpoint(
+                self._assertions, authenticator, narrow=self._narrowed, issuer=self.jwt_issuer, otherwise=token.handle
+            )
         revocation = RevocationEndpoint(authenticator=authenticator, revoke=self.revoke_sign_in)
         registration = RegistrationHandler(self, self.client_registration_options or ClientRegistrationOptions())
         routes = super().get_routes(mcp_path)
@@ -357,6 +361,7 @@ class EntraProvider(AzureProvider):
             own_resource=self._resource,
             scopes=self._scopes,
             patterns=self._redirect_patterns,
+            grants=self._grants,
             sent=self._sent,
         )
         given = {route.path: route.endpoint for route in routes}
@@ -374,7 +379,7 @@ class EntraProvider(AzureProvider):
         # No route takes OPTIONS, which the SDK's would handle like a POST and no limit on POSTs would see. Preflights
         # have been answered before (`web/cors.py`).
         checked = [
-            metadata_route(self, documents=self._documents is not None),
+            metadata_route(self, documents=self._documents is not None, assertions=self._assertions is not None),
             endpoints.route("/authorize", given["/authorize"], endpoints.authorization, methods=["GET"]),
             endpoints.route("/token", token.handle, endpoints.token, methods=["POST"]),
             endpoints.route("/revoke", revocation.handle, endpoints.form, methods=["POST"]),

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from entra_mcp.storage.ledger import Claim, Ledger
 
 CODE = "authorization-code"
+IDENTITY_ASSERTION = "identity-assertion"
 REFRESH_TOKEN = "refresh-token"  # noqa: S105 - the name of a kind of claim
 
 EXCHANGE_SECONDS = 3.0
@@ -54,7 +55,7 @@ RENEW_SECONDS = 1.0
 """How often an exchange that is slow, as all are in a process that has too much to do, keeps its claim from others."""
 
 CODE_LIFETIME_SECONDS = 600.0
-"""How long the use of a code is remembered: longer than the code itself can be used."""
+"""How long the use of a code or an assertion is remembered: longer than it can be used itself."""
 
 AT_ONCE_SECONDS = 15.0
 """A code that comes twice within this time is refused, without revoking: some browser clients send it twice at once,
@@ -90,6 +91,21 @@ class SingleUse:
             if claim.age > AT_ONCE_SECONDS:
                 await self.revoke(claim.outcome, because="an authorization code was used again")
             raise TokenError("invalid_grant", "The authorization code was used before.")
+        tokens = await self._run(claim, exchange, new_login=True)
+        audit.record(Event.SIGN_IN)
+        return tokens
+
+    async def accept(self, assertion: str, exchange: Callable[[], Awaitable[OAuthToken]]) -> OAuthToken:
+        """Exchanges an identity assertion, known by its issuer and id (RFC 7523 section 3, claim `jti`).
+
+        Raises:
+            TokenError: the assertion was used before.
+            StorageError: nobody knows yet what will come of it; the same request may succeed later.
+        """
+        claim = await self._claim(IDENTITY_ASSERTION, assertion, CODE_LIFETIME_SECONDS)
+        if isinstance(claim, Use):
+            self._replayed(IDENTITY_ASSERTION, claim, answer="refused")
+            raise TokenError("invalid_grant", "The identity assertion was used before.")
         tokens = await self._run(claim, exchange, new_login=True)
         audit.record(Event.SIGN_IN)
         return tokens

@@ -12,6 +12,7 @@ from fastmcp.server.auth import MultiAuth
 from fastmcp.server.auth.providers.azure import AzureProvider
 from fastmcp.server.dependencies import get_access_token
 
+from entra_mcp.auth.identity_assertions import ASSERTED_BY
 from entra_mcp.downstream.cache import TokenCache
 from entra_mcp.downstream.consent import ConsentLink
 from entra_mcp.downstream.tokens import DelegatedToken
@@ -50,6 +51,11 @@ class Downstream:
             raise ToolError("This server only verifies tokens. It cannot act on your behalf at other APIs.")
         if "scp" not in caller.claims:
             raise ToolError("This tool acts for a person. You are an application that calls for itself.")
+        if ASSERTED_BY in caller.claims:
+            raise ToolError(
+                "This tool acts for you at another API. Your client presented an identity assertion, "
+                "which Microsoft Entra ID does not exchange. Let your client sign you in instead."
+            )
         return DelegatedToken(
             assertion=caller.token, scopes=scopes, api=api, source=self.source, cache=self.tokens, consent=self.consent
         )

@@ -17,6 +17,7 @@ from entra_mcp.settings.types import (
     GraphUrl,
     HostNames,
     HttpsUrl,
+    HttpsUrls,
     Origins,
     OwnScopes,
     RedirectUris,
@@ -176,6 +177,9 @@ class ClientSettings(EnvironmentSettings):
     client_metadata_documents: bool = Field(default=True, validation_alias="MCP_CLIENT_METADATA_DOCUMENTS")
     """Whether a URL may serve as client id, whose document the server then fetches (CIMD)."""
 
+    identity_assertion_issuers: HttpsUrls = Field(default=(), validation_alias="MCP_IDENTITY_ASSERTION_ISSUERS")
+    """Identity providers whose assertions (ID-JAG) are taken in place of a sign-in; empty takes none."""
+
     refresh_token_days: int = Field(default=90, validation_alias="MCP_REFRESH_TOKEN_DAYS", ge=1, le=365)
     """How long after its sign-in a client can refresh, however often it does; then its user signs in again."""
 
@@ -187,6 +191,13 @@ class ClientSettings(EnvironmentSettings):
 
     registration_days: int = Field(default=90, validation_alias="MCP_REGISTRATION_DAYS", ge=2, le=3650)
     """How long a client's registration is kept after its last use."""
+
+    @field_validator("identity_assertion_issuers")
+    @classmethod
+    def _identity_assertion_issuers(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if value and info.data.get("auth_mode") is AuthMode.VERIFY:
+            raise ValueError("has no effect with AUTH_MODE=verify, where this server issues no tokens")
+        return value
 
 
 class StorageSettings(EnvironmentSettings):

@@ -93,6 +93,7 @@ HttpsUrl = Annotated[str, AfterValidator(require_https)]
 
 Tenant = Annotated[str, AfterValidator(_tenant)]
 ClientId = Annotated[str, AfterValidator(_client_id)]
+HttpsUrls = Annotated[Words, AfterValidator(lambda value: tuple(require_https(url) for url in value))]
 HostNames = Annotated[Words, AfterValidator(_host_names)]
 Origins = Annotated[Words, AfterValidator(lambda value: tuple(require_page_origin(origin) for origin in value))]
 Authority = Annotated[str, AfterValidator(_authority)]

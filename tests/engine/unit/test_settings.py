@@ -164,7 +164,7 @@ def test_load_accepted_value(load_settings: Load, name: str, value: str, field: 
         ("ENTRA_REQUIRED_SCOPES", "api://contoso.com/read"),
         ("ENTRA_REQUIRED_SCOPES", " , "),
         ("ENTRA_OPTIONAL_SCOPES", "offline_access"),
-        ("ENTRA_OPTIONAL_SCOPES", "a\"b"),
+        ("ENTRA_OPTIONAL_SCOPES", 'a"b'),
         ("MCP_ALLOWED_REDIRECT_URIS", "*"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://*"),
         ("MCP_ALLOWED_REDIRECT_URIS", "https://*/callback"),

@@ -1,0 +1,212 @@
+"""Identity assertions: a company's identity provider says who the person is, who need not sign in here (SEP-990).
+
+The client presents such an assertion (ID-JAG) at the token endpoint (RFC 7523 section 2.1) and gets an access token for
+some minutes, and no refresh token.
+
+Threat: FastMCP's `AzureProvider(identity_assertion=)` (4.2.3) remembers in each process which assertions were used, and
+which of their tokens were revoked. So every instance would take the same assertion once. Here FastMCP validates it, the
+ledger decides who may use it, and the sign-in has a row as every other has, which a revocation deletes.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, cast, override
+
+import jwt
+from fastmcp.server.auth import AccessToken
+from fastmcp.server.auth.identity_assertion import (
+    IdentityAssertion,
+    IdentityAssertionError,
+    IdentityAssertionValidator,
+)
+from mcp.server.auth.middleware.client_auth import AuthenticationError
+from mcp.server.auth.provider import TokenError
+from mcp.shared.auth import JWT_BEARER_GRANT_TYPE, OAuthToken
+from starlette.responses import JSONResponse
+
+from entra_mcp.auth.parameters import GRANTS, RefusedRequestError, described
+from entra_mcp.storage.collections import UPSTREAM_TOKENS
+from entra_mcp.web.answers import NO_STORE, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fastmcp.server.auth.jwt_issuer import JWTIssuer
+    from key_value.aio.protocols import AsyncKeyValue
+    from mcp.server.auth.middleware.client_auth import ClientAuthenticator
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from entra_mcp.auth.endpoints import Handle
+    from entra_mcp.auth.entra_app import EntraApp
+    from entra_mcp.auth.single_use import SingleUse
+    from entra_mcp.settings import Settings
+
+    Narrow = Callable[[Sequence[str]], list[str] | None]
+
+LIFETIME_SECONDS = 300
+"""Of the access token: when it ends, the client asks the identity provider for another assertion."""
+
+ASSERTED = "identity-assertion"
+"""The type of what a sign-in has in place of a token of Entra ID."""
+
+ASSERTED_BY = "assertion_iss"
+"""The claim of a caller that names who asserted the identity; no token of Entra ID has it."""
+
+logger = logging.getLogger(__name__)
+
+
+def grants_of(settings: Settings) -> tuple[str, ...]:
+    """Returns the grants of this server, with assertions only where an issuer of them is trusted."""
+    return (*GRANTS, JWT_BEARER_GRANT_TYPE) if settings.identity_assertion_issuers else GRANTS
+
+
+class IdentityAssertions:
+    """Accepts assertions of the trusted issuers, for this server alone."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        app: EntraApp,
+        storage: AsyncKeyValue,
+        single_use: SingleUse,
+    ) -> None:
+        """`storage` is that of FastMCP's proxy, which knows the running exchange."""
+        config = IdentityAssertion(
+            trusted_issuers=list(settings.identity_assertion_issuers), required_scopes=list(settings.required_scopes)
+        )
+        self._validator = _Validator(config, settings.base_url)
+        self._resource = settings.mcp_url
+        self._scopes = settings.offered_scopes
+        self._app = app
+        self._storage = storage
+        self._single_use = single_use
+
+    async def exchange(self, assertion: str, *, client_id: str, narrow: Narrow, issuer: JWTIssuer) -> OAuthToken:
+        """Returns an access token for an assertion; `narrow` knows which of its scopes the client asked for.
+
+        Raises:
+            TokenError: the assertion is not good, its issuer's keys cannot be fetched, or it was used before.
+            StorageError: nobody knows yet what will come of it; the same request may succeed later.
+        """
+        claims = await self._verified(assertion, client_id=client_id)
+        asserted = str(claims.get("scope", "")).split()
+        granted = [scope for scope in self._scopes if scope in asserted]
+        try:
+            scopes = narrow(granted) or granted
+        except RefusedRequestError as error:
+            raise TokenError("invalid_scope", error.description) from error
+
+        async def sign_in() -> OAuthToken:
+            key, now = secrets.token_urlsafe(32), time.time()
+            # In the form that FastMCP has for tokens of Entra ID.
+            row = {
+                "upstream_token_id": key,
+                "access_token": assertion,
+                "refresh_token": None,
+                "refresh_token_expires_at": None,
+                "expires_at": now + LIFETIME_SECONDS,
+                "token_type": ASSERTED,
+                "scope": " ".join(scopes),
+                "client_id": client_id,
+                "created_at": now,
+            }
+            await self._storage.put(key, row, collection=UPSTREAM_TOKENS, ttl=LIFETIME_SECONDS)
+            token = issuer.issue_access_token(client_id, scopes, secrets.token_urlsafe(32), LIFETIME_SECONDS)
+            return OAuthToken(access_token=token, expires_in=LIFETIME_SECONDS, scope=" ".join(scopes))
+
+        return await self._single_use.accept(f"{claims['iss']}\0{claims['jti']}", sign_in)
+
+    async def caller(self, sign_in: str, *, token: str) -> AccessToken | None:
+        """Returns whom an assertion was about; None when Entra ID signed them in, or the sign-in has ended.
+
+        An object of a tenant is what that tenant's own issuer says. With any other issuer a person is the issuer and
+        the subject, so that none of them can name a person of Entra ID.
+        """
+        row = await self._storage.get(sign_in, collection=UPSTREAM_TOKENS)
+        if row is None or row["token_type"] != ASSERTED:
+            return None
+        # Verified before it was stored.
+        claims: dict[str, Any] = jwt.decode(row["access_token"], options={"verify_signature": False})
+        issuer, tenant, subject = claims["iss"], claims.get("tid"), str(claims["sub"])
+        own = isinstance(tenant, str) and issuer == self._app.issuer(tenant) and isinstance(claims.get("oid"), str)
+        return AccessToken(
+            token=token,
+            client_id=row["client_id"],
+            scopes=row["scope"].split(),
+            expires_at=int(row["expires_at"]),
+            subject=subject,
+            claims={
+                "iss": issuer,
+                "sub": subject,
+                "tid": tenant if own else issuer,
+                "oid": claims["oid"] if own else subject,
+                "scp": row["scope"],
+                ASSERTED_BY: issuer,
+                **{name: claims[name] for name in ("name", "preferred_username") if isinstance(claims.get(name), str)},
+            },
+        )
+
+    async def _verified(self, assertion: str, *, client_id: str) -> dict[str, Any]:
+        try:
+            return await self._validator.validate(assertion, client_id=client_id, resource_url=self._resource)
+        except IdentityAssertionError as error:
+            logger.warning("An identity assertion was refused: %s", described(str(error)))
+            raise TokenError("invalid_grant", "The identity assertion is not good here.") from error
+
+
+class _Validator(IdentityAssertionValidator):
+    """Leaves it to the ledger whether an assertion was used, on whatever instance, so that a failed write uses none."""
+
+    @override
+    async def validate(self, assertion: str, *, client_id: str, resource_url: str | None) -> dict[str, Any]:
+        claims = cast(
+            "dict[str, Any]", await super().validate(assertion, client_id=client_id, resource_url=resource_url)
+        )  # pyright: ignore[reportUnknownMemberType] - a `dict` of anything there
+        self._jti_cache.clear()
+        return claims
+
+
+class AssertionEndpoint:
+    """The grant at the token endpoint; other grants are the SDK's.
+
+    The SDK takes assertions from clients with a secret alone, which no client of this server has. FastMCP takes them
+    from all, and answers 401 where RFC 6749 section 5.2 says 400.
+    """
+
+    def __init__(
+        self,
+        assertions: IdentityAssertions,
+        authenticator: ClientAuthenticator,
+        *,
+        narrow: Narrow,
+        issuer: JWTIssuer,
+        otherwise: Handle,
+    ) -> None:
+        self._assertions = assertions
+        self._authenticator = authenticator
+        self._narrow = narrow
+        self._issuer = issuer
+        self._otherwise = otherwise
+
+    async def handle(self, request: Request) -> Response:
+        form = await request.form()
+        if form.get("grant_type") != JWT_BEARER_GRANT_TYPE:
+            return await self._otherwise(request)
+        assertion = form.get("assertion")
+        if not isinstance(assertion, str) or not assertion:
+            return refusal(400, "invalid_request", "The parameter `assertion` is missing.", headers=NO_STORE)
+        try:
+            client = await self._authenticator.authenticate_request(request)
+            tokens = await self._assertions.exchange(
+                assertion, client_id=client.client_id or "", narrow=self._narrow, issuer=self._issuer
+            )
+        except AuthenticationError as error:
+            return refusal(401, "invalid_client", error.message, headers=NO_STORE)
+        except TokenError as error:
+            return refusal(400, error.error, error.error_description or "", headers=NO_STORE)
+        return JSONResponse(tokens.model_dump(mode="json", exclude_none=True), headers=NO_STORE)
