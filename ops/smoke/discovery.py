@@ -19,13 +19,11 @@ if TYPE_CHECKING:
 
 METADATA = "/.well-known/oauth-protected-resource/mcp"
 SERVER_METADATA = "/.well-known/oauth-authorization-server"
+ID_JAG = "urn:ietf:params:oauth:grant-profile:id-jag"
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 MCP_HEADERS = {"Accept": "application/json, text/event-stream"}
 DEPLOY_WAITS = (5.0, 10.0, 15.0, 30.0, 30.0, 30.0)
 """Two minutes: how long a fresh deployment may take until its routes are there."""
-ID_JAG = "urn:ietf:params:oauth:grant-profile:id-jag"
-"""Of identity assertions (SEP-990)."""
-
 READY_WAITS = (2.0, 3.0, 5.0, 10.0, 10.0)
 ADDRESS = "Set MCP_BASE_URL to the address that clients use, letter by letter, or leave it out."
 

@@ -152,6 +152,17 @@ def test_token_takes_headers(standins: StandIns) -> None:
     assert jwt.get_unverified_header(answer["access_token"]) == {"alg": "RS256", "kid": "else", "typ": "at+jwt"}
 
 
+def test_identity_assertion_is_for_one_client_and_takes_claims(standins: StandIns) -> None:
+    given = {"client_id": "a client", "audience": "https://mcp.example/", "resource": "https://mcp.example/mcp"}
+    sent = standins.assertion("admin", **given, claims={"name": None, "acr": "high"})
+    claims = jwt.decode(sent, options={"verify_signature": False})
+    assert jwt.get_unverified_header(sent)["typ"] == "oauth-id-jag+jwt"
+    found = (claims["client_id"], claims["aud"], claims["resource"], claims["scope"], claims["iss"], claims["acr"])
+    assert found == (*given.values(), "access_as_user", standins.issuer, "high")
+    assert claims["exp"] - claims["iat"] == 300
+    assert "name" not in claims
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
@@ -161,6 +172,7 @@ def test_token_takes_headers(standins: StandIns) -> None:
         ("POST", "/faults", {"code": 1, "status": 200}, 400),
         ("POST", "/faults", {"code": 1, "unknown": 1}, 400),
         ("POST", "/tokens", {"account": "nobody"}, 404),
+        ("POST", "/assertions", {"client_id": "a client"}, 400),
         ("POST", "/accounts/nobody/revoke", None, 404),
         ("DELETE", "/secrets/nothing", None, 404),
         ("GET", "/nothing", None, 404),
