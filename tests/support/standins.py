@@ -237,10 +237,9 @@ class StandIns:
         """An access token for the app's API with some claims changed; None removes a claim."""
         return self.control("POST", "/tokens", {"account": account, "claims": claims})["access_token"]
 
-    def assertion(self, account: str = "user", *, headers: Mapping[str, str] | None = None, **members: Any) -> str:  # noqa: ANN401 any JSON
+    def assertion(self, account: str = "user", **members: Any) -> str:  # noqa: ANN401 any JSON
         """An identity assertion for a client of the server; `claims` among the members changes or removes some."""
-        body = {"account": account, "headers": headers or {}, **members}
-        return self.control("POST", "/assertions", body)["assertion"]
+        return self.control("POST", "/assertions", {"account": account, **members})["assertion"]
 
     def sign_in(self, account: str = "user", **changes: str | None) -> dict[str, str]:
         """Sign an account in with a code request; returns the callback's parameters and the PKCE `code_verifier`."""

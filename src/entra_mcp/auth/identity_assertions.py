@@ -164,9 +164,8 @@ class _Validator(IdentityAssertionValidator):
 
     @override
     async def validate(self, assertion: str, *, client_id: str, resource_url: str | None) -> dict[str, Any]:
-        claims = cast(
-            "dict[str, Any]", await super().validate(assertion, client_id=client_id, resource_url=resource_url)
-        )  # pyright: ignore[reportUnknownMemberType] - a `dict` of anything there
+        validate = super().validate  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - a `dict` of anything there
+        claims = cast("dict[str, Any]", await validate(assertion, client_id=client_id, resource_url=resource_url))
         self._jti_cache.clear()
         return claims
 
