@@ -19,7 +19,7 @@ from entra_mcp.auth.resource_indicators import INVALID_TARGET, ITSELF_ALONE, RES
 from entra_mcp.errors import EntraMcpError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from starlette.responses import Response
     from starlette.types import Message
@@ -139,19 +139,22 @@ def with_body(request: Request, body: bytes) -> Request:
     return Request(request.scope, receive)
 
 
-def narrowed(asked: str | None, offered: Sequence[str], *, prefix: str) -> list[str] | None:
-    """Returns those scopes that were asked for and are on offer; None when nothing else than OpenID's was.
+def narrowed(asked: str | None, offered: Sequence[str], *, required: Collection[str], prefix: str) -> list[str] | None:
+    """Returns the scopes to grant, of those on offer; None when nothing else than OpenID's was asked for.
 
-    `prefix` is what Entra ID has before the name of a scope, and clients that know it may send.
+    They are those that were asked for and all that are `required`, since a token that lacks one is good for nothing
+    (RFC 6749 section 3.3 lets a server grant others than were asked for, and tell). `prefix` is what Entra ID has before
+    the name of a scope, and clients that know it may send.
 
     Raises:
         RefusedRequestError: something was asked for, and nothing of it is on offer.
     """
     names = [name.removeprefix(prefix) for name in (asked or "").split() if name not in OPENID_SCOPES]
-    found = [scope for scope in offered if scope in names]
-    if names and not found:
+    if not names:
+        return None
+    if not any(scope in names for scope in offered):
         raise RefusedRequestError("invalid_scope", f"The scopes are {' '.join(offered)}.")
-    return found or None
+    return [scope for scope in offered if scope in names or scope in required]
 
 
 def strict(request: Request, response: Response) -> Response:

@@ -393,6 +393,4 @@ class EntraProvider(AzureProvider):
     def _narrowed(self, offered: Sequence[str]) -> list[str] | None:
         """Returns what the client asked for and may have, and what every call needs; None when it asked for nothing."""
         sent = self._sent.get().values.get("scope")
-        found = narrowed(sent, offered, prefix=f"{self.identifier_uri}/")
-        required = self._settings.required_scopes
-        return found and [scope for scope in offered if scope in required or scope in found]
+        return narrowed(sent, offered, required=self._settings.required_scopes, prefix=f"{self.identifier_uri}/")

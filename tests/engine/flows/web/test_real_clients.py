@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import pytest_asyncio
 
+from tests.engine.flows.web.conftest import browser
 from tests.engine.real_clients import ACCEPTED_SCOPES, REDIRECTS, REGISTRATIONS
 from tests.support.mcp import structured, tool_call
 from tests.support.oauth import OAuthClient
+from tests.support.standins import StandIns
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
     import httpx2
+    from starlette.types import ASGIApp
+
+    from tests.engine.flows.web.conftest import Start
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -103,6 +113,35 @@ async def test_sign_in_of_a_client_that_asks_for_more_lasts(client: OAuthClient)
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_scope")
     assert structured(await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
+
+
+TWO_SCOPES = "access_as_user files_read"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def two_scopes(
+    start: Start, certificates: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ASGIApp]:
+    """A server whose every call needs two scopes."""
+    folder = tmp_path_factory.mktemp("two-scopes")
+    async with StandIns(folder=folder, tls=certificates, registration=[f"--scopes={TWO_SCOPES}"]) as standins:
+        environment = await asyncio.to_thread(standins.environment)
+        async with start(**environment, ENTRA_REQUIRED_SCOPES=TWO_SCOPES) as app:
+            yield app
+
+
+@pytest.mark.parametrize("scope", ["access_as_user", "files_read", "openid files_read Mail.Send", "openid", TWO_SCOPES])
+async def test_client_that_asks_for_one_of_the_scopes_that_are_needed_gets_all(two_scopes: ASGIApp, scope: str) -> None:
+    async with browser(two_scopes) as http:
+        client = OAuthClient(http=http)
+        await client.register()
+        page = await http.get((await client.authorize(scope=scope)).headers["location"])
+        back = await client.callback((await client.consent(page)).headers["location"])
+        tokens = (await client.redeem(client.answer(back)["code"])).json()
+        assert tokens["scope"] == TWO_SCOPES
+        tokens = (await client.refresh(tokens["refresh_token"], scope=scope)).json()
+        assert tokens["scope"] == TWO_SCOPES
+        assert structured(await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
 
 
 @pytest.mark.parametrize(
