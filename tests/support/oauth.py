@@ -8,7 +8,9 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
+
+from pydantic import AnyUrl
 
 from tests.support.forms import Forms
 from tests.support.mcp import tool_call
@@ -87,9 +89,12 @@ class OAuthClient:
 
     def answer(self, response: httpx2.Response) -> dict[str, str]:
         """The parameters that the server's last redirect brings to the client."""
-        location = urlsplit(response.headers["location"])
-        assert f"{location.scheme}://{location.netloc}{location.path}" == self.redirect_uri
-        return {name: values[0] for name, values in parse_qs(location.query, strict_parsing=True).items()}
+        location: str = response.headers["location"]
+        # An empty path is written as `/`, and a query of its own stays.
+        address = str(AnyUrl(self.redirect_uri))
+        begin = f"{address}{'&' if '?' in address else '?'}"
+        assert location.startswith(begin), location
+        return {name: values[0] for name, values in parse_qs(location[len(begin) :], strict_parsing=True).items()}
 
     async def redeem(self, code: str, **changes: str) -> httpx2.Response:
         return await self.http.post(

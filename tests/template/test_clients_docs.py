@@ -9,7 +9,7 @@ from tests.engine.compatibility import record
 from tests.engine.compatibility.__main__ import differences
 from tests.engine.compatibility.document import COLUMNS, DOCUMENT, EVENTS, REFUSALS, document
 from tests.engine.compatibility.drivers import DRIVERS
-from tests.engine.real_clients import REDIRECTS
+from tests.engine.real_clients import ASSUMED, RECORDED
 
 
 def test_document_is_written_from_the_record() -> None:
@@ -42,7 +42,7 @@ def test_every_client_signs_in_lists_and_says_why_it_is_refused() -> None:
 
 def test_every_known_client_is_admitted_by_default_or_by_one_word() -> None:
     words = {"defaults", *GROUPS, *HOSTED}
-    assert {entry.partition("@")[0] for entry, _ in REDIRECTS.values()} <= words
+    assert {client.entry.partition("@")[0] for client in (RECORDED | ASSUMED).values()} <= words
 
 
 def test_difference_to_the_record_is_named() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import socket
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, Any, override
 from urllib.parse import urlsplit
 
 import httpx2
@@ -23,7 +23,7 @@ from mcp.shared.auth import InvalidRedirectUriError
 
 from entra_mcp.auth.client_fetches import TooManyLookupsError
 from entra_mcp.auth.parameters import described
-from entra_mcp.auth.redirects import is_allowed
+from entra_mcp.auth.redirects import refusal_of
 from entra_mcp.errors import DependencyError
 from entra_mcp.request import note_fault, noting_faults
 from entra_mcp.storage.ledger import Use
@@ -65,11 +65,17 @@ class DocumentedClient(ProxyDCRClient):
 
     @override
     def validate_redirect_uri(self, redirect_uri: AnyUrl | None) -> AnyUrl:
-        # Which port is free on loopback is known when the client asks (RFC 8252 section 7.3).
-        client = self if redirect_uri is None else self.model_copy(update={"cimd_document": _on_any_port(self)})
+        # FastMCP reads patterns in its own way, and would refuse without a reason.
+        changes: dict[str, Any] = {"allowed_redirect_uri_patterns": None}
+        if redirect_uri is not None:
+            # Which port is free on loopback is known when the client asks (RFC 8252 section 7.3).
+            changes["cimd_document"] = _on_any_port(self)
+        client = self.model_copy(update=changes)
         found = super(DocumentedClient, client).validate_redirect_uri(redirect_uri)
-        if not is_allowed(str(found), self.allowed_redirect_uri_patterns or ()):
-            raise InvalidRedirectUriError("The redirect URI is not one that this server admits.")
+        reason = refusal_of(str(found), self.allowed_redirect_uri_patterns or ())
+        if reason is not None:
+            logger.warning("An authorization was refused: %s", reason)
+            raise InvalidRedirectUriError(reason)
         return found
 
 

@@ -1,8 +1,8 @@
-"""What a client says of itself when it registers: bounded, and brought into the form of the clients of this server.
+"""What a client says of itself when it registers, brought into the form of the clients of this server.
 
-Threat: whatever is registered is stored, and shown to people on the consent page (RFC 7591 section 5). What a client
-asks for and this server lacks is replaced, and the answer says so (section 3.2.1): every client is a public one that
-uses PKCE, may refresh, and may ask for every scope on offer. Only its redirect URIs have to be on the list.
+Threat: whatever is registered is stored, and shown to people on the consent page (RFC 7591 section 5). So nothing is
+kept but redirect URIs, which have to be on the list, and a short name. What a client asks for and this server lacks is
+replaced, and the answer says so (section 3.2.1): every client is a public one that uses PKCE and may refresh.
 """
 
 from __future__ import annotations
@@ -11,48 +11,43 @@ import json
 import logging
 from typing import TYPE_CHECKING, cast
 
-from entra_mcp.auth.parameters import GRANTS, RefusedRequestError, described
-from entra_mcp.auth.redirects import admitting_word, is_allowed
+from entra_mcp.auth.parameters import GRANTS, RefusedRequestError
+from entra_mcp.auth.redirects import refusal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
+
+    Narrow = Callable[[str | None], list[str] | None]
 
 CLIENT_NAME_CHARACTERS = 128
 REDIRECT_URIS = 20
-STRING_CHARACTERS = 2048
-LIST_ITEMS = 50
-MEMBERS = 50
-DEPTH = 8
+REDIRECT_URI_CHARACTERS = 2048
 
 logger = logging.getLogger(__name__)
 
 
-def registrable(body: bytes, *, scopes: Sequence[str], patterns: Sequence[str]) -> bytes:
+def registrable(body: bytes, *, scopes: Sequence[str], narrow: Narrow, patterns: Sequence[str]) -> bytes:
     """Returns the metadata to register, as JSON, for what a client sent.
+
+    `narrow` returns which of `scopes` a client gets for those that it asks for, as `parameters.narrowed` does.
 
     Raises:
         RefusedRequestError: with the error codes of RFC 7591 section 3.2.2.
     """
     metadata = {name: value for name, value in _read(body).items() if value not in (None, "", [])}
-    _check_bounds(metadata)
     if "jwks" in metadata and "jwks_uri" in metadata:
         raise _faulty("jwks and jwks_uri exclude each other.")
     if "authorization_code" not in _listed(metadata, "grant_types", otherwise="authorization_code"):
         raise _faulty("grant_types has to contain authorization_code.")
     if "code" not in _listed(metadata, "response_types", otherwise="code"):
         raise _faulty("response_types has to contain code.")
-    uris = _listed(metadata, "redirect_uris")
-    if not uris:
-        raise RefusedRequestError("invalid_redirect_uri", "At least one redirect URI is needed.")
-    for uri in uris:
-        _check_redirect(str(uri), patterns)
     return json.dumps(
         {
-            "redirect_uris": uris,
-            "client_name": metadata.get("client_name"),
+            "redirect_uris": _redirect_uris(metadata, patterns),
+            "client_name": _cut(metadata.get("client_name")),
             "grant_types": GRANTS,
             "response_types": ["code"],
-            "scope": " ".join(scopes),
+            "scope": " ".join(_granted(metadata.get("scope"), scopes, narrow)),
             "token_endpoint_auth_method": "none",
         }
     ).encode()
@@ -75,47 +70,32 @@ def _listed(metadata: dict[str, object], name: str, *, otherwise: str | None = N
     return cast("list[object]", value)
 
 
-def _check_redirect(uri: str, patterns: Sequence[str]) -> None:
-    if len(uri) > STRING_CHARACTERS:
-        raise RefusedRequestError("invalid_redirect_uri", f"A redirect URI may have {STRING_CHARACTERS} characters.")
-    if is_allowed(uri, patterns):
-        return
-    word = admitting_word(uri)
-    remedy = (
-        f"the word {word} in MCP_ALLOWED_REDIRECT_URIS admits it" if word else "MCP_ALLOWED_REDIRECT_URIS lists them"
-    )
-    reason = described(f"{uri[:200]} is not a redirect URI that this server admits; {remedy}.")
-    logger.warning("A registration was refused: %s", reason)
-    raise RefusedRequestError("invalid_redirect_uri", reason)
-
-
-def _check_bounds(metadata: dict[str, object]) -> None:
-    uris, name = metadata.get("redirect_uris"), metadata.get("client_name")
-    if isinstance(uris, list) and len(cast("list[object]", uris)) > REDIRECT_URIS:
+def _redirect_uris(metadata: dict[str, object], patterns: Sequence[str]) -> list[object]:
+    uris = _listed(metadata, "redirect_uris")
+    if not uris:
+        raise RefusedRequestError("invalid_redirect_uri", "At least one redirect URI is needed.")
+    if len(uris) > REDIRECT_URIS:
         raise RefusedRequestError("invalid_redirect_uri", f"A client may register {REDIRECT_URIS} redirect URIs.")
-    if isinstance(name, str) and len(name) > CLIENT_NAME_CHARACTERS:
-        raise _faulty(f"client_name may have {CLIENT_NAME_CHARACTERS} characters.")
-    others = {name: value for name, value in metadata.items() if name != "redirect_uris"}
-    if not _within(others, depth=DEPTH):
-        raise _faulty("The client metadata is too long, or nested too deep.")
+    for uri in map(str, uris):
+        if len(uri) > REDIRECT_URI_CHARACTERS:
+            reason = f"A redirect URI may have {REDIRECT_URI_CHARACTERS} characters."
+            raise RefusedRequestError("invalid_redirect_uri", reason)
+        if (reason := refusal_of(uri, patterns)) is not None:
+            logger.warning("A registration was refused: %s", reason)
+            raise RefusedRequestError("invalid_redirect_uri", reason)
+    return uris
 
 
-def _within(value: object, *, depth: int) -> bool:
-    match value:
-        case str():
-            return len(value) <= STRING_CHARACTERS
-        case dict():
-            members = cast("dict[str, object]", value)
-            return len(members) <= MEMBERS and _all_within((*members, *members.values()), depth=depth)
-        case list():
-            items = cast("list[object]", value)
-            return len(items) <= LIST_ITEMS and _all_within(items, depth=depth)
-        case _:
-            return True
+def _cut(name: object) -> object:
+    return name[:CLIENT_NAME_CHARACTERS] if isinstance(name, str) else name
 
 
-def _all_within(values: Iterable[object], *, depth: int) -> bool:
-    return depth > 0 and all(_within(value, depth=depth - 1) for value in values)
+def _granted(asked: object, scopes: Sequence[str], narrow: Narrow) -> Sequence[str]:
+    try:
+        return narrow(asked if isinstance(asked, str) else None) or scopes
+    except RefusedRequestError:
+        # Nobody asks for access yet. Whoever asks for such a scope then hears of it at its redirect URI.
+        return scopes
 
 
 def _faulty(description: str) -> RefusedRequestError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, cast
 
 from fastmcp.server.auth.cimd import ASSERTION_ALGORITHMS
@@ -13,7 +14,7 @@ from starlette.routing import Route
 
 from entra_mcp.auth.client_metadata import registrable
 from entra_mcp.auth.parameters import Parameters, RefusedRequestError, read_form, strict, with_body
-from entra_mcp.auth.redirects import canonical
+from entra_mcp.auth.redirects import refusal_of
 from entra_mcp.web.answers import NO_STORE, refusal
 
 if TYPE_CHECKING:
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
     from pydantic import AnyHttpUrl
     from starlette.responses import Response
 
+    from entra_mcp.auth.client_metadata import Narrow
+
     Handle = Callable[[Request], Awaitable[Response]]
     Read = Callable[[Request], Awaitable[Request]]
+
+logger = logging.getLogger(__name__)
 
 METADATA = "/.well-known/oauth-authorization-server"
 
@@ -42,13 +47,16 @@ class Endpoints:
         *,
         own_resource: str,
         scopes: Sequence[str],
+        narrow: Narrow,
         patterns: Sequence[str],
         grants: Sequence[str],
         sent: ContextVar[Parameters],
     ) -> None:
+        """`narrow` is for registrations, as `client_metadata.registrable` has it."""
         self._own_resource = own_resource
         self._grants = grants
         self._scopes = scopes
+        self._narrow = narrow
         self._patterns = patterns
         self._sent = sent
 
@@ -67,8 +75,9 @@ class Endpoints:
     async def authorization(self, request: Request) -> Request:
         sent = Parameters.read(request.url.query)
         uri = sent.values.get("redirect_uri")
-        if uri is not None and canonical(uri) is None:
-            raise RefusedRequestError("invalid_request", "The redirect_uri is not a URI in its normal form.")
+        if uri is not None and (reason := refusal_of(uri, self._patterns)) is not None:
+            logger.warning("An authorization was refused: %s", reason)
+            raise RefusedRequestError("invalid_request", reason)
         self._sent.set(sent)
         return Request({**request.scope, "query_string": sent.encoded(scope=None)}, request.receive)
 
@@ -83,12 +92,13 @@ class Endpoints:
 
     async def registration(self, request: Request) -> Request:
         body = await request.body()
-        return with_body(request, registrable(body, scopes=self._scopes, patterns=self._patterns))
+        metadata = registrable(body, scopes=self._scopes, narrow=self._narrow, patterns=self._patterns)
+        return with_body(request, metadata)
 
     async def _posted(self, request: Request) -> Parameters:
         sent = await read_form(request)
         sent.check(own_resource=self._own_resource)
-        return sent
+        return sent.identified(request.headers.get("authorization", ""))
 
 
 def metadata_route(provider: OAuthProvider, *, documents: bool, assertions: bool) -> Route:

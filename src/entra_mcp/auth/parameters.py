@@ -6,10 +6,11 @@ section 3.3); what has two meanings is refused (sections 3.1 and 3.2).
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
 
@@ -113,6 +114,21 @@ class Parameters:
         if grant not in grants:
             raise RefusedRequestError("unsupported_grant_type", f"The grant types are {' and '.join(grants)}.")
 
+    def identified(self, authorization: str) -> Self:
+        """Returns the parameters with the client's id of an `Authorization` header, where they have none themselves.
+
+        Some clients authenticate with HTTP Basic and an empty password, though they registered as public ones
+        (RFC 6749 section 2.3.1).
+        """
+        scheme, _, credentials = authorization.partition(" ")
+        if "client_id" in self.values or scheme.lower() != "basic":
+            return self
+        try:
+            client_id = unquote_plus(base64.b64decode(credentials).decode().partition(":")[0])
+        except ValueError:
+            return self
+        return replace(self, values={**self.values, "client_id": client_id})
+
     def encoded(self, **changes: str | None) -> bytes:
         """Returns the parameters as a query or form, with some set, or left out for None."""
         values: dict[str, str | None] = {**self.values, **changes}
@@ -142,8 +158,8 @@ def with_body(request: Request, body: bytes) -> Request:
 def narrowed(asked: str | None, offered: Sequence[str], *, required: Collection[str], prefix: str) -> list[str] | None:
     """Returns the scopes to grant, of those on offer; None when nothing else than OpenID's was asked for.
 
-    They are those that were asked for and all that are `required`, since a token that lacks one is good for nothing
-    (RFC 6749 section 3.3 lets a server grant others than were asked for, and tell). `prefix` is what Entra ID has before
+    They are those that were asked for and all that are `required`, since a token that lacks one is good for nothing. A
+    server may grant others than were asked for, and tell (RFC 6749 section 3.3). `prefix` is what Entra ID has before
     the name of a scope, and clients that know it may send.
 
     Raises:

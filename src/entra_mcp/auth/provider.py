@@ -360,6 +360,7 @@ class EntraProvider(AzureProvider):
         endpoints = Endpoints(
             own_resource=self._resource,
             scopes=self._scopes,
+            narrow=lambda asked: self._narrow(asked, self._scopes),
             patterns=self._redirect_patterns,
             grants=self._grants,
             sent=self._sent,
@@ -392,5 +393,7 @@ class EntraProvider(AzureProvider):
 
     def _narrowed(self, offered: Sequence[str]) -> list[str] | None:
         """Returns what the client asked for and may have, and what every call needs; None when it asked for nothing."""
-        sent = self._sent.get().values.get("scope")
-        return narrowed(sent, offered, required=self._settings.required_scopes, prefix=f"{self.identifier_uri}/")
+        return self._narrow(self._sent.get().values.get("scope"), offered)
+
+    def _narrow(self, asked: str | None, offered: Sequence[str]) -> list[str] | None:
+        return narrowed(asked, offered, required=self._settings.required_scopes, prefix=f"{self.identifier_uri}/")

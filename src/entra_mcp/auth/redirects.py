@@ -12,10 +12,14 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AnyUrl, ValidationError
 
+from entra_mcp.auth.parameters import described
 from entra_mcp.known_clients import GROUPS, HOSTED
+from entra_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+SETTING = "MCP_ALLOWED_REDIRECT_URIS"
 
 
 def admitting_word(uri: str) -> str | None:
@@ -30,6 +34,27 @@ def admitting_word(uri: str) -> str | None:
     return None
 
 
+def refusal_of(uri: str, patterns: Iterable[str]) -> str | None:
+    """Returns why the URI is not admitted, and what would admit it; None for one that is.
+
+    In the characters of an `error_description`, and short, whatever the client sent.
+    """
+    if is_allowed(uri, patterns):
+        return None
+    if canonical(uri) is None:
+        normal = _normal(uri)
+        reason = f"is not in the normal form of a URI{f', {normal[:200]}' if normal else ''}"
+    elif not _is_clear(uri):
+        reason = "has a user name, a fragment, dot segments or other parts that no setting admits"
+    elif urlsplit(uri).scheme == "http" and not is_loopback(uri):
+        reason = "is http, which no setting admits for another host than the person's own machine"
+    elif word := admitting_word(uri):
+        reason = f"is not a redirect URI that this server admits; the word {word} in {SETTING} admits it"
+    else:
+        reason = f"is not a redirect URI that this server admits; {SETTING} lists them"
+    return described(f"{uri[:200]} {reason}.")
+
+
 def is_allowed(uri: str, patterns: Iterable[str]) -> bool:
     """Whether a pattern admits the URI.
 
@@ -38,10 +63,13 @@ def is_allowed(uri: str, patterns: Iterable[str]) -> bool:
     read in another way (a fragment, a user name, dot segments, backslashes, control characters, percent-encoded or not)
     is never admitted, nor what has a shorter form.
     """
-    if canonical(uri) is None or re.search(r"\\|#|/\.{1,2}(/|$)|%2e|%2f|%5c|%[01]|%7f", uri, re.IGNORECASE):
-        return False
     parts = _split(uri)
-    return parts is not None and "@" not in parts.netloc and any(_matches(parts, pattern) for pattern in patterns)
+    return (
+        parts is not None
+        and canonical(uri) is not None
+        and _is_clear(uri)
+        and any(_matches(parts, pattern) for pattern in patterns)
+    )
 
 
 def canonical(uri: str) -> str | None:
@@ -49,13 +77,27 @@ def canonical(uri: str) -> str | None:
 
     Two that are in it are the same when their characters are (RFC 9700 section 4.1.3). An empty path may be left out.
     """
+    kept = _normal(uri)
+    return kept if kept in {uri, f"{uri}/"} else None
+
+
+def _normal(uri: str) -> str | None:
     if not uri.isascii() or not uri.isprintable() or " " in uri:
         return None
     try:
-        kept = str(AnyUrl(uri))
+        return str(AnyUrl(uri))
     except ValidationError:
         return None
-    return kept if kept in {uri, f"{uri}/"} else None
+
+
+def _is_clear(uri: str) -> bool:
+    """Whether browsers and servers read the URI in the same way."""
+    parts = _split(uri)
+    return (
+        parts is not None
+        and "@" not in parts.netloc
+        and not re.search(r"\\|#|/\.{1,2}(/|$)|%2e|%2f|%5c|%[01]|%7f", uri, re.IGNORECASE)
+    )
 
 
 def _matches(uri: SplitResult, pattern: str) -> bool:

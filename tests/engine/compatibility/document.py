@@ -12,7 +12,7 @@ from entra_mcp.web.connect import connection_guides
 from local.config import REPOSITORY
 from tests.engine.compatibility import record
 from tests.engine.compatibility.drivers import DRIVERS
-from tests.engine.real_clients import REDIRECTS
+from tests.engine.real_clients import ASSUMED, RECORDED
 
 DOCUMENT = REPOSITORY / "docs" / "clients.md"
 TEXT = Path(__file__).with_name("clients.md")
@@ -64,10 +64,10 @@ def document() -> str:
             for guide in connection_guides(URL, SERVER)
         ),
         "{redirects}": table(
-            ["client", "admitted by", "redirect URI"],
+            ["client", "admitted by", "redirect URI", "source"],
             [
-                [name, f"`{entry}`", "<br>".join(f"`{uri}`" for uri in uris)]
-                for name, (entry, uris) in REDIRECTS.items()
+                [name, f"`{of.entry}`", "<br>".join(f"`{uri}`" for uri in of.redirect_uris), of.source]
+                for name, of in (RECORDED | ASSUMED).items()
             ],
         ),
     }

@@ -204,6 +204,22 @@ async def test_documented_client_keeps_to_the_list_of_redirect_uris(client: OAut
         assert (refused.status_code, "location" in refused.headers) == (400, False)
 
 
+async def test_documented_client_hears_which_setting_admits_its_redirect_uri(
+    client: OAuthClient, served: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    uri = "https://global.consent.azure-apim.net/redirect/foundry-abc"
+    served["document"] = DOCUMENT | {"redirect_uris": [uri]}
+    answer = await client.authorize(redirect_uri=uri)
+    for url in (answer.request.url, answer.request.url.copy_remove_param("redirect_uri")):
+        caplog.clear()
+        refused = await client.http.get(url)
+        assert (refused.status_code, "location" in refused.headers) == (400, False)
+        reason = refused.json()["error_description"]
+        assert reason.startswith(uri)
+        assert "the word copilot-studio in MCP_ALLOWED_REDIRECT_URIS" in reason
+        assert f"An authorization was refused: {reason}" in caplog.text
+
+
 @pytest.mark.usefixtures("served")
 @pytest.mark.parametrize("scope", ["https://graph.microsoft.com/Mail.Send", "openid Mail.Send", "Mail.Send"])
 async def test_documented_client_asks_for_no_scope_beyond_this_servers(client: OAuthClient, scope: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.engine.flows.web.conftest import browser
-from tests.engine.real_clients import ACCEPTED_SCOPES, REDIRECTS, REGISTRATIONS
+from tests.engine.real_clients import ACCEPTED_SCOPES, ASSUMED, LOOPBACK, RECORDED, RECORDED_BODIES, SYNTHETIC
 from tests.support.mcp import structured, tool_call
 from tests.support.oauth import OAuthClient
 from tests.support.standins import StandIns
@@ -26,40 +26,91 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-BY_DEFAULT = [client for client, (entry, _) in REDIRECTS.items() if entry == "defaults"]
+CLIENTS = RECORDED | ASSUMED
+BY_DEFAULT = [client for client, recorded in CLIENTS.items() if recorded.entry == "defaults"]
+ENTRIES = " ".join({"defaults": None} | {recorded.entry: None for recorded in CLIENTS.values()})
+PAIRS = [(client, uri) for client, recorded in CLIENTS.items() for uri in recorded.redirect_uris]
+BODIES = RECORDED_BODIES | SYNTHETIC
 
 
-async def register(http: httpx2.AsyncClient, client: str) -> httpx2.Response:
-    metadata: dict[str, Any] = {"client_name": client, "redirect_uris": list(REDIRECTS[client][1])}
-    return await http.post("/register", json=metadata | REGISTRATIONS.get(client, {}))
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def open_to_all(start: Start) -> AsyncIterator[ASGIApp]:
+    """A server whose setting names every client."""
+    async with start(MCP_ALLOWED_REDIRECT_URIS=ENTRIES) as app:
+        yield app
 
 
-@pytest.mark.parametrize("client", BY_DEFAULT)
-async def test_registration_of_a_real_client_is_told_what_it_got(http: httpx2.AsyncClient, client: str) -> None:
-    answer = await register(http, client)
-    assert answer.status_code == 201, answer.text
-    registered = answer.json()
-    assert registered["redirect_uris"] == list(REDIRECTS[client][1])
-    assert registered["client_name"] == client
+def registration(client: str) -> dict[str, Any]:
+    recorded = CLIENTS[client]
+    return {"client_name": client, "redirect_uris": list(recorded.redirect_uris), **recorded.registration}
+
+
+async def sign_in_and_last(http: httpx2.AsyncClient, body: dict[str, Any], redirect_uri: str) -> dict[str, Any]:
+    """Registers and takes every step to a call, also after a refresh; returns what was registered."""
+    registered = (await http.post("/register", json=body)).json()
+    client = OAuthClient(http=http, client_id=registered["client_id"], redirect_uri=redirect_uri)
+    page = await http.get((await client.authorize()).headers["location"])
+    back = await client.callback((await client.consent(page)).headers["location"])
+    tokens = (await client.redeem(client.answer(back)["code"])).json()
+    assert structured(await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
+    tokens = (await client.refresh(tokens["refresh_token"])).json()
+    assert structured(await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
+    return registered
+
+
+@pytest.mark.parametrize(("client", "redirect_uri"), PAIRS)
+async def test_client_signs_in_at_every_redirect_uri_of_its_own(
+    open_to_all: ASGIApp, client: str, redirect_uri: str
+) -> None:
+    async with browser(open_to_all) as http:
+        registered = await sign_in_and_last(http, registration(client), redirect_uri)
+    assert registered["redirect_uris"] == list(CLIENTS[client].redirect_uris)
+
+
+@pytest.mark.parametrize("body", BODIES)
+async def test_registration_leads_to_a_sign_in_and_says_what_it_got(http: httpx2.AsyncClient, body: str) -> None:
+    sent = {"client_name": "Test client", "redirect_uris": [LOOPBACK], **BODIES[body]}
+    registered = await sign_in_and_last(http, sent, sent["redirect_uris"][0])
+    assert registered["redirect_uris"] == sent["redirect_uris"]
+    assert registered.get("client_name") == (sent["client_name"] and sent["client_name"][:128])
     assert registered["grant_types"] == ["authorization_code", "refresh_token"]
     assert registered["response_types"] == ["code"]
     assert registered["token_endpoint_auth_method"] == "none"
     assert registered["scope"] == "access_as_user"
     assert "client_secret" not in registered
-    for redirect_uri in REDIRECTS[client][1]:
-        authorization = OAuthClient(http=http, client_id=registered["client_id"], redirect_uri=redirect_uri)
-        assert "/consent?" in (await authorization.authorize()).headers["location"]
 
 
-@pytest.mark.parametrize("client", [client for client in REDIRECTS if client not in BY_DEFAULT])
+async def test_client_whose_id_is_in_the_basic_header_alone_gets_tokens(client: OAuthClient) -> None:
+    await client.register()
+    page = await client.http.get((await client.authorize()).headers["location"])
+    back = await client.callback((await client.consent(page)).headers["location"])
+    form = {"grant_type": "authorization_code", "code": client.answer(back)["code"], "code_verifier": client.verifier}
+    form["client_id"] = ""
+    tokens = (await client.http.post("/token", data=form, auth=(client.client_id, ""))).json()
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    tokens = (await client.http.post("/token", data=form, auth=(client.client_id, ""))).json()
+    assert structured(await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
+    revoked = await client.http.post("/revoke", data={"token": tokens["refresh_token"]}, auth=(client.client_id, ""))
+    assert revoked.status_code == 200
+    assert (await client.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic é", "Basic %%%", "Basic /w==", "Bearer x", "basic Og=="])
+async def test_header_that_names_no_client_is_answered_like_none(client: OAuthClient, header: str) -> None:
+    form = {"grant_type": "refresh_token", "refresh_token": "x"}
+    refused = await client.http.post("/token", data=form, headers=[(b"authorization", header.encode())])
+    assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("client", [client for client in CLIENTS if client not in BY_DEFAULT])
 async def test_registration_of_another_client_is_told_what_admits_it(
     http: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture, client: str
 ) -> None:
-    entry, uris = REDIRECTS[client]
-    refused = await register(http, client)
+    entry, uri = CLIENTS[client].entry, CLIENTS[client].redirect_uris[0]
+    refused = await http.post("/register", json=registration(client))
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_redirect_uri")
     for told in (refused.json()["error_description"], caplog.text):
-        assert uris[0] in told
+        assert uri in told
         assert f"the word {entry} in MCP_ALLOWED_REDIRECT_URIS" in told
 
 
@@ -73,6 +124,35 @@ async def test_refused_redirect_uri_writes_no_log_line_of_its_own(
     assert description.isascii()
     assert len(description) < 300
     assert "\nCRITICAL" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("http://LOCALHOST:1/cb", "is not in the normal form of a URI, http://localhost:1/cb."),
+        ("http://localhost:1/a/../b", "is not in the normal form of a URI, http://localhost:1/b."),
+        ("https://vscode.dev:443/redirect", "is not in the normal form of a URI, https://vscode.dev/redirect."),
+        ("http://user@localhost:1/cb", "has a user name, a fragment, dot segments or other parts"),
+        ("http://localhost:1/cb#x", "has a user name, a fragment, dot segments or other parts"),
+        ("http://10.0.0.1/cb", "is http, which no setting admits for another host than the person's own machine."),
+        ("warp://mcp/oauth2callback", "; the word warp in MCP_ALLOWED_REDIRECT_URIS admits it."),
+        ("https://agent.contoso.com/cb", "; MCP_ALLOWED_REDIRECT_URIS lists them."),
+    ],
+)
+async def test_refused_redirect_uri_has_its_own_reason_wherever_it_comes(
+    client: OAuthClient, caplog: pytest.LogCaptureFixture, uri: str, reason: str
+) -> None:
+    await client.register()
+    refusals = {
+        "registration": await client.http.post("/register", json={"redirect_uris": [uri]}),
+        "authorization": await client.authorize(redirect_uri=uri),
+    }
+    for what, refused in refusals.items():
+        assert (refused.status_code, "location" in refused.headers) == (400, False)
+        told = refused.json()["error_description"]
+        assert told.startswith(f"{uri} ")
+        assert reason in told
+        assert f"{what} was refused: {told}" in caplog.text
 
 
 @pytest.mark.parametrize("scope", ACCEPTED_SCOPES)

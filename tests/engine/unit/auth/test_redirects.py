@@ -7,12 +7,14 @@ import pytest
 from entra_mcp.auth.redirects import admitting_word, canonical, is_allowed
 from entra_mcp.known_clients import DEFAULTS, GROUPS, redirect_patterns
 from entra_mcp.urls import require_narrow
-from tests.engine.real_clients import REDIRECTS
+from tests.engine.real_clients import ASSUMED, RECORDED
+
+CLIENTS = RECORDED | ASSUMED
 
 
-@pytest.mark.parametrize("client", REDIRECTS)
+@pytest.mark.parametrize("client", CLIENTS)
 def test_redirect_of_a_known_client_is_admitted_by_one_word(client: str) -> None:
-    entry, uris = REDIRECTS[client]
+    entry, uris = CLIENTS[client].entry, CLIENTS[client].redirect_uris
     for uri in uris:
         assert is_allowed(uri, redirect_patterns([entry]))
         assert is_allowed(uri, redirect_patterns(["defaults"])) is (entry == "defaults")
