@@ -35,10 +35,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "https://global.consent.azure-apim.net/redirect/*",
     ),
     "cline": ("vscode://saoudrizwan.claude-dev/mcp-auth/callback/*",),
-    "warp": ("warp://mcp/oauth2callback",),
+    "warp": ("warp://mcp/oauth2callback", "warp://mcp/oauth2callback?server_id=*"),
     "raycast": (
         "https://raycast.com/redirect?packageName=Extension",
         "com.raycast:/oauth?package_name=Extension",
+        "raycast://oauth?package_name=Extension",
     ),
     "postman": ("https://oauth.pstmn.io/v1/callback",),
     "n8n": ("https://oauth.n8n.cloud/oauth2/callback",),

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PAGE_SCHEMES = frozenset({"vscode-webview", "app", "tauri", "chrome-extension", "moz-extension"})
 """Schemes of pages that come with an application: VS Code's, Electron's, Tauri's, and extensions of browsers."""
+
+WEBVIEWS = "vscode-webview://"
+"""All pages inside VS Code: each has an id of its own, and another one the next time."""
+
+TAURI_PAGES = "http://tauri.localhost"
+"""The pages of Tauri's applications on Windows and Android; the application answers for the name, no network does."""
 
 
 def is_loopback(url: str) -> bool:
@@ -47,18 +57,28 @@ def require_origin(url: str) -> str:
 
 
 def require_page_origin(origin: str) -> str:
-    """Returns the origin of a page, as a browser or an application made of web pages sends it.
+    """Returns the origin of a page, as a browser or an application made of web pages sends it, or `WEBVIEWS`.
 
     Raises:
         ValueError: it is not one, or a pattern.
     """
     origin = origin.lower()
     if "*" in origin:
-        raise ValueError("takes no `*`: name each origin")
-    scheme, _, host = origin.partition("://")
-    if scheme in PAGE_SCHEMES and re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", host):
+        raise ValueError(f"takes no `*`: name each origin, and {WEBVIEWS} for all pages inside VS Code")
+    if origin in {WEBVIEWS, TAURI_PAGES}:
         return origin
-    return require_origin(origin)
+    scheme, _, host = origin.partition("://")
+    if scheme not in PAGE_SCHEMES:
+        return require_origin(origin)
+    # Electron's applications often call their pages `app://-` or `app://.`.
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[-.]", host):
+        raise ValueError("has pages of an application without a host, or with more than one, as in app://obsidian.md")
+    return origin
+
+
+def origins_pattern(origins: Iterable[str]) -> str:
+    """Returns the regular expression of all that the origins stand for, each as `require_page_origin` returns it."""
+    return "|".join(re.escape(origin) + ("[a-z0-9-]+" if origin == WEBVIEWS else "") for origin in origins)
 
 
 def require_narrow(pattern: str) -> None:
@@ -79,5 +99,13 @@ def require_narrow(pattern: str) -> None:
         raise ValueError("has a redirect URI with a fragment or a user name")
     if parts.scheme == "http" and not is_loopback(pattern):
         raise ValueError("has an http redirect URI that is not on loopback")
-    if parts.path in {"", "/", "/*"} and not is_loopback(pattern):
+    no_path = {"/*"} if _is_of_an_application(parts.scheme) else {"", "/", "/*"}
+    if parts.path in no_path and not is_loopback(pattern):
         raise ValueError("has a redirect URI without a path, which would admit every page of that site")
+    if "*" in re.sub(r"(?<==)\*(?=&|$)", "", parts.query):
+        raise ValueError("has `*` in a query, where it can only be a whole value: app://host/callback?id=*")
+
+
+def _is_of_an_application(scheme: str) -> bool:
+    """Whether URIs with the scheme open an application, whatever their host says (RFC 8252 section 7.1)."""
+    return scheme not in {"http", "https"}

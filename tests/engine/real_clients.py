@@ -182,6 +182,10 @@ RECORDED = {
 
 ASSUMED = {
     "OpenAI platform": Recorded("defaults", ("https://platform.openai.com/apps-manage/oauth",), "none found"),
+    "Raycast, the application": Recorded("raycast", ("raycast://oauth?package_name=Extension",), "Raycast's documents"),
+    "Warp, with a server id": Recorded(
+        "warp", ("warp://mcp/oauth2callback?server_id=65aebdca-613a-4b60-97d3-92548673bd03",), "warpdotdev/warp#9088"
+    ),
     "Windsurf": Recorded("defaults", ("http://127.0.0.1:41234/callback",), "none found"),
 }
 

@@ -58,10 +58,10 @@ def refusal_of(uri: str, patterns: Iterable[str]) -> str | None:
 def is_allowed(uri: str, patterns: Iterable[str]) -> bool:
     """Whether a pattern admits the URI.
 
-    `*` in a pattern stands for a port, or for part of one segment of the path; all else has to be the same, the query
-    included. A pattern without a path, which only loopback may have, admits any path. What browsers and servers might
-    read in another way (a fragment, a user name, dot segments, backslashes, control characters, percent-encoded or not)
-    is never admitted, nor what has a shorter form.
+    `*` in a pattern stands for a port, for part of one segment of the path, or for a value in the query; all else has
+    to be the same. A pattern of loopback without a path admits any path. What browsers and servers might read in
+    another way (a fragment, a user name, dot segments, backslashes, control characters, percent-encoded or not) is
+    never admitted, nor what has a shorter form.
     """
     parts = _split(uri)
     return (
@@ -103,13 +103,18 @@ def _is_clear(uri: str) -> bool:
 def _matches(uri: SplitResult, pattern: str) -> bool:
     any_port = ":*" in urlsplit(pattern).netloc
     wanted = urlsplit(pattern.replace(":*", ":0", 1) if any_port else pattern)
-    if (uri.scheme, uri.hostname, uri.query) != (wanted.scheme, wanted.hostname, wanted.query):
+    if (uri.scheme, uri.hostname) != (wanted.scheme, wanted.hostname):
         return False
     if not any_port and uri.port != wanted.port:
         return False
-    if not wanted.path:
-        return True
-    return re.fullmatch(re.escape(wanted.path).replace(r"\*", "[^/]+"), uri.path) is not None
+    if not _fits(uri.query, wanted.query, star=r"[\w.~-]+"):
+        return False
+    any_path = not wanted.path and is_loopback(pattern)
+    return any_path or _fits(uri.path, wanted.path, star="[^/]+")
+
+
+def _fits(text: str, pattern: str, *, star: str) -> bool:
+    return re.fullmatch(re.escape(pattern).replace(r"\*", star), text) is not None
 
 
 def _split(uri: str) -> SplitResult | None:

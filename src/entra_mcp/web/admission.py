@@ -10,11 +10,13 @@ Threat: there are no sessions here, yet FastMCP keeps what a tool stores with `c
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 
+from entra_mcp.urls import origins_pattern
 from entra_mcp.web.answers import refusal
 from entra_mcp.web.forwarded import requested_host
 from entra_mcp.web.paths import MCP
@@ -37,7 +39,7 @@ class Admission:
     def __init__(self, app: ASGIApp, *, hosts: Collection[str], origins: Mapping[str, Collection[str]]) -> None:
         self.app = app
         self._hosts = frozenset(host.lower() for host in hosts)
-        self._origins = {path: frozenset(accepted) for path, accepted in origins.items()}
+        self._origins = {path: re.compile(origins_pattern(accepted)) for path, accepted in origins.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,7 +53,7 @@ class Admission:
                 "This server does not answer for the host of the request.",
             )
             await response(scope, receive, send)
-        elif accepted is not None and not accepted.issuperset(Headers(scope=scope).getlist("origin")):
+        elif accepted is not None and not all(map(accepted.fullmatch, Headers(scope=scope).getlist("origin"))):
             response = refusal(
                 HTTPStatus.FORBIDDEN, "forbidden_origin", "Pages of this origin may not call this server."
             )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
 
+from entra_mcp.urls import origins_pattern
 from entra_mcp.web.edge import CORRELATION_ID
 from entra_mcp.web.paths import MCP, REGISTER, WELL_KNOWN
 
@@ -37,7 +38,7 @@ class Cors:
         )
         self._mcp = CORSMiddleware(
             app,
-            allow_origins=mcp_origins,
+            allow_origin_regex=origins_pattern(mcp_origins),
             allow_methods=["POST", "DELETE"],
             allow_headers=["*"],
             expose_headers=EXPOSED,

@@ -30,6 +30,7 @@ DOMAIN = "https://mcp.contoso.com"
 FUNCTION_APP = "func-contoso.azurewebsites.net"
 CHAT = "https://chat.contoso.com"
 WEBVIEW = "vscode-webview://0a1b2c"
+APPLICATION_PAGES = "app://- http://tauri.localhost vscode-webview://"
 
 
 @pytest.fixture(scope="package")
@@ -67,7 +68,7 @@ async def deployed(start: Start) -> AsyncIterator[ASGIApp]:
     async with start(
         MCP_BASE_URL=DOMAIN,
         WEBSITE_HOSTNAME=FUNCTION_APP,
-        MCP_ALLOWED_ORIGINS=f"{CHAT} {WEBVIEW}",
+        MCP_ALLOWED_ORIGINS=f"{CHAT} {APPLICATION_PAGES}",
         MCP_ALLOWED_HOSTS="proxy.contoso.com",
     ) as app:
         yield app

@@ -129,13 +129,21 @@ async def test_mcp_is_opened_to_the_origins_of_the_setting_alone(https: httpx2.A
         }
         return await https.options("/mcp", headers=headers)
 
-    for origin in (CHAT, WEBVIEW):
+    for origin in (CHAT, WEBVIEW, "app://-", "http://tauri.localhost"):
         accepted = await preflight(origin)
         assert (accepted.status_code, accepted.headers["access-control-allow-origin"]) == (200, origin)
         assert "mcp-method" in accepted.headers["access-control-allow-headers"]
-    refused = await preflight("https://evil.example")
-    assert refused.status_code == 403
-    assert "access-control-allow-origin" not in refused.headers
+    foreign = (
+        "https://evil.example",
+        "vscode-webview://",
+        f"{WEBVIEW}.evil.example",
+        "app://-x",
+        "https://chat-contoso.com",
+    )
+    for origin in foreign:
+        refused = await preflight(origin)
+        assert refused.status_code == 403, origin
+        assert "access-control-allow-origin" not in refused.headers
 
 
 async def test_script_of_an_accepted_origin_reads_the_challenge(https: httpx2.AsyncClient) -> None:

@@ -125,6 +125,24 @@ def test_star_in_a_path_is_no_port(pattern: str, uri: str, *, allowed: bool) -> 
     assert is_allowed(uri, [pattern]) is allowed
 
 
+@pytest.mark.parametrize(
+    ("uri", "allowed"),
+    [
+        ("warp://mcp/oauth2callback?server_id=65aebdca-613a", True),
+        ("warp://mcp/oauth2callback?server_id=", False),
+        ("warp://mcp/oauth2callback?server_id=1&next=2", False),
+        ("warp://mcp/oauth2callback?server_id=a%26b", False),
+        ("warp://mcp/oauth2callback?other=1", False),
+        ("raycast://oauth?package_name=Extension", True),
+        ("raycast://oauth?package_name=Other", False),
+        ("raycast://oauth/more?package_name=Extension", False),
+        ("raycast://oauth", False),
+    ],
+)
+def test_star_in_a_query_is_one_value_and_no_path_is_none(uri: str, *, allowed: bool) -> None:
+    assert is_allowed(uri, redirect_patterns(["warp", "raycast"])) is allowed
+
+
 def test_setting_without_defaults_replaces_them() -> None:
     assert redirect_patterns(("https://agent.contoso.com/cb",)) == ["https://agent.contoso.com/cb"]
 
