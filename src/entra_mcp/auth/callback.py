@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 
+from entra_mcp.auth.entra_refusals import described_refusal
 from entra_mcp.auth.permission_page import permission_answer
 from entra_mcp.request import REQUEST
 
@@ -56,11 +56,10 @@ class CallbackEndpoint:
 def _with_entra_error(request: Request) -> Request:
     """The request with nothing of its error but codes of Entra ID: anybody can write such a link."""
     sent = request.query_params
-    number = re.search(r"AADSTS\d{4,8}\b", sent.get("error_description", ""))
     return _with_error(
         request,
         sent["error"] if sent["error"] in UPSTREAM_ERRORS else "server_error",
-        f"Microsoft did not sign the person in ({number[0] if number else 'without a code'}).",
+        described_refusal(sent.get("error_description", "")),
     )
 
 
