@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from entra_mcp.known_clients import GROUPS, HOSTED
 from tests.engine.compatibility import record
 from tests.engine.compatibility.__main__ import differences
 from tests.engine.compatibility.document import COLUMNS, DOCUMENT, EVENTS, REFUSALS, document
-from tests.engine.compatibility.drivers import DRIVERS
+from tests.engine.compatibility.drivers import DRIVERS, Found
+from tests.engine.compatibility.seen import of_calls
 from tests.engine.real_clients import ASSUMED, RECORDED
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_document_is_written_from_the_record() -> None:
@@ -35,7 +43,8 @@ def test_record_has_every_column_of_every_client() -> None:
 def test_every_client_signs_in_lists_and_says_why_it_is_refused() -> None:
     for client, seen in record.read().items():
         assert "fault" not in seen, client
-        assert seen["sign_in"] == seen["list"] == "yes", client
+        assert seen["sign_in"] == "yes", client
+        assert seen["list"] == ("yes" if seen["tools"] else "connects"), client
         assert "denied" in seen["denied"], client
         assert all(seen[name] for name in REFUSALS), client
 
@@ -50,3 +59,41 @@ def test_difference_to_the_record_is_named() -> None:
     assert differences({"One": {"sign_in": "yes", "tools": 13}}, recorded) == []
     (line,) = differences({"One": {"sign_in": "access_denied", "tools": 13}}, recorded)
     assert re.match(r"One, sign_in: 'access_denied'", line)
+
+
+def test_number_of_attempts_is_recorded_and_not_compared() -> None:
+    recorded: dict[str, dict[str, object]] = {"One": {"sign_in": "yes"}}
+    assert differences({"One": {"sign_in": "yes", "attempts": {"list": 2}}}, recorded) == []
+
+
+def test_record_has_the_same_order_after_every_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "RESULTS", tmp_path / "results.json")
+    record.write({"B": {"two": 2, "one": 1}})
+    record.write({"A": {}, "B": {"one": 1, "two": 2}})
+    assert record.RESULTS.read_text("utf-8") == json.dumps({"A": {}, "B": {"one": 1, "two": 2}}, indent=2) + "\n"
+
+
+def test_record_as_it_is_kept_is_in_that_order() -> None:
+    kept = json.dumps(record.read(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    assert record.RESULTS.read_text("utf-8") == kept
+
+
+@pytest.mark.parametrize(
+    ("facts", "calls", "seen"),
+    [
+        ({"tools": None}, False, ("connects", "needs an account", "needs an account")),
+        ({"tools": ["add"]}, True, ("yes", "not tried", "does not offer the tool")),
+        ({"tools": ["add", "admin_stats"]}, True, ("yes", "not tried", "offers the tool")),
+        ({"tools": None}, True, ("connects", "not tried", "not tried")),
+        (
+            {"tools": ["add"], "arrivals": [], "role": {"error": "Unknown tool"}},
+            True,
+            ("yes", "not shown", "Unknown tool"),
+        ),
+    ],
+)
+def test_nothing_is_claimed_that_was_not_seen(
+    facts: dict[str, Any], *, calls: bool, seen: tuple[str, str, str]
+) -> None:
+    found = of_calls(Found(ok=True, message="", facts=facts), calls=calls)
+    assert (found["list"], found["progress"], found["missing_role"]) == seen

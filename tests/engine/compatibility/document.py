@@ -12,6 +12,7 @@ from entra_mcp.web.connect import connection_guides
 from local.config import REPOSITORY
 from tests.engine.compatibility import record
 from tests.engine.compatibility.drivers import DRIVERS
+from tests.engine.compatibility.seen import OWN_WORDS
 from tests.engine.real_clients import ASSUMED, RECORDED
 
 DOCUMENT = REPOSITORY / "docs" / "clients.md"
@@ -96,7 +97,9 @@ def event(seen: dict[str, Any], key: str) -> str:
 
 
 def code(message: str) -> str:
-    """A message as it is, on one line of a table."""
+    """A message as it is, on one line of a table; what no client says itself is no code."""
+    if message in OWN_WORDS:
+        return message
     return f"`{message.replace('`', "'").replace('|', '/')}`" if message else "nothing"
 
 

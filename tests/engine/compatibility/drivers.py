@@ -27,8 +27,8 @@ MCP_1 = REPOSITORY / ".local" / "clients" / "mcp-1"
 
 NAME = "entra"
 
-NOT_OFFERED = "does not offer the tool"
-"""What somebody sees of a tool whose role they lack, where only tools that are listed can be called."""
+MOST_ATTEMPTS = 3
+"""How often a step is tried that a busy machine can spoil; the record has how often it was."""
 
 
 @dataclass(kw_only=True)
@@ -42,6 +42,8 @@ class Found:
     """Of `ok`: the `protocol`, the `tools`, and the results of calls, as programs/tasks.py has them."""
     redirect_uris: Sequence[str] = ()
     """Where the sign-ins that it began wanted to come back to; none when it needed none."""
+    attempts: int = 1
+    """How often it was tried."""
 
 
 class Driver(ABC):
@@ -233,7 +235,6 @@ class InspectorPage(Driver):
                 await inspector_page.call(page, "graph_me", "user@local.example")
                 facts["add"] = {"structuredContent": {"result": 42}}
                 facts["graph_me"] = {"structuredContent": {"username": "user@local.example"}}
-                facts["role"] = {"error": NOT_OFFERED}
             return Found(ok=True, message="", facts=facts, redirect_uris=uris)
 
 
@@ -321,12 +322,13 @@ class GeminiCli(Driver):
     async def connect(self, home: Home, url: str, labels: Sequence[str], task: str = "list") -> Found:
         # It gives a server five seconds to connect, which a busy machine needs for the start of a program alone.
         found = Found(ok=False, message="")
-        for _ in range(3):
+        for attempt in range(1, MOST_ATTEMPTS + 1):
             outcome = await home.run("gemini", "mcp", "list")
             found = Found(
                 ok="- Connected" in outcome.output,
                 message=_after(outcome, f"{NAME}: "),
                 facts={"protocol": "", "tools": None},
+                attempts=attempt,
             )
             if found.ok:
                 break

@@ -34,5 +34,6 @@ def read() -> dict[str, dict[str, Any]]:
 
 
 def write(found: dict[str, dict[str, Any]]) -> None:
-    """Records it, beside what is recorded of other clients."""
-    RESULTS.write_text(json.dumps({**read(), **found}, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    """Records it, beside what is recorded of other clients; in an order that is the same after every run."""
+    text = json.dumps({**read(), **found}, indent=2, ensure_ascii=False, sort_keys=True)
+    RESULTS.write_text(f"{text}\n", "utf-8")

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from local.config import REPOSITORY
-from tests.engine.compatibility.drivers import DRIVERS, HERE, NOT_OFFERED, PROGRAMS, Driver, Found
+from tests.engine.compatibility.drivers import DRIVERS, HERE, MOST_ATTEMPTS, PROGRAMS, Driver
 from tests.engine.compatibility.person import ALLOW, DENY, FOREIGN, Person, person
 from tests.engine.compatibility.process import Home
 from tests.engine.compatibility.record import version_of
+from tests.engine.compatibility.seen import CONNECTS, SILENT, YES, of_calls, readable
 from tests.engine.compatibility.server import TOKEN_MINUTES, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
+
+    from tests.engine.compatibility.drivers import Found
 
 AT_ONCE = 6
 """So many clients run at a time: most of their time they start programs."""
-
-YES, NO_ACCOUNT = "yes", "needs an account"
-SILENT = "says nothing, and waits"
-"""What a client does that writes nothing until it is ended."""
 
 
 @dataclass
@@ -56,7 +56,8 @@ class Client:
         self.seen["sign_in"] = YES if found.ok else readable(found.message)
         self.seen["redirect_uri"] = re.sub(r":\d+", ":*", ", ".join(found.redirect_uris))
         found = await self.driver.connect(self.home, self.server.mcp_url, (), "all")
-        self.note_calls(found)
+        self.seen |= of_calls(found, calls=self.driver.calls)
+        self.note_attempts("list", found)
 
     async def refused(self) -> None:
         """Is refused, each time as a client that was never here before."""
@@ -65,39 +66,32 @@ class Client:
             self.seen[name] = "comes in" if found.ok else readable(found.message)
         await self.throttled()
 
-    def note_calls(self, found: Found) -> None:
-        facts = found.facts
-        self.seen["protocol"] = facts.get("protocol") or ""
-        self.seen["list"] = YES if found.ok else readable(found.message)
-        self.seen["tools"] = len(facts["tools"]) if facts.get("tools") else None
-        if not self.driver.calls:
-            self.seen |= dict.fromkeys(("call", "on_behalf", "progress"), NO_ACCOUNT)
-            self.seen["missing_role"] = NOT_OFFERED
-            return
-        self.seen["call"] = YES if structured(facts, "add") == {"result": 42} else text_of(facts.get("add", {}))
-        profile = structured(facts, "graph_me").get("username")
-        self.seen["on_behalf"] = YES if profile == "user@local.example" else text_of(facts.get("graph_me", {}))
-        self.seen["progress"] = progress(facts.get("arrivals", []))
-        self.seen["missing_role"] = readable(text_of(facts.get("role", {})))
+    def note_attempts(self, step: str, found: Found) -> None:
+        """Keeps how often the client had to try; a busy machine makes that another number."""
+        if found.attempts > 1:
+            self.seen.setdefault("attempts", {})[step] = found.attempts
 
-    async def throttled(self, attempts: int = 3) -> None:
+    async def throttled(self, attempt: int = 1) -> None:
         """Registers where nobody can any more."""
         await self.server.use_up_registrations()
-        home = self.new_home(f"throttled-{attempts}")
+        home = self.new_home(f"throttled-{attempt}")
         found = await self.driver.sign_in(home, f"{self.server.throttled.url}/mcp", DENY)
-        if found.redirect_uris and attempts > 1:  # a minute was over just then, and it could register
-            await self.throttled(attempts - 1)
+        if found.redirect_uris and attempt < MOST_ATTEMPTS:  # a minute was over just then, and it could register
+            await self.throttled(attempt + 1)
         else:
             self.seen["throttled"] = readable(found.message)
+            self.note_attempts("throttled", replace(found, attempts=attempt))
 
     async def outage(self) -> None:
         """Connects while the server's storage is away, with an access token that has expired."""
         found = await self.driver.connect(self.home, self.server.mcp_url, ())
-        self.seen["outage"] = "connects" if found.ok else readable(found.message) or SILENT
+        self.seen["outage"] = CONNECTS if found.ok else readable(found.message) or SILENT
+        self.note_attempts("outage", found)
 
     async def again(self, name: str) -> None:
         """Connects, and notes whether that needed the person."""
         found = await self.driver.connect(self.home, self.server.mcp_url, ALLOW)
+        self.note_attempts(name, found)
         if found.ok:
             self.seen[name] = "signs in again by itself" if found.redirect_uris else "without a browser"
             return
@@ -148,53 +142,14 @@ async def each(
     async def one(client: Client) -> None:
         async with places:
             began = time.monotonic()
-            before = set(client.seen)
+            before = copy.deepcopy(client.seen)
             try:
                 await step(client)
             except Exception as error:  # noqa: BLE001 - what one client does unexpectedly keeps no other from running
                 client.seen["fault"] = readable(f"{what}: {type(error).__name__}: {error}")
-            new = {name: value for name, value in client.seen.items() if name not in before}
+            new = {name: value for name, value in client.seen.items() if before.get(name) != value}
             say(f"{client.driver.name}: {what} ({time.monotonic() - began:.0f} s): {new}")
 
     async with asyncio.TaskGroup() as tasks:
         for client in clients:
             tasks.create_task(one(client))
-
-
-def structured(facts: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The structured content of a call's result."""
-    return facts.get(name, {}).get("structuredContent") or {}
-
-
-def text_of(result: dict[str, Any]) -> str:
-    """The text of a call's result, or its error."""
-    if "error" in result:
-        return str(result["error"])
-    return " ".join(part.get("text", "") for part in result.get("content", []))
-
-
-def progress(arrivals: Sequence[float]) -> str:
-    """How it came; the tool counts three numbers, 0.4 s apart, and one batch at the end would come at once."""
-    if len(arrivals) != 3:
-        return "not shown"
-    return "as it happens" if arrivals[-1] - arrivals[0] > 0.4 else "at the end"
-
-
-VARYING = (
-    (r" at \S+ \(file:.*", ""),
-    (r"https?://(?:localhost|127\.0\.0\.1):\d+", "<server>"),
-    (r"(?:localhost|127\.0\.0\.1):\d+", "<server>"),
-    (r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>"),
-    (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\dZ?", "<time>"),
-    (r"\b[0-9a-f]{32}\b", "<id>"),
-    (r"\b(after|in) \d+ ?(s|seconds|ms)\b", r"\1 <time>"),
-)
-LONGEST = 300
-
-
-def readable(message: str) -> str:
-    """The message without what differs in every run, cut to what a table can show."""
-    text = " ".join(message.split())
-    for pattern, word in VARYING:
-        text = re.sub(pattern, word, text)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1].rstrip()}…"
