@@ -167,6 +167,10 @@ async def test_scope_is_narrowed_to_what_is_offered(client: OAuthClient, scope: 
     assert [name for name in asked if "access_as_user" in name] == [asked[0]]
     assert "email" not in asked
     assert asked.count("User.Read") == 1
+    back = await client.callback(upstream.headers["location"])
+    tokens = (await client.redeem(client.answer(back)["code"])).json()
+    assert tokens["scope"] == "access_as_user"
+    assert structured(await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
 
 
 @pytest.mark.parametrize("scope", ["Mail.Send", "openid Mail.Send", "access_as_user2", "https://graph.microsoft.com/"])
