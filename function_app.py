@@ -10,6 +10,7 @@ import azure.functions as func
 from app.server import server
 from entra_mcp.app import purge_expired, serve
 from entra_mcp.functions import METHODS, Request, Response, answer
+from entra_mcp.functions.task_functions import add_task_functions
 
 mcp_app = serve(server)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -23,3 +24,6 @@ async def mcp(req: Request) -> Response:
 @app.timer_trigger("timer", "0 0 * * * *")
 async def purge(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the runtime passes it
     await purge_expired()
+
+
+add_task_functions(app, mcp_app)

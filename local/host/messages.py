@@ -45,7 +45,7 @@ class Failed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invoke:
     """Host to worker: run a function. `kind` names the TypedData field of `data`; for `http` it has the route's
-    parameters.
+    parameters, and for `queue` the message's `body` and what the host tells beside it (`metadata`), each value as JSON.
     """
 
     id: str

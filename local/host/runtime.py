@@ -54,16 +54,19 @@ class Runtime:
 
     async def invoke(self, message: Invoke) -> str | None:
         """Run a function to its end; returns what went wrong, if anything did."""
-        data = protos.RpcHttp(message.data) if message.kind == "http" else message.data
+        kind, data, metadata = message.kind, message.data, {}
+        if kind == "http":
+            data = protos.RpcHttp(data)
+        elif kind == "queue":
+            metadata = {name: protos.TypedData(json=value) for name, value in data["metadata"].items()}
+            kind, data = "string", data["body"]
         try:
             response = await self._request(
                 "invocation_request",
                 invocation_id=message.id,
                 function_id=message.function_id,
-                input_data=[
-                    protos.ParameterBinding(name=message.binding, data=protos.TypedData(**{message.kind: data}))
-                ],
-                trigger_metadata={},
+                input_data=[protos.ParameterBinding(name=message.binding, data=protos.TypedData(**{kind: data}))],
+                trigger_metadata=metadata,
                 trace_context=SimpleNamespace(trace_parent="", trace_state="", attributes={}),
                 retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
             )

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from local.host.errors import SettingsFileError
+from local.host.queues import QueueOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ class HostConfig:
     function_timeout: timedelta
     log_levels: dict[str, str]
     """The least level of what is sent to Application Insights, by category."""
+    queues: QueueOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ def read_host_config(folder: Path) -> HostConfig:
         route_prefix=prefix.strip("/"),
         function_timeout=_timespan(path, document.get("functionTimeout", DEFAULT_FUNCTION_TIMEOUT)),
         log_levels=_child(path, document, "logging", "logLevel"),
+        queues=_queues(path, _child(path, document, "extensions", "queues")),
     )
 
 
@@ -91,6 +94,27 @@ def environment(settings: LocalSettings, *, outer: Mapping[str, str], host_name:
     return {**defaults, **settings.values, **outer, **bytecode, "PYTHONUNBUFFERED": "1"}
 
 
+def _queues(path: Path, found: dict[str, Any]) -> QueueOptions:
+    """https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue#hostjson-settings."""
+    default = QueueOptions()
+    batch_size = _count(path, found, "batchSize", default.batch_size)
+    return QueueOptions(
+        batch_size=batch_size,
+        new_batch_threshold=_count(path, found, "newBatchThreshold", batch_size // 2),
+        max_dequeue_count=_count(path, found, "maxDequeueCount", default.max_dequeue_count),
+        visibility_timeout=_timespan(path, found.get("visibilityTimeout", "00:00:00"), "queues.visibilityTimeout"),
+        max_polling_interval=_timespan(path, found.get("maxPollingInterval", "00:01:00"), "queues.maxPollingInterval"),
+        message_encoding=str(found.get("messageEncoding", default.message_encoding)),
+    )
+
+
+def _count(path: Path, found: dict[str, Any], name: str, default: int) -> int:
+    value = found.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise SettingsFileError(path, f'"extensions.queues.{name}" must be a number.')
+    return value
+
+
 def _read_object(path: Path) -> dict[str, Any]:
     text = path.read_text(encoding="utf-8-sig")
     try:
@@ -120,11 +144,11 @@ def _child(path: Path, parent: dict[str, Any], *names: str) -> dict[str, Any]:
     return parent
 
 
-def _timespan(path: Path, value: object) -> timedelta:
+def _timespan(path: Path, value: object, name: str = "functionTimeout") -> timedelta:
     match = re.fullmatch(r"(\d{1,2}):([0-5]?\d):([0-5]?\d)", value) if isinstance(value, str) else None
     if value == "-1":
         return timedelta.max
     if match is None:
-        raise SettingsFileError(path, '"functionTimeout" must look like "00:05:00".')
+        raise SettingsFileError(path, f'"{name}" must look like "00:05:00".')
     hours, minutes, seconds = map(int, match.groups())
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)

@@ -14,6 +14,7 @@ from local.host.errors import AppBrokenError, HostError
 from local.host.log import AppLog
 from local.host.messages import Failed, Function, Loaded
 from local.host.process import WorkerProcess
+from local.host.queues import Listener, connection_string
 from local.host.report import NOT_STARTED, RESTARTED, indexing_failure, reason
 from local.host.routes import RouteTable
 from local.host.timers import Timer
@@ -42,11 +43,12 @@ class Running:
     functions: list[Function]
     routes: RouteTable
     timers: dict[str, Timer]
+    queues: list[Listener]
 
     @property
     def listeners(self) -> list[Coroutine[None, None, None]]:
         """What runs functions that have no address."""
-        return [timer.run() for timer in self.timers.values()]
+        return [each.run() for each in (*self.timers.values(), *self.queues)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +140,7 @@ class AppState:
                 stack.push_async_callback(worker.stop)
                 outcome = await _started(worker)
                 if isinstance(outcome, Loaded):
-                    return await self._serve(_running(worker, outcome, config))
+                    return await self._serve(_running(worker, outcome, config, environment))
             except HostError as error:
                 outcome = Failed(message=str(error))
             self._break(outcome)
@@ -185,15 +187,20 @@ class AppState:
         self._settled.set() if state else self._settled.clear()
 
 
-def _running(worker: WorkerProcess, loaded: Loaded, config: HostConfig) -> Running:
+def _running(worker: WorkerProcess, loaded: Loaded, config: HostConfig, environment: Mapping[str, str]) -> Running:
     """Raises UnsupportedError for a function that this host cannot run."""
     timers = {
         function.name: Timer(function, worker)
         for function in loaded.functions
         if function.trigger["type"] == "timerTrigger"
     }
+    queues = [
+        Listener(function, worker, connection_string=connection_string(function, environment), options=config.queues)
+        for function in loaded.functions
+        if function.trigger["type"] == "queueTrigger"
+    ]
     routes = RouteTable(loaded.functions, prefix=config.route_prefix)
-    return Running(worker=worker, functions=loaded.functions, routes=routes, timers=timers)
+    return Running(worker=worker, functions=loaded.functions, routes=routes, timers=timers, queues=queues)
 
 
 async def _started(worker: WorkerProcess) -> Loaded | Failed:

@@ -12,11 +12,12 @@ from starlette.middleware import Middleware
 from starlette.routing import Route, Router
 
 from entra_mcp.auth.assembly import Collaborators, create_verifier, open_auth
-from entra_mcp.errors import StorageError
+from entra_mcp.errors import ComponentsError, StorageError
 from entra_mcp.functions import Lifespan, WebServer
 from entra_mcp.http_client import http_client
 from entra_mcp.identity import azure_credential
 from entra_mcp.ownership import owner_of
+from entra_mcp.server.components import declares_tasks
 from entra_mcp.server.create import create_server
 from entra_mcp.server.request_state import RingCodec
 from entra_mcp.server.services import open_services
@@ -32,6 +33,8 @@ from entra_mcp.storage.owners import OwnerMarks
 from entra_mcp.storage.purge import PurgeSummary, purge
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
+from entra_mcp.tasks.assembly import open_tasks, task_queue
+from entra_mcp.tasks.sweep import sweep
 from entra_mcp.telemetry import Work, configure_logging, start_telemetry
 from entra_mcp.vault.client import Vault
 from entra_mcp.vault.rotation import CurrentSecrets
@@ -47,12 +50,13 @@ from entra_mcp.web.startup import alive, startup_failed
 from entra_mcp.web.step_up import StepUp
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine, Mapping
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 
     from starlette.types import ASGIApp
 
     from entra_mcp.definition import Server
     from entra_mcp.settings import AppSettings
+    from entra_mcp.tasks.runner import Runner
     from entra_mcp.vault.client import Secrets
 
 __all__ = ["EARLY", "purge_expired", "running_app", "serve", "startup_failed"]
@@ -66,16 +70,53 @@ PURGE_BUDGET_SECONDS = 240.0
 logger = logging.getLogger(__name__)
 
 
-def serve(definition: Server[Any]) -> ASGIApp:
+def serve(definition: Server[Any]) -> FunctionsApp:
     """Returns the application for the Functions host; it starts when the worker does, and again after a failure."""
-    lifespan = Lifespan(lambda: running_app(definition), on_failure=startup_failed, early=EARLY)
-    WebServer.on_start(lifespan.start)
-    return lifespan
+    app = FunctionsApp(definition)
+    WebServer.on_start(app.start)
+    return app
+
+
+class FunctionsApp(Lifespan):
+    """The ASGI application of a definition, and its background tasks."""
+
+    def __init__(self, definition: Server[Any]) -> None:
+        self.has_tasks = declares_tasks(definition.components)
+        self._runner: Runner | None = None
+        super().__init__(
+            lambda: running_app(definition, on_tasks=self._have_runner), on_failure=startup_failed, early=EARLY
+        )
+
+    async def task_runner(self) -> Runner:
+        """Returns what runs tasks, when the application has started.
+
+        Raises:
+            EntraMcpError: it did not start, or has no tasks.
+        """
+        await self.started()
+        if self._runner is None:
+            raise ComponentsError(["no tool is declared with task=True"])
+        return self._runner
+
+    async def sweep_tasks(self) -> None:
+        """Sends messages for tasks that nobody takes up; a timer calls this."""
+        settings = Settings.load()
+        async with open_table(settings) as table, task_queue(settings) as queue:
+            sent = await sweep(table, queue)
+        if sent:
+            logger.info("Sweep of tasks: %d messages sent.", sent)
+
+    def _have_runner(self, runner: Runner) -> None:
+        self._runner = runner
 
 
 @asynccontextmanager
-async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
+async def running_app(
+    definition: Server[Any], *, on_tasks: Callable[[Runner], None] | None = None
+) -> AsyncGenerator[ASGIApp]:
     """Starts the server and yields its ASGI application; leaving the context stops it.
+
+    `on_tasks` gets what runs background tasks, where a tool is declared for them.
 
     Raises:
         SettingsError: the environment is faulty.
@@ -137,6 +178,13 @@ async def running_app(definition: Server[Any]) -> AsyncGenerator[ASGIApp]:
             session_store=sessions,
             services=services,
         )
+        if declares_tasks(definition.components):
+            opening_tasks = open_tasks(
+                server, settings, table=table, cipher=cipher, marks=OwnerMarks(secrets), auth=auth
+            )
+            runner = await stack.enter_async_context(opening_tasks)
+            if on_tasks is not None:
+                on_tasks(runner)
         telemetry.observe(server)
         scoped = await offer_scoped_tools(server, offered=settings.offered_scopes)
         limit = Middleware(CallLimit, by_caller=TokenBuckets(per_minute=settings.calls_per_minute))

@@ -84,6 +84,13 @@ class Lifespan:
                 self._running_app, start_seconds=self._start_seconds, clock=self._clock, on_end=self._ended
             )
 
+    async def started(self) -> None:
+        """Waits until the application runs; raises what stopped it otherwise."""
+        self.start()
+        outcome = LifespanClosed() if self._attempt is None else await self._attempt.outcome()
+        if isinstance(outcome, Exception):
+            raise outcome
+
     async def aclose(self) -> None:
         """Leave the context manager and refuse what comes later."""
         self._closed = True

@@ -11,6 +11,7 @@ from fastmcp.decorators import get_fastmcp_meta
 from fastmcp.prompts.function_prompt import PromptMeta
 from fastmcp.resources.function_resource import ResourceMeta
 from fastmcp.tools.function_tool import ToolMeta
+from fastmcp.utilities.tasks import TaskConfig
 
 from entra_mcp.downstream import OnBehalf
 from entra_mcp.errors import ComponentsError
@@ -69,6 +70,16 @@ def add_components(
                 server.add_prompt(each)
             case _:
                 raise ComponentsError([f"{each.__module__}.{each.__name__} is no tool, resource or prompt"])
+
+
+def declares_tasks(packages: Iterable[ModuleType]) -> bool:
+    """Whether a tool of the packages may run as a background task; a faulty module is named at the start-up."""
+    try:
+        found = [get_fastmcp_meta(each) for each in find_components(packages)]
+    except ComponentsError:
+        return False
+    declared = [meta.task for meta in found if isinstance(meta, ToolMeta)]
+    return any(task.supports_tasks() if isinstance(task, TaskConfig) else task for task in declared)
 
 
 def acts_on_behalf(function: Component) -> bool:

@@ -13,8 +13,9 @@ from mcp.types import Icon
 from entra_mcp import __version__
 from entra_mcp.server.completions import KnownCompletions
 from entra_mcp.server.component_errors import ComponentErrors
-from entra_mcp.server.components import add_components, find_components
+from entra_mcp.server.components import add_components, declares_tasks, find_components
 from entra_mcp.server.time_limit import RequestTimeLimit
+from entra_mcp.tasks.limits import DAY_SECONDS
 from entra_mcp.toolkit.icons import data_uri
 from entra_mcp.toolkit.services import as_lifespan
 
@@ -34,6 +35,9 @@ CACHE_SECONDS = 300
 
 PAGE_SIZE = 1_000
 """How many entries of a list one answer has. FastMCP looks at the cursor of a request only when lists have pages."""
+
+STATE_SECONDS = 600
+"""How long a client may take to bring the state of a tool back."""
 
 
 def create_server(
@@ -71,7 +75,7 @@ def create_server(
         session_state_store=TTLClampWrapper(
             session_store, min_ttl=1, max_ttl=session_seconds, missing_ttl=session_seconds
         ),
-        request_state_security=RequestStateSecurity(codec=request_state),
+        request_state_security=RequestStateSecurity(codec=request_state, ttl=_state_seconds(definition)),
         # Private, for what is listed depends on the caller's roles.
         cache_ttl=CACHE_SECONDS,
         cache_scope="private",
@@ -85,3 +89,8 @@ def create_server(
         server.add_middleware(KnownCompletions(server))
         server.completion(definition.complete)
     return server
+
+
+def _state_seconds(definition: Server[Any]) -> float:
+    """How long a client may take to answer a tool's question: a background task waits for as long as it is kept."""
+    return DAY_SECONDS if declares_tasks(definition.components) else STATE_SECONDS

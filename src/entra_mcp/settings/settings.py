@@ -209,6 +209,9 @@ class StorageSettings(EnvironmentSettings):
     table_service_uri: HttpsUrl | None = Field(default=None, validation_alias="AzureWebJobsStorage__tableServiceUri")
     """Table endpoint that is used with the managed identity; wins over the connection string."""
 
+    queue_service_uri: HttpsUrl | None = Field(default=None, validation_alias="AzureWebJobsStorage__queueServiceUri")
+    """Queue endpoint for background tasks, used with the managed identity like the table endpoint."""
+
     storage_client_id: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__clientId")
     """Client id of the user-assigned identity for storage, as the Functions host knows it."""
 

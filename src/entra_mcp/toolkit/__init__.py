@@ -1,8 +1,20 @@
-"""What a tool may ask for: who is calling, what was opened for it, an answer from the person, an icon."""
+"""What a tool may ask for: who is calling, what was opened, its background task, an answer of the person, an icon."""
 
+from entra_mcp.toolkit.background import BackgroundTask, CurrentTask
 from entra_mcp.toolkit.caller import Caller, CurrentCaller
 from entra_mcp.toolkit.icons import glyph
 from entra_mcp.toolkit.questions import answered, ask, can_ask, declined
 from entra_mcp.toolkit.services import Service
 
-__all__ = ["Caller", "CurrentCaller", "Service", "answered", "ask", "can_ask", "declined", "glyph"]
+__all__ = [
+    "BackgroundTask",
+    "Caller",
+    "CurrentCaller",
+    "CurrentTask",
+    "Service",
+    "answered",
+    "ask",
+    "can_ask",
+    "declined",
+    "glyph",
+]

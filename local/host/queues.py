@@ -1,0 +1,189 @@
+"""Delivers the messages of storage queues, as the host's Storage Queues extension does (5.3.10, watched).
+
+A message that is taken is invisible for ten minutes, which is renewed while its function runs. A function that returns
+deletes its message. One that fails, or whose worker dies or is ended for its time, gives it back after
+`visibilityTimeout`, and that counts as an attempt of every message in flight. After `maxDequeueCount` attempts the
+message goes to the queue `<name>-poison`. A host that dies gives nothing back: its messages come after ten minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from base64 import b64decode
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+
+from local.host.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from datetime import datetime
+
+    from local.host.messages import Function
+    from local.host.process import WorkerProcess
+
+INVISIBLE_SECONDS = 600
+RENEW_SECONDS = 300.0
+SHORTEST_PAUSE_SECONDS = 0.1
+MAX_BATCH = 32
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueOptions:
+    """`extensions.queues` of host.json, with the extension's defaults."""
+
+    batch_size: int = 16
+    new_batch_threshold: int = 8
+    max_dequeue_count: int = 5
+    visibility_timeout: timedelta = timedelta(0)
+    max_polling_interval: timedelta = timedelta(minutes=1)
+    message_encoding: str = "base64"
+
+
+class _Message(Protocol):
+    """The part of the SDK's `QueueMessage` that is used here."""
+
+    id: str
+    content: str
+    dequeue_count: int
+    inserted_on: datetime
+    expires_on: datetime
+    next_visible_on: datetime
+    pop_receipt: str
+
+
+class _Client(Protocol):
+    """The part of the SDK's queue client that is used here."""
+
+    async def create_queue(self) -> object: ...
+    async def send_message(self, content: str) -> object: ...
+    def receive_messages(self, *, max_messages: int, visibility_timeout: int) -> AsyncIterator[_Message]: ...
+    async def update_message(self, message: str, pop_receipt: str, *, visibility_timeout: int) -> _Message: ...
+    async def delete_message(self, message: str, pop_receipt: str) -> None: ...
+
+
+def connection_string(function: Function, environment: Mapping[str, str]) -> str:
+    """What the function's trigger connects with.
+
+    Raises:
+        UnsupportedError: the setting is not there, or is in parts, as for an identity.
+    """
+    name = str(function.trigger.get("connection") or "AzureWebJobsStorage")
+    found = environment.get(name)
+    if not found:
+        raise UnsupportedError(f"Function {function.name}: the setting {name} is no connection string.")
+    return found
+
+
+class Listener:
+    """Runs a function for each message of its queue."""
+
+    def __init__(
+        self, function: Function, worker: WorkerProcess, *, connection_string: str, options: QueueOptions
+    ) -> None:
+        self._function = function
+        self._worker = worker
+        self._connection_string = connection_string
+        self._options = options
+        self._queue = str(function.trigger["queueName"])
+
+    async def run(self) -> None:
+        """Delivers messages until cancelled."""
+        async with self._client(self._queue) as client:
+            running: set[asyncio.Task[None]] = set()
+            pause = SHORTEST_PAUSE_SECONDS
+            while True:
+                taken = await self._take(client) if len(running) <= self._options.new_batch_threshold else []
+                for message in taken:
+                    task = asyncio.create_task(self._handle(client, message))
+                    running.add(task)
+                    task.add_done_callback(running.discard)
+                longest = self._options.max_polling_interval.total_seconds()
+                pause = SHORTEST_PAUSE_SECONDS if taken else min(pause * 2, longest)
+                if running:
+                    await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                else:
+                    await asyncio.sleep(pause)
+
+    async def _take(self, client: _Client) -> list[_Message]:
+        """Takes a batch; a queue that is not there, or does not answer, is an empty one until it does."""
+        size = min(self._options.batch_size, MAX_BATCH)
+        messages: list[_Message] = []
+        try:
+            async for message in client.receive_messages(max_messages=size, visibility_timeout=INVISIBLE_SECONDS):
+                messages.append(message)
+                if len(messages) == size:
+                    break
+        except ResourceNotFoundError:
+            return []
+        except AzureError as error:
+            logger.warning("The queue %s does not answer: %s", self._queue, type(error).__name__)
+        return messages
+
+    async def _handle(self, client: _Client, message: _Message) -> None:
+        receipt = [message.pop_receipt]
+        renewing = asyncio.create_task(_renew(client, message, receipt))
+        try:
+            error = await self._worker.invoke(self._function, kind="queue", data=self._data(message)).ended
+        finally:
+            renewing.cancel()
+            await asyncio.wait((renewing,))
+        try:
+            if error is None:
+                await client.delete_message(message.id, receipt[0])
+                return
+            logger.error("%s failed: %s", self._function.name, error)
+            if message.dequeue_count >= self._options.max_dequeue_count:
+                await self._poison(message)
+                await client.delete_message(message.id, receipt[0])
+            else:
+                seconds = int(self._options.visibility_timeout.total_seconds())
+                await client.update_message(message.id, receipt[0], visibility_timeout=seconds)
+        except AzureError as fault:
+            logger.warning("A message stays in the queue %s: %s", self._queue, type(fault).__name__)
+
+    async def _poison(self, message: _Message) -> None:
+        logger.error("A message of %s has been tried %d times.", self._queue, message.dequeue_count)
+        async with self._client(f"{self._queue}-poison") as poison:
+            with suppress(ResourceExistsError):
+                await poison.create_queue()
+            await poison.send_message(message.content)
+
+    def _data(self, message: _Message) -> dict[str, Any]:
+        content = message.content
+        body = content if self._options.message_encoding == "none" else b64decode(content).decode()
+        values: dict[str, Any] = {
+            "Id": message.id,
+            "DequeueCount": message.dequeue_count,
+            "InsertionTime": message.inserted_on.isoformat(),
+            "ExpirationTime": message.expires_on.isoformat(),
+            "NextVisibleTime": message.next_visible_on.isoformat(),
+            "PopReceipt": message.pop_receipt,
+        }
+        return {"body": body, "metadata": {name: json.dumps(value) for name, value in values.items()}}
+
+    @asynccontextmanager
+    async def _client(self, queue: str) -> AsyncGenerator[_Client]:
+        from azure.storage.queue.aio import QueueClient  # for apps with queues alone
+
+        async with QueueClient.from_connection_string(self._connection_string, queue) as client:
+            yield cast("_Client", client)
+
+
+async def _renew(client: _Client, message: _Message, receipt: list[str]) -> None:
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        try:
+            renewed = await client.update_message(message.id, receipt[0], visibility_timeout=INVISIBLE_SECONDS)
+        except AzureError as error:
+            logger.warning("A message's visibility is not renewed: %s", type(error).__name__)
+        else:
+            receipt[0] = renewed.pop_receipt

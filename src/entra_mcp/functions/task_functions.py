@@ -1,0 +1,57 @@
+"""The functions of an app whose tools run as background tasks; an app without such tools gets none of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import azure.functions as func  # noqa: TC002 - the runtime reads the annotations
+
+from entra_mcp.tasks.queue import POISON_QUEUE, QUEUE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from entra_mcp.tasks.runner import Runner
+
+    type Trigger = Callable[[str, str, str], Callable[[Callable[..., Any]], object]]
+
+STORAGE = "AzureWebJobsStorage"
+SWEEP_SCHEDULE = "*/30 * * * * *"
+
+
+class Tasks(Protocol):
+    """What the functions need of the application."""
+
+    has_tasks: bool
+
+    async def task_runner(self) -> Runner:
+        """Returns what runs tasks, when the application has started."""
+        ...
+
+    async def sweep_tasks(self) -> None:
+        """Sends messages for tasks that nobody takes up."""
+        ...
+
+
+def add_task_functions(app: func.FunctionApp, tasks: Tasks) -> None:
+    """Adds the functions `run_task`, `judge_task` and `sweep_tasks`, if a tool is declared with `task=True`.
+
+    The names of parameters are those of bindings, and annotations have to be there when the function is indexed.
+    """
+    if not tasks.has_tasks:
+        return
+
+    async def run_task(message: func.QueueMessage) -> None:
+        await (await tasks.task_runner()).run(message.get_body())
+
+    async def judge_task(message: func.QueueMessage) -> None:
+        await (await tasks.task_runner()).judge(message.get_body())
+
+    async def sweep_tasks(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the runtime passes it
+        await tasks.sweep_tasks()
+
+    # The SDK leaves the options of a trigger without types.
+    queue_trigger = cast("Trigger", app.queue_trigger)  # pyright: ignore[reportUnknownMemberType]
+    queue_trigger("message", QUEUE, STORAGE)(run_task)
+    queue_trigger("message", POISON_QUEUE, STORAGE)(judge_task)
+    app.timer_trigger("timer", SWEEP_SCHEDULE)(sweep_tasks)

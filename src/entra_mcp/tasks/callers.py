@@ -1,0 +1,75 @@
+"""Who called, found again when the task runs: minutes or hours later, on another instance.
+
+Threat: a task acts with the caller's permissions. So the caller is verified for every run, as for a call: a sign-in
+that was revoked meanwhile ends the task, and a role that was taken away is gone once Entra ID's token is a new one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from fastmcp.server.auth import MultiAuth
+from fastmcp.server.dependencies import get_access_token
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastmcp.server.auth import AccessToken, AuthProvider
+
+SIGN_IN = "sign_in"
+TOKEN = "token"  # noqa: S105 - the name of a field
+
+
+class SignIns(Protocol):
+    """A provider at which people sign in, and whose sign-ins outlive an access token."""
+
+    async def current_sign_in(self) -> str | None:
+        """Returns the id of the sign-in that the running request belongs to; None when it belongs to none."""
+        ...
+
+    async def caller_of(self, sign_in: str, *, seconds: float) -> AccessToken | None:
+        """Returns a verified token of the sign-in that is good for so many seconds; None when the sign-in has ended.
+
+        Raises:
+            DependencyError: whether it has ended cannot be found out now.
+        """
+        ...
+
+
+class Callers:
+    """Writes down who calls, and finds them again."""
+
+    def __init__(self, auth: AuthProvider | None) -> None:
+        provider = auth.server if isinstance(auth, MultiAuth) else auth
+        self._auth = auth
+        self._sign_ins = cast("SignIns", provider) if hasattr(provider, "current_sign_in") else None
+
+    async def reference(self) -> dict[str, str]:
+        """What the running request's caller is found by later; it is empty where nobody has to sign in.
+
+        A sign-in at this server is named by its id. Else it is the token itself, which is good until it expires.
+        """
+        token = get_access_token()
+        if token is None:
+            return {}
+        sign_in = await self._sign_ins.current_sign_in() if self._sign_ins else None
+        return {SIGN_IN: sign_in} if sign_in else {TOKEN: token.token}
+
+    async def find(self, reference: Mapping[str, str], *, seconds: float) -> AccessToken | None:
+        """Returns a verified token of the caller for a run of so many seconds; None when there is none any more.
+
+        Raises:
+            DependencyError: whether there is one cannot be found out now.
+        """
+        if SIGN_IN in reference and self._sign_ins is not None:
+            return await self._sign_ins.caller_of(reference[SIGN_IN], seconds=seconds)
+        if TOKEN in reference and self._auth is not None:
+            return await self._auth.verify_token(reference[TOKEN])
+        return None
+
+
+def owner_of_request() -> str:
+    """Tenant and object id of who calls, a person or an application; `/` where nobody has to sign in."""
+    token = get_access_token()
+    claims: Mapping[str, Any] = token.claims if token else {}
+    return f"{claims.get('tid', '')}/{claims.get('oid', '')}".lower()

@@ -1,0 +1,264 @@
+"""The server's side of the tasks extension: which calls go on as tasks, and what clients ask about them.
+
+Threat: a task's id is the only thing that a client sends about it. So whoever asks has to be the owner, and for
+everybody else the task does not exist.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, override
+
+from fastmcp.exceptions import ToolError
+from fastmcp.server.dependencies import (
+    _is_client_tool_call,  # pyright: ignore[reportPrivateUsage] - what tells a client's own call from one within a call
+    extract_version_spec,
+    get_http_request,
+)
+from fastmcp.server.extensions import MethodBinding, ServerExtension
+from fastmcp.utilities.tasks import TASKS_EXTENSION_ID
+from fastmcp.utilities.versions import VersionSpec
+from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
+from mcp.types import INVALID_PARAMS
+from mcp_types.jsonrpc import HEADER_MISMATCH, MISSING_REQUIRED_CLIENT_CAPABILITY
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+
+from entra_mcp.errors import StorageError
+from entra_mcp.request import note_fault
+from entra_mcp.tasks.callers import owner_of_request
+from entra_mcp.tasks.limits import Limits
+from entra_mcp.tasks.rows import Stored, Task, TaskChangedError, TooManyTasksError, new_task_id
+from entra_mcp.tasks.runner import answers_of
+from entra_mcp.tasks.wire import Acknowledgement, CreateTaskResult, GetTaskResult, TaskParams, UpdateTaskParams
+from entra_mcp.toolkit.background import RUNNING
+from entra_mcp.toolkit.questions import can_ask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from fastmcp.server.context import Context
+    from fastmcp.server.extensions import ToolCallContinuation, ToolCallOutcome
+    from fastmcp.tools.base import Tool
+    from mcp.server.context import ServerRequestContext
+    from mcp.types import CallToolRequestParams
+
+    from entra_mcp.tasks.callers import Callers
+    from entra_mcp.tasks.queue import Sender
+    from entra_mcp.tasks.rows import TaskRows
+
+    type Request = ServerRequestContext[Any, Any]
+
+MODERN = frozenset(MODERN_PROTOCOL_VERSIONS)
+"""Clients of earlier protocols cannot opt in: the extension does not exist there."""
+
+UNAVAILABLE = "The task could not be written down. Try again in a little while."
+
+logger = logging.getLogger(__name__)
+
+
+class TasksExtension(ServerExtension):
+    """Writes tasks down and tells of them; the runner runs them."""
+
+    identifier = TASKS_EXTENSION_ID
+
+    def __init__(
+        self,
+        *,
+        rows: TaskRows,
+        queue: Sender,
+        callers: Callers,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._rows = rows
+        self._queue = queue
+        self._callers = callers
+        self._limits = limits or Limits()
+        self._clock = clock
+
+    @override
+    def methods(self) -> Sequence[MethodBinding]:
+        return [
+            MethodBinding("tasks/get", TaskParams, self._get, MODERN),
+            MethodBinding("tasks/update", UpdateTaskParams, self._update, MODERN),
+            MethodBinding("tasks/cancel", TaskParams, self._cancel, MODERN),
+        ]
+
+    @override
+    async def intercept_tool_call(
+        self, params: CallToolRequestParams, context: Context, call_next: ToolCallContinuation
+    ) -> ToolCallOutcome:
+        """Lets a call go on as a task where the tool is declared for it and the client has opted in."""
+        if RUNNING.get() is not None:
+            return await call_next()
+        version = extract_version_spec(params.meta)
+        tool = await context.fastmcp.get_tool(params.name, VersionSpec(eq=version) if version else None)
+        if tool is None or not tool.task_config.supports_tasks():
+            return await call_next()
+        request = context.request_context
+        modern = request is not None and request.protocol_version in MODERN
+        if _is_client_tool_call() and modern and context.client_extension_settings(self.identifier) is not None:
+            return self._described(await self._create(tool, params.arguments or {}, asks=can_ask(context)))
+        if tool.task_config.mode != "required":
+            return await call_next()
+        if modern and _is_client_tool_call():
+            raise _missing_capability(f"Tool {params.name!r} runs as a background task only.")
+        raise ToolError(f"Tool {params.name!r} runs as a background task only, which this client does not support.")
+
+    async def _create(self, tool: Tool, arguments: Mapping[str, Any], *, asks: bool) -> Task:
+        if len(json.dumps(arguments).encode()) > self._limits.arguments:
+            raise ToolError(f"The arguments of a task must be smaller than {self._limits.arguments} bytes.")
+        now = self._clock()
+        try:
+            task = Task(
+                id=new_task_id(),
+                tool=tool.name,
+                version=tool.version,
+                arguments=arguments,
+                owner=owner_of_request(),
+                caller=await self._callers.reference(),
+                created=now,
+                expires=now + self._limits.keep,
+                poll_ms=int(tool.task_config.poll_interval.total_seconds() * 1000),
+                look=now + self._limits.unsent,
+                asks=asks,
+            )
+            await self._rows.admit(task, limit=self._limits.per_caller)
+            stored = await self._rows.create(task)
+        except TooManyTasksError as error:
+            raise ToolError(
+                f"You have {self._limits.per_caller} unfinished tasks. Wait for one, or cancel one."
+            ) from error
+        except StorageError as error:
+            note_fault(error)
+            raise ToolError(UNAVAILABLE) from error
+        await self._send(stored.task)
+        return stored.task
+
+    async def _send(self, task: Task) -> None:
+        try:
+            await self._queue.send(self._rows.message(task))
+        except StorageError as error:
+            # The row is there, so the sweep sends the message.
+            logger.warning("A task's message is left to the sweep: %s", error)
+
+    async def _get(self, request: Request, params: TaskParams) -> GetTaskResult:
+        task = (await self._find(request, params)).task
+        described: dict[str, Any] = self._fields(task)
+        if task.status == "completed":
+            described["result"] = await self._rows.result(task)
+        error, questions = task.error, task.questions if task.status == "input_required" else None
+        return GetTaskResult(
+            **described,
+            error=dict(error) if error else None,
+            input_requests=dict(questions) if questions else None,
+        )
+
+    async def _update(self, request: Request, params: UpdateTaskParams) -> Acknowledgement:
+        """Takes answers to the questions of a task, and sends it on when it has all of them (SEP-2663).
+
+        Answers to questions that the task does not have, or has no more, are left out.
+        """
+        if len(json.dumps(params.input_responses).encode()) > self._limits.arguments:
+            raise MCPError(INVALID_PARAMS, f"The answers must be smaller than {self._limits.arguments} bytes.")
+        while True:
+            stored = await self._find(request, params)
+            task = stored.task
+            asked = task.questions or {}
+            known = {name: answer for name, answer in params.input_responses.items() if name in asked}
+            if task.status != "input_required" or not known:
+                return Acknowledgement()
+            changed = _answered(task, known, look=self._clock() + self._limits.unsent)
+            try:
+                await self._rows.write(stored, changed)
+            except TaskChangedError:
+                continue
+            if changed.status == "working":
+                await self._send(changed)
+            return Acknowledgement()
+
+    async def _cancel(self, request: Request, params: TaskParams) -> Acknowledgement:
+        """Ends the task, if it has not ended; its run, wherever it is, notices at its next sign of life."""
+        while True:
+            stored = await self._find(request, params)
+            if stored.task.is_final:
+                return Acknowledgement()
+            try:
+                await self._rows.write(stored, stored.task.ended("cancelled"))
+            except TaskChangedError:
+                continue
+            return Acknowledgement()
+
+    async def _find(self, request: Request, params: TaskParams) -> Stored:
+        """Returns the task, if the client may ask for it.
+
+        Raises:
+            MCPError: the client has not opted in, the header `Mcp-Name` names another task, or the caller has no such
+                task.
+        """
+        if self.client_settings(request) is None:
+            raise _missing_capability("The client did not declare the tasks extension.")
+        _check_header(params.task_id)
+        stored = await self._rows.read(params.task_id)
+        if stored is None or stored.task.owner != owner_of_request():
+            raise MCPError(INVALID_PARAMS, "There is no such task.")
+        return stored
+
+    def _described(self, task: Task) -> CreateTaskResult:
+        return CreateTaskResult(**self._fields(task))
+
+    def _fields(self, task: Task) -> dict[str, Any]:
+        return {
+            "task_id": task.id,
+            "status": task.status,
+            "status_message": task.error["message"] if task.error else task.message,
+            "created_at": _iso(task.created),
+            "last_updated_at": _iso(task.updated),
+            "ttl_ms": int((task.expires - task.created) * 1000),
+            "poll_interval_ms": task.poll_ms,
+        }
+
+
+def _answered(task: Task, known: Mapping[str, Any], *, look: float) -> Task:
+    """The task with the answers, which goes on when no question is open.
+
+    Raises:
+        MCPError: what came is no answer to such a question.
+    """
+    answers = {**(task.answers or {}), **{name.rpartition("-")[0]: answer for name, answer in known.items()}}
+    try:
+        answers_of(answers)
+    except ValidationError:
+        raise MCPError(INVALID_PARAMS, "What came is no answer to the questions of this task.") from None
+    open_questions = {name: asked for name, asked in (task.questions or {}).items() if name not in known}
+    if open_questions:
+        return replace(task, answers=answers, questions=open_questions)
+    return replace(task, answers=answers, questions=None, status="working", look=look)
+
+
+def _check_header(task_id: str) -> None:
+    """SEP-2243: proxies route by the header, so it has to say what the body says."""
+    try:
+        header = get_http_request().headers.get(MCP_NAME_HEADER)
+    except RuntimeError:
+        return
+    if header is not None and decode_header_value(header) != task_id:
+        raise MCPError(HEADER_MISMATCH, f"The header {MCP_NAME_HEADER} does not match the task id in the body.")
+
+
+def _missing_capability(message: str) -> MCPError:
+    return MCPError(
+        MISSING_REQUIRED_CLIENT_CAPABILITY,
+        message,
+        {"requiredCapabilities": {"extensions": {TASKS_EXTENSION_ID: {}}}},
+    )
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat()

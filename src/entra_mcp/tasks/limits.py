@@ -1,0 +1,50 @@
+"""How long tasks may take, wait and be kept, and how often they are tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DAY_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """All times are in seconds."""
+
+    keep: float = DAY_SECONDS
+    """How long after its creation a task is kept, finished or not. Then it is gone."""
+
+    run: float = 540.0
+    """How long one run may take: less than `functionTimeout` (host.json), at which the host ends the whole worker."""
+
+    lease: float = 25.0
+    """For how long a run holds its task without a sign of life: afterwards another one may take the task over."""
+
+    heartbeat: float = 5.0
+    """How often a run renews its lease, writes its progress, and sees whether the task was cancelled."""
+
+    unsent: float = 30.0
+    """After how long the sweep sends a message again that nobody took up. The pause doubles each time."""
+
+    deaths: int = 3
+    """How many runs may end with their process before the task fails."""
+
+    outages: int = 8
+    """How often a run may find the sign-in or a dependency out of reach before the task fails."""
+
+    refused: int = 3
+    """How often the host may give up a message of the task (poison queue) before the task fails."""
+
+    backoff: float = 5.0
+    """Pause before the first new try after an outage; it doubles each time, up to `longest_backoff`."""
+
+    longest_backoff: float = 600.0
+
+    per_caller: int = 20
+    """How many tasks of one person, or of one application, may be unfinished at a time."""
+
+    arguments: int = 256 * 1024
+    """Largest arguments of a task, in bytes of JSON."""
+
+    result: int = 8 * 1024 * 1024
+    """Largest result of a task, in bytes of JSON."""

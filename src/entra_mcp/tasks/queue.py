@@ -1,0 +1,116 @@
+"""The storage queue that brings tasks to whatever instance has time.
+
+A message is base64 of a sealed id: nothing in it can be read. The function of the host takes it as it is
+(`messageEncoding` is `none` in host.json).
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from azure.core.exceptions import AzureError, ResourceExistsError
+
+from entra_mcp.errors import StorageError, first_line
+from entra_mcp.patience import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from azure.core.credentials_async import AsyncTokenCredential
+
+QUEUE = "mcp-tasks"
+POISON_QUEUE = "mcp-tasks-poison"
+"""Where the host puts a message that it has given up; it makes the queue itself."""
+
+SEND_SECONDS = 6.0
+LONGEST_DELAY_SECONDS = 7 * 24 * 3600 - 60
+MESSAGE_SECONDS = 7 * 24 * 3600
+
+
+class Sender(Protocol):
+    """What sends a message about a task."""
+
+    async def send(self, message: bytes, *, delay: float = 0.0) -> None:
+        """Puts a message into the queue, where nobody sees it for `delay` seconds.
+
+        Raises:
+            StorageError: the queue did not take it, or did not answer.
+        """
+        ...
+
+
+class _Client(Protocol):
+    """The part of `azure.storage.queue.aio.QueueClient` that is used here."""
+
+    async def create_queue(self) -> object: ...
+    async def send_message(self, content: str, *, visibility_timeout: int, time_to_live: int) -> object: ...
+    async def close(self) -> None: ...
+
+
+class TaskQueue:
+    """Sends messages."""
+
+    def __init__(self, client: _Client) -> None:
+        self._client = client
+
+    async def create(self) -> None:
+        """Makes the queue unless it is there."""
+        async with _patient():
+            try:
+                await self._client.create_queue()
+            except ResourceExistsError:
+                return
+
+    async def send(self, message: bytes, *, delay: float = 0.0) -> None:
+        """Puts a message into the queue; see `Sender`."""
+        async with _patient():
+            await self._client.send_message(
+                b64encode(message).decode(),
+                visibility_timeout=int(min(max(delay, 0), LONGEST_DELAY_SECONDS)),
+                time_to_live=MESSAGE_SECONDS,
+            )
+
+
+def body_of(text: bytes) -> bytes:
+    """Returns the message of a queue message's body; empty when it is none of this server's."""
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        return b""
+
+
+@asynccontextmanager
+async def open_queue(
+    *,
+    connection_string: str | None,
+    endpoint: str | None = None,
+    credential: AsyncTokenCredential | None = None,
+    name: str = QUEUE,
+) -> AsyncGenerator[TaskQueue]:
+    """Yields the queue, reached with an identity at the endpoint, or with a connection string."""
+    from azure.storage.queue.aio import QueueClient
+
+    options: dict[str, Any] = {"retry_total": 2, "retry_connect": 2, "retry_read": 2, "initial_backoff": 1}
+    if endpoint is not None:
+        client = QueueClient(endpoint, name, credential=credential, **options)
+    elif connection_string is not None:
+        client = QueueClient.from_connection_string(connection_string, name, **options)
+    else:
+        raise StorageError("no storage account is configured for the queue of tasks")
+    try:
+        yield TaskQueue(cast("_Client", client))
+    finally:
+        await cast("_Client", client).close()
+
+
+@asynccontextmanager
+async def _patient() -> AsyncGenerator[None]:
+    try:
+        async with Patience(SEND_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise StorageError(f"the queue of tasks did not answer within {SEND_SECONDS:.0f} s") from error
+    except AzureError as error:
+        raise StorageError(f"the queue of tasks: {type(error).__name__}: {first_line(error)[:200]}") from error

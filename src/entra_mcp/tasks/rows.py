@@ -1,0 +1,297 @@
+"""Tasks as rows of the table.
+
+    PartitionKey, RowKey, V0.., C, X, U   as in storage/rows.py; the value is the task, sealed under its id
+    Q  Binary   the task's id, sealed under the ring alone: what a queue message holds
+    S  Int64    when the sweep has to look at the task, in milliseconds since 1970; absent when it need not
+    N  Int32    how often the sweep has sent a message for it
+    T  String   the status, for operators; nothing trusts it
+
+Each change is made on the condition that nobody has changed the row since it was read (etag). So of two runs that end
+one task, one writes its end, and the other one learns that it came too late.
+
+Threat: whoever reads the table and the vault's key can open tasks, other than tokens: the queue has to reach a task
+without its owner, so its id cannot be a secret that the owner alone knows.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+import time
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from azure.data.tables import EdmType, EntityProperty
+from key_value.aio.errors import CorruptedDataError, DecryptionError
+
+from entra_mcp.errors import EntraMcpError
+from entra_mcp.storage.encryption import MAX_PLAIN_BYTES
+from entra_mcp.storage.rows import Address, Row, collection_range, pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from entra_mcp.storage.encryption import RowCipher
+    from entra_mcp.storage.owners import OwnerMarks
+    from entra_mcp.storage.table import Entity, Table
+    from entra_mcp.tasks.wire import Status
+
+TASKS = "mcp-tasks"
+RESULTS = "mcp-task-results"
+OPEN_TASKS = "mcp-open-tasks"
+MESSAGES = "mcp-task-messages"
+"""The collection under whose name ids are sealed for the queue; it has no rows."""
+
+PART_BYTES = MAX_PLAIN_BYTES // 2
+"""Of a result that does not fit its task's row, in each row of its own."""
+
+FINAL = frozenset({"completed", "failed", "cancelled"})
+
+
+class TaskChangedError(EntraMcpError):
+    """Somebody else has changed the task, or deleted it."""
+
+    def __init__(self) -> None:
+        super().__init__("the task was changed meanwhile")
+
+
+class TooManyTasksError(EntraMcpError):
+    """The caller has as many unfinished tasks as one may have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One task. Times are in seconds since 1970."""
+
+    id: str
+    tool: str
+    version: str | None
+    arguments: Mapping[str, Any]
+    owner: str
+    """Tenant and object id of who called; nobody else finds the task."""
+    caller: Mapping[str, str]
+    """What the caller's identity is found by when the task runs (callers.py)."""
+    created: float
+    expires: float
+    poll_ms: int
+    asks: bool = False
+    """Whether the client can show the person a form."""
+    status: Status = "working"
+    message: str | None = None
+    updated: float = 0.0
+    run: str | None = None
+    """The run that holds the task until `lease`."""
+    lease: float = 0.0
+    look: float | None = None
+    """When the sweep has to look."""
+    attempts: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Runs that did not end the task, by cause."""
+    runs: int = 0
+    checkpoint: Any = None
+    questions: Mapping[str, Any] | None = None
+    answers: Mapping[str, Any] | None = None
+    state: str | None = None
+    """What a tool that asks gave its client to bring back with the answers."""
+    result: Mapping[str, Any] | None = None
+    parts: int = 0
+    """How many rows the result is in, when it does not fit this one."""
+    error: Mapping[str, Any] | None = None
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    def counted(self, cause: str) -> Self:
+        """Returns the task with one more attempt of that cause."""
+        return replace(self, attempts={**self.attempts, cause: self.attempts.get(cause, 0) + 1})
+
+    def ended(self, status: Status, **details: Any) -> Self:  # noqa: ANN401 - fields of this class
+        """Returns the task in its final status, without what only runs need."""
+        return replace(
+            self,
+            status=status,
+            arguments={},
+            caller={},
+            checkpoint=None,
+            questions=None,
+            answers=None,
+            state=None,
+            run=None,
+            look=None,
+            **details,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A task as it was read or written, and the version of its row."""
+
+    task: Task
+    etag: str
+
+
+class TaskRows:
+    """Reads and writes tasks."""
+
+    def __init__(
+        self, *, table: Table, cipher: RowCipher, marks: OwnerMarks, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._table = table
+        self._cipher = cipher
+        self._marks = marks
+        self._clock = clock
+
+    async def create(self, task: Task) -> Stored:
+        """Writes a new task.
+
+        Raises:
+            StorageError: the table is out of reach.
+        """
+        task = replace(task, updated=self._clock())
+        etag = await self._table.insert(self._entity(task))
+        if etag is not None:
+            return Stored(task, etag)
+        # Nobody else knows the id: the answer to the insert was lost, and the row is this one.
+        found = await self.read(task.id)
+        if found is None:
+            raise TaskChangedError
+        return found
+
+    async def read(self, task_id: str) -> Stored | None:
+        """Returns the task, or None when there is none, or none any more."""
+        address = Address.of(TASKS, task_id)
+        entity = await self._table.read(address.partition, address.row)
+        if entity is None:
+            return None
+        try:
+            row = unpack(entity)
+            plain = await self._cipher.unseal(row.sealed, collection=TASKS, key=task_id, expires=row.expires)
+        except (CorruptedDataError, DecryptionError):
+            return None
+        task = Task(**json.loads(plain))
+        return None if task.expires <= self._clock() else Stored(task, entity.metadata["etag"])
+
+    async def write(self, stored: Stored, task: Task) -> Stored:
+        """Writes the task if its row is still the one that was read.
+
+        Raises:
+            TaskChangedError: it is not. After a lost answer that can be this very write; `read` shows it.
+            StorageError: whether it was written is not known.
+        """
+        task = replace(task, updated=self._clock())
+        etag = await self._table.replace_unchanged(self._entity(task), etag=stored.etag)
+        if etag is None:
+            raise TaskChangedError
+        return Stored(task, etag)
+
+    async def write_result(self, task: Task, result: bytes) -> int:
+        """Writes a result that does not fit its task's row; returns in how many rows, which is 0 for one that fits.
+
+        Raises:
+            StorageError: the table is out of reach.
+        """
+        if len(result) <= PART_BYTES:
+            return 0
+        expires = math.ceil(task.expires * 1000)
+        starts = range(0, len(result), PART_BYTES)
+        for number, start in enumerate(starts):
+            part = result[start : start + PART_BYTES]
+            await self._table.replace(self._sealed(RESULTS, f"{task.id}/{number}", part, expires))
+        return len(starts)
+
+    async def result(self, task: Task) -> Mapping[str, Any]:
+        """Returns the result of a completed task.
+
+        Raises:
+            TaskChangedError: a part of it is missing.
+        """
+        if not task.parts:
+            return task.result or {}
+        parts = [await self._open(RESULTS, f"{task.id}/{number}") for number in range(task.parts)]
+        if None in parts:
+            raise TaskChangedError
+        return json.loads(b"".join(part for part in parts if part is not None))
+
+    async def admit(self, task: Task, *, limit: int) -> None:
+        """Notes the task among its caller's unfinished ones.
+
+        Raises:
+            TooManyTasksError: there are `limit` of them.
+        """
+        while True:
+            address = Address.of(OPEN_TASKS, task.owner)
+            entity = await self._table.read(address.partition, address.row)
+            known = [] if entity is None else await self._listed(task.owner)
+            if len(known) >= limit:
+                known = [each for each in known if await self._is_open(each)]
+            if len(known) >= limit:
+                raise TooManyTasksError(f"The caller has {limit} unfinished tasks.")
+            plain = json.dumps([*known, task.id]).encode()
+            listed = self._sealed(OPEN_TASKS, task.owner, plain, math.ceil(task.expires * 1000))
+            if entity is None:
+                written = await self._table.insert(listed)
+            else:
+                written = await self._table.replace_unchanged(listed, etag=entity.metadata["etag"])
+            if written is not None:
+                return
+
+    def message(self, task: Task) -> bytes:
+        """Returns what a queue message about the task holds; only this server's keys open it."""
+        return self._cipher.seal(task.id.encode(), collection=MESSAGES, key="", expires=None)
+
+    async def addressed(self, message: bytes) -> str | None:
+        """Returns the id of the task that a message is about, or None when it is no message of this server."""
+        try:
+            return (await self._cipher.unseal(message, collection=MESSAGES, key="", expires=None)).decode()
+        except (CorruptedDataError, DecryptionError):
+            return None
+
+    async def _is_open(self, task_id: str) -> bool:
+        found = await self.read(task_id)
+        return found is not None and not found.task.is_final
+
+    async def _listed(self, owner: str) -> list[str]:
+        plain = await self._open(OPEN_TASKS, owner)
+        return [] if plain is None else cast("list[str]", json.loads(plain))
+
+    async def _open(self, collection: str, key: str) -> bytes | None:
+        address = Address.of(collection, key)
+        entity = await self._table.read(address.partition, address.row)
+        if entity is None:
+            return None
+        try:
+            row = unpack(entity)
+            return await self._cipher.unseal(row.sealed, collection=collection, key=key, expires=row.expires)
+        except (CorruptedDataError, DecryptionError):
+            return None
+
+    def _sealed(self, collection: str, key: str, plain: bytes, expires: int) -> dict[str, Any]:
+        sealed = self._cipher.seal(plain, collection=collection, key=key, expires=expires)
+        return pack(Address.of(collection, key), Row(sealed=sealed, created=self._now(), expires=expires))
+
+    def _entity(self, task: Task) -> dict[str, Any]:
+        plain = json.dumps(asdict(task), separators=(",", ":")).encode()
+        entity = self._sealed(TASKS, task.id, plain, math.ceil(task.expires * 1000))
+        entity |= {"T": task.status, "Q": self.message(task), "U": self._marks.mark(task.owner.rpartition("/")[2])}
+        if task.look is not None:
+            entity["S"] = EntityProperty(math.ceil(task.look * 1000), EdmType.INT64)
+        return entity
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def new_task_id() -> str:
+    """256 random bits: who knows the id still has to be the owner."""
+    return secrets.token_urlsafe(32)
+
+
+async def due(table: Table, *, now: float) -> AsyncIterator[Entity]:
+    """Yields the rows of tasks that the sweep has to look at; needs no key."""
+    filter_ = f"{collection_range(TASKS)} and S le {int(now * 1000)}L"
+    async for page in table.query(filter_, select=("PartitionKey", "RowKey")):
+        for found in page:
+            entity = await table.read(found["PartitionKey"], found["RowKey"])
+            if entity is not None and "S" in entity:
+                yield entity

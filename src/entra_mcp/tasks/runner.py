@@ -1,0 +1,343 @@
+"""Runs a task for a message of the queue, as the caller, and writes down what came of it.
+
+The tool is called through an MCP client in memory. So it finds the same context as in a call: middleware, roles,
+progress, dependencies, questions in rounds.
+
+The queue delivers a message at least once, and its own count of deliveries counts also what neighbours in the process
+did. So the row alone decides: a run takes a lease on it, renews that as long as it runs, and ends the task only if the
+row is still its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast, override
+
+from fastmcp import Client
+from mcp.server.auth.middleware.auth_context import auth_context_var
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    INTERNAL_ERROR,
+    SERVER_INFO_META_KEY,
+    ElicitResult,
+    InputRequiredResult,
+    InputResponseRequestParams,
+)
+
+from entra_mcp.errors import DependencyError, StorageError
+from entra_mcp.tasks.limits import Limits
+from entra_mcp.tasks.queue import body_of
+from entra_mcp.tasks.rows import Stored, Task, TaskChangedError
+from entra_mcp.toolkit.background import RUNNING, BackgroundTask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fastmcp import FastMCP
+    from mcp.types import InputResponses, RequestParamsMeta
+
+    from entra_mcp.tasks.callers import Callers
+    from entra_mcp.tasks.queue import Sender
+    from entra_mcp.tasks.rows import TaskRows
+
+END_PAUSES = (0.2, 1.0, 3.0, 5.0)
+"""Seconds before each new try to write a task's end, all of them within its lease."""
+
+SIGNED_OUT = "The sign-in of the task's caller has ended. Sign in again, and call the tool again."
+UNREACHABLE = "What the task depends on was out of reach too often."
+DIED = "The server stopped too often while it ran the task."
+TOO_LONG = "The task took longer than {:g} s without saving a checkpoint."
+TOO_LARGE = "The result is larger than {} bytes."
+
+logger = logging.getLogger(__name__)
+
+
+class Runner:
+    """Runs the tasks of one server."""
+
+    def __init__(
+        self,
+        server: FastMCP,
+        *,
+        rows: TaskRows,
+        queue: Sender,
+        callers: Callers,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.server = server
+        self.rows = rows
+        self.queue = queue
+        self.callers = callers
+        self.limits = limits or Limits()
+        self.clock = clock
+
+    async def run(self, message: bytes) -> None:
+        """Runs the task of a queue message, unless somebody else does, or nothing is left to do.
+
+        Raises:
+            DependencyError: storage or the vault is out of reach. The host brings the message again.
+        """
+        stored = await self._waiting(message)
+        if stored is None:
+            return
+        task = stored.task
+        if task.run is not None:
+            # It holds a lease that has run out, so its process is gone or cut off.
+            task = task.counted("lost")
+            if task.attempts["lost"] >= self.limits.deaths:
+                await self._write(stored, task.ended("failed", error=error_of(DIED)))
+                return
+        now = self.clock()
+        run = secrets.token_urlsafe(12)
+        lease = now + self.limits.lease
+        taken = await self._write(stored, replace(task, run=run, runs=task.runs + 1, lease=lease, look=lease))
+        if taken is not None:
+            await Run(self, taken).execute()
+
+    async def judge(self, message: bytes) -> None:
+        """Decides about a message that the host has given up: its task goes on, or fails after too many of these.
+
+        Raises:
+            DependencyError: as `run`.
+        """
+        stored = await self._waiting(message)
+        if stored is None:
+            return
+        task = replace(stored.task.counted("refused"), run=None, lease=0.0, look=self.clock() + self.limits.unsent)
+        if task.attempts["refused"] >= self.limits.refused:
+            await self._write(stored, task.ended("failed", error=error_of(DIED)))
+        elif await self._write(stored, task) is not None:
+            await self.queue.send(self.rows.message(task), delay=self.limits.backoff)
+
+    async def _waiting(self, message: bytes) -> Stored | None:
+        """The task of the message, if it is there and nobody runs it."""
+        task_id = await self.rows.addressed(body_of(message))
+        if task_id is None:
+            logger.error("A message in the queue of tasks is none of this server's, and is dropped.")
+            return None
+        stored = await self.rows.read(task_id)
+        if stored is None or stored.task.status != "working" or stored.task.lease > self.clock():
+            return None
+        return stored
+
+    async def _write(self, stored: Stored, task: Task) -> Stored | None:
+        """Writes the task; returns None when somebody else was faster."""
+        try:
+            return await self.rows.write(stored, task)
+        except TaskChangedError:
+            # The answer to this very write may have been lost.
+            found = await self.rows.read(task.id)
+            return found if found is not None and found.task.run == task.run and task.run is not None else None
+
+
+class Run:
+    """One run of one task, which holds its lease."""
+
+    def __init__(self, runner: Runner, stored: Stored) -> None:
+        self._runner = runner
+        self._stored = stored
+        self._run = stored.task.run
+        self._limits = runner.limits
+        self._progress: str | None = None
+        self._saved = False
+        self._lost = False
+        self._writing = asyncio.Lock()
+
+    async def execute(self) -> None:
+        """Runs the tool and writes down what came of it."""
+        task = self._stored.task
+        try:
+            token = await self._runner.callers.find(task.caller, seconds=self._limits.run)
+        except DependencyError as error:
+            logger.warning("A task of tool %s cannot run now: %s", task.tool, error)
+            await self._again_after_outage()
+            return
+        if task.caller and token is None:
+            await self._end(task.ended("failed", error=error_of(SIGNED_OUT)))
+            return
+        left = await self._call(None if token is None else AuthenticatedUser(token))
+        if left is None:
+            return
+        if left.is_final or left.status == "input_required":
+            await self._end(left)
+        else:
+            await self._release(left)
+
+    async def save(self, checkpoint: object) -> None:
+        """Writes a checkpoint into the row."""
+        await self._keep(checkpoint=checkpoint)
+        self._saved = True
+
+    async def _call(self, caller: AuthenticatedUser | None) -> Task | None:
+        """Calls the tool, with a sign of life every few seconds; returns the task as the call leaves it.
+
+        It is None when the task is not this run's any more.
+        """
+        call = asyncio.create_task(self._outcome(caller))
+        beat = asyncio.create_task(self._beat(call))
+        try:
+            async with asyncio.timeout(self._limits.run):
+                return await call
+        except TimeoutError:
+            if self._saved:
+                return self._stored.task
+            return self._stored.task.ended("failed", error=error_of(TOO_LONG.format(self._limits.run)))
+        except asyncio.CancelledError:
+            if not self._lost:
+                raise
+            return None
+        finally:
+            for each in (call, beat):
+                each.cancel()
+            await asyncio.wait((call, beat))
+
+    async def _outcome(self, caller: AuthenticatedUser | None) -> Task:
+        """Calls the tool in a context of its own, as the caller."""
+        task = self._stored.task
+        auth_context_var.set(caller)
+        RUNNING.set(_Handle(self, task))
+        meta = cast("RequestParamsMeta", {"fastmcp": {"version": task.version}}) if task.version else None
+        try:
+            # A client that has such a handler says that it can ask the person; it is never called.
+            async with Client(self._runner.server, elicitation_handler=_decline if task.asks else None) as client:
+                called = await client.session.call_tool(
+                    task.tool,
+                    dict(task.arguments),
+                    progress_callback=self._report,
+                    input_responses=answers_of(task.answers),
+                    request_state=task.state,
+                    meta=meta,
+                    allow_input_required=True,
+                )
+        except MCPError as error:
+            return self._stored.task.ended("failed", error=error.error.model_dump(mode="json", exclude_none=True))
+        if isinstance(called, InputRequiredResult):
+            return self._asking(called)
+        result = called.model_dump_json(
+            by_alias=True, exclude_none=True, exclude={"meta": {SERVER_INFO_META_KEY}}
+        ).encode()
+        if len(result) > self._limits.result:
+            return self._stored.task.ended("failed", error=error_of(TOO_LARGE.format(self._limits.result)))
+        parts = await self._runner.rows.write_result(task, result)
+        details: dict[str, Any] = {"parts": parts} if parts else {"result": json.loads(result)}
+        return self._stored.task.ended("completed", **details)
+
+    def _asking(self, asked: InputRequiredResult) -> Task:
+        """The task as it waits for the person's answers, with no instance that waits too."""
+        task = self._stored.task
+        questions = {
+            # The name of a question must be a new one each time (SEP-2663).
+            f"{name}-{task.runs}": question.model_dump(by_alias=True, mode="json", exclude_none=True)
+            for name, question in (asked.input_requests or {}).items()
+        }
+        waiting = {"run": None, "lease": 0.0, "look": None, "answers": None, "state": asked.request_state}
+        return replace(task, status="input_required", questions=questions, **waiting)
+
+    async def _report(self, progress: float, total: float | None, message: str | None) -> None:
+        self._progress = message or (f"{progress:g}" if total is None else f"{progress:g} of {total:g}")
+
+    async def _beat(self, call: asyncio.Task[Any]) -> None:
+        """Renews the lease until the task is somebody else's, ended, or nothing can be known of it any more."""
+        while not self._lost:
+            await asyncio.sleep(self._limits.heartbeat)
+            try:
+                await self._keep()
+            except StorageError as error:
+                self._lost = self._runner.clock() >= self._stored.task.lease
+                logger.warning("A task's lease is not renewed: %s", error)
+        call.cancel()
+
+    async def _keep(self, **changes: Any) -> None:  # noqa: ANN401 - fields of a task
+        """Writes the row with a renewed lease; notices when it is not this run's any more."""
+        async with self._writing:
+            while not self._lost:
+                lease = self._runner.clock() + self._limits.lease
+                message = self._progress or self._stored.task.message
+                task = replace(self._stored.task, lease=lease, look=lease, message=message, **changes)
+                try:
+                    self._stored = await self._runner.rows.write(self._stored, task)
+                except TaskChangedError:
+                    await self._look()
+                else:
+                    return
+
+    async def _look(self) -> None:
+        """Reads the row again: the sweep, or a lost answer, changes it without taking it away."""
+        found = await self._runner.rows.read(self._stored.task.id)
+        if found is None or found.task.is_final or found.task.run != self._run:
+            self._lost = True
+        else:
+            self._stored = found
+
+    async def _again_after_outage(self) -> None:
+        task = self._stored.task.counted("outage")
+        if task.attempts["outage"] >= self._limits.outages:
+            await self._end(task.ended("failed", error=error_of(UNREACHABLE)))
+            return
+        pause = min(self._limits.backoff * 2 ** (task.attempts["outage"] - 1), self._limits.longest_backoff)
+        await self._release(task, delay=pause)
+
+    async def _release(self, task: Task, *, delay: float = 0.0) -> None:
+        """Gives the task back to the queue."""
+        look = self._runner.clock() + delay + self._limits.unsent
+        if await self._end(replace(task, run=None, lease=0.0, look=look)):
+            await self._runner.queue.send(self._runner.rows.message(task), delay=delay)
+
+    async def _end(self, task: Task) -> bool:
+        """Writes what the run leaves, unless the task is not its own any more; returns whether it did.
+
+        Raises:
+            StorageError: it could not be written. The task runs again when its lease is over.
+        """
+        for pause in (*END_PAUSES, None):
+            try:
+                self._stored = await self._runner.rows.write(self._stored, task)
+            except TaskChangedError:
+                await self._look()
+            except StorageError:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                return True
+            if self._lost:
+                return False
+        raise TaskChangedError
+
+
+class _Handle(BackgroundTask):
+    """What the tool sees of its run."""
+
+    def __init__(self, run: Run, task: Task) -> None:
+        self.id = task.id
+        self.checkpoint = task.checkpoint
+        self._run = run
+
+    @override
+    async def save(self, checkpoint: object) -> None:
+        await self._run.save(checkpoint)
+
+
+def answers_of(answers: Mapping[str, Any] | None) -> InputResponses | None:
+    """Returns the answers of a person as the SDK has them.
+
+    Raises:
+        ValidationError: they are none.
+    """
+    return InputResponseRequestParams.model_validate({"inputResponses": answers}).input_responses if answers else None
+
+
+async def _decline(*_: object) -> ElicitResult:
+    return ElicitResult(action="decline")
+
+
+def error_of(message: str) -> dict[str, Any]:
+    """A JSON-RPC error for a task that failed."""
+    return {"code": INTERNAL_ERROR, "message": message}

@@ -1,0 +1,64 @@
+"""The messages of the tasks extension (SEP-2663), whose shapes differ from the tasks of the revision 2025-11-25."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from mcp.types import RequestParams, Result
+from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+type Status = Literal["working", "input_required", "completed", "failed", "cancelled"]
+
+WIRE = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class TaskFields(Result):
+    """What every description of a task holds. Times are ISO 8601, durations milliseconds."""
+
+    model_config = WIRE
+
+    task_id: str
+    status: Status
+    status_message: str | None = None
+    created_at: str
+    last_updated_at: str
+    ttl_ms: int
+    poll_interval_ms: int
+
+
+class CreateTaskResult(TaskFields):
+    """The answer to a `tools/call` that goes on as a task."""
+
+    result_type: Literal["task"] = "task"
+
+
+class GetTaskResult(TaskFields):
+    """The answer to `tasks/get`, with what belongs to the status: result, error, or questions."""
+
+    result_type: Literal["complete"] = "complete"
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    input_requests: dict[str, Any] | None = None
+
+
+class Acknowledgement(Result):
+    """The answer to `tasks/update` and `tasks/cancel`."""
+
+    model_config = WIRE
+
+    result_type: Literal["complete"] = "complete"
+
+
+class TaskParams(RequestParams):
+    """The parameters of `tasks/get` and `tasks/cancel`."""
+
+    model_config = WIRE
+
+    task_id: str = Field(max_length=200)
+
+
+class UpdateTaskParams(TaskParams):
+    """The parameters of `tasks/update`: answers by the names of the questions."""
+
+    input_responses: dict[str, Any]

@@ -1,0 +1,409 @@
+"""Tasks from the call to their end, on a table and a queue of Azurite."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from entra_mcp.tasks.limits import Limits
+from tests.support.background.components import work
+from tests.support.background.instance import CAPABILITIES, FAST, Background, background
+from tests.support.instances import ADMIN, ALICE, BOB
+from tests.support.mcp import SESSIONLESS, refusal, result, structured, tool_call
+from tests.support.settings import working_settings
+from tests.support.tasks import in_own_task
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+
+@pytest.fixture
+async def tasks(azurite: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Background]:
+    work.starts.clear()
+    work.gates.clear()
+    async with in_own_task(background(working_settings(monkeypatch), azurite)) as found:
+        yield found
+
+
+async def until(true: Callable[[], Awaitable[object]]) -> None:
+    """Waits until it is true."""
+    while not await true():  # noqa: ASYNC110 - what is waited for is in the table
+        await asyncio.sleep(0.01)
+
+
+async def running(tasks: Background, name: str, tool: str = "work", **arguments: int) -> tuple[str, asyncio.Task[int]]:
+    """Starts a task whose tool waits for its gate; returns its id, and the run."""
+    work.gates[name] = asyncio.Event()
+    task_id = (await tasks.start(tool, name=name, **arguments))["taskId"]
+    run = asyncio.create_task(tasks.deliver())
+    while not any(each.startswith(name) for each in work.starts):  # noqa: ASYNC110 - the tool runs on this loop
+        await asyncio.sleep(0.005)
+    return task_id, run
+
+
+async def test_call_of_a_client_that_opted_in_goes_on_as_a_task(tasks: Background) -> None:
+    created = await tasks.start("work", name="report")
+    assert created["resultType"] == "task"
+    assert created["status"] == "working"
+    assert created["ttlMs"] == 24 * 3600 * 1000
+    assert work.starts == {}
+    assert await tasks.deliver() == 1
+    done = await tasks.get(created["taskId"])
+    assert done["status"] == "completed"
+    assert done["result"]["structuredContent"] == {"result": "report is done"}
+    assert work.starts == {"report": 1}
+
+
+async def test_call_of_a_client_that_did_not_opt_in_is_answered_at_once(tasks: Background) -> None:
+    response = await tasks.http.post("/mcp", **tool_call("work", {"name": "now"}, protocol=SESSIONLESS, token=ALICE))
+    assert structured(response) == {"result": "now is done"}
+    assert await tasks.messages() == []
+
+
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+async def test_tool_that_must_be_a_task_is_refused_to_a_client_that_did_not_opt_in(
+    tasks: Background, protocol: str
+) -> None:
+    response = await tasks.http.post("/mcp", **tool_call("only_as_task", protocol=protocol, token=ALICE))
+    if protocol == SESSIONLESS:
+        assert response.json()["error"]["code"] == -32021
+    else:
+        assert "background task" in refusal(response)
+
+
+async def test_tool_runs_as_the_caller(tasks: Background) -> None:
+    created = await tasks.start("only_as_task", token=BOB)
+    await tasks.deliver()
+    done = result(await tasks.ask("tasks/get", created["taskId"], token=BOB))
+    assert done["result"]["structuredContent"] == {"result": "object-of-bob"}
+
+
+async def test_error_of_a_tool_is_the_result_of_its_task(tasks: Background) -> None:
+    created = await tasks.start("fail")
+    await tasks.deliver()
+    done = await tasks.get(created["taskId"])
+    assert done["status"] == "completed"
+    assert done["result"]["isError"] is True
+    assert done["result"]["content"][0]["text"] == "The room is taken."
+
+
+async def test_progress_is_the_status_message_while_the_task_runs(tasks: Background) -> None:
+    task_id, run = await running(tasks, "slow", steps=3)
+
+    async def told() -> bool:
+        return (await tasks.get(task_id)).get("statusMessage") == "step 3"
+
+    await until(told)
+    assert (await tasks.get(task_id))["status"] == "working"
+    work.gates["slow"].set()
+    await run
+    assert (await tasks.get(task_id))["status"] == "completed"
+
+
+async def test_nothing_readable_is_in_the_queue_or_the_table(tasks: Background) -> None:
+    created = await tasks.start("work", name="a-secret-plan")
+    (message,) = await tasks.messages()
+    rows = [row async for page in tasks.table.query("PartitionKey gt ''", select=()) for row in page]
+    told = message.decode() + "".join(f"{name}={value!r}" for row in rows for name, value in row.items())
+    for secret in ("a-secret-plan", ALICE, created["taskId"], "object-of-alice", "name"):
+        assert secret not in told.replace("RowKey", "")
+    await tasks.runner.run(message)
+    assert (await tasks.get(created["taskId"]))["status"] == "completed"
+
+
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/cancel", "tasks/update"])
+async def test_task_does_not_exist_for_anybody_else(tasks: Background, method: str) -> None:
+    created = await tasks.start("work", name="mine")
+    params: dict[str, Any] = {"inputResponses": {}} if method == "tasks/update" else {}
+    refused = (await tasks.ask(method, created["taskId"], token=BOB, **params)).json()["error"]
+    unknown = (await tasks.ask(method, "no-such-task", token=BOB, **params)).json()["error"]
+    assert refused == unknown
+    await tasks.deliver()
+    assert (await tasks.get(created["taskId"]))["status"] == "completed"
+
+
+async def test_methods_need_the_extension_and_a_header_that_agrees(tasks: Background) -> None:
+    created = await tasks.start("work", name="mine")
+    meta: dict[str, Any] = {CAPABILITIES: {}}
+    assert (await tasks.ask("tasks/get", created["taskId"], meta=meta)).json()["error"]["code"] == -32021
+    sent = await tasks.http.post(
+        "/mcp",
+        json={
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tasks/get",
+            "params": {"taskId": created["taskId"], "_meta": _meta()},
+        },
+        headers={
+            "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": SESSIONLESS,
+            "MCP-Method": "tasks/get",
+            "Mcp-Name": "another",
+            "Authorization": f"Bearer {ALICE}",
+        },
+    )
+    assert sent.json()["error"]["code"] == -32020
+
+
+def _meta() -> dict[str, object]:
+    from tests.support.background.instance import OPTED_IN
+
+    return {
+        "io.modelcontextprotocol/protocolVersion": SESSIONLESS,
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        **OPTED_IN,
+    }
+
+
+async def test_message_that_comes_twice_runs_the_task_once(tasks: Background) -> None:
+    created = await tasks.start("work", name="once")
+    (message,) = await tasks.messages()
+    await asyncio.gather(*(tasks.runner.run(message) for _ in range(8)))
+    await tasks.runner.run(message)
+    assert work.starts == {"once": 1}
+    assert (await tasks.get(created["taskId"]))["status"] == "completed"
+
+
+async def test_message_of_somebody_else_is_dropped(tasks: Background, caplog: pytest.LogCaptureFixture) -> None:
+    await tasks.runner.run(b"not base64!")
+    await tasks.runner.run(b"bm90IG91cnM=")
+    assert [record.levelname for record in caplog.records if record.name.endswith("runner")] == ["ERROR", "ERROR"]
+
+
+async def test_cancelled_task_ends_wherever_it_runs(tasks: Background) -> None:
+    task_id, run = await running(tasks, "endless")
+    assert result(await tasks.ask("tasks/cancel", task_id))["resultType"] == "complete"
+    assert await run == 1
+    assert (await tasks.get(task_id))["status"] == "cancelled"
+    assert not work.gates["endless"].is_set()
+
+
+async def test_cancelled_task_that_waits_is_not_run(tasks: Background) -> None:
+    created = await tasks.start("work", name="unwanted")
+    await tasks.ask("tasks/cancel", created["taskId"])
+    await tasks.deliver()
+    assert work.starts == {}
+
+
+async def test_finished_task_stays_as_it_is_when_it_is_cancelled(tasks: Background) -> None:
+    created = await tasks.start("work", name="done")
+    await tasks.deliver()
+    await tasks.ask("tasks/cancel", created["taskId"])
+    assert (await tasks.get(created["taskId"]))["status"] == "completed"
+
+
+async def test_large_result_comes_whole(tasks: Background) -> None:
+    created = await tasks.start("large", size=1_000_000)
+    await tasks.deliver()
+    done = await tasks.get(created["taskId"])
+    assert len(done["result"]["structuredContent"]["result"]) == 1_000_000
+    assert (await tasks.task(created["taskId"])).parts > 1
+
+
+async def test_result_that_is_too_large_fails_the_task(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = Limits(result=1000, arguments=100)
+    async with background(working_settings(monkeypatch), azurite, limits=limits) as tasks:
+        created = await tasks.start("large", size=1000)
+        await tasks.deliver()
+        done = await tasks.get(created["taskId"])
+        assert done["status"] == "failed"
+        assert "larger than 1000 bytes" in done["error"]["message"]
+        refused = await tasks.start("work", name="x" * 100)
+        assert "100 bytes" in refused["content"][0]["text"]
+
+
+async def test_task_is_gone_when_its_time_is_over(tasks: Background) -> None:
+    created = await tasks.start("work", name="old")
+    await tasks.deliver()
+    tasks.clock.advance(Limits().keep)
+    assert "error" in (await tasks.ask("tasks/get", created["taskId"])).json()
+
+
+async def test_person_may_have_so_many_unfinished_tasks(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with background(working_settings(monkeypatch), azurite, limits=Limits(per_caller=2)) as tasks:
+        first = await tasks.start("work", name="1")
+        await tasks.start("work", name="2")
+        refused = await tasks.start("work", name="3")
+        assert refused["isError"] is True
+        assert "2 unfinished tasks" in refused["content"][0]["text"]
+        assert (await tasks.start("work", token=BOB, name="4"))["resultType"] == "task"
+        await tasks.ask("tasks/cancel", first["taskId"])
+        assert (await tasks.start("work", name="5"))["resultType"] == "task"
+
+
+async def test_call_whose_message_was_not_sent_is_swept_up(tasks: Background, monkeypatch: pytest.MonkeyPatch) -> None:
+    created = await tasks.start("work", name="lost")
+    await tasks.messages()
+    assert await tasks.sweep() == 0
+    tasks.clock.advance(Limits().unsent)
+    assert await tasks.sweep() == 1
+    assert await tasks.sweep() == 0
+    assert await tasks.deliver() == 1
+    assert (await tasks.get(created["taskId"]))["status"] == "completed"
+    tasks.clock.advance(Limits().keep / 2)
+    assert await tasks.sweep() == 0
+
+
+async def test_pause_of_the_sweep_doubles(tasks: Background) -> None:
+    await tasks.start("work", name="lost")
+    sent = 0
+    for _ in range(40):
+        tasks.clock.advance(Limits().unsent)
+        sent += await tasks.sweep()
+    assert sent == 5
+
+
+async def test_task_whose_run_died_runs_again_when_its_lease_is_over(tasks: Background) -> None:
+    task_id, run = await running(tasks, "fragile")
+    run.cancel()
+    await asyncio.wait((run,))
+    work.gates["fragile"].set()
+    assert await tasks.sweep() == 0
+    tasks.clock.advance(Limits().lease + 1)
+    assert await tasks.sweep() == 1
+    assert await tasks.deliver() == 1
+    done = await tasks.get(task_id)
+    assert done["status"] == "completed"
+    task = await tasks.task(task_id)
+    assert (task.attempts, task.runs, work.starts["fragile"]) == ({"lost": 1}, 2, 2)
+
+
+async def test_task_that_kills_its_process_too_often_fails(tasks: Background) -> None:
+    created = await tasks.start("work", name="killer")
+    work.gates["killer"] = asyncio.Event()
+    (message,) = await tasks.messages()
+    for _ in range(Limits().deaths):
+        run = asyncio.create_task(tasks.runner.run(message))
+        starts = work.starts["killer"]
+        while work.starts["killer"] == starts:  # noqa: ASYNC110 - the tool runs on this loop
+            await asyncio.sleep(0.005)
+        run.cancel()
+        await asyncio.wait((run,))
+        tasks.clock.advance(Limits().lease + 1)
+    await tasks.runner.run(message)
+    done = await tasks.get(created["taskId"])
+    assert (done["status"], work.starts["killer"]) == ("failed", Limits().deaths)
+    assert "stopped too often" in done["error"]["message"]
+
+
+async def test_run_that_lost_its_lease_does_not_end_the_task(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs of one task, the first of which gives no sign of life: one completion."""
+    work.starts.clear()
+    async with background(working_settings(monkeypatch), azurite, limits=Limits(heartbeat=3600)) as tasks:
+        task_id, first = await running(tasks, "split")
+        tasks.clock.advance(Limits().lease + 1)
+        second = asyncio.create_task(tasks.runner.run(await _message(tasks, task_id)))
+        while work.starts["split"] < 2:  # noqa: ASYNC110 - the tool runs on this loop
+            await asyncio.sleep(0.005)
+        work.gates["split"].set()
+        await asyncio.gather(first, second)
+        task = await tasks.task(task_id)
+        assert (task.status, task.runs, task.attempts) == ("completed", 2, {"lost": 1})
+
+
+async def _message(tasks: Background, task_id: str) -> bytes:
+    from base64 import b64encode
+
+    return b64encode(tasks.rows.message(await tasks.task(task_id)))
+
+
+async def test_poisoned_message_is_judged_by_its_row(tasks: Background) -> None:
+    created = await tasks.start("work", name="harmless")
+    (message,) = await tasks.messages()
+    await tasks.runner.judge(message)
+    assert (await tasks.get(created["taskId"]))["status"] == "working"
+    assert (await tasks.task(created["taskId"])).attempts == {"refused": 1}
+    for _ in range(Limits().refused - 1):
+        await tasks.runner.judge(message)
+    assert (await tasks.get(created["taskId"]))["status"] == "failed"
+    await tasks.runner.judge(message)
+
+
+async def test_tool_that_takes_too_long_ends_before_the_host_ends_the_process(
+    azurite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.gates["long"] = asyncio.Event()
+    async with background(working_settings(monkeypatch), azurite, limits=Limits(run=1, heartbeat=0.1)) as tasks:
+        created = await tasks.start("work", name="long")
+        await tasks.deliver()
+        done = await tasks.get(created["taskId"])
+        assert done["status"] == "failed"
+        assert "longer than 1 s" in done["error"]["message"]
+
+
+async def test_tool_goes_on_from_its_checkpoint_in_as_many_runs_as_it_needs(
+    azurite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.starts.clear()
+    work.gates["steps"] = asyncio.Event()
+    async with background(working_settings(monkeypatch), azurite, limits=Limits(run=2, heartbeat=0.1)) as tasks:
+        created = await tasks.start("stepwise", name="steps", steps=3)
+        for _ in range(3):
+            work.gates["steps"].set()
+            await until(tasks.deliver)
+        done = await tasks.get(created["taskId"])
+        assert done["result"]["content"][0]["text"] == "[0,1,2]"
+        assert {name: count for name, count in work.starts.items() if count > 1} == {"steps 1": 2, "steps 2": 2}
+
+
+async def test_sign_in_that_ended_meanwhile_fails_the_task(tasks: Background) -> None:
+    created = await tasks.start("work", name="late")
+    person = tasks.people.pop(ALICE)
+    await tasks.deliver()
+    tasks.people[ALICE] = person
+    done = await tasks.get(created["taskId"])
+    assert done["status"] == "failed"
+    assert "sign-in" in done["error"]["message"]
+    assert work.starts == {}
+
+
+async def test_role_that_was_taken_away_meanwhile_hides_the_tool(tasks: Background) -> None:
+    created = await tasks.start("for_administrators", token=ADMIN)
+    tasks.people[ADMIN] = {**tasks.people[ADMIN], "roles": []}
+    await tasks.deliver()
+    done = result(await tasks.ask("tasks/get", created["taskId"], token=ADMIN))
+    assert done["result"]["isError"] is True
+    assert "for_administrators" in json.dumps(done["result"]["content"])
+
+
+def test_limits_fit_each_other() -> None:
+    limits = Limits()
+    assert limits.heartbeat * 2 < limits.lease
+    assert FAST.lease == limits.lease
+
+
+async def test_task_that_asks_waits_without_an_instance_and_goes_on_with_the_answer(tasks: Background) -> None:
+    created = await tasks.start("ask_first", name="trip")
+    task_id = created["taskId"]
+    await tasks.deliver()
+    asking = await tasks.get(task_id)
+    assert asking["status"] == "input_required"
+    ((key, question),) = asking["inputRequests"].items()
+    assert question["method"] == "elicitation/create"
+    assert question["params"]["message"] == "May I?"
+    tasks.clock.advance(3600)
+    assert await tasks.sweep() == 0
+    answer = {"action": "accept", "content": {"approved": True}}
+    result(await tasks.ask("tasks/update", task_id, inputResponses={"unknown-1": answer}))
+    assert await tasks.messages() == []
+    refused = (await tasks.ask("tasks/update", task_id, inputResponses={key: {"action": "perhaps"}})).json()
+    assert refused["error"]["code"] == -32602
+    result(await tasks.ask("tasks/update", task_id, inputResponses={key: answer}))
+    result(await tasks.ask("tasks/update", task_id, inputResponses={key: answer}))
+    assert await tasks.deliver() == 1
+    done = await tasks.get(task_id)
+    assert done["result"]["content"][0]["text"] == "trip: True", done
+    assert work.starts == {"trip": 2}
+
+
+async def test_cancelled_task_takes_no_answer(tasks: Background) -> None:
+    created = await tasks.start("ask_first", name="trip")
+    await tasks.deliver()
+    ((key, _),) = (await tasks.get(created["taskId"]))["inputRequests"].items()
+    await tasks.ask("tasks/cancel", created["taskId"])
+    await tasks.ask("tasks/update", created["taskId"], inputResponses={key: {"action": "decline"}})
+    assert await tasks.deliver() == 0
+    assert (await tasks.get(created["taskId"]))["status"] == "cancelled"

@@ -1,0 +1,1 @@
+"""Background tasks for the engine's own tests: tools, a Functions app, and instances in memory."""

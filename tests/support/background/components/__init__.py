@@ -1,0 +1,1 @@
+"""Tools that run as background tasks, for the engine's own tests."""

@@ -1,0 +1,104 @@
+"""Tools that take their time in steps which a test can hold, count and break."""
+
+from __future__ import annotations
+
+import asyncio  # noqa: TC003 - FastMCP reads the annotations of this module
+import os
+import signal
+from collections import Counter
+from typing import Any
+
+from fastmcp import Context  # noqa: TC002 - FastMCP reads the annotation
+from fastmcp.exceptions import ToolError
+from fastmcp.server.auth import require_roles
+from fastmcp.tools import tool
+from fastmcp.utilities.tasks import TaskConfig
+from mcp.types import InputRequiredResult  # noqa: TC002 - FastMCP reads the annotation
+from pydantic import BaseModel
+
+from entra_mcp.downstream import Graph, GraphClient
+from entra_mcp.toolkit import BackgroundTask, Caller, CurrentCaller, CurrentTask, answered, ask, can_ask
+
+starts: Counter[str] = Counter()
+"""How often a tool began, by the name that a test gave its call."""
+
+gates: dict[str, asyncio.Event] = {}
+"""What a call waits for, by the same name."""
+
+
+@tool(task=True)
+async def work(context: Context, name: str, steps: int = 1) -> str:
+    """Report each step, then wait for the gate of that name, if there is one."""
+    starts[name] += 1
+    for step in range(1, steps + 1):
+        await context.report_progress(step, steps, f"step {step}")
+    if name in gates:
+        await gates[name].wait()
+    return f"{name} is done"
+
+
+@tool(task=TaskConfig(mode="required"))
+async def only_as_task(caller: Caller = CurrentCaller()) -> str:
+    """Say who the caller is."""
+    return caller.object_id
+
+
+@tool(task=True, auth=require_roles("Admin", extract=lambda claims: claims.get("roles", ())))
+async def for_administrators() -> str:
+    """Work for administrators alone."""
+    return "done"
+
+
+@tool(task=True)
+async def fail() -> str:
+    """Fail."""
+    raise ToolError("The room is taken.")
+
+
+@tool(task=True)
+async def large(size: int) -> str:
+    """Return so many characters."""
+    return os.urandom(size // 2).hex()
+
+
+@tool(task=True)
+async def stepwise(name: str, steps: int, task: BackgroundTask = CurrentTask()) -> list[Any]:
+    """Save a checkpoint after each step, and wait for the gate before each."""
+    done = list(task.checkpoint or [])
+    while len(done) < steps:
+        starts[f"{name} {len(done)}"] += 1
+        await gates[name].wait()
+        gates[name].clear()
+        done.append(len(done))
+        await task.save(done)
+    return done
+
+
+@tool(task=True)
+async def kill_the_process() -> None:
+    """End the process that runs this, as a crash would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@tool(task=True)
+async def mail_address(graph: GraphClient = Graph("User.Read")) -> str:
+    """Look up the caller's address, on their behalf."""
+    return str((await graph.get("/me"))["userPrincipalName"])
+
+
+class Approval(BaseModel):
+    """What the person is asked for."""
+
+    approved: bool
+
+
+@tool(task=True)
+async def ask_first(context: Context, name: str) -> str | InputRequiredResult:
+    """Ask for an approval before the work."""
+    starts[name] += 1
+    if not can_ask(context):
+        return "cannot ask"
+    if context.input_responses is None:
+        return ask("approval", Approval, "May I?", state=name)
+    answer = answered(context, "approval", Approval)
+    return f"{context.request_state}: {answer.approved if answer else 'declined'}"
