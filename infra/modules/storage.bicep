@@ -1,4 +1,5 @@
-// The storage account: the deployment package, what the Functions host keeps, and the table of the server.
+// The storage account: the deployment package, what the Functions host keeps, the table of the server, and the queues of
+// its background tasks.
 
 param name string
 param location string
@@ -12,6 +13,12 @@ param principalId string
 var blobDataOwnerRoleId = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 // Storage Table Data Contributor
 var tableDataContributorRoleId = '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
+
+// Storage Queue Data Contributor
+var queueDataContributorRoleId = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
+
+// The host would make the second one itself, for which it would need the role on the account.
+var queueNames = ['mcp-tasks', 'mcp-tasks-poison']
 
 var containerName = 'deployment'
 
@@ -54,6 +61,30 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
     }
   }
 }
+
+resource queues 'Microsoft.Storage/storageAccounts/queueServices@2025-01-01' = {
+  parent: account
+  name: 'default'
+}
+
+resource taskQueues 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01' = [
+  for queueName in queueNames: {
+    parent: queues
+    name: queueName
+  }
+]
+
+resource mayUseQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (queueName, index) in queueNames: {
+    scope: taskQueues[index]
+    name: guid(taskQueues[index].id, principalId, queueDataContributorRoleId)
+    properties: {
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', queueDataContributorRoleId)
+      principalId: principalId
+      principalType: 'ServicePrincipal'
+    }
+  }
+]
 
 resource mayUseBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account

@@ -10,14 +10,15 @@ import pytest
 
 from entra_mcp.tasks.limits import Limits
 from tests.support.background.components import work
-from tests.support.background.instance import CAPABILITIES, FAST, Background, background
+from tests.support.background.instance import CAPABILITIES, Background, background
+from tests.support.background.steps import running, until
 from tests.support.instances import ADMIN, ALICE, BOB
 from tests.support.mcp import SESSIONLESS, refusal, result, structured, tool_call
 from tests.support.settings import working_settings
 from tests.support.tasks import in_own_task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
 
 @pytest.fixture
@@ -26,22 +27,6 @@ async def tasks(azurite: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     work.gates.clear()
     async with in_own_task(background(working_settings(monkeypatch), azurite)) as found:
         yield found
-
-
-async def until(true: Callable[[], Awaitable[object]]) -> None:
-    """Waits until it is true."""
-    while not await true():  # noqa: ASYNC110 - what is waited for is in the table
-        await asyncio.sleep(0.01)
-
-
-async def running(tasks: Background, name: str, tool: str = "work", **arguments: int) -> tuple[str, asyncio.Task[int]]:
-    """Starts a task whose tool waits for its gate; returns its id, and the run."""
-    work.gates[name] = asyncio.Event()
-    task_id = (await tasks.start(tool, name=name, **arguments))["taskId"]
-    run = asyncio.create_task(tasks.deliver())
-    while not any(each.startswith(name) for each in work.starts):  # noqa: ASYNC110 - the tool runs on this loop
-        await asyncio.sleep(0.005)
-    return task_id, run
 
 
 async def test_call_of_a_client_that_opted_in_goes_on_as_a_task(tasks: Background) -> None:
@@ -256,99 +241,6 @@ async def test_pause_of_the_sweep_doubles(tasks: Background) -> None:
     assert sent == 5
 
 
-async def test_task_whose_run_died_runs_again_when_its_lease_is_over(tasks: Background) -> None:
-    task_id, run = await running(tasks, "fragile")
-    run.cancel()
-    await asyncio.wait((run,))
-    work.gates["fragile"].set()
-    assert await tasks.sweep() == 0
-    tasks.clock.advance(Limits().lease + 1)
-    assert await tasks.sweep() == 1
-    assert await tasks.deliver() == 1
-    done = await tasks.get(task_id)
-    assert done["status"] == "completed"
-    task = await tasks.task(task_id)
-    assert (task.attempts, task.runs, work.starts["fragile"]) == ({"lost": 1}, 2, 2)
-
-
-async def test_task_that_kills_its_process_too_often_fails(tasks: Background) -> None:
-    created = await tasks.start("work", name="killer")
-    work.gates["killer"] = asyncio.Event()
-    (message,) = await tasks.messages()
-    for _ in range(Limits().deaths):
-        run = asyncio.create_task(tasks.runner.run(message))
-        starts = work.starts["killer"]
-        while work.starts["killer"] == starts:  # noqa: ASYNC110 - the tool runs on this loop
-            await asyncio.sleep(0.005)
-        run.cancel()
-        await asyncio.wait((run,))
-        tasks.clock.advance(Limits().lease + 1)
-    await tasks.runner.run(message)
-    done = await tasks.get(created["taskId"])
-    assert (done["status"], work.starts["killer"]) == ("failed", Limits().deaths)
-    assert "stopped too often" in done["error"]["message"]
-
-
-async def test_run_that_lost_its_lease_does_not_end_the_task(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two runs of one task, the first of which gives no sign of life: one completion."""
-    work.starts.clear()
-    async with background(working_settings(monkeypatch), azurite, limits=Limits(heartbeat=3600)) as tasks:
-        task_id, first = await running(tasks, "split")
-        tasks.clock.advance(Limits().lease + 1)
-        second = asyncio.create_task(tasks.runner.run(await _message(tasks, task_id)))
-        while work.starts["split"] < 2:  # noqa: ASYNC110 - the tool runs on this loop
-            await asyncio.sleep(0.005)
-        work.gates["split"].set()
-        await asyncio.gather(first, second)
-        task = await tasks.task(task_id)
-        assert (task.status, task.runs, task.attempts) == ("completed", 2, {"lost": 1})
-
-
-async def _message(tasks: Background, task_id: str) -> bytes:
-    from base64 import b64encode
-
-    return b64encode(tasks.rows.message(await tasks.task(task_id)))
-
-
-async def test_poisoned_message_is_judged_by_its_row(tasks: Background) -> None:
-    created = await tasks.start("work", name="harmless")
-    (message,) = await tasks.messages()
-    await tasks.runner.judge(message)
-    assert (await tasks.get(created["taskId"]))["status"] == "working"
-    assert (await tasks.task(created["taskId"])).attempts == {"refused": 1}
-    for _ in range(Limits().refused - 1):
-        await tasks.runner.judge(message)
-    assert (await tasks.get(created["taskId"]))["status"] == "failed"
-    await tasks.runner.judge(message)
-
-
-async def test_tool_that_takes_too_long_ends_before_the_host_ends_the_process(
-    azurite: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    work.gates["long"] = asyncio.Event()
-    async with background(working_settings(monkeypatch), azurite, limits=Limits(run=1, heartbeat=0.1)) as tasks:
-        created = await tasks.start("work", name="long")
-        await tasks.deliver()
-        done = await tasks.get(created["taskId"])
-        assert done["status"] == "failed"
-        assert "longer than 1 s" in done["error"]["message"]
-
-
-async def test_tool_goes_on_from_its_checkpoint_in_as_many_runs_as_it_needs(
-    azurite: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    work.starts.clear()
-    work.gates["steps"] = asyncio.Event()
-    async with background(working_settings(monkeypatch), azurite, limits=Limits(run=2, heartbeat=0.1)) as tasks:
-        created = await tasks.start("stepwise", name="steps", steps=3)
-        for _ in range(3):
-            work.gates["steps"].set()
-            await until(tasks.deliver)
-        done = await tasks.get(created["taskId"])
-        assert done["result"]["content"][0]["text"] == "[0,1,2]"
-        assert {name: count for name, count in work.starts.items() if count > 1} == {"steps 1": 2, "steps 2": 2}
-
-
 async def test_sign_in_that_ended_meanwhile_fails_the_task(tasks: Background) -> None:
     created = await tasks.start("work", name="late")
     person = tasks.people.pop(ALICE)
@@ -367,12 +259,6 @@ async def test_role_that_was_taken_away_meanwhile_hides_the_tool(tasks: Backgrou
     done = result(await tasks.ask("tasks/get", created["taskId"], token=ADMIN))
     assert done["result"]["isError"] is True
     assert "for_administrators" in json.dumps(done["result"]["content"])
-
-
-def test_limits_fit_each_other() -> None:
-    limits = Limits()
-    assert limits.heartbeat * 2 < limits.lease
-    assert FAST.lease == limits.lease
 
 
 async def test_task_that_asks_waits_without_an_instance_and_goes_on_with_the_answer(tasks: Background) -> None:

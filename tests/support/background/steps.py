@@ -1,0 +1,29 @@
+"""What tests of background tasks wait for, and start."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tests.support.background.components import work
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.support.background.instance import Background
+
+
+async def until(true: Callable[[], Awaitable[object]]) -> None:
+    """Waits until it is true."""
+    while not await true():  # noqa: ASYNC110 - what is waited for is in the table
+        await asyncio.sleep(0.01)
+
+
+async def running(tasks: Background, name: str, tool: str = "work", **arguments: int) -> tuple[str, asyncio.Task[int]]:
+    """Starts a task whose tool waits for its gate; returns its id, and the run."""
+    work.gates[name] = asyncio.Event()
+    task_id = (await tasks.start(tool, name=name, **arguments))["taskId"]
+    run = asyncio.create_task(tasks.deliver())
+    while not any(each.startswith(name) for each in work.starts):  # noqa: ASYNC110 - the tool runs on this loop
+        await asyncio.sleep(0.005)
+    return task_id, run
