@@ -30,6 +30,7 @@ def main() -> int:
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
+    logging.getLogger("azure").setLevel(logging.WARNING)
     host = _Host(arguments)
     try:
         _, settings = host.read()

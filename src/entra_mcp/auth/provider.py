@@ -340,6 +340,7 @@ class EntraProvider(AzureProvider):
         found = await self._upstream_token_store.get(key=sign_in)
         if found is not None and found.refresh_token and found.expires_at < time.time() + seconds:
             try:
+                # What the provider does for a call with an expired token, without a public name.
                 found = await self._try_transparent_refresh(found)
             except (OAuthError, TokenError):
                 return None

@@ -19,10 +19,10 @@ async def until(true: Callable[[], Awaitable[object]]) -> None:
         await asyncio.sleep(0.01)
 
 
-async def running(tasks: Background, name: str, tool: str = "work", **arguments: int) -> tuple[str, asyncio.Task[int]]:
+async def running(tasks: Background, name: str, *, steps: int = 1) -> tuple[str, asyncio.Task[int]]:
     """Starts a task whose tool waits for its gate; returns its id, and the run."""
     work.gates[name] = asyncio.Event()
-    task_id = (await tasks.start(tool, name=name, **arguments))["taskId"]
+    task_id = (await tasks.start("work", name=name, steps=steps))["taskId"]
     run = asyncio.create_task(tasks.deliver())
     while not any(each.startswith(name) for each in work.starts):  # noqa: ASYNC110 - the tool runs on this loop
         await asyncio.sleep(0.005)
