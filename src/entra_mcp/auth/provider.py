@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, override
 from urllib.parse import urlencode, urlsplit
 
-from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
+from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient, UpstreamTokenSet
 from fastmcp.server.auth.oauth_proxy.upstream import OAuthError
 from fastmcp.server.auth.providers.azure import AzureProvider
 from joserfc.errors import JoseError
@@ -328,8 +328,8 @@ class EntraProvider(AzureProvider):
         """Returns the id of the token set that the running request's access token stands for; see `Callers`."""
         request = REQUEST.get()
         bearer = request.bearer if request else None
-        mapping = await self._jti_mapping_store.get(key=bearer[1]["jti"]) if bearer else None
-        return mapping.upstream_token_id if mapping else None
+        mapping = await self._storage.get(bearer[1]["jti"], collection=TOKEN_MAPPINGS) if bearer else None
+        return str(mapping["upstream_token_id"]) if mapping else None
 
     async def caller_of(self, sign_in: str, *, seconds: float) -> AccessToken | None:
         """Returns the verified token of a sign-in, a new one of Entra ID unless it is good for so many seconds.
@@ -337,14 +337,16 @@ class EntraProvider(AzureProvider):
         Raises:
             DependencyError: storage or Entra ID is out of reach.
         """
-        found = await self._upstream_token_store.get(key=sign_in)
-        if found is not None and found.refresh_token and found.expires_at < time.time() + seconds:
+        stored = await self._storage.get(sign_in, collection=UPSTREAM_TOKENS)
+        if stored is None:
+            return None
+        found = UpstreamTokenSet.model_validate(stored)
+        if found.refresh_token and found.expires_at < time.time() + seconds:
             try:
-                # What the provider does for a call with an expired token, without a public name.
                 found = await self._try_transparent_refresh(found)
             except (OAuthError, TokenError):
                 return None
-        return None if found is None else await self._verifier.verify_token(found.access_token)
+        return await self._verifier.verify_token(found.access_token)
 
     # Entra ID
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import time
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, override
 
 from fastmcp.exceptions import ToolError
-from fastmcp.server.dependencies import (
-    _is_client_tool_call,  # pyright: ignore[reportPrivateUsage] - what tells a client's own call from one within a call
-    extract_version_spec,
-    get_http_request,
-)
+from fastmcp.server.dependencies import extract_version_spec, get_http_request
 from fastmcp.server.extensions import MethodBinding, ServerExtension
 from fastmcp.utilities.tasks import TASKS_EXTENSION_ID
 from fastmcp.utilities.versions import VersionSpec
@@ -40,7 +38,7 @@ from entra_mcp.toolkit.background import RUNNING
 from entra_mcp.toolkit.questions import can_ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from fastmcp.server.context import Context
     from fastmcp.server.extensions import ToolCallContinuation, ToolCallOutcome
@@ -58,6 +56,8 @@ MODERN = frozenset(MODERN_PROTOCOL_VERSIONS)
 """Clients of earlier protocols cannot opt in: the extension does not exist there."""
 
 UNAVAILABLE = "The task could not be written down. Try again in a little while."
+
+_within_call: ContextVar[bool] = ContextVar("within_tool_call", default=False)
 
 logger = logging.getLogger(__name__)
 
@@ -95,21 +95,24 @@ class TasksExtension(ServerExtension):
         self, params: CallToolRequestParams, context: Context, call_next: ToolCallContinuation
     ) -> ToolCallOutcome:
         """Lets a call go on as a task where the tool is declared for it and the client has opted in."""
-        if RUNNING.get() is not None:
+        if RUNNING.get() is not None or _within_call.get():
             return await call_next()
         version = extract_version_spec(params.meta)
         tool = await context.fastmcp.get_tool(params.name, VersionSpec(eq=version) if version else None)
-        if tool is None or not tool.task_config.supports_tasks():
-            return await call_next()
+        mode = "forbidden" if tool is None else tool.task_config.mode
         request = context.request_context
         modern = request is not None and request.protocol_version in MODERN
-        if _is_client_tool_call() and modern and context.client_extension_settings(self.identifier) is not None:
+        if tool is not None and mode != "forbidden" and modern and self._opted_in(context):
             return self._described(await self._create(tool, params.arguments or {}, asks=can_ask(context)))
-        if tool.task_config.mode != "required":
-            return await call_next()
-        if modern and _is_client_tool_call():
+        if mode != "required":
+            with _nested():
+                return await call_next()
+        if modern:
             raise _missing_capability(f"Tool {params.name!r} runs as a background task only.")
         raise ToolError(f"Tool {params.name!r} runs as a background task only, which this client does not support.")
+
+    def _opted_in(self, context: Context) -> bool:
+        return context.client_extension_settings(self.identifier) is not None
 
     async def _create(self, tool: Tool, arguments: Mapping[str, Any], *, asks: bool) -> Task:
         if len(json.dumps(arguments).encode()) > self._limits.arguments:
@@ -223,6 +226,16 @@ class TasksExtension(ServerExtension):
             "ttl_ms": int((task.expires - task.created) * 1000),
             "poll_interval_ms": task.poll_ms,
         }
+
+
+@contextmanager
+def _nested() -> Generator[None]:
+    """What a tool calls in turn is part of its call: the client's opt-in is for the tool that it named."""
+    token = _within_call.set(True)
+    try:
+        yield
+    finally:
+        _within_call.reset(token)
 
 
 def _answered(task: Task, known: Mapping[str, Any], *, look: float) -> Task:
