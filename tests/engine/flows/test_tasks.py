@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 from azure.storage.queue.aio import QueueClient
 
 import entra_mcp.app
@@ -64,7 +65,7 @@ class Flow:
         return (await self.client.sign_in())["access_token"]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def flow(environment: Callable[..., None], azurite: str) -> AsyncIterator[Flow]:
     environment()
     runners: list[Runner] = []
