@@ -328,8 +328,7 @@ class EntraProvider(AzureProvider):
         """Returns the id of the token set that the running request's access token stands for; see `Callers`."""
         request = REQUEST.get()
         bearer = request.bearer if request else None
-        mapping = await self._storage.get(bearer[1]["jti"], collection=TOKEN_MAPPINGS) if bearer else None
-        return str(mapping["upstream_token_id"]) if mapping else None
+        return str(bearer[1]["sid"]) if bearer else None
 
     async def caller_of(self, sign_in: str, *, seconds: float) -> AccessToken | None:
         """Returns the verified token of a sign-in, a new one of Entra ID unless it is good for so many seconds.
