@@ -324,7 +324,7 @@ class EntraProvider(AzureProvider):
                 return None
         return None
 
-    async def current_sign_in(self) -> str | None:
+    def current_sign_in(self) -> str | None:
         """Returns the id of the token set that the running request's access token stands for; see `Callers`."""
         request = REQUEST.get()
         bearer = request.bearer if request else None

@@ -23,7 +23,7 @@ TOKEN = "token"  # noqa: S105 - the name of a field
 class SignIns(Protocol):
     """A provider at which people sign in, and whose sign-ins outlive an access token."""
 
-    async def current_sign_in(self) -> str | None:
+    def current_sign_in(self) -> str | None:
         """Returns the id of the sign-in that the running request belongs to; None when it belongs to none."""
         ...
 
@@ -52,7 +52,7 @@ class Callers:
         token = get_access_token()
         if token is None:
             return {}
-        sign_in = await self._sign_ins.current_sign_in() if self._sign_ins else None
+        sign_in = self._sign_ins.current_sign_in() if self._sign_ins else None
         return {SIGN_IN: sign_in} if sign_in else {TOKEN: token.token}
 
     async def find(self, reference: Mapping[str, str], *, seconds: float) -> AccessToken | None:
