@@ -17,7 +17,7 @@ from entra_mcp.functions import Lifespan, WebServer
 from entra_mcp.http_client import http_client
 from entra_mcp.identity import azure_credential
 from entra_mcp.ownership import owner_of
-from entra_mcp.server.components import declares_tasks
+from entra_mcp.server.components import task_tools
 from entra_mcp.server.create import create_server
 from entra_mcp.server.request_state import RingCodec
 from entra_mcp.server.services import open_services
@@ -33,8 +33,7 @@ from entra_mcp.storage.owners import OwnerMarks
 from entra_mcp.storage.purge import PurgeSummary, purge
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
-from entra_mcp.tasks.assembly import open_tasks, task_queue
-from entra_mcp.tasks.sweep import sweep
+from entra_mcp.tasks.assembly import open_tasks
 from entra_mcp.telemetry import Work, configure_logging, start_telemetry
 from entra_mcp.vault.client import Vault
 from entra_mcp.vault.rotation import CurrentSecrets
@@ -81,7 +80,7 @@ class FunctionsApp(Lifespan):
     """The ASGI application of a definition, and its background tasks."""
 
     def __init__(self, definition: Server[Any]) -> None:
-        self.has_tasks = declares_tasks(definition.components)
+        self.has_tasks = bool(task_tools(definition.components))
         self._runner: Runner | None = None
         super().__init__(
             lambda: running_app(definition, on_tasks=self._have_runner), on_failure=startup_failed, early=EARLY
@@ -97,14 +96,6 @@ class FunctionsApp(Lifespan):
         if self._runner is None:
             raise ComponentsError(["no tool is declared with task=True"])
         return self._runner
-
-    async def sweep_tasks(self) -> None:
-        """Sends messages for tasks that nobody takes up; a timer calls this."""
-        settings = Settings.load()
-        async with open_table(settings) as table, task_queue(settings) as queue:
-            sent = await sweep(table, queue)
-        if sent:
-            logger.info("Sweep of tasks: %d messages sent.", sent)
 
     def _have_runner(self, runner: Runner) -> None:
         self._runner = runner
@@ -178,9 +169,9 @@ async def running_app(
             session_store=sessions,
             services=services,
         )
-        if declares_tasks(definition.components):
+        if tools := task_tools(definition.components):
             opening_tasks = open_tasks(
-                server, settings, table=table, cipher=cipher, marks=OwnerMarks(secrets), auth=auth
+                server, settings, tools=tools, table=table, cipher=cipher, marks=OwnerMarks(secrets), auth=auth
             )
             runner = await stack.enter_async_context(opening_tasks)
             if on_tasks is not None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     type Trigger = Callable[[str, str, str], Callable[[Callable[..., Any]], object]]
 
 STORAGE = "AzureWebJobsStorage"
-SWEEP_SCHEDULE = "*/30 * * * * *"
 
 
 class Tasks(Protocol):
@@ -28,13 +27,9 @@ class Tasks(Protocol):
         """Returns what runs tasks, when the application has started."""
         ...
 
-    async def sweep_tasks(self) -> None:
-        """Sends messages for tasks that nobody takes up."""
-        ...
-
 
 def add_task_functions(app: func.FunctionApp, tasks: Tasks) -> None:
-    """Adds the functions `run_task`, `judge_task` and `sweep_tasks`, if a tool is declared with `task=True`.
+    """Adds the functions `run_task` and `judge_task`, if a tool is declared with `task=True`.
 
     The names of parameters are those of bindings, and annotations have to be there when the function is indexed.
     """
@@ -47,11 +42,7 @@ def add_task_functions(app: func.FunctionApp, tasks: Tasks) -> None:
     async def judge_task(message: func.QueueMessage) -> None:
         await (await tasks.task_runner()).judge(message.get_body())
 
-    async def sweep_tasks(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the runtime passes it
-        await tasks.sweep_tasks()
-
     # The SDK leaves the options of a trigger without types.
     queue_trigger = cast("Trigger", app.queue_trigger)  # pyright: ignore[reportUnknownMemberType]
     queue_trigger("message", QUEUE, STORAGE)(run_task)
     queue_trigger("message", POISON_QUEUE, STORAGE)(judge_task)
-    app.timer_trigger("timer", SWEEP_SCHEDULE)(sweep_tasks)

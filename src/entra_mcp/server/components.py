@@ -72,14 +72,19 @@ def add_components(
                 raise ComponentsError([f"{each.__module__}.{each.__name__} is no tool, resource or prompt"])
 
 
-def declares_tasks(packages: Iterable[ModuleType]) -> bool:
-    """Whether a tool of the packages may run as a background task; a faulty module is named at the start-up."""
+def task_tools(packages: Iterable[ModuleType]) -> frozenset[str]:
+    """The names of the tools that may run as background tasks; a faulty module is named at the start-up."""
     try:
-        found = [get_fastmcp_meta(each) for each in find_components(packages)]
+        components = find_components(packages)
     except ComponentsError:
-        return False
-    declared = [meta.task for meta in found if isinstance(meta, ToolMeta)]
-    return any(task.supports_tasks() if isinstance(task, TaskConfig) else task for task in declared)
+        return frozenset()
+    declared = ((each, get_fastmcp_meta(each)) for each in components)
+    return frozenset(
+        meta.name or each.__name__
+        for each, meta in declared
+        if isinstance(meta, ToolMeta)
+        and (meta.task.supports_tasks() if isinstance(meta.task, TaskConfig) else meta.task)
+    )
 
 
 def acts_on_behalf(function: Component) -> bool:

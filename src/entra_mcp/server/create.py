@@ -13,7 +13,7 @@ from mcp.types import Icon
 from entra_mcp import __version__
 from entra_mcp.server.completions import KnownCompletions
 from entra_mcp.server.component_errors import ComponentErrors
-from entra_mcp.server.components import add_components, declares_tasks, find_components
+from entra_mcp.server.components import add_components, find_components, task_tools
 from entra_mcp.server.time_limit import RequestTimeLimit
 from entra_mcp.tasks.limits import DAY_SECONDS
 from entra_mcp.toolkit.icons import data_uri
@@ -93,4 +93,4 @@ def create_server(
 
 def _state_seconds(definition: Server[Any]) -> float:
     """How long a client may take to answer a tool's question: a background task waits for as long as it is kept."""
-    return DAY_SECONDS if declares_tasks(definition.components) else STATE_SECONDS
+    return DAY_SECONDS if task_tools(definition.components) else STATE_SECONDS

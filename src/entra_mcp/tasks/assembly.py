@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from entra_mcp.identity import azure_credential
 from entra_mcp.tasks.callers import Callers
+from entra_mcp.tasks.companion import task_result_tool
 from entra_mcp.tasks.extension import TasksExtension
-from entra_mcp.tasks.queue import open_queue
+from entra_mcp.tasks.limits import Limits
+from entra_mcp.tasks.queue import TaskQueue
 from entra_mcp.tasks.rows import TaskRows
 from entra_mcp.tasks.runner import Runner
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Container
 
     from fastmcp import FastMCP
     from fastmcp.server.auth import AuthProvider
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from entra_mcp.storage.encryption import RowCipher
     from entra_mcp.storage.owners import OwnerMarks
     from entra_mcp.storage.table import Table
-    from entra_mcp.tasks.queue import TaskQueue
+    from entra_mcp.tasks.queue import Sender
 
 
 @asynccontextmanager
@@ -30,37 +33,57 @@ async def open_tasks(
     server: FastMCP,
     settings: Settings,
     *,
+    tools: Container[str],
     table: Table,
     cipher: RowCipher,
     marks: OwnerMarks,
     auth: AuthProvider | None,
 ) -> AsyncGenerator[Runner]:
-    """Adds the tasks extension to the server, and yields what runs the tasks.
+    """Lets calls of the tools go on as tasks, and yields what runs them.
 
     Raises:
         StorageError: the queue cannot be made, or no setting says where it is.
     """
-    rows, callers = TaskRows(table=table, cipher=cipher, marks=marks), Callers(auth)
+    rows = TaskRows(table=table, cipher=cipher, marks=marks)
     async with task_queue(settings) as queue:
         if settings.create_table:
             await queue.create()
-        server.add_extension(TasksExtension(rows=rows, queue=queue, callers=callers))
-        yield Runner(server, rows=rows, queue=queue, callers=callers)
+        yield add_tasks(server, tools=tools, rows=rows, queue=queue, callers=Callers(auth))
+
+
+def add_tasks(
+    server: FastMCP,
+    *,
+    tools: Container[str],
+    rows: TaskRows,
+    queue: Sender,
+    callers: Callers,
+    limits: Limits | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Runner:
+    """Adds the tasks extension to the server, and a tool for clients without it; returns what runs the tasks."""
+    limits = limits or Limits()
+    server.add_extension(
+        TasksExtension(tools=tools, rows=rows, queue=queue, callers=callers, limits=limits, clock=clock)
+    )
+    server.add_tool(task_result_tool(rows, limits))
+    return Runner(server, rows=rows, queue=queue, callers=callers, limits=limits, clock=clock)
 
 
 @asynccontextmanager
 async def task_queue(settings: Settings) -> AsyncGenerator[TaskQueue]:
-    """Yields the queue of the settings."""
-    connection = settings.storage_connection_string
+    """Yields the queue of the settings, which connects when it is first used.
+
+    Raises:
+        StorageError: no setting says where it is.
+    """
     async with AsyncExitStack() as stack:
-        credential = None
-        if settings.queue_service_uri is not None:
+        if (endpoint := settings.queue_service_uri) is not None:
             credential = await stack.enter_async_context(
                 azure_credential(settings, client_id=settings.storage_client_id)
             )
-        opening = open_queue(
-            connection_string=connection.get_secret_value() if connection else None,
-            endpoint=settings.queue_service_uri,
-            credential=credential,
-        )
-        yield await stack.enter_async_context(opening)
+            queue = TaskQueue.from_identity(endpoint, credential=credential)
+        else:
+            connection = settings.storage_connection_string
+            queue = TaskQueue.from_connection_string(connection.get_secret_value() if connection else "")
+        yield await stack.enter_async_context(queue)

@@ -6,11 +6,9 @@ everybody else the task does not exist.
 
 from __future__ import annotations
 
+import asyncio
 import json
-import logging
 import time
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, override
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any, override
 from fastmcp.exceptions import ToolError
 from fastmcp.server.dependencies import extract_version_spec, get_http_request
 from fastmcp.server.extensions import MethodBinding, ServerExtension
+from fastmcp.tools import ToolResult
 from fastmcp.utilities.tasks import TASKS_EXTENSION_ID
 from fastmcp.utilities.versions import VersionSpec
 from mcp.shared.exceptions import MCPError
@@ -30,15 +29,16 @@ from pydantic import ValidationError
 from entra_mcp.errors import StorageError
 from entra_mcp.request import note_fault
 from entra_mcp.tasks.callers import owner_of_request
+from entra_mcp.tasks.companion import TASK_RESULT
 from entra_mcp.tasks.limits import Limits
 from entra_mcp.tasks.rows import Stored, Task, TaskChangedError, TooManyTasksError, new_task_id
 from entra_mcp.tasks.runner import answers_of
 from entra_mcp.tasks.wire import Acknowledgement, CreateTaskResult, GetTaskResult, TaskParams, UpdateTaskParams
-from entra_mcp.toolkit.background import RUNNING
+from entra_mcp.toolkit.background import RUNNING, BackgroundTask
 from entra_mcp.toolkit.questions import can_ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
 
     from fastmcp.server.context import Context
     from fastmcp.server.extensions import ToolCallContinuation, ToolCallOutcome
@@ -57,25 +57,28 @@ MODERN = frozenset(MODERN_PROTOCOL_VERSIONS)
 
 UNAVAILABLE = "The task could not be written down. Try again in a little while."
 
-_within_call: ContextVar[bool] = ContextVar("within_tool_call", default=False)
-
-logger = logging.getLogger(__name__)
+GOES_ON = (
+    "This takes longer than {seconds:g} s, so it goes on in the background. Call the tool {tool} with the task_id "
+    "{task_id} for the result."
+)
 
 
 class TasksExtension(ServerExtension):
-    """Writes tasks down and tells of them; the runner runs them."""
+    """Writes the tasks of `tools` down and answers what clients ask of them; the runner runs them."""
 
     identifier = TASKS_EXTENSION_ID
 
     def __init__(
         self,
         *,
+        tools: Container[str],
         rows: TaskRows,
         queue: Sender,
         callers: Callers,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._tools = tools
         self._rows = rows
         self._queue = queue
         self._callers = callers
@@ -94,28 +97,50 @@ class TasksExtension(ServerExtension):
     async def intercept_tool_call(
         self, params: CallToolRequestParams, context: Context, call_next: ToolCallContinuation
     ) -> ToolCallOutcome:
-        """Lets a call go on as a task where the tool is declared for it and the client has opted in."""
-        if RUNNING.get() is not None or _within_call.get():
+        """Lets a call go on as a task where the tool is declared for it: at once if the client has opted in."""
+        if params.name not in self._tools or RUNNING.get() is not None:
             return await call_next()
         version = extract_version_spec(params.meta)
         tool = await context.fastmcp.get_tool(params.name, VersionSpec(eq=version) if version else None)
-        mode = "forbidden" if tool is None else tool.task_config.mode
+        if tool is None or tool.task_config.mode == "forbidden":
+            return await call_next()
         request = context.request_context
         modern = request is not None and request.protocol_version in MODERN
-        if tool is not None and mode != "forbidden" and modern and self._opted_in(context):
-            return self._described(await self._create(tool, params.arguments or {}, asks=can_ask(context)))
-        if mode != "required":
-            with _nested():
-                return await call_next()
+        if modern and context.client_extension_settings(self.identifier) is not None:
+            return CreateTaskResult(**_fields(await self._start(tool, params, asks=can_ask(context))))
+        if tool.task_config.mode == "optional":
+            return await self._inline(tool, params, call_next)
         if modern:
             raise _missing_capability(f"Tool {params.name!r} runs as a background task only.")
         raise ToolError(f"Tool {params.name!r} runs as a background task only, which this client does not support.")
 
-    def _opted_in(self, context: Context) -> bool:
-        return context.client_extension_settings(self.identifier) is not None
+    async def _inline(
+        self, tool: Tool, params: CallToolRequestParams, call_next: ToolCallContinuation
+    ) -> ToolCallOutcome:
+        """Runs the tool while the client waits; when that takes too long, it runs again, or on, as a task."""
+        running = _Inline()
+        token = RUNNING.set(running)
+        limit = asyncio.timeout(self._limits.inline)
+        try:
+            async with limit:
+                return await call_next()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        finally:
+            RUNNING.reset(token)
+        task = await self._start(tool, params, checkpoint=running.checkpoint)
+        told = GOES_ON.format(seconds=self._limits.inline, tool=TASK_RESULT, task_id=task.id)
+        # A result that does not follow the tool's output schema has to be an error.
+        return ToolResult(content=told, is_error=tool.output_schema is not None)
 
-    async def _create(self, tool: Tool, arguments: Mapping[str, Any], *, asks: bool) -> Task:
-        if len(json.dumps(arguments).encode()) > self._limits.arguments:
+    async def _start(self, tool: Tool, params: CallToolRequestParams, **details: Any) -> Task:  # noqa: ANN401 - of a task
+        """Writes a task down and sends its message.
+
+        Raises:
+            ToolError: the caller has too many, its arguments are too large, or it could not be written down.
+        """
+        if len(json.dumps(params.arguments).encode()) > self._limits.arguments:
             raise ToolError(f"The arguments of a task must be smaller than {self._limits.arguments} bytes.")
         now = self._clock()
         try:
@@ -123,17 +148,22 @@ class TasksExtension(ServerExtension):
                 id=new_task_id(),
                 tool=tool.name,
                 version=tool.version,
-                arguments=arguments,
+                arguments=params.arguments or {},
                 owner=owner_of_request(),
                 caller=await self._callers.reference(),
                 created=now,
                 expires=now + self._limits.keep,
                 poll_ms=int(tool.task_config.poll_interval.total_seconds() * 1000),
-                look=now + self._limits.unsent,
-                asks=asks,
+                **details,
             )
             await self._rows.admit(task, limit=self._limits.per_caller)
             stored = await self._rows.create(task)
+            try:
+                await self._send(stored.task)
+            except StorageError:
+                # Nobody knows of it, so it is not to count among the caller's tasks.
+                await self._rows.write(stored, task.ended("cancelled"))
+                raise
         except TooManyTasksError as error:
             raise ToolError(
                 f"You have {self._limits.per_caller} unfinished tasks. Wait for one, or cancel one."
@@ -141,19 +171,14 @@ class TasksExtension(ServerExtension):
         except StorageError as error:
             note_fault(error)
             raise ToolError(UNAVAILABLE) from error
-        await self._send(stored.task)
         return stored.task
 
     async def _send(self, task: Task) -> None:
-        try:
-            await self._queue.send(self._rows.message(task))
-        except StorageError as error:
-            # The row is there, so the sweep sends the message.
-            logger.warning("A task's message is left to the sweep: %s", error)
+        await self._queue.send(self._rows.message(task))
 
     async def _get(self, request: Request, params: TaskParams) -> GetTaskResult:
         task = (await self._find(request, params)).task
-        described: dict[str, Any] = self._fields(task)
+        described: dict[str, Any] = _fields(task)
         if task.status == "completed":
             described["result"] = await self._rows.result(task)
         error, questions = task.error, task.questions if task.status == "input_required" else None
@@ -175,9 +200,12 @@ class TasksExtension(ServerExtension):
             task = stored.task
             asked = task.questions or {}
             known = {name: answer for name, answer in params.input_responses.items() if name in asked}
+            if task.status == "working" and not task.running:
+                # Its answers are here, and its message may not have been sent.
+                await self._send(task)
             if task.status != "input_required" or not known:
                 return Acknowledgement()
-            changed = _answered(task, known, look=self._clock() + self._limits.unsent)
+            changed = _answered(task, known)
             try:
                 await self._rows.write(stored, changed)
             except TaskChangedError:
@@ -213,32 +241,28 @@ class TasksExtension(ServerExtension):
             raise MCPError(INVALID_PARAMS, "There is no such task.")
         return stored
 
-    def _described(self, task: Task) -> CreateTaskResult:
-        return CreateTaskResult(**self._fields(task))
 
-    def _fields(self, task: Task) -> dict[str, Any]:
-        return {
-            "task_id": task.id,
-            "status": task.status,
-            "status_message": task.error["message"] if task.error else task.message,
-            "created_at": _iso(task.created),
-            "last_updated_at": _iso(task.updated),
-            "ttl_ms": int((task.expires - task.created) * 1000),
-            "poll_interval_ms": task.poll_ms,
-        }
+class _Inline(BackgroundTask):
+    """What a tool sees while its client waits: what it saves is kept for the task that the call may become."""
+
+    @override
+    async def save(self, checkpoint: object) -> None:
+        self.checkpoint = checkpoint
 
 
-@contextmanager
-def _nested() -> Generator[None]:
-    """What a tool calls in turn is part of its call: the client's opt-in is for the tool that it named."""
-    token = _within_call.set(True)
-    try:
-        yield
-    finally:
-        _within_call.reset(token)
+def _fields(task: Task) -> dict[str, Any]:
+    return {
+        "task_id": task.id,
+        "status": task.status,
+        "status_message": task.error["message"] if task.error else task.message,
+        "created_at": _iso(task.created),
+        "last_updated_at": _iso(task.updated),
+        "ttl_ms": int((task.expires - task.created) * 1000),
+        "poll_interval_ms": task.poll_ms,
+    }
 
 
-def _answered(task: Task, known: Mapping[str, Any], *, look: float) -> Task:
+def _answered(task: Task, known: Mapping[str, Any]) -> Task:
     """The task with the answers, which goes on when no question is open.
 
     Raises:
@@ -252,7 +276,7 @@ def _answered(task: Task, known: Mapping[str, Any], *, look: float) -> Task:
     open_questions = {name: asked for name, asked in (task.questions or {}).items() if name not in known}
     if open_questions:
         return replace(task, answers=answers, questions=open_questions)
-    return replace(task, answers=answers, questions=None, status="working", look=look)
+    return replace(task, answers=answers, questions=None, status="working")
 
 
 def _check_header(task_id: str) -> None:

@@ -23,8 +23,14 @@ class Limits:
     heartbeat: float = 5.0
     """How often a run renews its lease, writes its progress, and sees whether the task was cancelled."""
 
-    unsent: float = 30.0
-    """After how long the sweep sends a message again that nobody took up. The pause doubles each time."""
+    inline: float = 45.0
+    """How long a client that did not opt in waits for its call, before that goes on as a task."""
+
+    looks: int = 10
+    """How often `task_result` looks at a task that has not ended, every two seconds, before it answers so."""
+
+    late: float = 60.0
+    """After how long without a run a task is reported as late (docs/operate.md)."""
 
     deaths: int = 3
     """How many runs may end with their process before the task fails."""

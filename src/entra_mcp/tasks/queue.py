@@ -6,9 +6,10 @@ A message is base64 of a sealed id: nothing in it can be read. The function of t
 
 from __future__ import annotations
 
+import math
 from base64 import b64decode, b64encode
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from azure.core.exceptions import AzureError, ResourceExistsError
 
@@ -16,7 +17,7 @@ from entra_mcp.errors import StorageError, first_line
 from entra_mcp.patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from azure.core.credentials_async import AsyncTokenCredential
 
@@ -26,6 +27,7 @@ POISON_QUEUE = "mcp-tasks-poison"
 
 SEND_SECONDS = 6.0
 LONGEST_DELAY_SECONDS = 7 * 24 * 3600 - 60
+RETRIES: dict[str, Any] = {"retry_total": 2, "retry_connect": 2, "retry_read": 2, "initial_backoff": 1}
 MESSAGE_SECONDS = 7 * 24 * 3600
 
 
@@ -50,10 +52,46 @@ class _Client(Protocol):
 
 
 class TaskQueue:
-    """Sends messages."""
+    """Sends messages. Its SDK is loaded, and the queue connected, when it is first used."""
 
-    def __init__(self, client: _Client) -> None:
-        self._client = client
+    def __init__(self, connect: Callable[[], _Client]) -> None:
+        self._connect = connect
+        self._connected: _Client | None = None
+
+    @classmethod
+    def from_connection_string(cls, connection_string: str, *, name: str = QUEUE) -> Self:
+        """The queue of a storage account with keys.
+
+        Raises:
+            StorageError: the text is empty.
+        """
+        if not connection_string:
+            raise StorageError("no storage account is configured for the queue of tasks")
+
+        def connect() -> _Client:
+            from azure.storage.queue.aio import QueueClient
+
+            return cast("_Client", QueueClient.from_connection_string(connection_string, name, **RETRIES))
+
+        return cls(connect)
+
+    @classmethod
+    def from_identity(cls, endpoint: str, *, credential: AsyncTokenCredential, name: str = QUEUE) -> Self:
+        """The queue of a storage account that takes identities."""
+
+        def connect() -> _Client:
+            from azure.storage.queue.aio import QueueClient
+
+            return cast("_Client", QueueClient(endpoint, name, credential=credential, **RETRIES))
+
+        return cls(connect)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._connected is not None:
+            await self._connected.close()
 
     async def create(self) -> None:
         """Makes the queue unless it is there."""
@@ -68,9 +106,15 @@ class TaskQueue:
         async with _patient():
             await self._client.send_message(
                 b64encode(message).decode(),
-                visibility_timeout=int(min(max(delay, 0), LONGEST_DELAY_SECONDS)),
+                visibility_timeout=min(math.ceil(max(delay, 0)), LONGEST_DELAY_SECONDS),
                 time_to_live=MESSAGE_SECONDS,
             )
+
+    @property
+    def _client(self) -> _Client:
+        if self._connected is None:
+            self._connected = self._connect()
+        return self._connected
 
 
 def body_of(text: bytes) -> bytes:
@@ -79,30 +123,6 @@ def body_of(text: bytes) -> bytes:
         return b64decode(text, validate=True)
     except ValueError:
         return b""
-
-
-@asynccontextmanager
-async def open_queue(
-    *,
-    connection_string: str | None,
-    endpoint: str | None = None,
-    credential: AsyncTokenCredential | None = None,
-    name: str = QUEUE,
-) -> AsyncGenerator[TaskQueue]:
-    """Yields the queue, reached with an identity at the endpoint, or with a connection string."""
-    from azure.storage.queue.aio import QueueClient
-
-    options: dict[str, Any] = {"retry_total": 2, "retry_connect": 2, "retry_read": 2, "initial_backoff": 1}
-    if endpoint is not None:
-        client = QueueClient(endpoint, name, credential=credential, **options)
-    elif connection_string is not None:
-        client = QueueClient.from_connection_string(connection_string, name, **options)
-    else:
-        raise StorageError("no storage account is configured for the queue of tasks")
-    try:
-        yield TaskQueue(cast("_Client", client))
-    finally:
-        await cast("_Client", client).close()
 
 
 @asynccontextmanager

@@ -1,13 +1,14 @@
 """Tasks as rows of the table.
 
     PartitionKey, RowKey, V0.., C, X, U   as in storage/rows.py; the value is the task, sealed under its id
-    Q  Binary   the task's id, sealed under the ring alone: what a queue message holds
-    S  Int64    when the sweep has to look at the task, in milliseconds since 1970; absent when it need not
-    N  Int32    how often the sweep has sent a message for it
     T  String   the status, for operators; nothing trusts it
+    R  Int32    how many runs there were, for operators
 
 Each change is made on the condition that nobody has changed the row since it was read (etag). So of two runs that end
 one task, one writes its end, and the other one learns that it came too late.
+
+A message of the queue names a task and its turn, sealed. Each run that takes the task begins a new turn, so messages of
+earlier turns, which the queue may bring at any time, no longer count.
 
 Threat: whoever reads the table and the vault's key can open tasks, other than tokens: the queue has to reach a task
 without its owner, so its id cannot be a secret that the owner alone knows.
@@ -20,21 +21,20 @@ import math
 import secrets
 import time
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
-from azure.data.tables import EdmType, EntityProperty
 from key_value.aio.errors import CorruptedDataError, DecryptionError
 
 from entra_mcp.errors import EntraMcpError
 from entra_mcp.storage.encryption import MAX_PLAIN_BYTES
-from entra_mcp.storage.rows import Address, Row, collection_range, pack, unpack
+from entra_mcp.storage.rows import Address, Row, pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from entra_mcp.storage.encryption import RowCipher
     from entra_mcp.storage.owners import OwnerMarks
-    from entra_mcp.storage.table import Entity, Table
+    from entra_mcp.storage.table import Table
     from entra_mcp.tasks.wire import Status
 
 TASKS = "mcp-tasks"
@@ -80,11 +80,12 @@ class Task:
     status: Status = "working"
     message: str | None = None
     updated: float = 0.0
-    run: str | None = None
-    """The run that holds the task until `lease`."""
+    turn: str = ""
+    """Which messages count: those that were sent since the last run began."""
+    running: bool = False
+    """Whether a run holds the task until `lease`."""
     lease: float = 0.0
-    look: float | None = None
-    """When the sweep has to look."""
+    """Until when no run may take the task."""
     attempts: Mapping[str, int] = field(default_factory=dict[str, int])
     """Runs that did not end the task, by cause."""
     runs: int = 0
@@ -117,10 +118,16 @@ class Task:
             questions=None,
             answers=None,
             state=None,
-            run=None,
-            look=None,
+            running=False,
             **details,
         )
+
+
+class Addressed(NamedTuple):
+    """What a message is about."""
+
+    task_id: str
+    turn: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,14 +245,15 @@ class TaskRows:
 
     def message(self, task: Task) -> bytes:
         """Returns what a queue message about the task holds; only this server's keys open it."""
-        return self._cipher.seal(task.id.encode(), collection=MESSAGES, key="", expires=None)
+        return self._cipher.seal(f"{task.id} {task.turn}".encode(), collection=MESSAGES, key="", expires=None)
 
-    async def addressed(self, message: bytes) -> str | None:
-        """Returns the id of the task that a message is about, or None when it is no message of this server."""
+    async def addressed(self, message: bytes) -> Addressed | None:
+        """Returns what a message is about, or None when it is no message of this server."""
         try:
-            return (await self._cipher.unseal(message, collection=MESSAGES, key="", expires=None)).decode()
+            plain = await self._cipher.unseal(message, collection=MESSAGES, key="", expires=None)
         except (CorruptedDataError, DecryptionError):
             return None
+        return Addressed(*plain.decode().partition(" ")[::2])
 
     async def _is_open(self, task_id: str) -> bool:
         found = await self.read(task_id)
@@ -273,10 +281,7 @@ class TaskRows:
     def _entity(self, task: Task) -> dict[str, Any]:
         plain = json.dumps(asdict(task), separators=(",", ":")).encode()
         entity = self._sealed(TASKS, task.id, plain, math.ceil(task.expires * 1000))
-        entity |= {"T": task.status, "Q": self.message(task), "U": self._marks.mark(task.owner.rpartition("/")[2])}
-        if task.look is not None:
-            entity["S"] = EntityProperty(math.ceil(task.look * 1000), EdmType.INT64)
-        return entity
+        return entity | {"T": task.status, "R": task.runs, "U": self._marks.mark(task.owner.rpartition("/")[2])}
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
@@ -285,13 +290,3 @@ class TaskRows:
 def new_task_id() -> str:
     """256 random bits: who knows the id still has to be the owner."""
     return secrets.token_urlsafe(32)
-
-
-async def due(table: Table, *, now: float) -> AsyncIterator[Entity]:
-    """Yields the rows of tasks that the sweep has to look at; needs no key."""
-    filter_ = f"{collection_range(TASKS)} and S le {int(now * 1000)}L"
-    async for page in table.query(filter_, select=("PartitionKey", "RowKey")):
-        for found in page:
-            entity = await table.read(found["PartitionKey"], found["RowKey"])
-            if entity is not None and "S" in entity:
-                yield entity

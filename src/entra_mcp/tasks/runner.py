@@ -6,6 +6,10 @@ progress, dependencies, questions in rounds.
 The queue delivers a message at least once, and its own count of deliveries counts also what neighbours in the process
 did. So the row alone decides: a run takes a lease on it, renews that as long as it runs, and ends the task only if the
 row is still its own.
+
+A run begins with a message that comes when its lease is over. If the run lives then, the message is sent again for the
+end of the renewed lease. If it died, with its process or its whole host, the message begins the next one. So nothing
+has to look for dead runs, and an app with no task under way does nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import logging
 import secrets
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast, override
+from typing import TYPE_CHECKING, Any, NoReturn, cast, override
 
 from fastmcp import Client
 from mcp.server.auth.middleware.auth_context import auth_context_var
@@ -38,6 +42,7 @@ from entra_mcp.toolkit.background import RUNNING, BackgroundTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from fastmcp import FastMCP
     from mcp.types import InputResponses, RequestParamsMeta
@@ -84,20 +89,26 @@ class Runner:
         Raises:
             DependencyError: storage or the vault is out of reach. The host brings the message again.
         """
-        stored = await self._waiting(message)
+        stored = await self._addressed(message)
         if stored is None:
             return
-        task = stored.task
-        if task.run is not None:
-            # It holds a lease that has run out, so its process is gone or cut off.
+        task, now = stored.task, self.clock()
+        if task.lease > now:
+            await self.queue.send(self.rows.message(task), delay=task.lease - now)
+            return
+        if task.running:
+            # The lease has run out, so the run's process is gone or cut off.
             task = task.counted("lost")
             if task.attempts["lost"] >= self.limits.deaths:
-                await self._write(stored, task.ended("failed", error=error_of(DIED)))
+                await self._write(stored, self.failed(task, DIED))
                 return
-        now = self.clock()
-        run = secrets.token_urlsafe(12)
-        lease = now + self.limits.lease
-        taken = await self._write(stored, replace(task, run=run, runs=task.runs + 1, lease=lease, look=lease))
+        if now - max(task.created, task.lease) > self.limits.late:
+            logger.warning("A background task of %s is late: it waited %d s.", task.tool, now - task.lease)
+        turn = secrets.token_urlsafe(12)
+        task = replace(task, turn=turn, running=True, runs=task.runs + 1, lease=now + self.limits.lease)
+        # First the message, then the row: a message of a turn that never began does not count.
+        await self.queue.send(self.rows.message(task), delay=self.limits.lease)
+        taken = await self._write(stored, task)
         if taken is not None:
             await Run(self, taken).execute()
 
@@ -107,23 +118,29 @@ class Runner:
         Raises:
             DependencyError: as `run`.
         """
-        stored = await self._waiting(message)
+        stored = await self._addressed(message)
         if stored is None:
             return
-        task = replace(stored.task.counted("refused"), run=None, lease=0.0, look=self.clock() + self.limits.unsent)
+        task = stored.task.counted("refused")
+        logger.warning("The host gave up a message of a background task of %s.", task.tool)
         if task.attempts["refused"] >= self.limits.refused:
-            await self._write(stored, task.ended("failed", error=error_of(DIED)))
+            await self._write(stored, self.failed(task, DIED))
         elif await self._write(stored, task) is not None:
             await self.queue.send(self.rows.message(task), delay=self.limits.backoff)
 
-    async def _waiting(self, message: bytes) -> Stored | None:
-        """The task of the message, if it is there and nobody runs it."""
-        task_id = await self.rows.addressed(body_of(message))
-        if task_id is None:
+    def failed(self, task: Task, why: str) -> Task:
+        """The task as it ends when the server could not bring it to its end."""
+        logger.warning("A background task of %s failed after %d runs: %s", task.tool, task.runs, why)
+        return task.ended("failed", error={"code": INTERNAL_ERROR, "message": why})
+
+    async def _addressed(self, message: bytes) -> Stored | None:
+        """The task of the message, if something is left to do for it and the message still counts."""
+        addressed = await self.rows.addressed(body_of(message))
+        if addressed is None:
             logger.error("A message in the queue of tasks is none of this server's, and is dropped.")
             return None
-        stored = await self.rows.read(task_id)
-        if stored is None or stored.task.status != "working" or stored.task.lease > self.clock():
+        stored = await self.rows.read(addressed.task_id)
+        if stored is None or stored.task.status != "working" or stored.task.turn != addressed.turn:
             return None
         return stored
 
@@ -134,7 +151,7 @@ class Runner:
         except TaskChangedError:
             # The answer to this very write may have been lost.
             found = await self.rows.read(task.id)
-            return found if found is not None and found.task.run == task.run and task.run is not None else None
+            return found if found is not None and found.task.running and found.task.turn == task.turn else None
 
 
 class Run:
@@ -143,11 +160,14 @@ class Run:
     def __init__(self, runner: Runner, stored: Stored) -> None:
         self._runner = runner
         self._stored = stored
-        self._run = stored.task.run
+        self._turn = stored.task.turn
         self._limits = runner.limits
         self._progress: str | None = None
         self._saved = False
         self._lost = False
+        self._waits = asyncio.Event()
+        self._pause = 0.0
+        self._retries = 0
         self._writing = asyncio.Lock()
 
     async def execute(self) -> None:
@@ -157,23 +177,34 @@ class Run:
             token = await self._runner.callers.find(task.caller, seconds=self._limits.run)
         except DependencyError as error:
             logger.warning("A task of tool %s cannot run now: %s", task.tool, error)
-            await self._again_after_outage()
+            await self._leave(self._again(task, "outage", times=self._limits.outages, why=UNREACHABLE))
             return
         if task.caller and token is None:
-            await self._end(task.ended("failed", error=error_of(SIGNED_OUT)))
+            await self._end(self._runner.failed(task, SIGNED_OUT))
             return
         left = await self._call(None if token is None else AuthenticatedUser(token))
-        if left is None:
-            return
-        if left.is_final or left.status == "input_required":
-            await self._end(left)
-        else:
-            await self._release(left)
+        if left is not None:
+            await self._leave(left)
 
     async def save(self, checkpoint: object) -> None:
         """Writes a checkpoint into the row."""
         await self._keep(checkpoint=checkpoint)
         self._saved = True
+
+    async def wait(self, seconds: float) -> NoReturn:
+        """Ends this run; the next one begins after so many seconds."""
+        self._pause = seconds
+        self._waits.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def now(self) -> float:
+        """The time, in seconds since 1970."""
+        return self._runner.clock()
+
+    def retry(self, times: int) -> None:
+        """Notes that the tool has failed in a way that so many further runs may mend."""
+        self._retries = times
 
     async def _call(self, caller: AuthenticatedUser | None) -> Task | None:
         """Calls the tool, with a sign of life every few seconds; returns the task as the call leaves it.
@@ -181,22 +212,21 @@ class Run:
         It is None when the task is not this run's any more.
         """
         call = asyncio.create_task(self._outcome(caller))
-        beat = asyncio.create_task(self._beat(call))
+        beat, waits = asyncio.create_task(self._beat()), asyncio.create_task(self._waits.wait())
+        each = (call, beat, waits)
         try:
-            async with asyncio.timeout(self._limits.run):
-                return await call
-        except TimeoutError:
-            if self._saved:
+            await asyncio.wait(each, timeout=self._limits.run, return_when=asyncio.FIRST_COMPLETED)
+            if call.done():
+                return call.result()
+            if beat.done():
+                return None
+            if waits.done() or self._saved:
                 return self._stored.task
-            return self._stored.task.ended("failed", error=error_of(TOO_LONG.format(self._limits.run)))
-        except asyncio.CancelledError:
-            if not self._lost:
-                raise
-            return None
+            return self._runner.failed(self._stored.task, TOO_LONG.format(self._limits.run))
         finally:
-            for each in (call, beat):
-                each.cancel()
-            await asyncio.wait((call, beat))
+            for other in each:
+                other.cancel()
+            await asyncio.wait(each)
 
     async def _outcome(self, caller: AuthenticatedUser | None) -> Task:
         """Calls the tool in a context of its own, as the caller."""
@@ -220,11 +250,13 @@ class Run:
             return self._stored.task.ended("failed", error=error.error.model_dump(mode="json", exclude_none=True))
         if isinstance(called, InputRequiredResult):
             return self._asking(called)
+        if called.is_error and self._stored.task.attempts.get("error", 0) < self._retries:
+            return self._again(self._stored.task, "error", times=self._retries + 1, why="")
         result = called.model_dump_json(
             by_alias=True, exclude_none=True, exclude={"meta": {SERVER_INFO_META_KEY}}
         ).encode()
         if len(result) > self._limits.result:
-            return self._stored.task.ended("failed", error=error_of(TOO_LARGE.format(self._limits.result)))
+            return self._runner.failed(self._stored.task, TOO_LARGE.format(self._limits.result))
         parts = await self._runner.rows.write_result(task, result)
         details: dict[str, Any] = {"parts": parts} if parts else {"result": json.loads(result)}
         return self._stored.task.ended("completed", **details)
@@ -237,13 +269,13 @@ class Run:
             f"{name}-{task.runs}": question.model_dump(by_alias=True, mode="json", exclude_none=True)
             for name, question in (asked.input_requests or {}).items()
         }
-        waiting = {"run": None, "lease": 0.0, "look": None, "answers": None, "state": asked.request_state}
-        return replace(task, status="input_required", questions=questions, **waiting)
+        waiting = replace(task, running=False, lease=0.0, answers=None, state=asked.request_state)
+        return replace(waiting, status="input_required", questions=questions)
 
     async def _report(self, progress: float, total: float | None, message: str | None) -> None:
         self._progress = message or (f"{progress:g}" if total is None else f"{progress:g} of {total:g}")
 
-    async def _beat(self, call: asyncio.Task[Any]) -> None:
+    async def _beat(self) -> None:
         """Renews the lease until the task is somebody else's, ended, or nothing can be known of it any more."""
         while not self._lost:
             await asyncio.sleep(self._limits.heartbeat)
@@ -252,7 +284,6 @@ class Run:
             except StorageError as error:
                 self._lost = self._runner.clock() >= self._stored.task.lease
                 logger.warning("A task's lease is not renewed: %s", error)
-        call.cancel()
 
     async def _keep(self, **changes: Any) -> None:  # noqa: ANN401 - fields of a task
         """Writes the row with a renewed lease; notices when it is not this run's any more."""
@@ -260,7 +291,7 @@ class Run:
             while not self._lost:
                 lease = self._runner.clock() + self._limits.lease
                 message = self._progress or self._stored.task.message
-                task = replace(self._stored.task, lease=lease, look=lease, message=message, **changes)
+                task = replace(self._stored.task, lease=lease, message=message, **changes)
                 try:
                     self._stored = await self._runner.rows.write(self._stored, task)
                 except TaskChangedError:
@@ -269,26 +300,29 @@ class Run:
                     return
 
     async def _look(self) -> None:
-        """Reads the row again: the sweep, or a lost answer, changes it without taking it away."""
+        """Reads the row again: after a lost answer it has changed, and is this run's all the same."""
         found = await self._runner.rows.read(self._stored.task.id)
-        if found is None or found.task.is_final or found.task.run != self._run:
+        if found is None or found.task.is_final or found.task.turn != self._turn:
             self._lost = True
         else:
             self._stored = found
 
-    async def _again_after_outage(self) -> None:
-        task = self._stored.task.counted("outage")
-        if task.attempts["outage"] >= self._limits.outages:
-            await self._end(task.ended("failed", error=error_of(UNREACHABLE)))
-            return
-        pause = min(self._limits.backoff * 2 ** (task.attempts["outage"] - 1), self._limits.longest_backoff)
-        await self._release(task, delay=pause)
+    def _again(self, task: Task, cause: str, *, times: int, why: str) -> Task:
+        """The task as it waits for its next run, longer each time; it fails instead when there were `times` of them."""
+        task = task.counted(cause)
+        count = task.attempts[cause]
+        if count >= times:
+            return self._runner.failed(task, why)
+        self._pause = min(self._limits.backoff * 2 ** (count - 1), self._limits.longest_backoff)
+        return task
 
-    async def _release(self, task: Task, *, delay: float = 0.0) -> None:
-        """Gives the task back to the queue."""
-        look = self._runner.clock() + delay + self._limits.unsent
-        if await self._end(replace(task, run=None, lease=0.0, look=look)):
-            await self._runner.queue.send(self._runner.rows.message(task), delay=delay)
+    async def _leave(self, task: Task) -> None:
+        """Writes what the run leaves, and where the task goes on, sends the message for the next run."""
+        if task.is_final or task.status == "input_required":
+            await self._end(task)
+            return
+        if await self._end(replace(task, running=False, lease=self._runner.clock() + self._pause)):
+            await self._runner.queue.send(self._runner.rows.message(task), delay=self._pause)
 
     async def _end(self, task: Task) -> bool:
         """Writes what the run leaves, unless the task is not its own any more; returns whether it did.
@@ -323,6 +357,16 @@ class _Handle(BackgroundTask):
     @override
     async def save(self, checkpoint: object) -> None:
         await self._run.save(checkpoint)
+        self.checkpoint = checkpoint
+
+    @override
+    async def wait_until(self, moment: datetime) -> None:
+        if (seconds := moment.timestamp() - self._run.now()) > 0:
+            await self._run.wait(seconds)
+
+    @override
+    def retry(self, times: int) -> None:
+        self._run.retry(times)
 
 
 def answers_of(answers: Mapping[str, Any] | None) -> InputResponses | None:
@@ -336,8 +380,3 @@ def answers_of(answers: Mapping[str, Any] | None) -> InputResponses | None:
 
 async def _decline(*_: object) -> ElicitResult:
     return ElicitResult(action="decline")
-
-
-def error_of(message: str) -> dict[str, Any]:
-    """A JSON-RPC error for a task that failed."""
-    return {"code": INTERNAL_ERROR, "message": message}

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def tasks(azurite: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Background]:
-    work.starts.clear()
-    work.gates.clear()
+    work.reset()
     async with in_own_task(background(working_settings(monkeypatch), azurite)) as found:
         yield found
 
@@ -31,9 +30,8 @@ async def test_task_whose_run_died_runs_again_when_its_lease_is_over(tasks: Back
     run.cancel()
     await asyncio.wait((run,))
     work.gates["fragile"].set()
-    assert await tasks.sweep() == 0
-    tasks.clock.advance(Limits().lease + 1)
-    assert await tasks.sweep() == 1
+    assert await tasks.deliver() == 0
+    tasks.clock.advance(Limits().lease)
     assert await tasks.deliver() == 1
     done = await tasks.get(task_id)
     assert done["status"] == "completed"
@@ -43,17 +41,16 @@ async def test_task_whose_run_died_runs_again_when_its_lease_is_over(tasks: Back
 
 async def test_task_that_kills_its_process_too_often_fails(tasks: Background) -> None:
     created = await tasks.start("work", name="killer")
-    work.gates["killer"] = asyncio.Event()
-    (message,) = await tasks.messages()
+    work.hold("killer")
     for _ in range(Limits().deaths):
-        run = asyncio.create_task(tasks.runner.run(message))
+        run = asyncio.create_task(tasks.deliver())
         starts = work.starts["killer"]
         while work.starts["killer"] == starts:  # noqa: ASYNC110 - the tool runs on this loop
             await asyncio.sleep(0.005)
         run.cancel()
         await asyncio.wait((run,))
         tasks.clock.advance(Limits().lease + 1)
-    await tasks.runner.run(message)
+    await tasks.deliver()
     done = await tasks.get(created["taskId"])
     assert (done["status"], work.starts["killer"]) == ("failed", Limits().deaths)
     assert "stopped too often" in done["error"]["message"]
@@ -61,11 +58,11 @@ async def test_task_that_kills_its_process_too_often_fails(tasks: Background) ->
 
 async def test_run_that_lost_its_lease_does_not_end_the_task(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runs of one task, the first of which gives no sign of life: one completion."""
-    work.starts.clear()
+    work.reset()
     async with background(working_settings(monkeypatch), azurite, limits=Limits(heartbeat=3600)) as tasks:
         task_id, first = await running(tasks, "split")
         tasks.clock.advance(Limits().lease + 1)
-        second = asyncio.create_task(tasks.runner.run(await _message(tasks, task_id)))
+        second = asyncio.create_task(tasks.deliver())
         while work.starts["split"] < 2:  # noqa: ASYNC110 - the tool runs on this loop
             await asyncio.sleep(0.005)
         work.gates["split"].set()
@@ -74,10 +71,60 @@ async def test_run_that_lost_its_lease_does_not_end_the_task(azurite: str, monke
         assert (task.status, task.runs, task.attempts) == ("completed", 2, {"lost": 1})
 
 
-async def _message(tasks: Background, task_id: str) -> bytes:
-    from base64 import b64encode
+async def test_message_comes_again_as_long_as_the_run_lives(tasks: Background) -> None:
+    task_id, run = await running(tasks, "lively")
+    for _ in range(3):
+        tasks.clock.advance(Limits().lease - 1)
+        before = (await tasks.task(task_id)).lease
 
-    return b64encode(tasks.rows.message(await tasks.task(task_id)))
+        async def renewed(before: float = before) -> bool:
+            return (await tasks.task(task_id)).lease > before
+
+        await until(renewed)
+        await tasks.deliver()
+        assert len(tasks.delayed.waiting) == 1
+    assert work.starts["lively"] == 1
+    work.gates["lively"].set()
+    await run
+    assert (await tasks.task(task_id)).runs == 1
+
+
+async def test_tool_that_waits_for_a_moment_holds_no_instance(tasks: Background) -> None:
+    task_id = (await tasks.start("wait_until", name="nap", moment=tasks.clock() + 3600))["taskId"]
+    assert await tasks.deliver() == 1
+    tasks.clock.advance(Limits().lease)
+    await tasks.deliver()
+    assert (await tasks.get(task_id))["status"] == "working"
+    tasks.clock.advance(3600 - Limits().lease - 1)
+    await tasks.deliver()
+    assert work.starts["nap"] == 1
+    tasks.clock.advance(1)
+    await tasks.deliver()
+    assert (await tasks.get(task_id))["result"]["content"][0]["text"] == "nap is over"
+    assert (await tasks.task(task_id)).runs == 2
+
+
+async def test_tool_that_fails_runs_again_as_often_as_it_declares(tasks: Background) -> None:
+    task_id = (await tasks.start("flaky", name="twice", failures=2))["taskId"]
+    pauses: list[float] = []
+    await tasks.deliver()
+    while (await tasks.get(task_id))["status"] == "working":
+        pauses.append((await tasks.task(task_id)).lease - tasks.clock())
+        tasks.clock.advance(pauses[-1])
+        await tasks.deliver()
+    assert pauses == [Limits().backoff, Limits().backoff * 2]
+    assert (await tasks.get(task_id))["result"]["content"][0]["text"] == "worked after 2 failures"
+
+
+@pytest.mark.parametrize(("failures", "starts"), [(5, 3), (-1, 1)], ids=["too often", "on purpose"])
+async def test_tool_that_fails_for_good_ends_its_task(tasks: Background, failures: int, starts: int) -> None:
+    task_id = (await tasks.start("flaky", name="never", failures=failures))["taskId"]
+    await tasks.deliver()
+    while (await tasks.get(task_id))["status"] == "working":
+        tasks.clock.advance(Limits().longest_backoff)
+        await tasks.deliver()
+    assert (await tasks.get(task_id))["result"]["isError"] is True
+    assert work.starts["never"] == starts
 
 
 async def test_poisoned_message_is_judged_by_its_row(tasks: Background) -> None:
@@ -86,6 +133,7 @@ async def test_poisoned_message_is_judged_by_its_row(tasks: Background) -> None:
     await tasks.runner.judge(message)
     assert (await tasks.get(created["taskId"]))["status"] == "working"
     assert (await tasks.task(created["taskId"])).attempts == {"refused": 1}
+    assert len(tasks.delayed.waiting) == 1
     for _ in range(Limits().refused - 1):
         await tasks.runner.judge(message)
     assert (await tasks.get(created["taskId"]))["status"] == "failed"
@@ -95,7 +143,7 @@ async def test_poisoned_message_is_judged_by_its_row(tasks: Background) -> None:
 async def test_tool_that_takes_too_long_ends_before_the_host_ends_the_process(
     azurite: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work.gates["long"] = asyncio.Event()
+    work.hold("long")
     async with background(working_settings(monkeypatch), azurite, limits=Limits(run=1, heartbeat=0.1)) as tasks:
         created = await tasks.start("work", name="long")
         await tasks.deliver()
@@ -107,8 +155,8 @@ async def test_tool_that_takes_too_long_ends_before_the_host_ends_the_process(
 async def test_tool_goes_on_from_its_checkpoint_in_as_many_runs_as_it_needs(
     azurite: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work.starts.clear()
-    work.gates["steps"] = asyncio.Event()
+    work.reset()
+    work.hold("steps")
     async with background(working_settings(monkeypatch), azurite, limits=Limits(run=2, heartbeat=0.1)) as tasks:
         created = await tasks.start("stepwise", name="steps", steps=3)
         for _ in range(3):

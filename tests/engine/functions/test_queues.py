@@ -89,9 +89,11 @@ def test_as_many_run_at_once_as_a_batch_and_the_threshold(queues: Queues) -> Non
 
 
 def test_death_of_the_worker_counts_for_every_message_in_flight(queues: Queues) -> None:
-    queues.send("sleep 30", "die")
-    assert eventually(lambda: len(queues.runs("sleep 30")) == 2, seconds=90)
-    first, second = queues.runs("sleep 30")
+    queues.send("sleep 30")
+    assert eventually(lambda: len(queues.runs("sleep 30")) == 1, seconds=60)
+    queues.send("die")
+    assert eventually(lambda: len(queues.runs("sleep 30")) >= 2, seconds=90)
+    first, second = queues.runs("sleep 30")[:2]
     assert (first["attempt"], second["attempt"]) == (1, 2)
     assert first["process"] != second["process"]
 

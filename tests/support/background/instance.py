@@ -13,16 +13,15 @@ from azure.storage.queue.aio import QueueClient
 from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
+from entra_mcp.server.components import task_tools
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.owners import OwnerMarks
 from entra_mcp.storage.table import Table
+from entra_mcp.tasks.assembly import add_tasks
 from entra_mcp.tasks.callers import Callers
-from entra_mcp.tasks.extension import TasksExtension
 from entra_mcp.tasks.limits import Limits
-from entra_mcp.tasks.queue import open_queue
+from entra_mcp.tasks.queue import TaskQueue
 from entra_mcp.tasks.rows import TaskRows
-from entra_mcp.tasks.runner import Runner
-from entra_mcp.tasks.sweep import sweep
 from tests.support.background.server import SERVER
 from tests.support.clock import Clock
 from tests.support.instances import ALICE, PEOPLE, RING, served
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from entra_mcp.settings import Settings
     from entra_mcp.tasks.queue import Sender
     from entra_mcp.tasks.rows import Task
+    from entra_mcp.tasks.runner import Runner
 
 
 EXTENSION = "io.modelcontextprotocol/tasks"
@@ -43,16 +43,39 @@ OPTED_IN: dict[str, Any] = {CAPABILITIES: {"extensions": {EXTENSION: {}}, "elici
 FAST = Limits(heartbeat=0.1)
 
 
+class DelayedQueue:
+    """Keeps messages with a delay until the virtual clock comes to them; Azurite's would be a real one."""
+
+    def __init__(self, sender: Sender, clock: Clock) -> None:
+        self._sender = sender
+        self._clock = clock
+        self.waiting: list[tuple[float, bytes]] = []
+
+    async def send(self, message: bytes, *, delay: float = 0.0) -> None:
+        if delay > 0:
+            self.waiting.append((self._clock() + delay, message))
+        else:
+            await self._sender.send(message)
+
+    async def release(self) -> None:
+        """Sends those whose time has come."""
+        due = [each for each in self.waiting if each[0] <= self._clock()]
+        self.waiting = [each for each in self.waiting if each not in due]
+        for _, message in due:
+            await self._sender.send(message)
+
+
 @dataclass(kw_only=True)
 class Background:
     """One instance of the server, and what it shares with others."""
 
+    azurite: str
     http: httpx2.AsyncClient
     runner: Runner
     rows: TaskRows
     table: Table
     queue: QueueClient
-    sender: Sender
+    delayed: DelayedQueue
     clock: Clock
     people: dict[str, dict[str, Any]]
 
@@ -73,6 +96,7 @@ class Background:
 
     async def messages(self) -> list[bytes]:
         """Takes what is visible in the queue out of it."""
+        await self.delayed.release()
         found: list[bytes] = []
         async for message in self.queue.receive_messages():
             found.append(message.content.encode())
@@ -90,9 +114,6 @@ class Background:
         assert found is not None
         return found.task
 
-    async def sweep(self) -> int:
-        return await sweep(self.table, self.sender, clock=self.clock)
-
 
 @asynccontextmanager
 async def background(
@@ -104,25 +125,26 @@ async def background(
     auth = StaticTokenVerifier(people, required_scopes=["access_as_user"])
     async with (
         Table.from_connection_string(proxied or azurite, name=name) as table,
-        open_queue(connection_string=azurite, name=name) as sender,
+        TaskQueue.from_connection_string(azurite, name=name) as sender,
         QueueClient.from_connection_string(azurite, name) as queue,
         served(settings, auth=auth, definition=SERVER) as server,
     ):
         await table.create()
         await sender.create()
         rows, callers = TaskRows(table=table, cipher=cipher, marks=OwnerMarks(RING), clock=clock), Callers(auth)
-        server.add_extension(TasksExtension(rows=rows, queue=sender, callers=callers, limits=limits, clock=clock))
-        runner = Runner(server, rows=rows, queue=sender, callers=callers, limits=limits, clock=clock)
+        delayed, tools = DelayedQueue(sender, clock), task_tools(SERVER.components)
+        runner = add_tasks(server, tools=tools, rows=rows, queue=delayed, callers=callers, limits=limits, clock=clock)
         app = server.http_app(path="/mcp", stateless_http=True)
         transport = StreamingASGITransport(app)
         async with app.lifespan(app), httpx2.AsyncClient(transport=transport, base_url=settings.base_url) as http:
             yield Background(
+                azurite=azurite,
                 http=http,
                 runner=runner,
                 rows=rows,
                 table=table,
                 queue=queue,
-                sender=sender,
+                delayed=delayed,
                 clock=clock,
                 people=people,
             )

@@ -21,7 +21,7 @@ async def until(true: Callable[[], Awaitable[object]]) -> None:
 
 async def running(tasks: Background, name: str, *, steps: int = 1) -> tuple[str, asyncio.Task[int]]:
     """Starts a task whose tool waits for its gate; returns its id, and the run."""
-    work.gates[name] = asyncio.Event()
+    work.hold(name)
     task_id = (await tasks.start("work", name=name, steps=steps))["taskId"]
     run = asyncio.create_task(tasks.deliver())
     while not any(each.startswith(name) for each in work.starts):  # noqa: ASYNC110 - the tool runs on this loop

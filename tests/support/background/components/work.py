@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio  # noqa: TC003 - FastMCP reads the annotations of this module
+import asyncio
 import os
 import signal
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 from fastmcp import Context  # noqa: TC002 - FastMCP reads the annotation
@@ -24,6 +25,17 @@ starts: Counter[str] = Counter()
 
 gates: dict[str, asyncio.Event] = {}
 """What a call waits for, by the same name."""
+
+
+def reset() -> None:
+    """Forgets what other tests have done."""
+    starts.clear()
+    gates.clear()
+
+
+def hold(name: str) -> None:
+    """Lets calls of that name wait until the gate is set."""
+    gates[name] = asyncio.Event()
 
 
 @tool(task=True)
@@ -72,6 +84,25 @@ async def stepwise(name: str, steps: int, task: BackgroundTask = CurrentTask()) 
         done.append(len(done))
         await task.save(done)
     return done
+
+
+@tool(task=True)
+async def wait_until(name: str, moment: float, task: BackgroundTask = CurrentTask()) -> str:
+    """Wait for a moment, in seconds since 1970."""
+    starts[name] += 1
+    await task.wait_until(datetime.fromtimestamp(moment, UTC))
+    return f"{name} is over"
+
+
+@tool(task=True)
+async def flaky(name: str, failures: int, task: BackgroundTask = CurrentTask(retries=2)) -> str:
+    """Fail so many times before it works; on purpose when the number is negative."""
+    starts[name] += 1
+    if failures < 0:
+        raise ToolError("This never works.")
+    if starts[name] <= failures:
+        raise ConnectionError("This did not work.")
+    return f"worked after {failures} failures"
 
 
 @tool(task=True)

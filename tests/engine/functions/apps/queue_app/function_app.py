@@ -12,7 +12,7 @@ app = func.FunctionApp()
 running = 0
 
 
-@app.queue_trigger("message", "work", "AzureWebJobsStorage")
+@app.queue_trigger("message", "work", "AzureWebJobsStorage")  # pyright: ignore[reportUnknownMemberType] - the SDK's
 async def work(message: func.QueueMessage) -> None:
     global running  # noqa: PLW0603 - how many run at once in this process
     running += 1
