@@ -94,16 +94,17 @@ class Listener:
         self._connection_string = connection_string
         self._options = options
         self._queue = str(function.trigger["queueName"])
+        self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Delivers messages until cancelled."""
+        """Delivers messages until cancelled. Those that are under way then are deleted or given back all the same."""
         async with self._client(self._queue) as client:
-            running: set[asyncio.Task[None]] = set()
+            running = self._running
             pause = SHORTEST_PAUSE_SECONDS
             while True:
                 taken = await self._take(client) if len(running) <= self._options.new_batch_threshold else []
                 for message in taken:
-                    task = asyncio.create_task(self._handle(client, message))
+                    task = asyncio.create_task(self._handle(message))
                     running.add(task)
                     task.add_done_callback(running.discard)
                 longest = self._options.max_polling_interval.total_seconds()
@@ -128,25 +129,30 @@ class Listener:
             logger.warning("The queue %s does not answer: %s", self._queue, type(error).__name__)
         return messages
 
-    async def _handle(self, client: _Client, message: _Message) -> None:
-        receipt = [message.pop_receipt]
-        renewing = asyncio.create_task(_renew(client, message, receipt))
-        try:
-            error = await self._worker.invoke(self._function, kind="queue", data=self._data(message)).ended
-        finally:
-            renewing.cancel()
-            await asyncio.wait((renewing,))
+    async def _handle(self, message: _Message) -> None:
+        async with self._client(self._queue) as client:
+            receipt = [message.pop_receipt]
+            renewing = asyncio.create_task(_renew(client, message, receipt))
+            try:
+                error = await self._worker.invoke(self._function, kind="queue", data=self._data(message)).ended
+            finally:
+                renewing.cancel()
+                await asyncio.wait((renewing,))
+            await self._settle(client, message, receipt=receipt[0], error=error)
+
+    async def _settle(self, client: _Client, message: _Message, *, receipt: str, error: str | None) -> None:
+        """Deletes the message of a function that succeeded, and gives back or poisons that of another one."""
         try:
             if error is None:
-                await client.delete_message(message.id, receipt[0])
+                await client.delete_message(message.id, receipt)
                 return
             logger.error("%s failed: %s", self._function.name, error)
             if message.dequeue_count >= self._options.max_dequeue_count:
                 await self._poison(message)
-                await client.delete_message(message.id, receipt[0])
+                await client.delete_message(message.id, receipt)
             else:
                 seconds = int(self._options.visibility_timeout.total_seconds())
-                await client.update_message(message.id, receipt[0], visibility_timeout=seconds)
+                await client.update_message(message.id, receipt, visibility_timeout=seconds)
         except AzureError as fault:
             logger.warning("A message stays in the queue %s: %s", self._queue, type(fault).__name__)
 
