@@ -14,6 +14,7 @@ MODULES = (
     "package",
     "rotate",
     "revoke",
+    "tasks",
     "smoke",
     "doctor",
     "predown",

@@ -7,26 +7,19 @@ The key that would open a row is derived from a secret which is stored nowhere.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING
 from uuid import UUID
-
-from azure.core.credentials_async import AsyncTokenCredential
 
 from ops.command import Command
 from ops.environment import CONNECTION_STRING, STORAGE_ACCOUNT, TABLE_NAME, TENANT, VAULT_NAME, VAULT_URL
 from ops.errors import OpsError, UsageError
+from ops.state_table import AsyncCredential, state_table
 
 if TYPE_CHECKING:
     import argparse
-    from types import TracebackType
 
-    from azure.core.credentials import AccessToken
-
-    from entra_mcp.storage.table import Table
     from ops.command import Context
-    from ops.credentials import Credential
 
-DEFAULT_TABLE = "McpOAuthState"
 SETTLE_SECONDS = 5.0
 """Between two passes: an exchange that was under way during the first has ended by then."""
 
@@ -62,10 +55,13 @@ async def _revoke(context: Context, person: str) -> int:
     from entra_mcp.storage.owners import OwnerMarks, delete_owned
     from entra_mcp.vault.client import Vault
 
-    credential = _Credential(context.services.credential())
+    credential = AsyncCredential(context.services.credential())
     total = 0
     try:
-        async with Vault(url=_vault_url(context), credential=credential) as vault, _table(context, credential) as table:
+        async with (
+            Vault(url=_vault_url(context), credential=credential) as vault,
+            state_table(context, credential) as table,
+        ):
             secrets = await vault.read(client_secret=False)
             context.report.ok("signing keys", f"{len(secrets.signing_keys.keys)} of the vault")
             for number in range(2):
@@ -91,41 +87,6 @@ def _vault_url(context: Context) -> str:
         return context.environment[VAULT_URL]
     context.environment.require(VAULT_NAME)
     return f"https://{context.environment[VAULT_NAME]}.{context.services.cloud.vault_suffix}"
-
-
-def _table(context: Context, credential: AsyncTokenCredential) -> Table:
-    from entra_mcp.storage.table import Table
-
-    name = context.environment.get(TABLE_NAME, DEFAULT_TABLE)
-    if context.environment.has(CONNECTION_STRING):
-        return Table.from_connection_string(context.environment[CONNECTION_STRING], name=name)
-    context.environment.require(STORAGE_ACCOUNT)
-    endpoint = f"https://{context.environment[STORAGE_ACCOUNT]}.table.{context.services.cloud.storage_suffix}"
-    return Table.from_identity(endpoint, name=name, credential=credential)
-
-
-class _Credential(AsyncTokenCredential):
-    """A credential of the command line for the server's own code, which is asynchronous."""
-
-    def __init__(self, credential: Credential) -> None:
-        self._credential = credential
-
-    @override
-    async def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
-        return await asyncio.to_thread(self._credential.get_token, *scopes, **kwargs)
-
-    @override
-    async def close(self) -> None:
-        """Nothing is open."""
-
-    @override
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        """Nothing is open."""
 
 
 COMMAND = Command(
