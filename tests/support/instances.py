@@ -11,10 +11,18 @@ from fastmcp.utilities.asgi_transport import StreamingASGITransport
 from key_value.aio.stores.memory import MemoryStore
 
 from entra_mcp.identity import azure_credential
+from entra_mcp.server.components import task_tools
 from entra_mcp.server.create import create_server
 from entra_mcp.server.request_state import RingCodec
 from entra_mcp.server.services import open_services
 from entra_mcp.server.tool_scopes import offer_scoped_tools
+from entra_mcp.storage.encryption import RowCipher
+from entra_mcp.storage.owners import OwnerMarks
+from entra_mcp.storage.table import Table
+from entra_mcp.tasks.assembly import add_tasks
+from entra_mcp.tasks.callers import Callers
+from entra_mcp.tasks.queue import TaskQueue
+from entra_mcp.tasks.rows import TaskRows
 from entra_mcp.vault.keys import KeyRing, RootKey
 from tests.support.app.server import SERVER
 from tests.support.mcp import tool_call
@@ -71,6 +79,10 @@ async def instance(
             yield http
 
 
+DEVELOPMENT = "UseDevelopmentStorage=true"
+"""A connection string that nothing connects with until it is used."""
+
+
 @asynccontextmanager
 async def served(
     settings: Settings,
@@ -79,8 +91,12 @@ async def served(
     keys: KeyRing = RING,
     store: MemoryStore | None = None,
     definition: Server[Any] = SERVER,
+    tasks: bool = True,
 ) -> AsyncGenerator[FastMCP]:
-    """The server of a definition with its services opened; nobody is signed in unless `auth` says otherwise."""
+    """The server of a definition with its services opened; nobody is signed in unless `auth` says otherwise.
+
+    Its tools for background tasks answer calls; no storage is there for tasks, which tests/support/background has.
+    """
     async with (
         azure_credential(settings) as identity,
         open_services(
@@ -96,6 +112,14 @@ async def served(
             services=services,
         )
         await offer_scoped_tools(server, offered=settings.offered_scopes)
+        if tasks and (tools := task_tools(definition.components)):
+            rows = TaskRows(
+                table=Table.from_connection_string(DEVELOPMENT, name="none"),
+                cipher=RowCipher(keys),
+                marks=OwnerMarks(keys),
+            )
+            queue = TaskQueue.from_connection_string(DEVELOPMENT)
+            add_tasks(server, tools=tools, rows=rows, queue=queue, callers=Callers(auth))
         yield server
 
 

@@ -1,4 +1,4 @@
-"""Long work with a large result: progress on the way, an end when the client goes away, a link instead of the data."""
+"""Long work with a large result: a background task with progress and checkpoints, and a link instead of the data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mcp.types import ResourceLink, TextContent, ToolAnnotations
 from pydantic import BaseModel, Field
 
 from app.samples.reports import FIRST_YEAR, LAST_YEAR, MIME_TYPE, Region, report_months, report_uri
-from entra_mcp.toolkit import glyph
+from entra_mcp.toolkit import BackgroundTask, CurrentTask, glyph
 
 MONTHS = 12
 
@@ -27,6 +27,7 @@ class Export(BaseModel):
 
 
 @tool(
+    task=True,
     icons=[glyph("M6 2h9l4 4v16H6z", "M9 12h7", "M9 16h7")],
     annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False),
     output_schema=Export.model_json_schema(),
@@ -35,13 +36,14 @@ async def export_report(
     context: Context,
     year: Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR, description="The year of the orders.")],
     region: Annotated[Region, Field(description="The region of the orders.")],
-    seconds_each_month: Annotated[float, Field(ge=0, le=5, description="How long each month takes.")] = 0.1,
+    seconds_each_month: Annotated[float, Field(ge=0, le=60, description="How long each month takes.")] = 0.1,
+    task: BackgroundTask = CurrentTask(),
 ) -> ToolResult:
     """Export a year's orders of a region as CSV. Reports each month, and stops when the call is cancelled."""
-    months: list[str] = []
-    for number, month in enumerate(report_months(year, region), start=1):
+    months = list(report_months(year, region))
+    for number in range((task.checkpoint or 0) + 1, MONTHS + 1):
         await asyncio.sleep(seconds_each_month)
-        months.append(month)
+        await task.save(number)
         await context.report_progress(progress=number, total=MONTHS, message=f"{number} of {MONTHS} months")
     text = "".join(months)
     uri, content = report_uri(year, region), text.encode()

@@ -1,4 +1,4 @@
-"""A tool that asks the person back, twice, and needs no memory in between."""
+"""A tool that asks the person back, twice, and needs no memory in between: in a call, or in a background task."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ class Trip(BaseModel):
 
 
 @tool(
+    task=True,
     icons=[glyph("M12 21s-7-6-7-11a7 7 0 0 1 14 0c0 5-7 11-7 11z", "M12 8v4")],
     annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
 )

@@ -127,7 +127,7 @@ async def background(
         Table.from_connection_string(proxied or azurite, name=name) as table,
         TaskQueue.from_connection_string(azurite, name=name) as sender,
         QueueClient.from_connection_string(azurite, name) as queue,
-        served(settings, auth=auth, definition=SERVER) as server,
+        served(settings, auth=auth, definition=SERVER, tasks=False) as server,
     ):
         await table.create()
         await sender.create()
