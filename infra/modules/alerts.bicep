@@ -37,6 +37,13 @@ var rules = [
     threshold: 200
   }
   {
+    name: 'tasks-failed'
+    title: 'Background tasks fail or are late'
+    severity: 2
+    query: 'traces | where severityLevel >= 2 and message contains "background task of"'
+    threshold: 0
+  }
+  {
     name: 'purge-failed'
     title: 'The purge of expired rows fails'
     severity: 3

@@ -30,6 +30,11 @@ var endpoints = [
     resourceId: storageId
   }
   {
+    service: 'queue'
+    zone: 'privatelink.queue.${storageSuffix}'
+    resourceId: storageId
+  }
+  {
     service: 'table'
     zone: 'privatelink.table.${storageSuffix}'
     resourceId: storageId

@@ -17,9 +17,6 @@ var tableDataContributorRoleId = '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 // Storage Queue Data Contributor
 var queueDataContributorRoleId = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
 
-// The host would make the second one itself, for which it would need the role on the account.
-var queueNames = ['mcp-tasks', 'mcp-tasks-poison']
-
 var containerName = 'deployment'
 
 resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
@@ -60,31 +57,20 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
       name: tableName
     }
   }
-}
 
-resource queues 'Microsoft.Storage/storageAccounts/queueServices@2025-01-01' = {
-  parent: account
-  name: 'default'
-}
+  resource queues 'queueServices' = {
+    name: 'default'
 
-resource taskQueues 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01' = [
-  for queueName in queueNames: {
-    parent: queues
-    name: queueName
-  }
-]
+    resource tasks 'queues' = {
+      name: 'mcp-tasks'
+    }
 
-resource mayUseQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for (queueName, index) in queueNames: {
-    scope: taskQueues[index]
-    name: guid(taskQueues[index].id, principalId, queueDataContributorRoleId)
-    properties: {
-      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', queueDataContributorRoleId)
-      principalId: principalId
-      principalType: 'ServicePrincipal'
+    // The host would make this one itself, for which it would need the role on the account.
+    resource poison 'queues' = {
+      name: 'mcp-tasks-poison'
     }
   }
-]
+}
 
 resource mayUseBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account
@@ -101,6 +87,26 @@ resource mayUseTable 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(account::tables::table.id, principalId, tableDataContributorRoleId)
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', tableDataContributorRoleId)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource mayUseTasks 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  scope: account::queues::tasks
+  name: guid(account::queues::tasks.id, principalId, queueDataContributorRoleId)
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', queueDataContributorRoleId)
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+resource mayUsePoison 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  scope: account::queues::poison
+  name: guid(account::queues::poison.id, principalId, queueDataContributorRoleId)
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', queueDataContributorRoleId)
     principalId: principalId
     principalType: 'ServicePrincipal'
   }

@@ -83,7 +83,7 @@ def test_environment_of_the_hooks_has_the_locked_packages() -> None:
 def test_host_json_suits_flex_consumption() -> None:
     host = json.loads((REPOSITORY / "host.json").read_text("utf-8"))
     assert host["version"] == "2.0"
-    assert "extensionBundle" not in host
+    assert host["extensionBundle"]["id"] == "Microsoft.Azure.Functions.ExtensionBundle", "it brings the queue trigger"
     assert host["extensions"]["http"] == {"routePrefix": ""}
     assert host["functionTimeout"] == "00:10:00", "tests/engine/unit/server/test_time_limit.py tells why"
 

@@ -11,6 +11,7 @@ from tests.infra.template import Declaration, Template, properties, templates
 BUILT_IN = {
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
     "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
+    "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
 }
@@ -19,6 +20,7 @@ BUILT_IN = {
 NARROWEST = {
     "Storage Blob Data Owner": {"Microsoft.Storage/storageAccounts"},
     "Storage Table Data Contributor": {"Microsoft.Storage/storageAccounts/tableServices/tables"},
+    "Storage Queue Data Contributor": {"Microsoft.Storage/storageAccounts/queueServices/queues"},
     "Key Vault Secrets User": {"Microsoft.KeyVault/vaults/secrets"},
     "Monitoring Metrics Publisher": {"Microsoft.Insights/components"},
 }
@@ -56,7 +58,7 @@ def type_of(template: Template, symbol: str) -> str:
 
 def test_identity_has_every_role_it_needs() -> None:
     given = sorted(BUILT_IN[role_of(*assignment)] for assignment in assignments())
-    assert given == sorted([*BUILT_IN.values(), "Key Vault Secrets User"])
+    assert given == sorted([*BUILT_IN.values(), "Key Vault Secrets User", "Storage Queue Data Contributor"])
 
 
 @pytest.mark.parametrize("assignment", assignments(), ids=lambda found: found[1].name)

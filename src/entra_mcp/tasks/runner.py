@@ -102,8 +102,9 @@ class Runner:
             if task.attempts["lost"] >= self.limits.deaths:
                 await self._write(stored, self.failed(task, DIED))
                 return
-        if now - max(task.created, task.lease) > self.limits.late:
-            logger.warning("A background task of %s is late: it waited %d s.", task.tool, now - task.lease)
+        waited = now - max(task.updated, task.lease)
+        if waited > self.limits.late:
+            logger.warning("A background task of %s is late: it waited %d s.", task.tool, waited)
         turn = secrets.token_urlsafe(12)
         task = replace(task, turn=turn, running=True, runs=task.runs + 1, lease=now + self.limits.lease)
         # First the message, then the row: a message of a turn that never began does not count.
@@ -131,7 +132,7 @@ class Runner:
     def failed(self, task: Task, why: str) -> Task:
         """The task as it ends when the server could not bring it to its end."""
         logger.warning("A background task of %s failed after %d runs: %s", task.tool, task.runs, why)
-        return task.ended("failed", error={"code": INTERNAL_ERROR, "message": why})
+        return task.ended("failed", error=error_of(why))
 
     async def _addressed(self, message: bytes) -> Stored | None:
         """The task of the message, if something is left to do for it and the message still counts."""
@@ -180,7 +181,7 @@ class Run:
             await self._leave(self._again(task, "outage", times=self._limits.outages, why=UNREACHABLE))
             return
         if task.caller and token is None:
-            await self._end(self._runner.failed(task, SIGNED_OUT))
+            await self._end(task.ended("failed", error=error_of(SIGNED_OUT)))
             return
         left = await self._call(None if token is None else AuthenticatedUser(token))
         if left is not None:
@@ -376,6 +377,11 @@ def answers_of(answers: Mapping[str, Any] | None) -> InputResponses | None:
         ValidationError: they are none.
     """
     return InputResponseRequestParams.model_validate({"inputResponses": answers}).input_responses if answers else None
+
+
+def error_of(message: str) -> dict[str, Any]:
+    """A JSON-RPC error for a task that failed."""
+    return {"code": INTERNAL_ERROR, "message": message}
 
 
 async def _decline(*_: object) -> ElicitResult:

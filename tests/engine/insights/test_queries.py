@@ -53,6 +53,7 @@ async def test_query_runs(account: Account, name: str) -> None:
         ("unavailable", 1),  # the client secret was refused once
         ("registration-flood", 1),
         ("purge-failed", 0),
+        ("tasks-failed", 0),
     ],
 )
 async def test_alert_counts_what_it_is_for(account: Account, alert: str, rows: int) -> None:
