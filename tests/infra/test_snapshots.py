@@ -130,7 +130,7 @@ def test_network_that_exists_is_used_with_the_zones_of_another_group() -> None:
     (app,) = of_type("existing-network", "Microsoft.Web/sites")
     assert app["properties"]["virtualNetworkSubnetId"].endswith("/virtualNetworks/hub/subnets/functions")
     endpoints = of_type("existing-network", "Microsoft.Network/privateEndpoints")
-    assert len(endpoints) == 3
+    assert len(endpoints) == 4
     assert all(found["properties"]["subnet"]["id"].endswith("/hub/subnets/endpoints") for found in endpoints)
     zones = json.dumps(of_type("existing-network", ZONE_GROUPS))
     assert zones.count("/resourceGroups/dns'") == 3
