@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastmcp.server.providers import LocalProvider
 
 from entra_mcp.definition import Server
-from tests.engine.conformance.app import content, rounds
+from tests.engine.conformance.app import background, content, rounds
 
 
 def conformance_server() -> Server:
@@ -13,4 +13,10 @@ def conformance_server() -> Server:
     fixtures = LocalProvider()
     content.register(fixtures)
     rounds.register(fixtures)
-    return Server(name="Conformance", instructions="Fixtures.", providers=(fixtures,), complete=content.completed)
+    return Server(
+        name="Conformance",
+        instructions="Fixtures.",
+        components=(background,),
+        providers=(fixtures,),
+        complete=content.completed,
+    )

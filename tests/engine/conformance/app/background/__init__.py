@@ -1,0 +1,1 @@
+"""Tools that the suite calls as background tasks."""
