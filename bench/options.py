@@ -14,10 +14,11 @@ PARTS = {
     "storage": "the store, beside py-key-value's",
     "contention": "exactly one winner of 50",
     "purge": "the purge of many rows, killed half way",
+    "tasks": "background tasks, beside FastMCP's on Docket and Redis",
 }
 """Each part by its name, which is that of its module in `bench`."""
-AT_LENGTH = ("contention", "purge")
-"""Parts that run only when they are named: they prove something, and compare little."""
+AT_LENGTH = ("contention", "purge", "tasks")
+"""Parts that run only when they are named: they prove something, or need more than this repository installs."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
-ENDPOINT = re.compile(r"TableEndpoint=(http://[^;]+)")
 
 
 class Fault(Enum):
@@ -146,10 +145,10 @@ class FaultProxy:
 
 
 @asynccontextmanager
-async def fault_proxy(connection_string: str) -> AsyncGenerator[tuple[FaultProxy, str]]:
-    """Yields a proxy in front of an Azurite, and the connection string that leads through it."""
-    found = ENDPOINT.search(connection_string)
-    assert found, "a connection string with a table endpoint"
+async def fault_proxy(connection_string: str, *, service: str = "Table") -> AsyncGenerator[tuple[FaultProxy, str]]:
+    """Yields a proxy in front of a service of an Azurite, and the connection string that leads through it."""
+    found = re.search(rf"{service}Endpoint=(http://[^;]+)", connection_string)
+    assert found, "a connection string with an endpoint of the service"
     azurite = urlsplit(found[1])
     assert azurite.hostname, "an endpoint with a host"
     assert azurite.port, "an endpoint with a port"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
@@ -59,6 +60,12 @@ async def only_as_task(caller: Caller = CurrentCaller()) -> str:
 async def for_administrators() -> str:
     """Work for administrators alone."""
     return "done"
+
+
+@tool(task=True)
+async def moment() -> float:
+    """Say when this runs, in seconds since 1970."""
+    return time.time()
 
 
 @tool(task=True)
