@@ -13,8 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, override
 from urllib.parse import urlencode, urlsplit
 
-from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient, UpstreamTokenSet
-from fastmcp.server.auth.oauth_proxy.upstream import OAuthError
+from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from fastmcp.server.auth.providers.azure import AzureProvider
 from joserfc.errors import JoseError
 from mcp.server.auth.handlers.register import RegistrationHandler
@@ -31,6 +30,7 @@ from entra_mcp.auth.consent import ConsentEndpoint, hints_of
 from entra_mcp.auth.endpoints import Endpoints, metadata_route
 from entra_mcp.auth.identity_assertions import AssertionEndpoint, grants_of
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
+from entra_mcp.auth.later import SignIns
 from entra_mcp.auth.parameters import Parameters, RefusedRequestError, narrowed
 from entra_mcp.auth.redirects import canonical, is_allowed
 from entra_mcp.auth.revocation import RevocationEndpoint
@@ -130,6 +130,7 @@ class EntraProvider(AzureProvider):
         self._documents = documents
         self._grants = grants_of(settings)
         self._assertions = assertions
+        self.sign_ins = SignIns(storage, verifier, assertions, refresh=self._try_transparent_refresh)
         self.revocation_options = RevocationOptions(enabled=True)
 
     # What this server signs
@@ -323,29 +324,6 @@ class EntraProvider(AzureProvider):
             except (JoseError, ValueError):
                 return None
         return None
-
-    def current_sign_in(self) -> str | None:
-        """Returns the id of the token set that the running request's access token stands for; see `Callers`."""
-        request = REQUEST.get()
-        bearer = request.bearer if request else None
-        return str(bearer[1]["sid"]) if bearer else None
-
-    async def caller_of(self, sign_in: str, *, seconds: float) -> AccessToken | None:
-        """Returns the verified token of a sign-in, a new one of Entra ID unless it is good for so many seconds.
-
-        Raises:
-            DependencyError: storage or Entra ID is out of reach.
-        """
-        stored = await self._storage.get(sign_in, collection=UPSTREAM_TOKENS)
-        if stored is None:
-            return None
-        found = UpstreamTokenSet.model_validate(stored)
-        if found.refresh_token and found.expires_at < time.time() + seconds:
-            try:
-                found = await self._try_transparent_refresh(found)
-            except (OAuthError, TokenError):
-                return None
-        return await self._verifier.verify_token(found.access_token)
 
     # Entra ID
 

@@ -6,10 +6,12 @@ that was revoked meanwhile ends the task, and a role that was taken away is gone
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 from fastmcp.server.auth import MultiAuth
 from fastmcp.server.dependencies import get_access_token
+
+from entra_mcp.auth.provider import EntraProvider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,23 +19,8 @@ if TYPE_CHECKING:
     from fastmcp.server.auth import AccessToken, AuthProvider
 
 SIGN_IN = "sign_in"
+SCOPES = "scopes"
 TOKEN = "token"  # noqa: S105 - the name of a field
-
-
-class SignIns(Protocol):
-    """A provider at which people sign in, and whose sign-ins outlive an access token."""
-
-    def current_sign_in(self) -> str | None:
-        """Returns the id of the sign-in that the running request belongs to; None when it belongs to none."""
-        ...
-
-    async def caller_of(self, sign_in: str, *, seconds: float) -> AccessToken | None:
-        """Returns a verified token of the sign-in that is good for so many seconds; None when the sign-in has ended.
-
-        Raises:
-            DependencyError: whether it has ended cannot be found out now.
-        """
-        ...
 
 
 class Callers:
@@ -42,7 +29,7 @@ class Callers:
     def __init__(self, auth: AuthProvider | None) -> None:
         provider = auth.server if isinstance(auth, MultiAuth) else auth
         self._auth = auth
-        self._sign_ins = cast("SignIns", provider) if hasattr(provider, "current_sign_in") else None
+        self._sign_ins = provider.sign_ins if isinstance(provider, EntraProvider) else None
 
     async def reference(self) -> dict[str, str]:
         """What the running request's caller is found by later; it is empty where nobody has to sign in.
@@ -52,20 +39,27 @@ class Callers:
         token = get_access_token()
         if token is None:
             return {}
-        sign_in = self._sign_ins.current_sign_in() if self._sign_ins else None
-        return {SIGN_IN: sign_in} if sign_in else {TOKEN: token.token}
+        sign_in = self._sign_ins.current() if self._sign_ins else None
+        return {SCOPES: " ".join(token.scopes), **({SIGN_IN: sign_in} if sign_in else {TOKEN: token.token})}
 
     async def find(self, reference: Mapping[str, str], *, seconds: float) -> AccessToken | None:
         """Returns a verified token of the caller for a run of so many seconds; None when there is none any more.
 
+        It has no scope that the call had not: all clients are one application to Entra ID, whose token has what the
+        person allowed any of them.
+
         Raises:
             DependencyError: whether there is one cannot be found out now.
         """
+        found = None
         if SIGN_IN in reference and self._sign_ins is not None:
-            return await self._sign_ins.caller_of(reference[SIGN_IN], seconds=seconds)
-        if TOKEN in reference and self._auth is not None:
-            return await self._auth.verify_token(reference[TOKEN])
-        return None
+            found = await self._sign_ins.caller(reference[SIGN_IN], seconds=seconds)
+        elif TOKEN in reference and self._auth is not None:
+            found = await self._auth.verify_token(reference[TOKEN])
+        if found is None:
+            return None
+        scopes = [scope for scope in found.scopes if scope in reference[SCOPES].split()]
+        return found.model_copy(update={"scopes": scopes, "claims": {**found.claims, "scp": " ".join(scopes)}})
 
 
 def owner_of_request() -> str:
