@@ -9,7 +9,7 @@ import logging
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast, override
 from urllib.parse import urlencode, urlsplit
 
@@ -115,6 +115,7 @@ class EntraProvider(AzureProvider):
         self._scopes = settings.offered_scopes
         self.update_default_scopes(list(self._scopes))
         self._resource = str(AnyHttpUrl(settings.mcp_url))
+        self._narrow = partial(narrowed, required=settings.required_scopes, prefix=f"{self.identifier_uri}/")
         self._sent: ContextVar[Parameters] = ContextVar("sent")
         self._granted: ContextVar[Sequence[str]] = ContextVar("granted")
         self._redirect_patterns = redirect_patterns(settings.allowed_redirect_uris)
@@ -396,6 +397,3 @@ class EntraProvider(AzureProvider):
     def _narrowed(self, offered: Sequence[str]) -> list[str] | None:
         """Returns what the client asked for and may have, and what every call needs; None when it asked for nothing."""
         return self._narrow(self._sent.get().values.get("scope"), offered)
-
-    def _narrow(self, asked: str | None, offered: Sequence[str]) -> list[str] | None:
-        return narrowed(asked, offered, required=self._settings.required_scopes, prefix=f"{self.identifier_uri}/")
