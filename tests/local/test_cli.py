@@ -96,7 +96,7 @@ def test_first_lines_import_nothing_but_the_standard_library() -> None:
         timeout=60,
     )
     loaded = {name.split(".")[0] for name in ended.stdout.split()}
-    assert loaded - set(sys.stdlib_module_names) <= {"local", "__main__"}
+    assert loaded - set(sys.stdlib_module_names) <= {"local", "bench", "__main__"}
 
 
 # test
