@@ -8,6 +8,7 @@ import signal
 import time
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from fastmcp import Context  # noqa: TC002 - FastMCP reads the annotation
@@ -60,6 +61,14 @@ async def only_as_task(caller: Caller = CurrentCaller()) -> str:
 async def for_administrators() -> str:
     """Work for administrators alone."""
     return "done"
+
+
+@tool(task=True)
+async def note(name: str) -> None:
+    """Write down in a file that this ran, and work for a moment."""
+    with Path(os.environ["RECORD"]).open("a") as record:  # noqa: ASYNC230 - one short line
+        record.write(f"{name}\n")
+    await asyncio.sleep(0.1)
 
 
 @tool(task=True)

@@ -1,0 +1,116 @@
+"""A thousand tasks over three hosts whose workers are killed, on a table that fails now and then."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections import Counter
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from entra_mcp.storage.rows import collection_range
+from entra_mcp.storage.table import Table
+from entra_mcp.tasks.rows import FINAL, TASKS
+from local.config import REPOSITORY
+from tests.support.azurite import running_azurite
+from tests.support.background.instance import OPTED_IN
+from tests.support.fault_proxy import fault_proxy
+from tests.support.mcp import SESSIONLESS, result, tool_call
+from tests.support.ports import free_ports
+from tests.support.stack import FunctionsHost
+from tests.support.standins import StandIns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+APP = REPOSITORY / "tests" / "support" / "background"
+TABLE = "McpOAuthState"
+HOSTS, PEOPLE, EACH, KILLS = 3, 50, 20, 9
+FAILING = 0.02
+
+
+async def start(http: httpx2.AsyncClient, token: str, name: str) -> bool:
+    """Starts a task; returns whether the server said that it did, which a failing table or a dead worker prevents."""
+    called = tool_call("note", {"name": name}, protocol=SESSIONLESS, token=token, meta=OPTED_IN)
+    try:
+        response = await http.post("/mcp", **called)
+    except httpx2.TransportError:
+        return False
+    return response.status_code == 200 and "taskId" in result(response)
+
+
+async def start_all(hosts: Iterator[httpx2.AsyncClient], tokens: Sequence[str]) -> int:
+    """Starts the tasks of all people, as many at once as there are hosts; returns how many the server accepted."""
+    accepted = 0
+    for batch in itertools.batched(itertools.product(tokens, range(EACH)), HOSTS, strict=False):
+        starts = [start(next(hosts), token, f"{token[-8:]} {number}") for token, number in batch]
+        accepted += sum(await asyncio.gather(*starts))
+    return accepted
+
+
+async def ended(table: Table) -> list[dict[str, Any]]:
+    """The rows of all tasks, once each of them has ended."""
+    while True:
+        pages = table.query(collection_range(TASKS), select=("T", "R"))
+        found = [dict(row) async for page in pages for row in page]
+        if all(row["T"] in FINAL for row in found):
+            return found
+        await asyncio.sleep(1)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+async def test_thousand_tasks_survive_killed_workers(
+    tmp_path: Path, certificates: Path, record_property: Callable[[str, object], None]
+) -> None:
+    chance, ports = random.Random(7), free_ports(HOSTS)  # noqa: S311 - the same deaths in each run
+    hosts = [FunctionsHost(port=port, log=tmp_path / f"host-{port}.log", app=APP) for port in ports]
+    record = tmp_path / "record"
+    with (
+        running_azurite(tmp_path / "azurite") as azurite,
+        StandIns(folder=tmp_path / "standins", tls=certificates) as standins,
+        ExitStack() as stack,
+    ):
+        async with (
+            fault_proxy(azurite.connection_string) as (proxy, through),
+            Table.from_connection_string(azurite.connection_string, name=TABLE) as table,
+        ):
+            for host in hosts:
+                await asyncio.to_thread(
+                    host.start,
+                    {
+                        **standins.environment(),
+                        "AUTH_MODE": "verify",
+                        "MCP_BASE_URL": host.url,
+                        "AzureWebJobsStorage": through,
+                        "RECORD": str(record),
+                    },
+                )
+                stack.callback(host.stop)
+            tokens = [standins.token(oid=str(uuid4())) for _ in range(PEOPLE)]
+            proxy.failing = FAILING
+            clients = [httpx2.AsyncClient(base_url=host.url, timeout=60) for host in hosts]
+            starting = asyncio.create_task(start_all(itertools.cycle(clients), tokens))
+            for _ in range(KILLS):
+                await asyncio.sleep(4)
+                for worker in chance.choice(hosts).workers:
+                    worker.kill()
+            accepted = await starting
+            found = await ended(table)
+            for client in clients:
+                await client.aclose()
+        statuses, runs = Counter(row["T"] for row in found), sum(row["R"] for row in found)
+    noted = Counter(record.read_text().splitlines())
+    record_property("tasks", f"{accepted} accepted, {statuses}, {runs} runs, at most {max(noted.values())} of one task")
+    # What was accepted is there, and beside it what was written down before a client heard of an error.
+    assert len(found) >= accepted >= PEOPLE * EACH * 0.9
+    assert set(statuses) <= {"completed", "failed", "cancelled"}
+    assert statuses["completed"] >= accepted * 0.99
+    assert len(noted) >= statuses["completed"]
+    assert proxy.faults > 0
