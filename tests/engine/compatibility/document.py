@@ -29,6 +29,7 @@ COLUMNS = {
     "call": "calls tools",
     "on_behalf": "calls on behalf",
     "progress": "shows progress",
+    "background": "background tasks",
     "redirect_uri": "redirect URI",
 }
 EVENTS = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, override
 
+from local.clients import ENVIRONMENTS as ENVIRONMENTS_OF_CLIENTS
 from local.config import REPOSITORY
 from tests.engine.compatibility import inspector_page
 from tests.engine.compatibility.person import press
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
-MCP_1 = REPOSITORY / ".local" / "clients" / "mcp-1"
-"""The environment of version 1 of the SDK for Python, which cannot be in the same one as version 2."""
+ENVIRONMENTS = REPOSITORY / ENVIRONMENTS_OF_CLIENTS
+"""Clients for Python that need other versions than this server, each in an environment of its own."""
 
 NAME = "entra"
 
@@ -107,6 +108,18 @@ class FastMcp(_Program):
         return sys.executable, str(PROGRAMS / "fastmcp_client.py"), url, str(home.folder), task
 
 
+class FastMcpTasks(FastMcp):
+    """FastMCP's client with its own package for background tasks, which needs an older FastMCP."""
+
+    name = "FastMCP with tasks"
+    package = "pypi:fastmcp-tasks fastmcp-tasks"
+
+    @override
+    def command(self, url: str, home: Home, task: str) -> Sequence[str]:
+        python = str(ENVIRONMENTS / "fastmcp-tasks" / "bin" / "python")
+        return python, str(PROGRAMS / "fastmcp_tasks_client.py"), url, str(home.folder), task
+
+
 class PythonSdk(_Program):
     """The SDK for Python, version 2."""
 
@@ -123,8 +136,8 @@ class PythonSdk1(PythonSdk):
     """The SDK for Python, version 1."""
 
     name = "MCP SDK for Python 1"
-    package = "pypi:mcp 1"
-    python = str(MCP_1 / "bin" / "python")
+    package = "pypi:mcp mcp-1"
+    python = str(ENVIRONMENTS / "mcp-1" / "bin" / "python")
 
 
 class TypeScriptSdk(_Program):
@@ -372,6 +385,7 @@ DRIVERS: tuple[type[Driver], ...] = (
     InspectorCli,
     McpRemote,
     FastMcp,
+    FastMcpTasks,
     PythonSdk,
     PythonSdk1,
     TypeScriptSdk,
