@@ -23,6 +23,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast, override
 
 from fastmcp import Client
+from fastmcp.exceptions import ToolError
 from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.shared.exceptions import MCPError
@@ -58,6 +59,7 @@ SIGNED_OUT = "The sign-in of the task's caller has ended. Sign in again, and cal
 UNREACHABLE = "What the task depends on was out of reach too often."
 DIED = "The server stopped too often while it ran the task."
 TOO_LONG = "The task took longer than {:g} s without saving a checkpoint."
+TOO_LATE = "The task would be gone before the moment that it waits for."
 TOO_LARGE = "The result is larger than {} bytes."
 
 logger = logging.getLogger(__name__)
@@ -353,6 +355,7 @@ class _Handle(BackgroundTask):
     def __init__(self, run: Run, task: Task) -> None:
         self.id = task.id
         self.checkpoint = task.checkpoint
+        self._expires = task.expires
         self._run = run
 
     @override
@@ -362,6 +365,8 @@ class _Handle(BackgroundTask):
 
     @override
     async def wait_until(self, moment: datetime) -> None:
+        if moment.timestamp() >= self._expires:
+            raise ToolError(TOO_LATE)
         if (seconds := moment.timestamp() - self._run.now()) > 0:
             await self._run.wait(seconds)
 

@@ -38,6 +38,9 @@ class BackgroundTask:
         """Returns at the moment, or at once when it has passed.
 
         A task does not wait in a process: this run ends here, and the next one begins at the moment, from the start.
+
+        Raises:
+            ToolError: the task is not kept that long.
         """
         await asyncio.sleep(moment.timestamp() - time.time())
 

@@ -104,6 +104,14 @@ async def test_tool_that_waits_for_a_moment_holds_no_instance(tasks: Background)
     assert (await tasks.task(task_id)).runs == 2
 
 
+async def test_tool_cannot_wait_for_longer_than_its_task_is_kept(tasks: Background) -> None:
+    task_id = (await tasks.start("wait_until", name="ages", moment=tasks.clock() + Limits().keep))["taskId"]
+    await tasks.deliver()
+    done = (await tasks.get(task_id))["result"]
+    assert done["isError"] is True
+    assert "gone before" in done["content"][0]["text"]
+
+
 async def test_tool_that_fails_runs_again_as_often_as_it_declares(tasks: Background) -> None:
     task_id = (await tasks.start("flaky", name="twice", failures=2))["taskId"]
     pauses: list[float] = []
