@@ -45,17 +45,17 @@ class Callers:
     async def find(self, reference: Mapping[str, str], *, seconds: float) -> AccessToken | None:
         """Returns a verified token of the caller for a run of so many seconds; None when there is none any more.
 
-        It has no scope that the call had not: all clients are one application to Entra ID, whose token has what the
-        person allowed any of them.
+        That of a sign-in has no scope that the call had not: all clients are one application to Entra ID, whose token
+        has what the person allowed any of them.
 
         Raises:
             DependencyError: whether there is one cannot be found out now.
         """
-        found = None
-        if SIGN_IN in reference and self._sign_ins is not None:
-            found = await self._sign_ins.caller(reference[SIGN_IN], seconds=seconds)
-        elif TOKEN in reference and self._auth is not None:
-            found = await self._auth.verify_token(reference[TOKEN])
+        if TOKEN in reference and self._auth is not None:
+            return await self._auth.verify_token(reference[TOKEN])
+        if SIGN_IN not in reference or self._sign_ins is None:
+            return None
+        found = await self._sign_ins.caller(reference[SIGN_IN], seconds=seconds)
         if found is None:
             return None
         scopes = [scope for scope in found.scopes if scope in reference[SCOPES].split()]

@@ -109,7 +109,9 @@ class TasksExtension(ServerExtension):
         if modern and context.client_extension_settings(self.identifier) is not None:
             return CreateTaskResult(**_fields(await self._start(tool, params, asks=can_ask(context))))
         if tool.task_config.mode == "optional":
-            return await self._inline(tool, params, call_next)
+            # A round that brings answers ends as it began: a task could not take them over.
+            answered = params.input_responses or params.request_state
+            return await (call_next() if answered else self._inline(tool, params, call_next))
         if modern:
             raise _missing_capability(f"Tool {params.name!r} runs as a background task only.")
         raise ToolError(f"Tool {params.name!r} runs as a background task only, which this client does not support.")
@@ -161,8 +163,11 @@ class TasksExtension(ServerExtension):
             try:
                 await self._send(stored.task)
             except StorageError:
-                # Nobody knows of it, so it is not to count among the caller's tasks.
-                await self._rows.write(stored, task.ended("cancelled"))
+                # Nobody knows of it, so it is not to count among the caller's tasks, unless a run has it already.
+                try:
+                    await self._rows.write(stored, task.ended("cancelled"))
+                except TaskChangedError:
+                    return task
                 raise
         except TooManyTasksError as error:
             raise ToolError(
@@ -173,8 +178,8 @@ class TasksExtension(ServerExtension):
             raise ToolError(UNAVAILABLE) from error
         return stored.task
 
-    async def _send(self, task: Task) -> None:
-        await self._queue.send(self._rows.message(task))
+    async def _send(self, task: Task, *, delay: float = 0.0) -> None:
+        await self._queue.send(self._rows.message(task), delay=delay)
 
     async def _get(self, request: Request, params: TaskParams) -> GetTaskResult:
         task = (await self._find(request, params)).task
@@ -206,6 +211,9 @@ class TasksExtension(ServerExtension):
             if task.status != "input_required" or not known:
                 return Acknowledgement()
             changed = _answered(task, known)
+            if changed.status == "working":
+                # Whatever becomes of this process, the task goes on once the row is written.
+                await self._send(changed, delay=self._limits.lease)
             try:
                 await self._rows.write(stored, changed)
             except TaskChangedError:
@@ -247,7 +255,7 @@ class _Inline(BackgroundTask):
 
     @override
     async def save(self, checkpoint: object) -> None:
-        self.checkpoint = checkpoint
+        self.checkpoint = json.loads(json.dumps(checkpoint))
 
 
 def _fields(task: Task) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import json
 import logging
 import secrets
 import time
+from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast, override
 
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
 
 END_PAUSES = (0.2, 1.0, 3.0, 5.0)
 """Seconds before each new try to write a task's end, all of them within its lease."""
+
+CANCEL_SECONDS = 5.0
+"""How long a tool may take to end that is cancelled."""
 
 SIGNED_OUT = "The sign-in of the task's caller has ended. Sign in again, and call the tool again."
 UNREACHABLE = "What the task depends on was out of reach too often."
@@ -128,8 +132,9 @@ class Runner:
         logger.warning("The host gave up a message of a background task of %s.", task.tool)
         if task.attempts["refused"] >= self.limits.refused:
             await self._write(stored, self.failed(task, DIED))
-        elif await self._write(stored, task) is not None:
-            await self.queue.send(self.rows.message(task), delay=self.limits.backoff)
+            return
+        await self.queue.send(self.rows.message(task), delay=self.limits.backoff)
+        await self._write(stored, task)
 
     def failed(self, task: Task, why: str) -> Task:
         """The task as it ends when the server could not bring it to its end."""
@@ -191,7 +196,8 @@ class Run:
 
     async def save(self, checkpoint: object) -> None:
         """Writes a checkpoint into the row."""
-        await self._keep(checkpoint=checkpoint)
+        # A copy: the tool goes on with what it has saved, and each sign of life writes the checkpoint again.
+        await self._keep(checkpoint=json.loads(json.dumps(checkpoint)))
         self._saved = True
 
     async def wait(self, seconds: float) -> NoReturn:
@@ -222,6 +228,8 @@ class Run:
             if call.done():
                 return call.result()
             if beat.done():
+                if error := beat.exception():
+                    logger.error("A background task of %s lost its lease.", self._stored.task.tool, exc_info=error)
                 return None
             if waits.done() or self._saved:
                 return self._stored.task
@@ -229,7 +237,9 @@ class Run:
         finally:
             for other in each:
                 other.cancel()
-            await asyncio.wait(each)
+            _, pending = await asyncio.wait(each, timeout=CANCEL_SECONDS)
+            if pending:
+                logger.warning("A background task of %s does not let itself be cancelled.", self._stored.task.tool)
 
     async def _outcome(self, caller: AuthenticatedUser | None) -> Task:
         """Calls the tool in a context of its own, as the caller."""
@@ -255,13 +265,14 @@ class Run:
             return self._asking(called)
         if called.is_error and self._stored.task.attempts.get("error", 0) < self._retries:
             return self._again(self._stored.task, "error", times=self._retries + 1, why="")
-        result = called.model_dump_json(
-            by_alias=True, exclude_none=True, exclude={"meta": {SERVER_INFO_META_KEY}}
-        ).encode()
+        answer = called.model_dump(
+            mode="json", by_alias=True, exclude_none=True, exclude={"meta": {SERVER_INFO_META_KEY}}
+        )
+        result = json.dumps(answer).encode()
         if len(result) > self._limits.result:
             return self._runner.failed(self._stored.task, TOO_LARGE.format(self._limits.result))
         parts = await self._runner.rows.write_result(task, result)
-        details: dict[str, Any] = {"parts": parts} if parts else {"result": json.loads(result)}
+        details: dict[str, Any] = {"parts": parts} if parts else {"result": answer}
         return self._stored.task.ended("completed", **details)
 
     def _asking(self, asked: InputRequiredResult) -> Task:
@@ -303,9 +314,9 @@ class Run:
                     return
 
     async def _look(self) -> None:
-        """Reads the row again: after a lost answer it has changed, and is this run's all the same."""
+        """Reads the row again: after a lost answer it has changed, and is this run's all the same until it ends."""
         found = await self._runner.rows.read(self._stored.task.id)
-        if found is None or found.task.is_final or found.task.turn != self._turn:
+        if found is None or not found.task.running or found.task.turn != self._turn:
             self._lost = True
         else:
             self._stored = found
@@ -354,14 +365,14 @@ class _Handle(BackgroundTask):
 
     def __init__(self, run: Run, task: Task) -> None:
         self.id = task.id
-        self.checkpoint = task.checkpoint
+        self.checkpoint = deepcopy(task.checkpoint)
         self._expires = task.expires
         self._run = run
 
     @override
     async def save(self, checkpoint: object) -> None:
         await self._run.save(checkpoint)
-        self.checkpoint = checkpoint
+        self.checkpoint = deepcopy(checkpoint)
 
     @override
     async def wait_until(self, moment: datetime) -> None:

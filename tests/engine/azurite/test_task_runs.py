@@ -71,6 +71,27 @@ async def test_run_that_lost_its_lease_does_not_end_the_task(azurite: str, monke
         assert (task.status, task.runs, task.attempts) == ("completed", 2, {"lost": 1})
 
 
+async def test_checkpoint_is_what_was_saved_whatever_the_tool_does_with_it_later(tasks: Background) -> None:
+    work.hold("hoard")
+    task_id = (await tasks.start("hoard", name="hoard"))["taskId"]
+    run = asyncio.create_task(tasks.deliver())
+
+    async def saved() -> bool:
+        return (await tasks.task(task_id)).checkpoint is not None
+
+    await until(saved)
+    before = (await tasks.task(task_id)).updated
+    tasks.clock.advance(1)
+
+    async def renewed() -> bool:
+        return (await tasks.task(task_id)).updated > before
+
+    await until(renewed)
+    assert (await tasks.task(task_id)).checkpoint == []
+    work.gates["hoard"].set()
+    await run
+
+
 async def test_message_comes_again_as_long_as_the_run_lives(tasks: Background) -> None:
     task_id, run = await running(tasks, "lively")
     for _ in range(3):

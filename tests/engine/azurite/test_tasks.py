@@ -6,7 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
 
+from entra_mcp.tasks.callers import TOKEN, Callers
 from entra_mcp.tasks.limits import Limits
 from tests.support.background.components import work
 from tests.support.background.instance import CAPABILITIES, Background, background
@@ -184,6 +186,20 @@ async def test_large_result_comes_whole(tasks: Background) -> None:
     done = await tasks.get(created["taskId"])
     assert len(done["result"]["structuredContent"]["result"]) == 1_000_000
     assert (await tasks.task(created["taskId"])).parts > 1
+
+
+async def test_result_that_is_larger_in_json_comes_whole(tasks: Background) -> None:
+    created = await tasks.start("letters", count=70_000)
+    await tasks.deliver()
+    assert (await tasks.get(created["taskId"]))["result"]["structuredContent"] == {"result": "я" * 70_000}
+
+
+async def test_token_of_the_caller_is_what_it_was_in_the_call(tasks: Background) -> None:
+    """An application's token has no `scp`, by which it is told from a person's."""
+    callers = Callers(StaticTokenVerifier({"app": {"client_id": "app", "scopes": ["access_as_user"], "oid": "app"}}))
+    found = await callers.find({TOKEN: "app"}, seconds=1)
+    assert found is not None
+    assert "scp" not in found.claims
 
 
 async def test_result_that_is_too_large_fails_the_task(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:

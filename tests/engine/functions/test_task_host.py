@@ -1,4 +1,4 @@
-"""Background tasks on the local Functions host: trigger, sweep and runner are the deployed ones."""
+"""Background tasks on the local Functions host: trigger and runner are the deployed ones."""
 
 from __future__ import annotations
 

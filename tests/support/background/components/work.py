@@ -90,6 +90,23 @@ async def large(size: int) -> str:
 
 
 @tool(task=True)
+async def letters(count: int) -> str:
+    """Return so many letters that take more bytes in JSON than in UTF-8."""
+    return "я" * count
+
+
+@tool(task=True)
+async def hoard(name: str, task: BackgroundTask = CurrentTask()) -> list[Any]:
+    """Save a list, go on with it, and wait for the gate."""
+    found = list(task.checkpoint or [])
+    starts[name] += 1
+    await task.save(found)
+    found.append("not saved")
+    await gates[name].wait()
+    return [*(task.checkpoint or []), starts[name]]
+
+
+@tool(task=True)
 async def stepwise(name: str, steps: int, task: BackgroundTask = CurrentTask()) -> list[Any]:
     """Save a checkpoint after each step, and wait for the gate before each."""
     done = list(task.checkpoint or [])
