@@ -15,8 +15,8 @@ from local.tasks import CLIENTS, FAILED, OK, call
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ENVIRONMENTS = Path(".local") / "clients"
-"""Clients for Python that need other versions than this server, each in an environment of its name."""
+MCP_1 = ".local/clients/mcp-1"
+"""The environment of version 1 of the SDK for Python."""
 
 INSTALLED = "node_modules/.installed"
 """Keeps the package-lock.json that the installation is of."""
@@ -47,22 +47,19 @@ def _install_from_npm(root: Path, folder: Path) -> None:
 
 
 def _install_from_pypi(root: Path, folder: Path) -> None:
-    environments = json.loads((folder / "package.json").read_text("utf-8"))["python"]
-    for name, pinned in environments.items():
-        _install_environment(root, root / ENVIRONMENTS / name, [f"{package}=={at}" for package, at in pinned.items()])
-
-
-def _install_environment(root: Path, environment: Path, wanted: Sequence[str]) -> None:
-    installed = environment / "installed.json"
+    pinned = json.loads((folder / "package.json").read_text("utf-8"))["python"]
+    wanted = [f"{name}=={version}" for name, version in pinned.items()]
+    installed = root / MCP_1 / "installed.json"
     if installed.is_file() and json.loads(installed.read_text("utf-8")) == wanted:
         return
     uv = find_uv(Path(sys.executable).parent)
     if uv is None:
-        raise SetupError("uv installs the clients for Python, and does not run on this machine.")
+        raise SetupError("uv installs version 1 of the SDK for Python, and does not run on this machine.")
     say(f"Installing {' '.join(wanted)}")
+    python = root / MCP_1 / "bin" / "python"
     steps = (
-        ["venv", "--clear", "--python", sys.executable, str(environment)],
-        ["pip", "install", "--python", str(environment / "bin" / "python"), *wanted],
+        ["venv", "--clear", "--python", sys.executable, str(root / MCP_1)],
+        ["pip", "install", "--python", str(python), *wanted],
     )
     if any(call([uv, *step, "--quiet"], root, uv_environment()) for step in steps):
         raise SetupError("uv could not install it. Check the network, and what pip is set to.")

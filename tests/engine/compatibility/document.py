@@ -29,7 +29,6 @@ COLUMNS = {
     "call": "calls tools",
     "on_behalf": "calls on behalf",
     "progress": "shows progress",
-    "background": "background tasks",
     "redirect_uri": "redirect URI",
 }
 EVENTS = {

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, override
 
-from local.clients import ENVIRONMENTS as ENVIRONMENTS_OF_CLIENTS
 from local.config import REPOSITORY
 from tests.engine.compatibility import inspector_page
 from tests.engine.compatibility.person import press
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
-ENVIRONMENTS = REPOSITORY / ENVIRONMENTS_OF_CLIENTS
-"""Clients for Python that need other versions than this server, each in an environment of its own."""
+MCP_1 = REPOSITORY / ".local" / "clients" / "mcp-1"
+"""The environment of version 1 of the SDK for Python, which cannot be in the same one as version 2."""
 
 NAME = "entra"
 
@@ -108,18 +107,6 @@ class FastMcp(_Program):
         return sys.executable, str(PROGRAMS / "fastmcp_client.py"), url, str(home.folder), task
 
 
-class FastMcpTasks(FastMcp):
-    """FastMCP's client with its own package for background tasks, which needs an older FastMCP."""
-
-    name = "FastMCP with tasks"
-    package = "pypi:fastmcp-tasks fastmcp-tasks"
-
-    @override
-    def command(self, url: str, home: Home, task: str) -> Sequence[str]:
-        python = str(ENVIRONMENTS / "fastmcp-tasks" / "bin" / "python")
-        return python, str(PROGRAMS / "fastmcp_tasks_client.py"), url, str(home.folder), task
-
-
 class PythonSdk(_Program):
     """The SDK for Python, version 2."""
 
@@ -136,8 +123,8 @@ class PythonSdk1(PythonSdk):
     """The SDK for Python, version 1."""
 
     name = "MCP SDK for Python 1"
-    package = "pypi:mcp mcp-1"
-    python = str(ENVIRONMENTS / "mcp-1" / "bin" / "python")
+    package = "pypi:mcp 1"
+    python = str(MCP_1 / "bin" / "python")
 
 
 class TypeScriptSdk(_Program):
@@ -385,7 +372,6 @@ DRIVERS: tuple[type[Driver], ...] = (
     InspectorCli,
     McpRemote,
     FastMcp,
-    FastMcpTasks,
     PythonSdk,
     PythonSdk1,
     TypeScriptSdk,

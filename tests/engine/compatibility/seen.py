@@ -24,9 +24,6 @@ SILENT = "says nothing, and waits"
 OWN_WORDS = frozenset({CONNECTS, NO_ACCOUNT, NOT_OFFERED, OFFERED, NOT_TRIED, SILENT})
 """What no client says itself."""
 
-ROWS = 366 * 40
-"""Of the report that is exported as a background task."""
-
 ROLE_TOOL = "admin_stats"
 """The tool whose role the person lacks."""
 
@@ -41,23 +38,14 @@ def of_calls(found: Found, *, calls: bool) -> dict[str, Any]:
         "tools": len(tools) or None,
     }
     if not calls:
-        return seen | dict.fromkeys(("call", "on_behalf", "progress", "missing_role", "background"), NO_ACCOUNT)
+        return seen | dict.fromkeys(("call", "on_behalf", "progress", "missing_role"), NO_ACCOUNT)
     profile = structured(facts, "graph_me").get("username")
     return seen | {
         "call": YES if structured(facts, "add") == {"result": 42} else text_of(facts.get("add", {})),
         "on_behalf": YES if profile == "user@local.example" else text_of(facts.get("graph_me", {})),
         "progress": progress(facts["arrivals"]) if "arrivals" in facts else NOT_TRIED,
         "missing_role": of_role(facts, tools),
-        "background": of_background(facts),
     }
-
-
-def of_background(facts: Mapping[str, Any]) -> str:
-    """Whether the client got a handle and the result later; others get the result of their call."""
-    task = facts.get("background")
-    if task is None:
-        return "no"
-    return YES if structured(facts, "background").get("rows") == ROWS else str(task)
 
 
 def of_role(facts: Mapping[str, Any], tools: Sequence[str]) -> str:
