@@ -32,8 +32,14 @@ from entra_mcp.tasks.callers import owner_of_request
 from entra_mcp.tasks.companion import TASK_RESULT
 from entra_mcp.tasks.limits import Limits
 from entra_mcp.tasks.rows import Stored, Task, TaskChangedError, TooManyTasksError, new_task_id
-from entra_mcp.tasks.runner import answers_of
-from entra_mcp.tasks.wire import Acknowledgement, CreateTaskResult, GetTaskResult, TaskParams, UpdateTaskParams
+from entra_mcp.tasks.wire import (
+    Acknowledgement,
+    CreateTaskResult,
+    GetTaskResult,
+    TaskParams,
+    UpdateTaskParams,
+    answers_of,
+)
 from entra_mcp.toolkit.background import RUNNING, BackgroundTask
 from entra_mcp.toolkit.questions import can_ask
 

@@ -29,25 +29,24 @@ from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
-    INTERNAL_ERROR,
     SERVER_INFO_META_KEY,
     ElicitResult,
     InputRequiredResult,
-    InputResponseRequestParams,
 )
 
 from entra_mcp.errors import DependencyError, StorageError
 from entra_mcp.tasks.limits import Limits
 from entra_mcp.tasks.queue import body_of
 from entra_mcp.tasks.rows import Stored, Task, TaskChangedError
+from entra_mcp.tasks.wire import answers_of, error_of
 from entra_mcp.toolkit.background import RUNNING, BackgroundTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from datetime import datetime
 
     from fastmcp import FastMCP
-    from mcp.types import InputResponses, RequestParamsMeta
+    from mcp.types import RequestParamsMeta
 
     from entra_mcp.tasks.callers import Callers
     from entra_mcp.tasks.queue import Sender
@@ -384,20 +383,6 @@ class _Handle(BackgroundTask):
     @override
     def retry(self, times: int) -> None:
         self._run.retry(times)
-
-
-def answers_of(answers: Mapping[str, Any] | None) -> InputResponses | None:
-    """Returns the answers of a person as the SDK has them.
-
-    Raises:
-        ValidationError: they are none.
-    """
-    return InputResponseRequestParams.model_validate({"inputResponses": answers}).input_responses if answers else None
-
-
-def error_of(message: str) -> dict[str, Any]:
-    """A JSON-RPC error for a task that failed."""
-    return {"code": INTERNAL_ERROR, "message": message}
 
 
 async def _decline(*_: object) -> ElicitResult:

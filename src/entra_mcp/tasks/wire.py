@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from mcp.types import RequestParams, Result
+from mcp.types import INTERNAL_ERROR, InputResponseRequestParams, RequestParams, Result
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mcp.types import InputResponses
 
 type Status = Literal["working", "input_required", "completed", "failed", "cancelled"]
 
@@ -62,3 +67,17 @@ class UpdateTaskParams(TaskParams):
     """The parameters of `tasks/update`: answers by the names of the questions."""
 
     input_responses: dict[str, Any]
+
+
+def answers_of(answers: Mapping[str, Any] | None) -> InputResponses | None:
+    """Returns the answers of a person as the SDK has them.
+
+    Raises:
+        ValidationError: they are none.
+    """
+    return InputResponseRequestParams.model_validate({"inputResponses": answers}).input_responses if answers else None
+
+
+def error_of(message: str) -> dict[str, Any]:
+    """A JSON-RPC error for a task that failed."""
+    return {"code": INTERNAL_ERROR, "message": message}
