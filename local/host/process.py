@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 5
 LINE_LIMIT = 2**22
+KILLED = -9
+"""The exit code after SIGKILL, as from a machine without memory."""
+
 ENDED = "The worker process has ended."
 
 logger = logging.getLogger(__name__)
@@ -76,8 +79,8 @@ class WorkerProcess:
         self._process: asyncio.subprocess.Process | None = None
         self.upstream: Upstream | None = None
 
-    async def start(self) -> Loaded | Failed:
-        """Start the process and wait until the app is indexed."""
+    async def start(self) -> Loaded | Failed | None:
+        """Start the process and wait until the app is indexed; None when the process was killed before."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "local.host.worker", str(self._app)),
@@ -96,7 +99,9 @@ class WorkerProcess:
             case Failed() as failed:
                 return failed
             case _:
-                return Failed(message=f"The worker process ended with code {await self._process.wait()}.")
+                code = await self._process.wait()
+                # Whoever killed it said nothing of the app: another worker may index that.
+                return None if code == KILLED else Failed(message=f"The worker process ended with code {code}.")
 
     async def run(self) -> None:
         """Take the worker's answers until it ends."""

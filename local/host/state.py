@@ -139,6 +139,8 @@ class AppState:
                 )
                 stack.push_async_callback(worker.stop)
                 outcome = await _started(worker)
+                if outcome is None:
+                    return True
                 if isinstance(outcome, Loaded):
                     return await self._serve(_running(worker, outcome, config, environment))
             except HostError as error:
@@ -203,12 +205,12 @@ def _running(worker: WorkerProcess, loaded: Loaded, config: HostConfig, environm
     return Running(worker=worker, functions=loaded.functions, routes=routes, timers=timers, queues=queues)
 
 
-async def _started(worker: WorkerProcess) -> Loaded | Failed:
+async def _started(worker: WorkerProcess) -> Loaded | Failed | None:
     try:
         outcome = await asyncio.wait_for(worker.start(), INDEXING_SECONDS)
     except TimeoutError:
         return Failed(message=f"Importing function_app.py took longer than {INDEXING_SECONDS} s.")
-    return outcome if isinstance(outcome, Failed) or outcome.functions else Failed(message=NO_FUNCTIONS)
+    return Failed(message=NO_FUNCTIONS) if isinstance(outcome, Loaded) and not outcome.functions else outcome
 
 
 @contextlib.asynccontextmanager

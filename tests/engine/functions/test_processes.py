@@ -229,6 +229,22 @@ def test_termination_does_not_wait_for_an_answer_without_end(tmp_path: Path) -> 
         assert host.stop() == 0
 
 
+def test_worker_that_is_killed_while_it_starts_is_started_again(tmp_path: Path) -> None:
+    """It says nothing of the app, unlike a worker that fails to import it."""
+    mark = tmp_path / "started before"
+    killed_once = (
+        "import os, pathlib, signal\n"
+        f"mark = pathlib.Path({str(mark)!r})\n"
+        "if not mark.exists():\n"
+        "    mark.touch()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    source = killed_once + APP.format(source=str(REPOSITORY / "src"), greeting="hi ")
+    with running_host(write_app(tmp_path, source=source), log=tmp_path / "log") as host:
+        assert host.state == "Running"
+    assert "starting it again" in (tmp_path / "log").read_text()
+
+
 def test_worker_ends_when_its_host_is_killed(tmp_path: Path) -> None:
     with running_host(MCP_APP, log=tmp_path / "log") as host:
         worker = psutil.Process(host.diagnostics()["pid"])
