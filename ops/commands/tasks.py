@@ -7,7 +7,6 @@ do: all that is sealed, and this has no key.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -49,7 +48,7 @@ def run(context: Context) -> int:
         return 0
     counts = Counter(task.status for task in tasks)
     context.report.ok("tasks", ", ".join(f"{counts[status]:,} {status}" for status in STATUSES if counts[status]))
-    now = time.time()
+    now = context.now().timestamp()
     unfinished = sorted((task for task in tasks if task.status in OPEN), key=lambda task: task.created)
     for task in unfinished[:MOST_LINES]:
         since = f"since {_moment(task.created)}, {task.runs} runs, last change {_moment(task.changed)}"

@@ -17,7 +17,7 @@ from entra_mcp.functions import Lifespan, WebServer
 from entra_mcp.http_client import http_client
 from entra_mcp.identity import azure_credential
 from entra_mcp.ownership import owner_of
-from entra_mcp.server.components import task_tools
+from entra_mcp.server.components import declares_tasks, find_components, task_tools
 from entra_mcp.server.create import create_server
 from entra_mcp.server.request_state import RingCodec
 from entra_mcp.server.services import open_services
@@ -80,7 +80,9 @@ class FunctionsApp(Lifespan):
     """The ASGI application of a definition, and its background tasks."""
 
     def __init__(self, definition: Server[Any]) -> None:
-        self.has_tasks = bool(task_tools(definition.components))
+        self.has_tasks = False
+        with suppress(ComponentsError):  # a faulty module is named at the start-up
+            self.has_tasks = declares_tasks(find_components(definition.components))
         self._runner: Runner | None = None
         super().__init__(
             lambda: running_app(definition, on_tasks=self._have_runner), on_failure=startup_failed, early=EARLY
@@ -169,7 +171,7 @@ async def running_app(
             session_store=sessions,
             services=services,
         )
-        if tools := task_tools(definition.components):
+        if tools := await task_tools(server):
             opening_tasks = open_tasks(
                 server, settings, tools=tools, table=table, cipher=cipher, marks=OwnerMarks(secrets), auth=auth
             )

@@ -21,6 +21,7 @@ from entra_mcp.storage.owners import OwnerMarks
 from entra_mcp.storage.table import Table
 from entra_mcp.tasks.assembly import add_tasks
 from entra_mcp.tasks.callers import Callers
+from entra_mcp.tasks.parts import TaskParts
 from entra_mcp.tasks.queue import TaskQueue
 from entra_mcp.tasks.rows import TaskRows
 from entra_mcp.vault.keys import KeyRing, RootKey
@@ -112,14 +113,14 @@ async def served(
             services=services,
         )
         await offer_scoped_tools(server, offered=settings.offered_scopes)
-        if tasks and (tools := task_tools(definition.components)):
+        if tasks and (tools := await task_tools(server)):
             rows = TaskRows(
                 table=Table.from_connection_string(DEVELOPMENT, name="none"),
                 cipher=RowCipher(keys),
                 marks=OwnerMarks(keys),
             )
             queue = TaskQueue.from_connection_string(DEVELOPMENT)
-            add_tasks(server, tools=tools, rows=rows, queue=queue, callers=Callers(auth))
+            add_tasks(server, TaskParts(rows=rows, queue=queue, callers=Callers(auth)), tools=tools)
         yield server
 
 

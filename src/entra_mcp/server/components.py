@@ -72,18 +72,16 @@ def add_components(
                 raise ComponentsError([f"{each.__module__}.{each.__name__} is no tool, resource or prompt"])
 
 
-def task_tools(packages: Iterable[ModuleType]) -> frozenset[str]:
-    """The names of the tools that may run as background tasks; a faulty module is named at the start-up."""
-    try:
-        components = find_components(packages)
-    except ComponentsError:
-        return frozenset()
-    declared = ((each, get_fastmcp_meta(each)) for each in components)
+def declares_tasks(components: Iterable[Component]) -> bool:
+    """Whether one of them is a tool that may run as a background task."""
+    declared = (meta.task for meta in map(get_fastmcp_meta, components) if isinstance(meta, ToolMeta))
+    return any(task.supports_tasks() if isinstance(task, TaskConfig) else task for task in declared)
+
+
+async def task_tools(server: FastMCP) -> frozenset[str]:
+    """The names of the server's own tools that may run as background tasks."""
     return frozenset(
-        meta.name or each.__name__
-        for each, meta in declared
-        if isinstance(meta, ToolMeta)
-        and (meta.task.supports_tasks() if isinstance(meta.task, TaskConfig) else meta.task)
+        tool.name for tool in await server.local_provider.list_tools() if tool.task_config.supports_tasks()
     )
 
 

@@ -13,7 +13,7 @@ from mcp.types import Icon
 from entra_mcp import __version__
 from entra_mcp.server.completions import KnownCompletions
 from entra_mcp.server.component_errors import ComponentErrors
-from entra_mcp.server.components import add_components, find_components, task_tools
+from entra_mcp.server.components import add_components, declares_tasks, find_components
 from entra_mcp.server.time_limit import RequestTimeLimit
 from entra_mcp.tasks.limits import DAY_SECONDS
 from entra_mcp.toolkit.icons import data_uri
@@ -37,7 +37,7 @@ PAGE_SIZE = 1_000
 """How many entries of a list one answer has. FastMCP looks at the cursor of a request only when lists have pages."""
 
 STATE_SECONDS = 600
-"""How long a client may take to bring the state of a tool back."""
+"""How long a client may take to bring the state of a tool back; a background task waits as long as it is kept."""
 
 
 def create_server(
@@ -57,6 +57,7 @@ def create_server(
     Raises:
         ComponentsError: a module of the app is faulty.
     """
+    components = find_components(definition.components)
     session_seconds = settings.session_days * 24 * 3600
     services = tuple(services)
     lifespan = as_lifespan(services)
@@ -75,7 +76,9 @@ def create_server(
         session_state_store=TTLClampWrapper(
             session_store, min_ttl=1, max_ttl=session_seconds, missing_ttl=session_seconds
         ),
-        request_state_security=RequestStateSecurity(codec=request_state, ttl=_state_seconds(definition)),
+        request_state_security=RequestStateSecurity(
+            codec=request_state, ttl=DAY_SECONDS if declares_tasks(components) else STATE_SECONDS
+        ),
         # Private, for what is listed depends on the caller's roles.
         cache_ttl=CACHE_SECONDS,
         cache_scope="private",
@@ -83,14 +86,8 @@ def create_server(
     )
     for middleware in (RequestTimeLimit(), ComponentErrors(), *definition.middleware):
         server.add_middleware(middleware)
-    components = find_components(definition.components)
     add_components(server, components, signs_in=settings.auth_mode.signs_in, services=services)
     if definition.complete is not None:
         server.add_middleware(KnownCompletions(server))
         server.completion(definition.complete)
     return server
-
-
-def _state_seconds(definition: Server[Any]) -> float:
-    """How long a client may take to answer a tool's question: a background task waits for as long as it is kept."""
-    return DAY_SECONDS if task_tools(definition.components) else STATE_SECONDS

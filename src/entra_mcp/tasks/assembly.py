@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -10,13 +9,13 @@ from entra_mcp.identity import azure_credential
 from entra_mcp.tasks.callers import Callers
 from entra_mcp.tasks.companion import task_result_tool
 from entra_mcp.tasks.extension import TasksExtension
-from entra_mcp.tasks.limits import Limits
+from entra_mcp.tasks.parts import TaskParts
 from entra_mcp.tasks.queue import TaskQueue
 from entra_mcp.tasks.rows import TaskRows
 from entra_mcp.tasks.runner import Runner
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Container
+    from collections.abc import AsyncGenerator, Container
 
     from fastmcp import FastMCP
     from fastmcp.server.auth import AuthProvider
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from entra_mcp.storage.encryption import RowCipher
     from entra_mcp.storage.owners import OwnerMarks
     from entra_mcp.storage.table import Table
-    from entra_mcp.tasks.queue import Sender
 
 
 @asynccontextmanager
@@ -48,26 +46,14 @@ async def open_tasks(
     async with task_queue(settings) as queue:
         if settings.create_table:
             await queue.create()
-        yield add_tasks(server, tools=tools, rows=rows, queue=queue, callers=Callers(auth))
+        yield add_tasks(server, TaskParts(rows=rows, queue=queue, callers=Callers(auth)), tools=tools)
 
 
-def add_tasks(
-    server: FastMCP,
-    *,
-    tools: Container[str],
-    rows: TaskRows,
-    queue: Sender,
-    callers: Callers,
-    limits: Limits | None = None,
-    clock: Callable[[], float] = time.time,
-) -> Runner:
+def add_tasks(server: FastMCP, parts: TaskParts, *, tools: Container[str]) -> Runner:
     """Adds the tasks extension to the server, and a tool for clients without it; returns what runs the tasks."""
-    limits = limits or Limits()
-    server.add_extension(
-        TasksExtension(tools=tools, rows=rows, queue=queue, callers=callers, limits=limits, clock=clock)
-    )
-    server.add_tool(task_result_tool(rows, limits))
-    return Runner(server, rows=rows, queue=queue, callers=callers, limits=limits, clock=clock)
+    server.add_extension(TasksExtension(parts, tools=tools))
+    server.add_tool(task_result_tool(parts))
+    return Runner(server, parts)
 
 
 @asynccontextmanager

@@ -11,11 +11,9 @@ from fastmcp.tools.base import Tool
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
-from entra_mcp.tasks.callers import owner_of_request
-
 if TYPE_CHECKING:
-    from entra_mcp.tasks.limits import Limits
-    from entra_mcp.tasks.rows import Task, TaskRows
+    from entra_mcp.tasks.parts import TaskParts
+    from entra_mcp.tasks.rows import Task
 
 TASK_RESULT = "task_result"
 
@@ -24,21 +22,21 @@ LOOK_SECONDS = 2.0
 ASKS = "The task waits for an answer that this client cannot give."
 
 
-def task_result_tool(rows: TaskRows, limits: Limits) -> Tool:
+def task_result_tool(parts: TaskParts) -> Tool:
     """Returns the tool, which waits a while for a task that has not ended."""
 
     async def task_result(
         task_id: Annotated[str, Field(max_length=200, description="As the call said that goes on in the background.")],
     ) -> ToolResult:
         """Get the result of a call that goes on in the background. Waits a while; call it again until it has it."""
-        task = await _own(rows, task_id)
-        for _ in range(limits.looks):
+        task = await _own(parts, task_id)
+        for _ in range(parts.limits.looks):
             if task.status != "working":
                 break
             await asyncio.sleep(LOOK_SECONDS)
-            task = await _own(rows, task_id)
+            task = await _own(parts, task_id)
         if task.status == "completed":
-            called = CallToolResult.model_validate(await rows.result(task))
+            called = CallToolResult.model_validate(await parts.rows.result(task))
             return ToolResult(called.content, called.structured_content, called.meta, called.is_error)
         if task.is_final:
             raise ToolError(task.error["message"] if task.error else "The task was cancelled.")
@@ -55,9 +53,9 @@ def task_result_tool(rows: TaskRows, limits: Limits) -> Tool:
     )
 
 
-async def _own(rows: TaskRows, task_id: str) -> Task:
+async def _own(parts: TaskParts, task_id: str) -> Task:
     """Returns the caller's task; raises ToolError when the caller has no such task."""
-    stored = await rows.read(task_id)
-    if stored is None or stored.task.owner != owner_of_request():
+    stored = await parts.own(task_id)
+    if stored is None:
         raise ToolError("There is no such task.")
     return stored.task

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, override
@@ -30,7 +29,6 @@ from entra_mcp.errors import StorageError
 from entra_mcp.request import note_fault
 from entra_mcp.tasks.callers import owner_of_request
 from entra_mcp.tasks.companion import TASK_RESULT
-from entra_mcp.tasks.limits import Limits
 from entra_mcp.tasks.rows import Stored, Task, TaskChangedError, TooManyTasksError, new_task_id
 from entra_mcp.tasks.wire import (
     Acknowledgement,
@@ -44,7 +42,7 @@ from entra_mcp.toolkit.background import RUNNING, BackgroundTask
 from entra_mcp.toolkit.questions import can_ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from fastmcp.server.context import Context
     from fastmcp.server.extensions import ToolCallContinuation, ToolCallOutcome
@@ -52,9 +50,7 @@ if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
     from mcp.types import CallToolRequestParams
 
-    from entra_mcp.tasks.callers import Callers
-    from entra_mcp.tasks.queue import Sender
-    from entra_mcp.tasks.rows import TaskRows
+    from entra_mcp.tasks.parts import TaskParts
 
     type Request = ServerRequestContext[Any, Any]
 
@@ -74,22 +70,11 @@ class TasksExtension(ServerExtension):
 
     identifier = TASKS_EXTENSION_ID
 
-    def __init__(
-        self,
-        *,
-        tools: Container[str],
-        rows: TaskRows,
-        queue: Sender,
-        callers: Callers,
-        limits: Limits | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, parts: TaskParts, *, tools: Container[str]) -> None:
+        self._parts = parts
+        self._rows = parts.rows
+        self._limits = parts.limits
         self._tools = tools
-        self._rows = rows
-        self._queue = queue
-        self._callers = callers
-        self._limits = limits or Limits()
-        self._clock = clock
 
     @override
     def methods(self) -> Sequence[MethodBinding]:
@@ -150,7 +135,7 @@ class TasksExtension(ServerExtension):
         """
         if len(json.dumps(params.arguments).encode()) > self._limits.arguments:
             raise ToolError(f"The arguments of a task must be smaller than {self._limits.arguments} bytes.")
-        now = self._clock()
+        now = self._parts.clock()
         try:
             task = Task(
                 id=new_task_id(),
@@ -158,7 +143,7 @@ class TasksExtension(ServerExtension):
                 version=tool.version,
                 arguments=params.arguments or {},
                 owner=owner_of_request(),
-                caller=await self._callers.reference(),
+                caller=await self._parts.callers.reference(),
                 created=now,
                 expires=now + self._limits.keep,
                 poll_ms=int(tool.task_config.poll_interval.total_seconds() * 1000),
@@ -167,7 +152,7 @@ class TasksExtension(ServerExtension):
             await self._rows.admit(task, limit=self._limits.per_caller)
             stored = await self._rows.create(task)
             try:
-                await self._send(stored.task)
+                await self._parts.send(stored.task)
             except StorageError:
                 # Nobody knows of it, so it is not to count among the caller's tasks, unless a run has it already.
                 try:
@@ -183,9 +168,6 @@ class TasksExtension(ServerExtension):
             note_fault(error)
             raise ToolError(UNAVAILABLE) from error
         return stored.task
-
-    async def _send(self, task: Task, *, delay: float = 0.0) -> None:
-        await self._queue.send(self._rows.message(task), delay=delay)
 
     async def _get(self, request: Request, params: TaskParams) -> GetTaskResult:
         task = (await self._find(request, params)).task
@@ -213,19 +195,19 @@ class TasksExtension(ServerExtension):
             known = {name: answer for name, answer in params.input_responses.items() if name in asked}
             if task.status == "working" and not task.running:
                 # Its answers are here, and its message may not have been sent.
-                await self._send(task)
+                await self._parts.send(task)
             if task.status != "input_required" or not known:
                 return Acknowledgement()
             changed = _answered(task, known)
             if changed.status == "working":
                 # Whatever becomes of this process, the task goes on once the row is written.
-                await self._send(changed, delay=self._limits.lease)
+                await self._parts.send(changed, delay=self._limits.lease)
             try:
                 await self._rows.write(stored, changed)
             except TaskChangedError:
                 continue
             if changed.status == "working":
-                await self._send(changed)
+                await self._parts.send(changed)
             return Acknowledgement()
 
     async def _cancel(self, request: Request, params: TaskParams) -> Acknowledgement:
@@ -250,8 +232,8 @@ class TasksExtension(ServerExtension):
         if self.client_settings(request) is None:
             raise _missing_capability("The client did not declare the tasks extension.")
         _check_header(params.task_id)
-        stored = await self._rows.read(params.task_id)
-        if stored is None or stored.task.owner != owner_of_request():
+        stored = await self._parts.own(params.task_id)
+        if stored is None:
             raise MCPError(INVALID_PARAMS, "There is no such task.")
         return stored
 

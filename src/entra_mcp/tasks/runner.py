@@ -18,7 +18,6 @@ import asyncio
 import json
 import logging
 import secrets
-import time
 from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast, override
@@ -35,22 +34,18 @@ from mcp.types import (
 )
 
 from entra_mcp.errors import DependencyError, StorageError
-from entra_mcp.tasks.limits import Limits
 from entra_mcp.tasks.queue import body_of
 from entra_mcp.tasks.rows import Stored, Task, TaskChangedError
 from entra_mcp.tasks.wire import answers_of, error_of
 from entra_mcp.toolkit.background import RUNNING, BackgroundTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from fastmcp import FastMCP
     from mcp.types import RequestParamsMeta
 
-    from entra_mcp.tasks.callers import Callers
-    from entra_mcp.tasks.queue import Sender
-    from entra_mcp.tasks.rows import TaskRows
+    from entra_mcp.tasks.parts import TaskParts
 
 END_PAUSES = (0.2, 1.0, 3.0, 5.0)
 """Seconds before each new try to write a task's end, all of them within its lease."""
@@ -71,22 +66,9 @@ logger = logging.getLogger(__name__)
 class Runner:
     """Runs the tasks of one server."""
 
-    def __init__(
-        self,
-        server: FastMCP,
-        *,
-        rows: TaskRows,
-        queue: Sender,
-        callers: Callers,
-        limits: Limits | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, server: FastMCP, parts: TaskParts) -> None:
         self.server = server
-        self.rows = rows
-        self.queue = queue
-        self.callers = callers
-        self.limits = limits or Limits()
-        self.clock = clock
+        self.parts = parts
 
     async def run(self, message: bytes) -> None:
         """Runs the task of a queue message, unless somebody else does, or nothing is left to do.
@@ -97,23 +79,23 @@ class Runner:
         stored = await self._addressed(message)
         if stored is None:
             return
-        task, now = stored.task, self.clock()
+        task, now = stored.task, self.parts.clock()
         if task.lease > now:
-            await self.queue.send(self.rows.message(task), delay=task.lease - now)
+            await self.parts.send(task, delay=task.lease - now)
             return
         if task.running:
             # The lease has run out, so the run's process is gone or cut off.
             task = task.counted("lost")
-            if task.attempts["lost"] >= self.limits.deaths:
+            if task.attempts["lost"] >= self.parts.limits.deaths:
                 await self._write(stored, self.failed(task, DIED))
                 return
         waited = now - max(task.updated, task.lease)
-        if waited > self.limits.late:
+        if waited > self.parts.limits.late:
             logger.warning("A background task of %s is late: it waited %d s.", task.tool, waited)
         turn = secrets.token_urlsafe(12)
-        task = replace(task, turn=turn, running=True, runs=task.runs + 1, lease=now + self.limits.lease)
+        task = replace(task, turn=turn, running=True, runs=task.runs + 1, lease=now + self.parts.limits.lease)
         # First the message, then the row: a message of a turn that never began does not count.
-        await self.queue.send(self.rows.message(task), delay=self.limits.lease)
+        await self.parts.send(task, delay=self.parts.limits.lease)
         taken = await self._write(stored, task)
         if taken is not None:
             await Run(self, taken).execute()
@@ -129,10 +111,10 @@ class Runner:
             return
         task = stored.task.counted("refused")
         logger.warning("The host gave up a message of a background task of %s.", task.tool)
-        if task.attempts["refused"] >= self.limits.refused:
+        if task.attempts["refused"] >= self.parts.limits.refused:
             await self._write(stored, self.failed(task, DIED))
             return
-        await self.queue.send(self.rows.message(task), delay=self.limits.backoff)
+        await self.parts.send(task, delay=self.parts.limits.backoff)
         await self._write(stored, task)
 
     def failed(self, task: Task, why: str) -> Task:
@@ -142,11 +124,11 @@ class Runner:
 
     async def _addressed(self, message: bytes) -> Stored | None:
         """The task of the message, if something is left to do for it and the message still counts."""
-        addressed = await self.rows.addressed(body_of(message))
+        addressed = await self.parts.rows.addressed(body_of(message))
         if addressed is None:
             logger.error("A message in the queue of tasks is none of this server's, and is dropped.")
             return None
-        stored = await self.rows.read(addressed.task_id)
+        stored = await self.parts.rows.read(addressed.task_id)
         if stored is None or stored.task.status != "working" or stored.task.turn != addressed.turn:
             return None
         return stored
@@ -154,10 +136,10 @@ class Runner:
     async def _write(self, stored: Stored, task: Task) -> Stored | None:
         """Writes the task; returns None when somebody else was faster."""
         try:
-            return await self.rows.write(stored, task)
+            return await self.parts.rows.write(stored, task)
         except TaskChangedError:
             # The answer to this very write may have been lost.
-            found = await self.rows.read(task.id)
+            found = await self.parts.rows.read(task.id)
             return found if found is not None and found.task.running and found.task.turn == task.turn else None
 
 
@@ -168,7 +150,8 @@ class Run:
         self._runner = runner
         self._stored = stored
         self._turn = stored.task.turn
-        self._limits = runner.limits
+        self._parts = runner.parts
+        self._limits = runner.parts.limits
         self._progress: str | None = None
         self._saved = False
         self._lost = False
@@ -181,7 +164,7 @@ class Run:
         """Runs the tool and writes down what came of it."""
         task = self._stored.task
         try:
-            token = await self._runner.callers.find(task.caller, seconds=self._limits.run)
+            token = await self._parts.callers.find(task.caller, seconds=self._limits.run)
         except DependencyError as error:
             logger.warning("A task of tool %s cannot run now: %s", task.tool, error)
             await self._leave(self._again(task, "outage", times=self._limits.outages, why=UNREACHABLE))
@@ -208,7 +191,7 @@ class Run:
 
     def now(self) -> float:
         """The time, in seconds since 1970."""
-        return self._runner.clock()
+        return self._parts.clock()
 
     def retry(self, times: int) -> None:
         """Notes that the tool has failed in a way that so many further runs may mend."""
@@ -270,7 +253,7 @@ class Run:
         result = json.dumps(answer).encode()
         if len(result) > self._limits.result:
             return self._runner.failed(self._stored.task, TOO_LARGE.format(self._limits.result))
-        parts = await self._runner.rows.write_result(task, result)
+        parts = await self._parts.rows.write_result(task, result)
         details: dict[str, Any] = {"parts": parts} if parts else {"result": answer}
         return self._stored.task.ended("completed", **details)
 
@@ -295,18 +278,18 @@ class Run:
             try:
                 await self._keep()
             except StorageError as error:
-                self._lost = self._runner.clock() >= self._stored.task.lease
+                self._lost = self._parts.clock() >= self._stored.task.lease
                 logger.warning("A task's lease is not renewed: %s", error)
 
     async def _keep(self, **changes: Any) -> None:  # noqa: ANN401 - fields of a task
         """Writes the row with a renewed lease; notices when it is not this run's any more."""
         async with self._writing:
             while not self._lost:
-                lease = self._runner.clock() + self._limits.lease
+                lease = self._parts.clock() + self._limits.lease
                 message = self._progress or self._stored.task.message
                 task = replace(self._stored.task, lease=lease, message=message, **changes)
                 try:
-                    self._stored = await self._runner.rows.write(self._stored, task)
+                    self._stored = await self._parts.rows.write(self._stored, task)
                 except TaskChangedError:
                     await self._look()
                 else:
@@ -314,7 +297,7 @@ class Run:
 
     async def _look(self) -> None:
         """Reads the row again: after a lost answer it has changed, and is this run's all the same until it ends."""
-        found = await self._runner.rows.read(self._stored.task.id)
+        found = await self._parts.rows.read(self._stored.task.id)
         if found is None or not found.task.running or found.task.turn != self._turn:
             self._lost = True
         else:
@@ -334,8 +317,8 @@ class Run:
         if task.is_final or task.status == "input_required":
             await self._end(task)
             return
-        if await self._end(replace(task, running=False, lease=self._runner.clock() + self._pause)):
-            await self._runner.queue.send(self._runner.rows.message(task), delay=self._pause)
+        if await self._end(replace(task, running=False, lease=self._parts.clock() + self._pause)):
+            await self._parts.send(task, delay=self._pause)
 
     async def _end(self, task: Task) -> bool:
         """Writes what the run leaves, unless the task is not its own any more; returns whether it did.
@@ -345,7 +328,7 @@ class Run:
         """
         for pause in (*END_PAUSES, None):
             try:
-                self._stored = await self._runner.rows.write(self._stored, task)
+                self._stored = await self._parts.rows.write(self._stored, task)
             except TaskChangedError:
                 await self._look()
             except StorageError:

@@ -88,7 +88,7 @@ async def test_task_acts_on_behalf_of_its_caller(flow: Flow) -> None:
 
 
 async def test_task_gets_a_new_token_of_entra_where_the_old_one_is_too_short(flow: Flow) -> None:
-    flow.runner.limits = LONG_RUN
+    flow.runner.parts.limits = LONG_RUN
     task_id = await flow.start("mail_address")
     await flow.deliver()
     assert (await flow.get(task_id))["result"]["isError"] is False
@@ -105,7 +105,7 @@ async def test_sign_in_that_was_revoked_ends_the_task(flow: Flow) -> None:
 
 @pytest.mark.parametrize("code", [700082, 50173, 50057], ids=["expired", "revoked", "disabled account"])
 async def test_refresh_that_entra_refuses_ends_the_task(flow: Flow, entra: Control, code: int) -> None:
-    flow.runner.limits = LONG_RUN
+    flow.runner.parts.limits = LONG_RUN
     task_id = await flow.start("mail_address")
     await entra("POST", "/faults", {"code": code, "error": "invalid_grant", "grant_type": "refresh_token"})
     await flow.deliver()
@@ -113,7 +113,7 @@ async def test_refresh_that_entra_refuses_ends_the_task(flow: Flow, entra: Contr
 
 
 async def test_task_waits_while_entra_is_out_of_reach(flow: Flow, entra: Control) -> None:
-    flow.runner.limits = Limits(run=LONG_RUN.run, backoff=0)
+    flow.runner.parts.limits = Limits(run=LONG_RUN.run, backoff=0)
     task_id = await flow.start("mail_address")
     await entra("POST", "/faults", {"code": 90033, "status": 503, "grant_type": "refresh_token"})
     await flow.deliver()

@@ -20,6 +20,7 @@ from entra_mcp.storage.table import Table
 from entra_mcp.tasks.assembly import add_tasks
 from entra_mcp.tasks.callers import Callers
 from entra_mcp.tasks.limits import Limits
+from entra_mcp.tasks.parts import TaskParts
 from entra_mcp.tasks.queue import TaskQueue
 from entra_mcp.tasks.rows import TaskRows
 from tests.support.background.server import SERVER
@@ -132,8 +133,9 @@ async def background(
         await table.create()
         await sender.create()
         rows, callers = TaskRows(table=table, cipher=cipher, marks=OwnerMarks(RING), clock=clock), Callers(auth)
-        delayed, tools = DelayedQueue(sender, clock), task_tools(SERVER.components)
-        runner = add_tasks(server, tools=tools, rows=rows, queue=delayed, callers=callers, limits=limits, clock=clock)
+        delayed = DelayedQueue(sender, clock)
+        parts = TaskParts(rows=rows, queue=delayed, callers=callers, limits=limits, clock=clock)
+        runner = add_tasks(server, parts, tools=await task_tools(server))
         app = server.http_app(path="/mcp", stateless_http=True)
         transport = StreamingASGITransport(app)
         async with app.lifespan(app), httpx2.AsyncClient(transport=transport, base_url=settings.base_url) as http:

@@ -1,0 +1,46 @@
+"""What writing tasks down, answering for them and running them have in common."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from entra_mcp.tasks.callers import owner_of_request
+from entra_mcp.tasks.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from entra_mcp.tasks.callers import Callers
+    from entra_mcp.tasks.queue import Sender
+    from entra_mcp.tasks.rows import Stored, Task, TaskRows
+
+
+@dataclass(slots=True, kw_only=True)
+class TaskParts:
+    """Where tasks are, who may ask for them, and how long everything takes."""
+
+    rows: TaskRows
+    queue: Sender
+    callers: Callers
+    limits: Limits = field(default_factory=Limits)
+    clock: Callable[[], float] = time.time
+    """Tells the time in seconds since 1970."""
+
+    async def send(self, task: Task, *, delay: float = 0.0) -> None:
+        """Sends a message about the task, which nobody sees for `delay` seconds.
+
+        Raises:
+            StorageError: the queue did not take it, or did not answer.
+        """
+        await self.queue.send(self.rows.message(task), delay=delay)
+
+    async def own(self, task_id: str) -> Stored | None:
+        """Returns a task of who calls; None when they have no such task.
+
+        Raises:
+            StorageError: the table is out of reach.
+        """
+        stored = await self.rows.read(task_id)
+        return stored if stored is not None and stored.task.owner == owner_of_request() else None
