@@ -1,4 +1,4 @@
-"""Hundreds of tasks over three hosts whose workers are killed, on a table that fails now and then."""
+"""A thousand tasks over three hosts whose workers are killed, on a table that fails now and then."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import random
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -31,25 +31,31 @@ if TYPE_CHECKING:
 
 APP = REPOSITORY / "tests" / "support" / "background"
 TABLE = "McpOAuthState"
-HOSTS, PEOPLE, EACH, KILLS = 3, 50, 20, 9
+HOSTS, PEOPLE, EACH, ATTEMPTS = 3, 50, 20, 30
+KILL_EVERY_SECONDS = 10
 FAILING = 0.02
 
 
-async def start(http: httpx2.AsyncClient, token: str, name: str) -> bool:
-    """Starts a task; returns whether the server said that it did, which a failing table or a dead worker prevents."""
+async def start(hosts: Iterator[httpx2.AsyncClient], token: str, name: str) -> bool:
+    """Starts a task at the next host, and again at the next one while the table fails or a worker is dead.
+
+    Returns whether a host accepted it.
+    """
     called = tool_call("note", {"name": name}, protocol=SESSIONLESS, token=token, meta=OPTED_IN)
-    try:
-        response = await http.post("/mcp", **called)
-    except httpx2.TransportError:
-        return False
-    return response.status_code == 200 and "taskId" in result(response)
+    for _ in range(ATTEMPTS):
+        with suppress(httpx2.TransportError):
+            response = await next(hosts).post("/mcp", **called)
+            if response.status_code == 200 and "taskId" in result(response):
+                return True
+        await asyncio.sleep(1)
+    return False
 
 
 async def start_all(hosts: Iterator[httpx2.AsyncClient], tokens: Sequence[str]) -> int:
     """Starts the tasks of all people, as many at once as there are hosts; returns how many the server accepted."""
     accepted = 0
     for batch in itertools.batched(itertools.product(tokens, range(EACH)), HOSTS, strict=False):
-        starts = [start(next(hosts), token, f"{token[-8:]} {number}") for token, number in batch]
+        starts = [start(hosts, token, f"{token[-8:]} {number}") for token, number in batch]
         accepted += sum(await asyncio.gather(*starts))
     return accepted
 
@@ -66,7 +72,7 @@ async def ended(table: Table) -> list[dict[str, Any]]:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-async def test_tasks_survive_killed_workers(
+async def test_thousand_tasks_survive_killed_workers(
     tmp_path: Path, certificates: Path, record_property: Callable[[str, object], None]
 ) -> None:
     chance, ports = random.Random(7), free_ports(HOSTS)  # noqa: S311 - the same deaths in each run
@@ -97,8 +103,8 @@ async def test_tasks_survive_killed_workers(
             proxy.failing = FAILING
             clients = [httpx2.AsyncClient(base_url=host.url, timeout=60) for host in hosts]
             starting = asyncio.create_task(start_all(itertools.cycle(clients), tokens))
-            for _ in range(KILLS):
-                await asyncio.sleep(4)
+            while not starting.done():
+                await asyncio.sleep(KILL_EVERY_SECONDS)
                 for worker in chance.choice(hosts).workers:
                     worker.kill()
             accepted = await starting
@@ -109,8 +115,11 @@ async def test_tasks_survive_killed_workers(
     noted = Counter(record.read_text().splitlines())
     record_property("tasks", f"{accepted} accepted, {statuses}, {runs} runs, at most {max(noted.values())} of one task")
     # What was accepted is there, and beside it what was written down before a client heard of an error.
-    assert len(found) >= accepted >= PEOPLE * EACH / 2
+    assert len(found) >= accepted >= PEOPLE * EACH * 0.9
     assert set(statuses) <= {"completed", "failed", "cancelled"}
     assert statuses["completed"] >= accepted * 0.99
     assert len(noted) >= statuses["completed"]
+    # Runs died with their workers, and others followed them.
+    assert runs > len(found)
+    assert max(noted.values()) > 1
     assert proxy.faults > 0

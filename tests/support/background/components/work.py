@@ -68,7 +68,7 @@ async def note(name: str) -> None:
     """Write down in a file that this ran, and work for a moment."""
     with Path(os.environ["RECORD"]).open("a") as record:  # noqa: ASYNC230 - one short line
         record.write(f"{name}\n")
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(2)
 
 
 @tool(task=True)
