@@ -11,7 +11,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +21,10 @@ import httpx2
 
 from bench.contestants import OURS, STORAGE
 from bench.figures import BenchError
+from local.clients import install_environment
 from local.config import REPOSITORY
 from local.loopback.tls import ensure_tls
-from local.setup.uv import find_uv, uv_environment
+from local.progress import SetupError
 from tests.support.azurite import running_azurite
 from tests.support.background.instance import OPTED_IN
 from tests.support.fault_proxy import fault_proxy
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from bench.figures import Part
 
 DOCKET = "Docket on Redis"
-PACKAGES = ("fastmcp==4.1.4", "fastmcp-tasks==4.1.4")
+PACKAGES = ["fastmcp==4.1.4", "fastmcp-tasks==4.1.4"]
 """They need other versions than this server, so they are in an environment of their own."""
 
 TASKS = 50
@@ -66,7 +66,7 @@ async def _measure(part: Part, options: argparse.Namespace, folder: Path, say: C
     app = REPOSITORY / "tests" / "support" / "background"
     host = FunctionsHost(port=port, log=folder / "host.log", app=app)
     with (
-        docket(folder, say) as other,
+        docket(folder) as other,
         running_azurite(folder / "azurite") as azurite,
         StandIns(
             folder=folder / "standins", tls=folder / "tls", redirect_uris=[f"{host.url}/auth/callback"]
@@ -132,20 +132,15 @@ class Docket:
 
 
 @contextmanager
-def docket(folder: Path, say: Callable[[str], None]) -> Generator[Docket]:
+def docket(folder: Path) -> Generator[Docket]:
     """Yields the server on Docket, with a Redis of its own."""
-    redis, uv = shutil.which("redis-server"), find_uv(REPOSITORY / ".venv" / "bin")
-    if redis is None or uv is None:
-        raise BenchError("This part needs redis-server on PATH (Debian: apt install redis-server), and uv.")
-    python = REPOSITORY / ".local" / "bench" / "docket" / "bin" / "python"
-    if not python.exists():
-        say(f"installing {' '.join(PACKAGES)}")
-        environment = {**os.environ, **uv_environment()}
-        for step in (
-            ("venv", "--python", sys.executable, str(python.parents[1])),
-            ("pip", "install", "--python", str(python), *PACKAGES),
-        ):
-            subprocess.run([uv, *step, "--quiet"], env=environment, check=True)  # noqa: S603 - uv of this repository
+    redis = shutil.which("redis-server")
+    if redis is None:
+        raise BenchError("This part needs redis-server on PATH (Debian: apt install redis-server).")
+    try:
+        python = install_environment(REPOSITORY, REPOSITORY / ".local" / "bench" / "docket", PACKAGES)
+    except SetupError as error:
+        raise BenchError(str(error)) from error
     redis_port, port = free_ports(2)
     url = f"redis://127.0.0.1:{redis_port}/0"
     variables = {**os.environ, "FASTMCP_DOCKET_URL": url, "PYTHONPATH": ""}

@@ -48,19 +48,27 @@ def _install_from_npm(root: Path, folder: Path) -> None:
 
 def _install_from_pypi(root: Path, folder: Path) -> None:
     pinned = json.loads((folder / "package.json").read_text("utf-8"))["python"]
-    wanted = [f"{name}=={version}" for name, version in pinned.items()]
-    installed = root / MCP_1 / "installed.json"
-    if installed.is_file() and json.loads(installed.read_text("utf-8")) == wanted:
-        return
+    install_environment(root, root / MCP_1, [f"{name}=={version}" for name, version in pinned.items()])
+
+
+def install_environment(root: Path, environment: Path, wanted: Sequence[str]) -> Path:
+    """Installs packages that need other versions than this server into an environment of their own; returns its Python.
+
+    Raises:
+        SetupError: uv does not run, or could not install them.
+    """
+    installed, python = environment / "installed.json", environment / "bin" / "python"
+    if installed.is_file() and json.loads(installed.read_text("utf-8")) == list(wanted):
+        return python
     uv = find_uv(Path(sys.executable).parent)
     if uv is None:
-        raise SetupError("uv installs version 1 of the SDK for Python, and does not run on this machine.")
+        raise SetupError(f"uv installs {' '.join(wanted)}, and does not run on this machine.")
     say(f"Installing {' '.join(wanted)}")
-    python = root / MCP_1 / "bin" / "python"
     steps = (
-        ["venv", "--clear", "--python", sys.executable, str(root / MCP_1)],
+        ["venv", "--clear", "--python", sys.executable, str(environment)],
         ["pip", "install", "--python", str(python), *wanted],
     )
     if any(call([uv, *step, "--quiet"], root, uv_environment()) for step in steps):
         raise SetupError("uv could not install it. Check the network, and what pip is set to.")
     installed.write_text(json.dumps(wanted), "utf-8")
+    return python
