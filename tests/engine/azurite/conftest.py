@@ -13,10 +13,13 @@ from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
 from entra_mcp.vault.keys import KeyRing, RootKey
 from tests.support.fault_proxy import fault_proxy
+from tests.support.settings import working_settings
+from tests.support.tasks import in_own_task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from tests.support.background.instance import Background
     from tests.support.fault_proxy import FaultProxy
 
 
@@ -46,3 +49,15 @@ async def faulty(azurite: str, cipher: RowCipher) -> AsyncIterator[tuple[FaultPr
     ):
         await table.create()
         yield proxy, TableStore(table=table, cipher=cipher), table
+
+
+@pytest.fixture
+async def tasks(azurite: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Background]:
+    """An instance with background tasks, whose time a test moves."""
+    # aiohttp reads the certificates when it is imported, and this file is imported before they are there.
+    from tests.support.background.components import work
+    from tests.support.background.instance import background
+
+    work.reset()
+    async with in_own_task(background(working_settings(monkeypatch), azurite)) as found:
+        yield found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,17 +11,6 @@ from tests.support.background.components import work
 from tests.support.background.instance import FAST, Background, background
 from tests.support.background.steps import running, until
 from tests.support.settings import working_settings
-from tests.support.tasks import in_own_task
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@pytest.fixture
-async def tasks(azurite: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Background]:
-    work.reset()
-    async with in_own_task(background(working_settings(monkeypatch), azurite)) as found:
-        yield found
 
 
 async def test_task_whose_run_died_runs_again_when_its_lease_is_over(tasks: Background) -> None:

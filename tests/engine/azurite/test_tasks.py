@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
@@ -16,17 +16,6 @@ from tests.support.background.steps import running, until
 from tests.support.instances import ADMIN, ALICE, BOB
 from tests.support.mcp import SESSIONLESS, refusal, result, structured, tool_call
 from tests.support.settings import working_settings
-from tests.support.tasks import in_own_task
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@pytest.fixture
-async def tasks(azurite: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Background]:
-    work.reset()
-    async with in_own_task(background(working_settings(monkeypatch), azurite)) as found:
-        yield found
 
 
 async def test_call_of_a_client_that_opted_in_goes_on_as_a_task(tasks: Background) -> None:
