@@ -85,15 +85,7 @@ class SingleUse:
             TokenError: the code was used before.
             StorageError: nobody knows yet what will come of it; the same request may succeed later.
         """
-        claim = await self._claim(CODE, code, CODE_LIFETIME_SECONDS)
-        if isinstance(claim, Use):
-            self._replayed(CODE, claim, answer="refused")
-            if claim.age > AT_ONCE_SECONDS:
-                await self.revoke(claim.outcome, because="an authorization code was used again")
-            raise TokenError("invalid_grant", "The authorization code was used before.")
-        tokens = await self._run(claim, exchange, new_login=True)
-        audit.record(Event.SIGN_IN)
-        return tokens
+        return await self._sign_in_once(CODE, code, exchange, what="authorization code", ends=True)
 
     async def accept(self, assertion: str, exchange: Callable[[], Awaitable[OAuthToken]]) -> OAuthToken:
         """Exchanges an identity assertion, known by its issuer and id (RFC 7523 section 3, claim `jti`).
@@ -102,10 +94,18 @@ class SingleUse:
             TokenError: the assertion was used before.
             StorageError: nobody knows yet what will come of it; the same request may succeed later.
         """
-        claim = await self._claim(IDENTITY_ASSERTION, assertion, CODE_LIFETIME_SECONDS)
+        return await self._sign_in_once(IDENTITY_ASSERTION, assertion, exchange, what="identity assertion", ends=False)
+
+    async def _sign_in_once(
+        self, kind: str, value: str, exchange: Callable[[], Awaitable[OAuthToken]], *, what: str, ends: bool
+    ) -> OAuthToken:
+        """Exchanges what is good for one sign-in, which a later second use `ends` (RFC 6749 section 4.1.2)."""
+        claim = await self._claim(kind, value, CODE_LIFETIME_SECONDS)
         if isinstance(claim, Use):
-            self._replayed(IDENTITY_ASSERTION, claim, answer="refused")
-            raise TokenError("invalid_grant", "The identity assertion was used before.")
+            self._replayed(kind, claim, answer="refused")
+            if ends and claim.age > AT_ONCE_SECONDS:
+                await self.revoke(claim.outcome, because=f"an {what} was used again")
+            raise TokenError("invalid_grant", f"The {what} was used before.")
         tokens = await self._run(claim, exchange, new_login=True)
         audit.record(Event.SIGN_IN)
         return tokens
