@@ -36,15 +36,15 @@ class DownstreamError(ToolError):
 
 
 class ConsentRequiredError(DownstreamError):
-    """The person, or an administrator, has to allow something first; carries what, and where."""
+    """The person, or an administrator, has to allow something first; carries what, where, and how to ask for it."""
 
     def __init__(self, *, scopes: Sequence[str], url: str) -> None:
         self.scopes = tuple(scopes)
         self.url = url
-        super().__init__(
-            f"You have not yet allowed this server to use {' '.join(scopes)} for you. Open {url} in your browser, "
-            "sign in and accept, then ask again. If you are not allowed to accept, your administrator is."
-        )
+        missing = f"You have not yet allowed this server to use {' '.join(scopes)} for you."
+        administrator = "If you are not allowed to accept, your administrator is."
+        self.question = f"{missing} Sign in and accept on the page that opens. {administrator}"
+        super().__init__(f"{missing} Open {url} in your browser, sign in and accept, then ask again. {administrator}")
 
 
 class SignInAgainError(DownstreamError):

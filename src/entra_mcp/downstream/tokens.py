@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from entra_mcp.downstream.cache import Token, TokenKey
-from entra_mcp.downstream.refusals import DownstreamBusyError, refusal_of
+from entra_mcp.downstream.refusals import ConsentRequiredError, DownstreamBusyError, refusal_of
 from entra_mcp.errors import DependencyError
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 EXCHANGE_SECONDS = 10.0
 """azure-identity goes on trying for much longer than somebody waits for a tool."""
+
+CONSENT_LOOKS, PAUSE_SECONDS = 9, 5.0
+"""How often, and after which pause, Entra ID is asked again while a person may be at its page to consent."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +62,7 @@ class DelegatedToken:
         source: CredentialSource,
         cache: TokenCache,
         consent: ConsentLink,
+        looks: int = 0,
     ) -> None:
         self._assertion = assertion
         self._scopes = tuple(scopes)
@@ -66,6 +70,7 @@ class DelegatedToken:
         self._source = source
         self._cache = cache
         self._consent = consent
+        self._looks = looks
         self._key = TokenKey(hashlib.sha256(assertion.encode()).hexdigest(), self._scopes)
 
     async def get(self) -> str:
@@ -74,7 +79,14 @@ class DelegatedToken:
         Raises:
             ToolError: Entra ID did not give one; the message is meant for the client.
         """
-        return await self._cache.get(self._key, self._exchange)
+        while True:
+            try:
+                return await self._cache.get(self._key, self._exchange)
+            except ConsentRequiredError:
+                if self._looks == 0:
+                    raise
+            self._looks -= 1
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def renew(self, refused: str, *, claims: str) -> str:
         """Returns another token in place of one that the API refused, with the claims (JSON) that the API demands.

@@ -11,6 +11,7 @@ from mcp.server.request_state import RequestStateSecurity
 from mcp.types import Icon
 
 from entra_mcp import __version__
+from entra_mcp.downstream.consent_question import ConsentQuestions
 from entra_mcp.server.completions import KnownCompletions
 from entra_mcp.server.component_errors import ComponentErrors
 from entra_mcp.server.components import add_components, declares_tasks, find_components
@@ -84,7 +85,7 @@ def create_server(
         cache_scope="private",
         list_page_size=PAGE_SIZE,
     )
-    for middleware in (RequestTimeLimit(), ComponentErrors(), *definition.middleware):
+    for middleware in (RequestTimeLimit(), ComponentErrors(), ConsentQuestions(), *definition.middleware):
         server.add_middleware(middleware)
     add_components(server, components, signs_in=settings.auth_mode.signs_in, services=services)
     if definition.complete is not None:

@@ -23,17 +23,28 @@ from pydantic import BaseModel, ValidationError
 
 if TYPE_CHECKING:
     from fastmcp import Context
+    from mcp.types import ElicitationCapability
 
 
 def can_ask(context: Context) -> bool:
     """Whether this client can be asked: it speaks a protocol with rounds, and shows forms."""
+    offered = _elicitation(context)
+    # Naming no mode means forms: there was no other mode at first.
+    return offered is not None and (offered.form is not None or offered.url is None)
+
+
+def can_open(context: Context) -> bool:
+    """Whether this client can be asked to open an address for the person."""
+    offered = _elicitation(context)
+    return offered is not None and offered.url is not None
+
+
+def _elicitation(context: Context) -> ElicitationCapability | None:
     request = context.request_context
     if request is None or request.protocol_version not in MODERN_PROTOCOL_VERSIONS:
-        return False
+        return None
     capabilities = request.session.client_capabilities
-    elicitation = None if capabilities is None else capabilities.elicitation
-    # Naming no mode means forms: there was no other mode at first.
-    return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+    return None if capabilities is None else capabilities.elicitation
 
 
 def ask(name: str, form: type[BaseModel], message: str, *, state: str) -> InputRequiredResult:

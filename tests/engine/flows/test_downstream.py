@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
 import pytest_asyncio
+from fastmcp import Client as FastMCPClient
+from fastmcp.client.elicitation import ElicitResult
+from fastmcp.client.transports import StreamableHttpTransport
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
+from mcp.types import ElicitRequestURLParams, TextContent
 
 from entra_mcp.app import EARLY, startup_failed
 from entra_mcp.functions.lifespan import Lifespan
@@ -36,15 +41,20 @@ def entra(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Itera
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def client(entra: StandIns, environment: Callable[..., None]) -> AsyncIterator[OAuthClient]:
-    """A client of an application of its own, which keeps no tokens yet."""
+async def server(entra: StandIns, environment: Callable[..., None]) -> AsyncIterator[Lifespan]:
+    """An application of the test's own, which keeps no tokens yet."""
     environment(**entra.environment())
     lifespan = Lifespan(running_app, on_failure=startup_failed, early=EARLY)
     lifespan.start()
-    http = httpx2.AsyncClient(transport=StreamingASGITransport(lifespan), base_url=BASE_URL, timeout=30)
+    yield lifespan
+    await lifespan.aclose()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def client(server: Lifespan) -> AsyncIterator[OAuthClient]:
+    http = httpx2.AsyncClient(transport=StreamingASGITransport(server), base_url=BASE_URL, timeout=30)
     async with in_own_task(http):
         yield OAuthClient(http=http)
-    await lifespan.aclose()
 
 
 async def follow(client: OAuthClient, url: str, account: str) -> httpx2.Response:
@@ -113,6 +123,64 @@ async def test_token_for_an_api_of_ones_own_comes_once_its_consent_is_given(
         assert [order["id"] for order in (await orders.get("/orders", params={"limit": "1"})).json()["items"]] == [
             "1001"
         ]
+
+
+@dataclass
+class Person:
+    """Somebody at a client that opens addresses: FastMCP's own."""
+
+    client: OAuthClient
+    account: str
+    action: Literal["accept", "decline"]
+    visits: bool
+    asked: list[ElicitRequestURLParams] = field(default_factory=list[ElicitRequestURLParams])
+
+    async def call(self, server: Lifespan, tool: str) -> str:
+        """Signs in and calls the tool."""
+        token = (await self.client.sign_in(self.account))["access_token"]
+
+        def http(**given: Any) -> httpx2.AsyncClient:  # noqa: ANN401 - what the transport chooses
+            given["timeout"] = 30
+            return httpx2.AsyncClient(transport=StreamingASGITransport(server), **given)
+
+        at = StreamableHttpTransport(f"{BASE_URL}/mcp", auth=token, httpx_client_factory=cast("Any", http))
+        async with asyncio.TaskGroup() as visits:
+
+            async def answer(message: str, _form: object, params: object, _context: object) -> ElicitResult[Any]:
+                assert isinstance(params, ElicitRequestURLParams)
+                assert params.message == message
+                self.asked.append(params)
+                if self.visits:
+                    # A client answers once it has opened the address, while the person still reads the page.
+                    visits.create_task(follow(self.client, params.url, self.account))
+                return ElicitResult(action=self.action)
+
+            async with FastMCPClient(at, elicitation_handler=answer) as mcp:
+                (content,) = (await mcp.call_tool(tool, raise_on_error=False)).content
+        assert isinstance(content, TextContent)
+        return content.text
+
+
+async def test_person_whose_client_opens_addresses_consents_within_the_call(
+    client: OAuthClient, server: Lifespan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entra_mcp.downstream.tokens.PAUSE_SECONDS", 0.1)
+    person = Person(client, account="admin", action="accept", visits=True)
+    assert (await person.call(server, "order_token")).count(".") == 2
+    (asked,) = person.asked
+    assert parse_qs(urlsplit(asked.url).query)["scope"] == ["api://orders/Orders.Read"]
+    assert "api://orders/Orders.Read" in asked.message
+    assert "http" not in asked.message
+
+
+@pytest.mark.parametrize("action", ["accept", "decline"])
+async def test_person_who_does_not_consent_is_asked_once_and_told_the_address(
+    client: OAuthClient, server: Lifespan, monkeypatch: pytest.MonkeyPatch, action: Literal["accept", "decline"]
+) -> None:
+    monkeypatch.setattr("entra_mcp.downstream.tokens.PAUSE_SECONDS", 0.01)
+    person = Person(client, account="user", action=action, visits=False)
+    assert address_in(await person.call(server, "order_token")) == person.asked[0].url
+    assert len(person.asked) == 1
 
 
 async def test_app_role_through_a_group_reaches_the_tool(client: OAuthClient) -> None:
