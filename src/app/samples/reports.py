@@ -21,6 +21,7 @@ REGIONS: tuple[Region, ...] = get_args(Region)
 FIRST_YEAR, LAST_YEAR = 2000, 2099
 URI = "report://orders/{year}/{region}"
 MIME_TYPE = "text/csv"
+CHART = "ui://reports/sales"
 
 COLUMNS = ("order", "day", "product", "units", "price")
 PRODUCTS = ("anvil", "bicycle", "compass", "drum")
@@ -46,6 +47,11 @@ def report_months(year: int, region: Region) -> Iterator[str]:
             sheet.writerows(_orders(day, region))
             day += timedelta(days=1)
         yield text.getvalue()
+
+
+def units_sold(month: str) -> int:
+    """The units of a month's text, with or without the header."""
+    return sum(int(row[3]) for row in csv.reader(io.StringIO(month)) if row[3].isdecimal())
 
 
 def _orders(day: date, region: Region) -> Iterator[tuple[str, str, str, int, str]]:

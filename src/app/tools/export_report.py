@@ -11,7 +11,7 @@ from fastmcp.tools import ToolResult, tool
 from mcp.types import ResourceLink, TextContent, ToolAnnotations
 from pydantic import BaseModel, Field
 
-from app.samples.reports import FIRST_YEAR, LAST_YEAR, MIME_TYPE, Region, report_months, report_uri
+from app.samples.reports import CHART, FIRST_YEAR, LAST_YEAR, MIME_TYPE, Region, report_months, report_uri, units_sold
 from entra_mcp.toolkit import BackgroundTask, CurrentTask, glyph
 
 MONTHS = 12
@@ -24,10 +24,12 @@ class Export(BaseModel):
     rows: int
     size: int = Field(description="In bytes.")
     sha256: str
+    sold: list[int] = Field(description="Units in each month.")
 
 
 @tool(
     task=True,
+    meta={"ui": {"resourceUri": CHART}},
     icons=[glyph("M6 2h9l4 4v16H6z", "M9 12h7", "M9 16h7")],
     annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False),
     output_schema=Export.model_json_schema(),
@@ -47,7 +49,13 @@ async def export_report(
         await context.report_progress(progress=number, total=MONTHS, message=f"{number} of {MONTHS} months")
     text = "".join(months)
     uri, content = report_uri(year, region), text.encode()
-    export = Export(uri=uri, rows=text.count("\n") - 1, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+    export = Export(
+        uri=uri,
+        rows=text.count("\n") - 1,
+        size=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        sold=[units_sold(month) for month in months],
+    )
     name = f"orders-{year}-{region}.csv"
     report = ResourceLink(uri=uri, name=name, mime_type=MIME_TYPE, size=len(content))
     told = TextContent(text=f"{export.rows} orders, {len(content)} bytes: {uri}")
