@@ -74,6 +74,9 @@ class Server[S: AppSettings = AppSettings]:
     middleware: Sequence[Middleware] = ()
     """FastMCP's middleware, the outermost first."""
 
+    dereference_schemas: bool = True
+    """Whether clients get the schemas of tools without `$ref`, which some of them do not follow."""
+
     settings: type[S] = cast("type[S]", AppSettings)  # noqa: RUF009 - a class, not an instance of one
     """The class of the app's own settings."""
 

@@ -12,6 +12,7 @@ from fastmcp.prompts.function_prompt import PromptMeta
 from fastmcp.resources.function_resource import ResourceMeta
 from fastmcp.tools.function_tool import ToolMeta
 from fastmcp.utilities.tasks import TaskConfig
+from mcp.shared.inbound import find_invalid_x_mcp_header
 
 from entra_mcp.downstream import OnBehalf
 from entra_mcp.errors import ComponentsError
@@ -57,13 +58,18 @@ def add_components(
     """Adds them to the server, without the tools that cannot work there.
 
     Tools that act on the caller's behalf need a server at which people sign in; others need an optional service.
+
+    Raises:
+        ComponentsError: something is no component, or a tool's `x-mcp-header` is invalid, so that clients leave it out.
     """
     opened = {type(each) for each in services}
     for each in components:
         match get_fastmcp_meta(each):
             case ToolMeta():
                 if (signs_in or not acts_on_behalf(each)) and optional_services(each) <= opened:
-                    server.add_tool(each)
+                    tool = server.add_tool(each)
+                    if fault := find_invalid_x_mcp_header(tool.parameters):
+                        raise ComponentsError([f"the tool {tool.name}: {fault}"])
             case ResourceMeta():
                 server.add_resource(each)  # pyright: ignore[reportArgumentType] - takes decorated functions too
             case PromptMeta():

@@ -73,6 +73,7 @@ def create_server(
         # FastMCP enters a lifespan for each client in the same process; the services are opened once, by whoever calls.
         lifespan=lambda _: nullcontext(lifespan),
         mask_error_details=True,
+        dereference_schemas=definition.dereference_schemas,
         # FastMCP gives the sessions of users no end of their own.
         session_state_store=TTLClampWrapper(
             session_store, min_ttl=1, max_ttl=session_seconds, missing_ttl=session_seconds

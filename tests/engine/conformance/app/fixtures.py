@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastmcp.server.providers import LocalProvider
 
 from entra_mcp.definition import Server
-from tests.engine.conformance.app import background, content, rounds
+from tests.engine.conformance.app import background, content, rounds, schemas
 
 
 def conformance_server() -> Server:
@@ -13,10 +13,12 @@ def conformance_server() -> Server:
     fixtures = LocalProvider()
     content.register(fixtures)
     rounds.register(fixtures)
+    schemas.register(fixtures)
     return Server(
         name="Conformance",
         instructions="Fixtures.",
         components=(background,),
         providers=(fixtures,),
         complete=content.completed,
+        dereference_schemas=False,
     )

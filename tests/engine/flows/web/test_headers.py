@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from mcp_types.jsonrpc import HEADER_MISMATCH
 
 from tests.engine.flows.web.conftest import CHAT, WEBVIEW
-from tests.support.mcp import structured, tool_call
+from tests.support.mcp import SESSIONLESS, protocol_error, structured, tool_call
 
 if TYPE_CHECKING:
     import httpx2
@@ -121,7 +122,7 @@ async def test_what_is_not_for_scripts_is_not_opened_to_them(http: httpx2.AsyncC
 
 async def test_mcp_is_opened_to_the_origins_of_the_setting_alone(https: httpx2.AsyncClient) -> None:
     async def preflight(origin: str) -> httpx2.Response:
-        wanted = "authorization, content-type, mcp-protocol-version, mcp-method, mcp-name"
+        wanted = "authorization, content-type, mcp-protocol-version, mcp-method, mcp-name, mcp-param-region"
         headers = {
             "Origin": origin,
             "Access-Control-Request-Method": "POST",
@@ -132,7 +133,7 @@ async def test_mcp_is_opened_to_the_origins_of_the_setting_alone(https: httpx2.A
     for origin in (CHAT, WEBVIEW, "app://-", "http://tauri.localhost"):
         accepted = await preflight(origin)
         assert (accepted.status_code, accepted.headers["access-control-allow-origin"]) == (200, origin)
-        assert "mcp-method" in accepted.headers["access-control-allow-headers"]
+        assert {"mcp-method", "mcp-param-region"} <= set(accepted.headers["access-control-allow-headers"].split(", "))
     foreign = (
         "https://evil.example",
         "vscode-webview://",
@@ -153,6 +154,34 @@ async def test_script_of_an_accepted_origin_reads_the_challenge(https: httpx2.As
     assert "www-authenticate" in response.headers
     assert response.headers["access-control-allow-origin"] == CHAT
     assert "WWW-Authenticate" in response.headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "refused"),
+    [
+        ([("Mcp-Param-Region", "north")], False),
+        ([("mcp-param-region", "=?base64?bm9ydGg=?=")], False),
+        ([("Mcp-Param-Region", "south")], True),
+        ([("Mcp-Param-Region", "=?base64?!?=")], True),
+        ([("Mcp-Param-Region", "north"), ("Mcp-Param-Region", "south")], True),
+        ([], True),
+    ],
+)
+async def test_argument_that_is_a_header_too_says_the_same_in_both(
+    client: OAuthClient, headers: list[tuple[str, str]], refused: bool
+) -> None:
+    token = (await client.sign_in())["access_token"]
+    call = tool_call("ship", {"region": "north"}, protocol=SESSIONLESS, token=token)
+    response = await client.http.post("/mcp", headers=[*call["headers"].items(), *headers], json=call["json"])
+    if refused:
+        assert (response.status_code, protocol_error(response)["code"]) == (400, HEADER_MISMATCH)
+    else:
+        assert structured(response) == {"result": "north"}
+
+
+async def test_client_of_an_earlier_protocol_knows_no_such_header(client: OAuthClient) -> None:
+    call = tool_call("ship", {"region": "north"}, token=(await client.sign_in())["access_token"])
+    assert structured(await client.http.post("/mcp", **call)) == {"result": "north"}
 
 
 async def test_mcp_answers_keep_what_they_say_about_storing(client: OAuthClient) -> None:

@@ -29,6 +29,20 @@ async def {name}() -> str:
     "Say something."
     return "{name}"
 """
+HEADER = """
+from enum import StrEnum
+from typing import Annotated
+from fastmcp.tools import tool
+from pydantic import Field
+
+class Region(StrEnum):
+    NORTH = "north"
+
+@tool
+async def ship(region: Annotated[{kind}, Field(json_schema_extra={{"x-mcp-header": "Region"}})]) -> str:
+    "Ship to a region."
+    return "shipped"
+"""
 GRAPH = """
 from fastmcp.tools import tool
 from entra_mcp.downstream import Graph, GraphClient
@@ -84,6 +98,17 @@ def test_faulty_modules_are_all_named_at_once(package: Callable[..., ModuleType]
     ]
     assert "ModuleNotFoundError: No module named 'nonesuch'" in str(caught.value)
     assert "holds no tool, resource or prompt" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["str | None", "float", "Region"])
+async def test_header_that_clients_would_not_take_is_a_fault(
+    package: Callable[..., ModuleType], load_settings: Callable[..., Settings], kind: str
+) -> None:
+    tool = HEADER.format(kind=kind)
+    definition = Server(name="Fork", instructions="", components=[package(first=tool)])
+    with pytest.raises(ComponentsError, match="the tool ship: property 'region': x-mcp-header is only permitted on"):
+        async with served(load_settings(), definition=definition):
+            pass
 
 
 @pytest.mark.parametrize(("mode", "offered"), [("proxy", {"a", "profile"}), ("verify", {"a"})])

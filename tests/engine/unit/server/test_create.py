@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import tomllib
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,12 @@ from fastmcp.exceptions import ToolError
 from fastmcp.server.sessions import UserSession  # noqa: TC002 - FastMCP reads the annotation
 from key_value.aio.stores.memory import MemoryStore
 from mcp.types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
+from pydantic import BaseModel
 
 from entra_mcp.server.create import CACHE_SECONDS
 from entra_mcp.vault.keys import KeyRing, RootKey
 from local.config import REPOSITORY
+from tests.support.app.server import SERVER
 from tests.support.instances import ADMIN, ALICE, BOB, RING, call, served
 from tests.support.instances import instance as plain_instance
 from tests.support.mcp import SESSIONLESS, protocol_error, refusal, request, result, structured, tool_call
@@ -55,6 +58,17 @@ async def book(context: Context, room: str) -> str | InputRequiredResult:
         return InputRequiredResult(input_requests={"guest": asked}, request_state=f"secret price of {room}: 42")
     answers = context.input_responses or {}
     return f"{answers['guest'].model_dump()['content']['guest']}; {context.request_state}"
+
+
+class Address(BaseModel):
+    """Where something goes."""
+
+    street: str
+
+
+async def deliver(to: Address) -> str:
+    """Deliver to an address."""
+    return to.street
 
 
 async def fail() -> str:
@@ -282,6 +296,16 @@ async def test_lists_may_be_kept_for_a_while_by_their_caller(settings: Settings,
     async with instance(settings) as http:
         listed = result(await http.post("/mcp", **request(method, protocol=SESSIONLESS, token=ALICE)))
     assert (listed["ttlMs"], listed["cacheScope"]) == (CACHE_SECONDS * 1000, "private")
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+async def test_definitions_of_a_schema_stand_where_they_are_used(settings: Settings, in_place: bool) -> None:
+    definition = replace(SERVER, dereference_schemas=in_place)
+    async with instance(settings, tools=[deliver], definition=definition) as http:
+        listed = result(await http.post("/mcp", **request("tools/list", token=ALICE)))["tools"]
+    (schema,) = [tool["inputSchema"] for tool in listed if tool["name"] == "deliver"]
+    assert ("$defs" in schema) is not in_place
+    assert (schema["properties"]["to"] == {"$ref": "#/$defs/Address"}) is not in_place
 
 
 @pytest.mark.parametrize("address", ["report://catalogue", "report://orders/2024/asia"])

@@ -25,6 +25,12 @@ async def add(a: Annotated[float, Field(le=1e15)], b: float) -> float:
 
 
 @tool(annotations=READS)
+async def ship(region: Annotated[str, Field(max_length=20, json_schema_extra={"x-mcp-header": "Region"})]) -> str:
+    """Ship to a region."""
+    return region
+
+
+@tool(annotations=READS)
 async def whoami(caller: Caller = CurrentCaller()) -> Caller:
     """Say who the caller is."""
     return caller
