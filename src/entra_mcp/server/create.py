@@ -12,6 +12,7 @@ from mcp.types import Icon
 
 from entra_mcp import __version__
 from entra_mcp.downstream.consent_question import ConsentQuestions
+from entra_mcp.server.capabilities import NoListChanges
 from entra_mcp.server.completions import KnownCompletions
 from entra_mcp.server.component_errors import ComponentErrors
 from entra_mcp.server.components import add_components, declares_tasks, find_components
@@ -86,7 +87,8 @@ def create_server(
         cache_scope="private",
         list_page_size=PAGE_SIZE,
     )
-    for middleware in (RequestTimeLimit(), ComponentErrors(), ConsentQuestions(), *definition.middleware):
+    own = (RequestTimeLimit(), NoListChanges(), ComponentErrors(), ConsentQuestions())
+    for middleware in (*own, *definition.middleware):
         server.add_middleware(middleware)
     add_components(server, components, signs_in=settings.auth_mode.signs_in, services=services)
     if definition.complete is not None:

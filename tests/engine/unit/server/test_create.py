@@ -298,6 +298,16 @@ async def test_lists_may_be_kept_for_a_while_by_their_caller(settings: Settings,
     assert (listed["ttlMs"], listed["cacheScope"]) == (CACHE_SECONDS * 1000, "private")
 
 
+@pytest.mark.parametrize("protocol", ["2025-06-18", "2025-11-25", SESSIONLESS])
+async def test_change_of_a_list_is_not_promised(settings: Settings, protocol: str) -> None:
+    handshake = {"protocolVersion": protocol, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    first = ("server/discover", None) if protocol == SESSIONLESS else ("initialize", handshake)
+    async with instance(settings) as http:
+        offered = result(await http.post("/mcp", **request(*first, protocol=protocol, token=ALICE)))["capabilities"]
+    assert [offered[each]["listChanged"] for each in ("prompts", "resources", "tools")] == [False] * 3
+    assert offered["resources"]["subscribe"] is False
+
+
 @pytest.mark.parametrize("in_place", [True, False])
 async def test_definitions_of_a_schema_stand_where_they_are_used(settings: Settings, in_place: bool) -> None:
     definition = replace(SERVER, dereference_schemas=in_place)
