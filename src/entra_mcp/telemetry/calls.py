@@ -1,4 +1,8 @@
-"""Watches the MCP requests of a server: how long each takes, and on its span, who asked."""
+"""Watches the MCP requests of a server: how long each takes, and on its span, who asked and from which trace.
+
+Threat: a client names a trace in the message too (SEP-414). If the request continued that one, a client could put its
+spans into the operation of another. So the request belongs to the trace of its HTTP request, and links to the client's.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,11 @@ from fastmcp.server.dependencies import get_access_token
 from fastmcp.server.middleware import Middleware
 from mcp_types.methods import SPEC_CLIENT_METHODS
 from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from entra_mcp.request import REQUEST
+from entra_mcp.telemetry.requests import TRACE_PARENT
 
 if TYPE_CHECKING:
     from fastmcp.server.middleware import CallNext, MiddlewareContext
@@ -39,6 +46,7 @@ class Calls(Middleware):
         # Of a call that is malformed the message is what came, and names no tool.
         tool = getattr(context.message, "name", None) if method == TOOL_CALL else None
         error: str | None = None
+        _link_to_client(context)
         try:
             return await call_next(context)
         except NotFoundError:
@@ -58,6 +66,15 @@ class Calls(Middleware):
             if method == UNKNOWN:
                 _forget_method()
             self._metrics.called(method=method, seconds=time.monotonic() - started, tool=tool, error=error)
+
+
+def _link_to_client(context: MiddlewareContext[Any]) -> None:
+    """Links the span to the one that the message names, if it names one."""
+    request = context.fastmcp_context.request_context if context.fastmcp_context else None
+    meta = (request.meta if request else None) or {}
+    named = str(meta.get(TRACE_PARENT, ""))
+    found = TraceContextTextMapPropagator().extract({TRACE_PARENT: named}, context=Context())
+    trace.get_current_span().add_link(trace.get_current_span(found).get_span_context())
 
 
 def _name_caller() -> None:

@@ -21,7 +21,7 @@ from local.config import REPOSITORY
 from tests.engine.flows.conftest import COLLECTOR, over
 from tests.support.app.server import running_app
 from tests.support.fault_proxy import fault_proxy
-from tests.support.mcp import SESSIONLESS, request, structured
+from tests.support.mcp import SESSIONLESS, request, structured, tool_call
 from tests.support.oauth import OAuthClient
 from tests.support.purging import count, fill_table
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 TRACE, HOST_SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{HOST_SPAN}-00"
 """As a Functions host sends it that does not record the trace itself."""
+
+CLIENT_TRACE, CLIENT_SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+CLIENT_PARENT = f"00-{CLIENT_TRACE}-{CLIENT_SPAN}-01"
 
 
 @asynccontextmanager
@@ -87,6 +90,41 @@ async def test_tool_call_is_one_tree_in_the_trace_of_the_host(environment: Calla
     assert any(address.endswith("/oauth2/v2.0/token") for address in below), "on behalf of the caller"
     assert any(address.endswith("/graph/v1.0/me") for address in below)
     assert any("/devstoreaccount1/T" in address for address in addresses(under(edge, seen))), "to authenticate the call"
+
+
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+@pytest.mark.parametrize("header", [TRACEPARENT, None])
+async def test_trace_in_the_message_is_linked_and_not_continued(
+    environment: Callable[..., None], seen: Seen, protocol: str, header: str | None
+) -> None:
+    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
+    async with started(seen) as client:
+        token = (await client.sign_in())["access_token"]
+        seen.exporter.clear()
+        sent = tool_call("add", {"a": 1, "b": 1}, protocol=protocol, token=token, meta={"traceparent": CLIENT_PARENT})
+        headers = sent["headers"] | ({"traceparent": header} if header else {})
+        response = await client.http.post("/mcp", headers=headers, json=sent["json"])
+        structured(response)
+    trace_id = response.headers["x-correlation-id"]
+    assert trace_id == TRACE if header else trace_id not in {TRACE, CLIENT_TRACE}
+    assert {format_trace_id(ids(span).trace_id) for span in seen.spans()} == {trace_id}
+    (link,) = only(seen.named("tools/call add")).links
+    assert (format_trace_id(link.context.trace_id), format_span_id(link.context.span_id)) == (CLIENT_TRACE, CLIENT_SPAN)
+    assert not link.attributes
+
+
+@pytest.mark.parametrize("named", ["made_up", f"00-{'0' * 32}-00f067aa0ba902b7-01", 5, {"made": "up"}])
+async def test_trace_in_the_message_that_is_none_links_to_nothing(
+    environment: Callable[..., None], seen: Seen, named: object
+) -> None:
+    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
+    async with started(seen) as client:
+        token = (await client.sign_in())["access_token"]
+        meta = {"traceparent": named, "tracestate": "made_up=made_up", "baggage": "made_up=made_up"}
+        structured(await client.http.post("/mcp", **tool_call("add", {"a": 1, "b": 1}, token=token, meta=meta)))
+        told = seen.text()
+    assert not only(seen.named("tools/call add")).links
+    assert "made_up" not in told
 
 
 async def test_request_without_a_trace_begins_one(environment: Callable[..., None], seen: Seen) -> None:
