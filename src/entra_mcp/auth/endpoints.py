@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 from fastmcp.server.auth.cimd import ASSERTION_ALGORITHMS
 from mcp.server.auth.handlers.metadata import MetadataHandler
-from mcp.server.auth.routes import build_metadata
+from mcp.server.auth.routes import build_metadata, create_protected_resource_routes
 from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
+from pydantic import AnyHttpUrl
 from starlette.requests import Request
 from starlette.routing import Route
 
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from contextvars import ContextVar
 
     from fastmcp.server.auth import OAuthProvider
-    from pydantic import AnyHttpUrl
     from starlette.responses import Response
 
     from entra_mcp.auth.client_metadata import Narrow
+    from entra_mcp.settings import Settings
 
     Handle = Callable[[Request], Awaitable[Response]]
     Read = Callable[[Request], Awaitable[Request]]
@@ -101,20 +102,21 @@ class Endpoints:
         return sent.identified(request.headers.get("authorization", ""))
 
 
-def metadata_route(provider: OAuthProvider, *, documents: bool, assertions: bool) -> Route:
-    """Returns the route of what clients read about the server (RFC 8414): each of them is public at every endpoint.
+def metadata_routes(provider: OAuthProvider, settings: Settings) -> list[Route]:
+    """Returns the routes of what clients read about the server (RFC 8414) and about its tools (RFC 9728).
 
-    FastMCP's has clients of the revocation endpoint present a secret, which none has. `documents` says whether the URL
-    of a document may be a client id, `assertions` whether there is the grant of SEP-990.
+    Each client is public at every endpoint. FastMCP has clients of the revocation endpoint present a secret, which none
+    has, and gives the resource no name.
     """
+    documents, issuer = settings.client_metadata_documents, cast("AnyHttpUrl", provider.issuer_url)
     metadata = build_metadata(
         cast("AnyHttpUrl", provider.base_url),
         provider.service_documentation_url,
         provider.client_registration_options or ClientRegistrationOptions(),
         provider.revocation_options or RevocationOptions(),
-        supports_identity_assertion=assertions,
+        supports_identity_assertion=bool(settings.identity_assertion_issuers),
     )
-    metadata.issuer = cast("AnyHttpUrl", provider.issuer_url)
+    metadata.issuer = issuer
     metadata.authorization_response_iss_parameter_supported = True
     metadata.client_id_metadata_document_supported = documents or None
     methods = ["none", "private_key_jwt"] if documents else ["none"]
@@ -123,4 +125,9 @@ def metadata_route(provider: OAuthProvider, *, documents: bool, assertions: bool
         algorithms = sorted(ASSERTION_ALGORITHMS)
         metadata.token_endpoint_auth_signing_alg_values_supported = algorithms
         metadata.revocation_endpoint_auth_signing_alg_values_supported = algorithms
-    return Route(METADATA, MetadataHandler(metadata).handle, methods=["GET"])
+    return [
+        Route(METADATA, MetadataHandler(metadata).handle, methods=["GET"]),
+        *create_protected_resource_routes(
+            AnyHttpUrl(settings.mcp_url), [issuer], provider.scopes_supported, resource_name=settings.server_name
+        ),
+    ]

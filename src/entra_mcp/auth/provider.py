@@ -27,7 +27,7 @@ from entra_mcp.audit import Event
 from entra_mcp.auth.callback import CallbackEndpoint
 from entra_mcp.auth.client_documents import client_authenticator
 from entra_mcp.auth.consent import ConsentEndpoint, hints_of
-from entra_mcp.auth.endpoints import Endpoints, metadata_route
+from entra_mcp.auth.endpoints import Endpoints, metadata_routes
 from entra_mcp.auth.identity_assertions import AssertionEndpoint, grants_of
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
 from entra_mcp.auth.parameters import Parameters, RefusedRequestError, narrowed
@@ -383,7 +383,7 @@ class EntraProvider(AzureProvider):
         # No route takes OPTIONS, which the SDK's would handle like a POST and no limit on POSTs would see. Preflights
         # have been answered before (`web/cors.py`).
         checked = [
-            metadata_route(self, documents=self._documents is not None, assertions=self._assertions is not None),
+            *metadata_routes(self, self._settings),
             endpoints.route("/authorize", given["/authorize"], endpoints.authorization, methods=["GET"]),
             endpoints.route("/token", token.handle, endpoints.token, methods=["POST"]),
             endpoints.route("/revoke", revocation.handle, endpoints.form, methods=["POST"]),

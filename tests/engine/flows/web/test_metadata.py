@@ -36,6 +36,17 @@ async def test_alias_is_the_same_document(http: httpx2.AsyncClient, alias: str, 
     assert found.json().get("issuer", "http://localhost:7071/") == "http://localhost:7071/"
 
 
+@pytest.mark.parametrize("mode", ["proxy", "verify"])
+async def test_resource_has_the_name_of_the_server(start: Start, mode: str) -> None:
+    async with start(AUTH_MODE=mode, MCP_SERVER_NAME="Order desk") as app, browser(app) as http:
+        for path in (RESOURCE, f"{RESOURCE}/mcp"):
+            document = (await http.get(path)).json()
+            assert (document["resource_name"], document["resource"]) == ("Order desk", "http://localhost:7071/mcp")
+            assert document["bearer_methods_supported"] == ["header"]
+            assert document["authorization_servers"]
+            assert any(scope.endswith("access_as_user") for scope in document["scopes_supported"])
+
+
 async def test_without_an_authorization_server_only_the_resource_has_metadata(start: Start) -> None:
     async with start(AUTH_MODE="verify") as app, browser(app) as http:
         assert (await http.get(RESOURCE)).json()["resource"] == "http://localhost:7071/mcp"
