@@ -152,7 +152,13 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
             on_behalf_of=on_behalf_of,
             verifier=parts.verifier,
             documents=documents if settings.client_metadata_documents else None,
-            assertions=IdentityAssertions(settings=settings, app=app, storage=storage, single_use=single_use)
+            assertions=IdentityAssertions(
+                settings=settings,
+                app=app,
+                storage=storage,
+                single_use=single_use,
+                http_client=parts.http_client,
+            )
             if settings.identity_assertion_issuers
             else None,
         )

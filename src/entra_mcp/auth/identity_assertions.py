@@ -28,12 +28,14 @@ from mcp.shared.auth import JWT_BEARER_GRANT_TYPE, OAuthToken
 from starlette.responses import JSONResponse
 
 from entra_mcp.auth.parameters import GRANTS, RefusedRequestError, described
+from entra_mcp.auth.verifier import IssuerVerifier
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.web.answers import NO_STORE, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import httpx2
     from fastmcp.server.auth.jwt_issuer import JWTIssuer
     from key_value.aio.protocols import AsyncKeyValue
     from mcp.server.auth.middleware.client_auth import ClientAuthenticator
@@ -74,12 +76,13 @@ class IdentityAssertions:
         app: EntraApp,
         storage: AsyncKeyValue,
         single_use: SingleUse,
+        http_client: httpx2.AsyncClient,
     ) -> None:
         """`storage` is that of FastMCP's proxy, which knows the running exchange."""
         config = IdentityAssertion(
             trusted_issuers=list(settings.identity_assertion_issuers), required_scopes=list(settings.required_scopes)
         )
-        self._validator = _Validator(config, settings.base_url)
+        self._validator = _Validator(config, settings.base_url, http_client=http_client)
         self._resource = settings.mcp_url
         self._scopes = settings.offered_scopes
         self._app = app
@@ -90,7 +93,8 @@ class IdentityAssertions:
         """Returns an access token for an assertion; `narrow` knows which of its scopes the client asked for.
 
         Raises:
-            TokenError: the assertion is not good, its issuer's keys cannot be fetched, or it was used before.
+            TokenError: the assertion is not good, or it was used before.
+            SigningKeysError: it cannot be verified now.
             StorageError: nobody knows yet what will come of it; the same request may succeed later.
         """
         claims = await self._verified(assertion, client_id=client_id)
@@ -160,7 +164,21 @@ class IdentityAssertions:
 
 
 class _Validator(IdentityAssertionValidator):
-    """Leaves it to the ledger whether an assertion was used, on whatever instance, so that a failed write uses none."""
+    """Leaves it to the ledger whether an assertion was used, on whatever instance, so that a failed write uses none.
+
+    FastMCP takes an issuer that does not answer for a bad assertion, which a client throws away.
+    """
+
+    def __init__(self, config: IdentityAssertion, issuer: str, *, http_client: httpx2.AsyncClient) -> None:
+        super().__init__(config, issuer)
+        self._by_issuer = {
+            each: IssuerVerifier(each, audience=self.audience, http_client=http_client)
+            for each in config.trusted_issuers
+        }
+
+    @override
+    async def _get_verifier(self, issuer: str) -> IssuerVerifier:
+        return self._by_issuer[issuer]
 
     @override
     async def validate(self, assertion: str, *, client_id: str, resource_url: str | None) -> dict[str, Any]:

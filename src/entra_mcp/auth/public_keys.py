@@ -1,7 +1,7 @@
-"""Entra ID's public keys: fetched once for many callers, and kept for as long as they may be needed in an outage.
+"""Public keys of Entra ID and of other issuers: fetched once for many callers, and kept through an outage.
 
 Entra ID rolls its keys over at any time and announces a new one long before it signs with it, so keys that are some
-hours old are still good. What must not happen: a token with a made-up key id makes this server ask Entra ID for each
+hours old are still good. What must not happen: a token with a made-up key id makes this server ask the issuer for each
 request, or a moment without an answer from it signs everybody out.
 """
 
@@ -12,6 +12,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, cast
 
+import httpx2
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastmcp.server.auth import TokenVerificationError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 FRESH_SECONDS = 3600.0
 STALE_SECONDS = 24 * 3600.0
-"""How long keys serve while Entra ID does not give any; then nothing can be verified."""
+"""How long keys serve while their issuer does not give any; then nothing can be verified."""
 
 UNKNOWN_KEY_SECONDS = 30.0
 """How often an unknown key id, or an outage, may make this server ask again."""
@@ -37,10 +38,10 @@ logger = logging.getLogger(__name__)
 
 
 class SigningKeysError(DependencyError, TokenVerificationError):
-    """The public keys of Entra ID could not be fetched; FastMCP lets this pass, where another error is a bad token."""
+    """The public keys of an issuer could not be fetched; FastMCP lets this pass, where another error is a bad token."""
 
     def __init__(self, problem: str) -> None:
-        super().__init__("entra_signing_keys", problem)
+        super().__init__("signing_keys", problem)
 
 
 class PublicKeys:
@@ -60,12 +61,12 @@ class PublicKeys:
         self._fetching: asyncio.Task[None] | None = None
 
     async def get(self, key_id: str) -> str | None:
-        """Returns the key, or None when Entra ID has no such key.
+        """Returns the key, or None when the issuer has no such key.
 
         A key that is known serves at once, and is looked for again behind the scenes when it is not fresh any more.
 
         Raises:
-            SigningKeysError: there are no keys, or only ones that are too old; or the key is unknown and Entra ID,
+            SigningKeysError: there are no keys, or only ones that are too old; or the key is unknown and the issuer,
                 which may have it, did not answer.
         """
         usable = self._age() < STALE_SECONDS
@@ -106,7 +107,23 @@ class PublicKeys:
         finally:
             self._fetching = None
         if self._failure is not None and self.keys:
-            logger.warning("Keys of Entra ID that are %.0f min old go on serving: %s", self._age() / 60, self._failure)
+            logger.warning("Public keys that are %.0f min old go on serving: %s", self._age() / 60, self._failure)
+
+
+async def fetched(http: httpx2.AsyncClient, address: str) -> Mapping[str, Any]:
+    """Returns the JSON object at an issuer's address.
+
+    Raises:
+        SigningKeysError: there is none, or no answer.
+    """
+    try:
+        response = await http.get(address)
+        found: object = response.raise_for_status().json()
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+        raise SigningKeysError(f"{address}: {type(error).__name__}") from error
+    if not isinstance(found, dict):
+        raise SigningKeysError(f"{address}: not a JSON object")
+    return cast("dict[str, Any]", found)
 
 
 def _keys(key_set: Mapping[str, Any]) -> dict[str, str]:

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, cast, override
+from typing import TYPE_CHECKING, Any, override
 
-import httpx2
 from fastmcp.server.auth.providers.azure import AzureJWTVerifier
+from fastmcp.server.auth.providers.jwt import JWTVerifier
 
-from entra_mcp.auth.public_keys import PublicKeys, SigningKeysError
+from entra_mcp.auth.public_keys import PublicKeys, SigningKeysError, fetched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import httpx2
     from fastmcp.server.auth import AccessToken
 
     from entra_mcp.auth.entra_app import EntraApp
@@ -32,7 +33,33 @@ LEEWAY_SECONDS = 60
 logger = logging.getLogger(__name__)
 
 
-class EntraTokenVerifier(AzureJWTVerifier):
+class KeptKeysVerifier(JWTVerifier):
+    """A verifier with keys that serve through an outage of their issuer, and are fetched once for many callers."""
+
+    public_keys: PublicKeys
+
+    @override
+    async def _get_jwks_key(self, kid: str | None) -> str:
+        key = None if kid is None else await self.public_keys.get(kid)
+        if key is None:
+            raise ValueError("the token names a key that its issuer does not have")
+        return key
+
+
+class IssuerVerifier(KeptKeysVerifier):
+    """A verifier for what an issuer signed whose OpenID Connect document says where the keys are."""
+
+    def __init__(self, issuer: str, *, audience: str | list[str], http_client: httpx2.AsyncClient) -> None:
+        document = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+        super().__init__(jwks_uri=document, issuer=issuer, audience=audience)
+
+        async def fetch() -> Mapping[str, Any]:
+            return await fetched(http_client, str((await fetched(http_client, document)).get("jwks_uri")))
+
+        self.public_keys = PublicKeys(fetch=fetch)
+
+
+class EntraTokenVerifier(KeptKeysVerifier, AzureJWTVerifier):
     """A verifier for one tenant, for `organizations`, or for `consumers`."""
 
     def __init__(
@@ -105,22 +132,8 @@ class EntraTokenVerifier(AzureJWTVerifier):
         if not (await self._fetch_key_set()).get("keys"):
             raise SigningKeysError(f"{self.jwks_uri}: no keys")
 
-    @override
-    async def _get_jwks_key(self, kid: str | None) -> str:
-        key = None if kid is None else await self.public_keys.get(kid)
-        if key is None:
-            raise ValueError("the token names a key that Entra ID does not have")
-        return key
-
     async def _fetch_key_set(self) -> Mapping[str, Any]:
-        try:
-            response = await self._http.get(f"{self.jwks_uri}")
-            key_set: object = response.raise_for_status().json()
-        except (httpx2.HTTPError, ValueError) as error:
-            raise SigningKeysError(f"{self.jwks_uri}: {type(error).__name__}") from error
-        if not isinstance(key_set, dict):
-            raise SigningKeysError(f"{self.jwks_uri}: not a key set")
-        return cast("dict[str, Any]", key_set)
+        return await fetched(self._http, f"{self.jwks_uri}")
 
 
 def _is_current(claims: Mapping[str, Any]) -> bool:

@@ -12,19 +12,25 @@ import jwt
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import rsa
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route
 
 from tests.engine.flows.conftest import BASE_URL, over
 from tests.support.app.server import running_app
 from tests.support.mcp import refusal, result, structured
 from tests.support.oauth import OAuthClient
+from tests.support.serving import serving
+from tests.support.standins import StandIns
 from tests.support.tasks import in_own_task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+    from pathlib import Path
 
     import httpx2
-
-    from tests.support.standins import StandIns
+    from starlette.requests import Request
+    from starlette.responses import Response
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 PROFILE = "urn:ietf:params:oauth:grant-profile:id-jag"
@@ -42,6 +48,13 @@ def trusting(environment: Callable[..., None], standins: StandIns) -> None:
 async def clients(trusting: None) -> AsyncIterator[Clients]:
     """One registered client before two instances that share nothing but the table and the vault."""
     async with in_own_task(two_instances()) as found:
+        yield found
+
+
+@pytest.fixture
+def company(standins: StandIns, tmp_path: Path) -> Iterator[StandIns]:
+    """An identity provider that a test may stop."""
+    with StandIns(folder=tmp_path, tls=standins.tls_folder) as found:
         yield found
 
 
@@ -169,6 +182,46 @@ async def test_assertion_that_the_issuer_did_not_sign_is_refused(clients: Client
         assert (status, code) in {(400, "invalid_grant"), (400, "invalid_request")}, sent
     access = standins.token("user", client_id=clients[0].client_id, resource=f"{BASE_URL}/mcp", jti="1")
     assert error(await present(clients[0], access)) == (400, "invalid_grant"), "a token is no assertion"
+
+
+async def test_issuer_that_is_away_uses_no_assertion_up_and_refuses_none(
+    company: StandIns, environment: Callable[..., None]
+) -> None:
+    environment(MCP_IDENTITY_ASSERTION_ISSUERS=company.issuer)
+    async with two_instances() as (here, there):
+        sent = [assertion(company, here) for _ in range(3)]
+        tampered, foreign = f"{sent[0][:-8]}AAAAAAAA", assertion(company, here, claims={"iss": "https://other.example"})
+        await here.http.get("/readyz")
+        company.entra.kill()
+        for client in (here, there):
+            for each in (*sent, tampered):
+                response = await present(client, each)
+                assert error(response) == (503, "temporarily_unavailable")
+                assert int(response.headers["retry-after"]) > 0
+                assert response.headers["cache-control"] == "no-store"
+        assert error(await present(here, foreign)) == (400, "invalid_grant"), "it does not depend on the issuer"
+        company.entra.start()
+        assert (await present(here, sent[0])).status_code == 200
+        assert error(await present(here, sent[0])) == (400, "invalid_grant")
+        assert error(await present(here, tampered)) == (400, "invalid_grant")
+        company.entra.kill()
+        assert (await present(here, sent[1])).status_code == 200, "the keys that are known serve on"
+        assert error(await present(there, sent[2])) == (503, "temporarily_unavailable")
+
+
+@pytest.mark.parametrize("document", [{}, {"jwks_uri": 5}, {"jwks_uri": "http://["}, [], "not JSON"])
+async def test_issuer_with_a_document_that_names_no_keys_is_away(
+    environment: Callable[..., None], standins: StandIns, document: object
+) -> None:
+    async def answer(_: Request) -> Response:
+        return PlainTextResponse(document) if isinstance(document, str) else JSONResponse(document)
+
+    async with serving(Starlette(routes=[Route("/.well-known/openid-configuration", answer)])) as port:
+        issuer = f"http://127.0.0.1:{port}"
+        environment(MCP_IDENTITY_ASSERTION_ISSUERS=issuer)
+        async with two_instances() as (client, _):
+            response = await present(client, assertion(standins, client, claims={"iss": issuer}))
+    assert error(response) == (503, "temporarily_unavailable")
 
 
 async def test_client_that_is_not_registered_presents_none(clients: Clients, standins: StandIns) -> None:
