@@ -36,8 +36,8 @@ class Export(BaseModel):
 )
 async def export_report(
     context: Context,
-    year: Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR, description="The year of the orders.")],
-    region: Annotated[Region, Field(description="The region of the orders.")],
+    year: Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR, description="The year of the orders.")] = 2024,
+    region: Annotated[Region, Field(description="The region of the orders.")] = "europe",
     seconds_each_month: Annotated[float, Field(ge=0, le=60, description="How long each month takes.")] = 0.1,
     task: BackgroundTask = CurrentTask(),
 ) -> ToolResult:

@@ -84,6 +84,12 @@ def declares_tasks(components: Iterable[Component]) -> bool:
     return any(task.supports_tasks() if isinstance(task, TaskConfig) else task for task in declared)
 
 
+def has_interfaces(components: Iterable[Component]) -> bool:
+    """Whether one of them is a user interface for clients that can show it (MCP Apps, SEP-1865)."""
+    metas = map(get_fastmcp_meta, components)
+    return any(isinstance(meta, ResourceMeta) and meta.uri.startswith("ui://") for meta in metas)
+
+
 async def task_tools(server: FastMCP) -> frozenset[str]:
     """The names of the server's own tools that may run as background tasks."""
     return frozenset(

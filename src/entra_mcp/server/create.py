@@ -12,10 +12,10 @@ from mcp.types import Icon
 
 from entra_mcp import __version__
 from entra_mcp.downstream.consent_question import ConsentQuestions
-from entra_mcp.server.capabilities import NoListChanges
+from entra_mcp.server.capabilities import TrueCapabilities
 from entra_mcp.server.completions import KnownCompletions
 from entra_mcp.server.component_errors import ComponentErrors
-from entra_mcp.server.components import add_components, declares_tasks, find_components
+from entra_mcp.server.components import add_components, declares_tasks, find_components, has_interfaces
 from entra_mcp.server.time_limit import RequestTimeLimit
 from entra_mcp.tasks.limits import DAY_SECONDS
 from entra_mcp.toolkit.icons import data_uri
@@ -87,7 +87,9 @@ def create_server(
         cache_scope="private",
         list_page_size=PAGE_SIZE,
     )
-    own = (RequestTimeLimit(), NoListChanges(), ComponentErrors(), ConsentQuestions())
+    # What a provider has is not known before it is asked.
+    capabilities = TrueCapabilities(interfaces=bool(definition.providers) or has_interfaces(components))
+    own = (RequestTimeLimit(), capabilities, ComponentErrors(), ConsentQuestions())
     for middleware in (*own, *definition.middleware):
         server.add_middleware(middleware)
     add_components(server, components, signs_in=settings.auth_mode.signs_in, services=services)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fastmcp import Client
+from fastmcp.apps import UI_EXTENSION_ID
 
 from entra_mcp.definition import Server
 from entra_mcp.errors import ComponentsError
 from entra_mcp.server.components import find_components
-from tests.support.instances import served
+from tests.support.instances import ALICE, instance, served
+from tests.support.mcp import SESSIONLESS, request, result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +44,14 @@ class Region(StrEnum):
 async def ship(region: Annotated[{kind}, Field(json_schema_extra={{"x-mcp-header": "Region"}})]) -> str:
     "Ship to a region."
     return "shipped"
+"""
+RESOURCE = """
+from fastmcp.resources import resource
+
+@resource("{scheme}://orders/chart")
+def chart() -> str:
+    "Draw the orders."
+    return "<svg/>"
 """
 GRAPH = """
 from fastmcp.tools import tool
@@ -118,6 +128,18 @@ async def test_tool_on_behalf_of_the_caller_needs_a_sign_in_here(
     definition = Server(name="Fork", instructions="", components=[package(first=TOOL.format(name="a"), graph=GRAPH)])
     async with served(load_settings(AUTH_MODE=mode), definition=definition) as server, Client(server) as client:
         assert {tool.name for tool in await client.list_tools()} == offered
+
+
+@pytest.mark.parametrize(("scheme", "offered"), [("ui", True), ("report", False)])
+async def test_user_interfaces_are_offered_where_there_are_some(
+    package: Callable[..., ModuleType], load_settings: Callable[..., Settings], scheme: str, offered: bool
+) -> None:
+    found = package(first=RESOURCE.format(scheme=scheme))
+    definition = Server(name="Fork", instructions="", components=[found])
+    async with instance(load_settings(), definition=definition) as http:
+        asked = request("server/discover", protocol=SESSIONLESS, token=ALICE)
+        capabilities = result(await http.post("/mcp", **asked))["capabilities"]
+    assert (UI_EXTENSION_ID in capabilities.get("extensions", {})) is offered
 
 
 async def test_server_without_components_offers_nothing(load_settings: Callable[..., Settings]) -> None:
