@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 from fastmcp.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
-from mcp.types import ElicitResult, PromptReference, ResourceLink, TextResourceContents
+from mcp.types import ElicitRequestURLParams, ElicitResult, PromptReference, ResourceLink, TextResourceContents
 
+from local.check.browser import Browser
 from local.check.sign_in import SignIn, Trace
 from local.check.storage import FileStore
 from tests.support.fleet import WORKERS, Fleet
@@ -47,21 +51,39 @@ async def proxy(fleet: Fleet) -> AsyncIterator[RoundRobin]:
         yield proxy
 
 
-async def answer(_message: str, _kind: Any, params: Any, _context: Any) -> ElicitResult:  # noqa: ANN401 - any question
-    """What the person answers to each question."""
-    answers: dict[str, Any] = {"days": 3, "style": "food", "approved": True}
-    asked = params.requested_schema["properties"]
-    return ElicitResult(action="accept", content={name: answers[name] for name in asked})
+@dataclass
+class Person:
+    """Who sits at a client, and the addresses that it opened for them."""
+
+    account: str = "Local User"
+    opened: list[str] = field(default_factory=list[str])
+
+    async def answer(self, _message: str, _kind: Any, params: Any, _context: Any) -> ElicitResult:  # noqa: ANN401 - any question
+        """What the person answers to each question."""
+        if isinstance(params, ElicitRequestURLParams):
+            await self.consent(params.url)
+            return ElicitResult(action="accept")
+        answers: dict[str, Any] = {"days": 3, "style": "food", "approved": True}
+        asked = params.requested_schema["properties"]
+        return ElicitResult(action="accept", content={name: answers[name] for name in asked})
+
+    async def consent(self, url: str) -> None:
+        """Opens the address and accepts there, which leads back to one of the workers."""
+        self.opened.append(url)
+        async with Browser() as browser:
+            page = await browser.walk(await browser.open(url), [self.account], on_click=lambda _: None)
+        assert "You have allowed it" in page.text
 
 
 @asynccontextmanager
-async def signed_in(fleet: Fleet, kept: Path, era: Era, account: str = "Local User") -> AsyncGenerator[Client[Any]]:
+async def signed_in(fleet: Fleet, kept: Path, era: Era, person: Person | None = None) -> AsyncGenerator[Client[Any]]:
+    person = person or Person()
     url = f"{fleet.url}/mcp"
-    storage = FileStore(kept / f"{account}.json")
+    storage = FileStore(kept / f"{person.account}.json")
     trace = Trace(report=lambda _stage, _detail: None)
-    auth = SignIn(url, trace=trace, storage=storage, labels=("Allow", account), name="Test client")
+    auth = SignIn(url, trace=trace, storage=storage, labels=("Allow", person.account), name="Test client")
     transport = StreamableHttpTransport(url, auth=auth)
-    async with Client(transport, mode=era, elicitation_handler=answer) as client:
+    async with Client(transport, mode=era, elicitation_handler=person.answer) as client:
         yield client
 
 
@@ -75,7 +97,7 @@ pytestmark = [pytest.mark.long, pytest.mark.parametrize("era", ["legacy", "2026-
 
 
 async def test_requests_go_to_each_worker_in_turn(fleet: Fleet, proxy: RoundRobin, kept: Path, era: Era) -> None:
-    async with signed_in(fleet, kept, era, "Local Admin") as client:
+    async with signed_in(fleet, kept, era, Person("Local Admin")) as client:
         offered = {tool.name for tool in await client.list_tools()}
         processes = {(await result(client, "admin_stats"))["process"] for _ in range(WORKERS)}
     assert {"add", "admin_stats", "graph_me", "my_calendar", "plan_trip"} <= offered
@@ -98,7 +120,7 @@ async def test_simple_tools_work_wherever_they_land(fleet: Fleet, proxy: RoundRo
 async def test_notes_written_at_one_worker_are_read_at_the_next(
     fleet: Fleet, proxy: RoundRobin, kept: Path, era: Era
 ) -> None:
-    async with signed_in(fleet, kept, era) as client, signed_in(fleet, kept, era, "Local Admin") as other:
+    async with signed_in(fleet, kept, era) as client, signed_in(fleet, kept, era, Person("Local Admin")) as other:
         assert await result(client, "remember", **NOTE) == NOTE
         for _ in range(WORKERS):
             assert await result(client, "recall") == [NOTE]
@@ -171,13 +193,15 @@ async def left(proxy: RoundRobin) -> None:
 async def test_calendar_is_paged_across_workers_once_the_person_allows_it(
     fleet: Fleet, proxy: RoundRobin, kept: Path, era: Era
 ) -> None:
-    account = {"legacy": "Local User", "2026-07-28": "Local Admin"}[era]
+    person = Person({"legacy": "Local User", "2026-07-28": "Local Admin"}[era])
     week = {"first_day": "2026-07-27", "days": 5, "page_size": 4}
-    async with signed_in(fleet, kept, era, account) as client:
-        with pytest.raises(ToolError, match=r"http://localhost:\d+/.*scope=Calendars.Read"):
-            await client.call_tool("my_calendar", week)
-        key = {"Local User": "user", "Local Admin": "admin"}[account]
-        await asyncio.to_thread(fleet.standins.sign_in, key, scope="Calendars.Read")
+    async with signed_in(fleet, kept, era, person) as client:
+        if era == "legacy":
+            with pytest.raises(ToolError) as refused:
+                await client.call_tool("my_calendar", week)
+            address = re.search(r"http://localhost:\d+/\S+", str(refused.value))
+            assert address, refused.value
+            await person.consent(address[0])
         starts: list[str] = []
         cursor: str | None = None
         while cursor is not None or not starts:
@@ -186,6 +210,7 @@ async def test_calendar_is_paged_across_workers_once_the_person_allows_it(
             cursor = page["cursor"]
     assert starts == sorted(starts)
     assert len(starts) == len(set(starts)) == 15
+    assert [parse_qs(urlsplit(url).query)["scope"] for url in person.opened] == [["Calendars.Read"]]
 
 
 async def test_resources_prompts_and_completions_work_wherever_they_land(
