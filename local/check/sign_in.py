@@ -88,9 +88,21 @@ class Trace:
 
 
 class SignIn(OAuth):
-    """FastMCP's OAuth, clicking through the pages itself; `labels` are what the person clicks."""
+    """FastMCP's OAuth, clicking through the pages itself; `labels` are what the person clicks.
 
-    def __init__(self, mcp_url: str, *, trace: Trace, storage: AsyncKeyValue, labels: Sequence[str], name: str) -> None:
+    A client with a `document` has that URL for its id, and registers nowhere.
+    """
+
+    def __init__(
+        self,
+        mcp_url: str,
+        *,
+        trace: Trace,
+        storage: AsyncKeyValue,
+        labels: Sequence[str],
+        name: str,
+        document: str | None = None,
+    ) -> None:
         self._trace = trace
         self._labels = labels
         self._authorization_url = ""
@@ -100,6 +112,7 @@ class SignIn(OAuth):
             token_storage=storage,
             callback_timeout=CALLBACK_TIMEOUT,
             httpx_client_factory=trace.http_client,
+            client_metadata_url=document,
         )
 
     @override

@@ -18,7 +18,7 @@ from tests.support.stack import TEST_APP, FunctionsHost
 from tests.support.standins import StandIns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -32,13 +32,26 @@ HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
 class Fleet:
     """Azurite, the stand-ins and the workers; all workers take the address of the proxy for theirs."""
 
-    def __init__(self, folder: Path, *, certificates: Path, app: Path = TEST_APP) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        certificates: Path,
+        app: Path = TEST_APP,
+        registration: Sequence[str] = (),
+        settings: Callable[[StandIns], Mapping[str, str]] = lambda _: {},
+    ) -> None:
+        """`settings` are further ones of the app, once the stand-ins have their addresses."""
         self.port, *ports = free_ports(1 + WORKERS)
         self.url = f"http://localhost:{self.port}"
         self.azurite = Azurite(folder / "azurite")
         self.standins = StandIns(
-            folder=folder / "standins", tls=certificates, redirect_uris=[f"{self.url}/auth/callback"]
+            folder=folder / "standins",
+            tls=certificates,
+            redirect_uris=[f"{self.url}/auth/callback"],
+            registration=registration,
         )
+        self._settings = settings
         self.hosts = [FunctionsHost(port=port, log=folder / f"host-{port}.log", app=app) for port in ports]
 
     @asynccontextmanager
@@ -66,6 +79,7 @@ class Fleet:
                 **self.standins.environment(),
                 "MCP_BASE_URL": self.url,
                 "AzureWebJobsStorage": self.azurite.connection_string,
+                **self._settings(self.standins),
             }
             with ThreadPoolExecutor() as pool:
                 for started in [pool.submit(host.start, environment) for host in self.hosts]:
