@@ -149,17 +149,13 @@ class TasksExtension(ServerExtension):
                 poll_ms=int(tool.task_config.poll_interval.total_seconds() * 1000),
                 **details,
             )
-            await self._rows.admit(task, limit=self._limits.per_caller)
             stored = await self._rows.create(task)
             try:
+                await self._rows.admit(task, limit=self._limits.per_caller)
                 await self._parts.send(stored.task)
-            except StorageError:
-                # Nobody knows of it, so it is not to count among the caller's tasks, unless a run has it already.
-                try:
-                    await self._rows.write(stored, task.ended("cancelled"))
-                except TaskChangedError:
-                    return task
-                raise
+            except (StorageError, TooManyTasksError):
+                if await self._rows.withdraw(stored):
+                    raise
         except TooManyTasksError as error:
             raise ToolError(
                 f"You have {self._limits.per_caller} unfinished tasks. Wait for one, or cancel one."

@@ -21,7 +21,7 @@ import math
 import secrets
 import time
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from key_value.aio.errors import CorruptedDataError, DecryptionError
 
@@ -167,17 +167,11 @@ class TaskRows:
 
     async def read(self, task_id: str) -> Stored | None:
         """Returns the task, or None when there is none, or none any more."""
-        address = Address.of(TASKS, task_id)
-        entity = await self._table.read(address.partition, address.row)
-        if entity is None:
-            return None
-        try:
-            row = unpack(entity)
-            plain = await self._cipher.unseal(row.sealed, collection=TASKS, key=task_id, expires=row.expires)
-        except (CorruptedDataError, DecryptionError):
+        plain, etag = await self._open(TASKS, task_id)
+        if plain is None:
             return None
         task = Task(**json.loads(plain))
-        return None if task.expires <= self._clock() else Stored(task, entity.metadata["etag"])
+        return None if task.expires <= self._clock() else Stored(task, etag)
 
     async def write(self, stored: Stored, task: Task) -> Stored:
         """Writes the task if its row is still the one that was read.
@@ -215,33 +209,44 @@ class TaskRows:
         """
         if not task.parts:
             return task.result or {}
-        parts = [await self._open(RESULTS, f"{task.id}/{number}") for number in range(task.parts)]
+        parts = [(await self._open(RESULTS, f"{task.id}/{number}"))[0] for number in range(task.parts)]
         if None in parts:
             raise TaskChangedError
         return json.loads(b"".join(part for part in parts if part is not None))
 
     async def admit(self, task: Task, *, limit: int) -> None:
-        """Notes the task among its caller's unfinished ones.
+        """Notes the task, whose row is written, among its caller's unfinished ones.
+
+        Only a task with a row is noted, and one that has ended never goes on. So where `limit` of them are found
+        unfinished, one after the other, they all were when the list was read.
 
         Raises:
             TooManyTasksError: there are `limit` of them.
+            StorageError: whether it was noted is not known.
         """
         while True:
-            address = Address.of(OPEN_TASKS, task.owner)
-            entity = await self._table.read(address.partition, address.row)
-            known = [] if entity is None else await self._listed(task.owner)
+            plain, etag = await self._open(OPEN_TASKS, task.owner)
+            known: list[str] = [] if plain is None else json.loads(plain)
+            if task.id in known:
+                return  # The answer to the write was lost.
             if len(known) >= limit:
                 known = [each for each in known if await self._is_open(each)]
             if len(known) >= limit:
                 raise TooManyTasksError(f"The caller has {limit} unfinished tasks.")
             plain = json.dumps([*known, task.id]).encode()
             listed = self._sealed(OPEN_TASKS, task.owner, plain, math.ceil(task.expires * 1000))
-            if entity is None:
-                written = await self._table.insert(listed)
-            else:
-                written = await self._table.replace_unchanged(listed, etag=entity.metadata["etag"])
-            if written is not None:
+            if await (self._table.replace_unchanged(listed, etag=etag) if etag else self._table.insert(listed)):
                 return
+
+    async def withdraw(self, stored: Stored) -> bool:
+        """Deletes a task whose id nobody was given; returns False when a run has it already.
+
+        Raises:
+            StorageError: whether it was deleted is not known.
+        """
+        address = Address.of(TASKS, stored.task.id)
+        deleted = await self._table.delete(address.partition, address.row, etag=stored.etag)
+        return deleted or await self.read(stored.task.id) is None
 
     def message(self, task: Task) -> bytes:
         """Returns what a queue message about the task holds; only this server's keys open it."""
@@ -259,20 +264,18 @@ class TaskRows:
         found = await self.read(task_id)
         return found is not None and not found.task.is_final
 
-    async def _listed(self, owner: str) -> list[str]:
-        plain = await self._open(OPEN_TASKS, owner)
-        return [] if plain is None else cast("list[str]", json.loads(plain))
-
-    async def _open(self, collection: str, key: str) -> bytes | None:
+    async def _open(self, collection: str, key: str) -> tuple[bytes | None, str]:
+        """The value of a row and its etag: None if it cannot be opened, and no etag if there is no row."""
         address = Address.of(collection, key)
         entity = await self._table.read(address.partition, address.row)
         if entity is None:
-            return None
+            return None, ""
+        etag = str(entity.metadata["etag"])
         try:
             row = unpack(entity)
-            return await self._cipher.unseal(row.sealed, collection=collection, key=key, expires=row.expires)
+            return await self._cipher.unseal(row.sealed, collection=collection, key=key, expires=row.expires), etag
         except (CorruptedDataError, DecryptionError):
-            return None
+            return None, etag
 
     def _sealed(self, collection: str, key: str, plain: bytes, expires: int) -> dict[str, Any]:
         sealed = self._cipher.seal(plain, collection=collection, key=key, expires=expires)
