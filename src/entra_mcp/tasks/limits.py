@@ -33,13 +33,13 @@ class Limits:
     """After how long without a run a task is reported as late (docs/operate.md)."""
 
     deaths: int = 3
-    """How many runs may end with their process before the task fails."""
+    """How many runs may end with their process, since the last new checkpoint, before the task fails."""
 
     outages: int = 8
-    """How often a run may find the sign-in or a dependency out of reach before the task fails."""
+    """How often, since the last new checkpoint, the sign-in may be out of reach for a run before the task fails."""
 
     refused: int = 3
-    """How often the host may give up a message of the task (poison queue) before the task fails."""
+    """How often the host may give up a message (poison queue), since the last new checkpoint, before the task fails."""
 
     backoff: float = 5.0
     """Pause before the first new try after an outage; it doubles each time, up to `longest_backoff`."""

@@ -103,6 +103,11 @@ class Task:
     def is_final(self) -> bool:
         return self.status in FINAL
 
+    @property
+    def own_attempts(self) -> Mapping[str, int]:
+        """Those that the tool's errors ended, without those that the server or what it depends on ended."""
+        return {cause: count for cause, count in self.attempts.items() if cause == "error"}
+
     def counted(self, cause: str) -> Self:
         """Returns the task with one more attempt of that cause."""
         return replace(self, attempts={**self.attempts, cause: self.attempts.get(cause, 0) + 1})

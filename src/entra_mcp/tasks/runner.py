@@ -177,9 +177,12 @@ class Run:
             await self._leave(left)
 
     async def save(self, checkpoint: object) -> None:
-        """Writes a checkpoint into the row."""
+        """Writes a checkpoint into the row; a new one is progress, so that what stopped earlier runs counts no more."""
         # A copy: the tool goes on with what it has saved, and each sign of life writes the checkpoint again.
-        await self._keep(checkpoint=json.loads(json.dumps(checkpoint)))
+        copy = json.loads(json.dumps(checkpoint))
+        task = self._stored.task
+        attempts = task.attempts if copy == task.checkpoint else task.own_attempts
+        await self._keep(checkpoint=copy, attempts=attempts)
         self._saved = True
 
     async def wait(self, seconds: float) -> NoReturn:

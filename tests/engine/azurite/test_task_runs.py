@@ -44,6 +44,50 @@ async def test_task_that_kills_its_process_too_often_fails(tasks: Background) ->
     assert "stopped too often" in done["error"]["message"]
 
 
+async def test_deaths_count_from_the_last_new_checkpoint(tasks: Background) -> None:
+    """Each run takes one step and dies."""
+    steps = Limits().deaths + 2
+    work.hold("steps")
+    task_id = (await tasks.start("stepwise", name="steps", steps=steps))["taskId"]
+    for step in range(1, steps):
+        run = asyncio.create_task(tasks.deliver())
+        work.gates["steps"].set()
+
+        async def saved(step: int = step) -> bool:
+            return len((await tasks.task(task_id)).checkpoint or ()) == step
+
+        await until(saved)
+        run.cancel()
+        await asyncio.wait((run,))
+        tasks.clock.advance(Limits().lease + 1)
+    work.gates["steps"].set()
+    await tasks.deliver()
+    assert (await tasks.get(task_id))["result"]["content"][0]["text"] == "[0,1,2,3,4]"
+
+
+async def test_checkpoint_that_is_no_new_one_is_no_progress(tasks: Background) -> None:
+    """Each run saves the same and dies."""
+    work.hold("hoard")
+    task_id = (await tasks.start("hoard", name="hoard"))["taskId"]
+    for death in range(Limits().deaths):
+        run = asyncio.create_task(tasks.deliver())
+        while work.starts["hoard"] == death:  # noqa: ASYNC110 - the tool runs on this loop
+            await asyncio.sleep(0.005)
+        before = (await tasks.task(task_id)).updated
+        tasks.clock.advance(1)
+
+        async def saved(before: float = before) -> bool:
+            return (await tasks.task(task_id)).updated > before
+
+        await until(saved)
+        run.cancel()
+        await asyncio.wait((run,))
+        tasks.clock.advance(Limits().lease + 1)
+    await tasks.deliver()
+    done = await tasks.get(task_id)
+    assert (done["status"], work.starts["hoard"]) == ("failed", Limits().deaths)
+
+
 async def test_run_that_lost_its_lease_does_not_end_the_task(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runs of one task, the first of which gives no sign of life: one completion."""
     work.reset()

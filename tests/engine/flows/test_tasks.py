@@ -41,8 +41,8 @@ class Flow:
         self._queue = queue
         self._token = token
 
-    async def start(self, tool: str) -> str:
-        called = tool_call(tool, protocol=SESSIONLESS, token=self._token, meta=OPTED_IN)
+    async def start(self, tool: str, **arguments: object) -> str:
+        called = tool_call(tool, arguments, protocol=SESSIONLESS, token=self._token, meta=OPTED_IN)
         return result(await self.client.http.post("/mcp", **called))["taskId"]
 
     async def deliver(self) -> None:
@@ -120,3 +120,17 @@ async def test_task_waits_while_entra_is_out_of_reach(flow: Flow, entra: Control
     assert (await flow.get(task_id))["status"] == "working"
     await flow.deliver()
     assert (await flow.get(task_id))["status"] == "completed"
+
+
+async def test_outages_count_from_the_last_new_checkpoint(flow: Flow, entra: Control) -> None:
+    flow.runner.parts.limits = Limits(run=LONG_RUN.run, backoff=0, outages=2)
+    task_id = await flow.start("fail_after_each_step", steps=3)
+    for _ in range(3):
+        await entra("POST", "/faults", {"code": 90033, "status": 503, "grant_type": "refresh_token"})
+        await flow.deliver()
+        await flow.deliver()
+    await flow.deliver()
+    assert (await flow.get(task_id))["result"]["structuredContent"] == {"result": 3}
+    stored = await flow.runner.parts.rows.read(task_id)
+    assert stored is not None
+    assert stored.task.attempts == {"error": 3}, "as many retries as the tool declares, in all runs together"

@@ -139,6 +139,16 @@ async def flaky(name: str, failures: int, task: BackgroundTask = CurrentTask(ret
 
 
 @tool(task=True)
+async def fail_after_each_step(steps: int, task: BackgroundTask = CurrentTask(retries=9)) -> int:
+    """Save a checkpoint in each run and fail, until there were so many."""
+    done = int(task.checkpoint or 0)
+    if done < steps:
+        await task.save(done + 1)
+        raise ConnectionError("This did not work.")
+    return done
+
+
+@tool(task=True)
 async def kill_the_process() -> None:
     """End the process that runs this, as a crash would."""
     os.kill(os.getpid(), signal.SIGKILL)
