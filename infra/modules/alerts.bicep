@@ -1,4 +1,4 @@
-// Who is told what, by e-mail. Each rule looks at fifteen minutes; docs/operate.md says what to do about each.
+// Who is told what, by e-mail. Each rule looks at fifteen minutes, or at its window; docs/operate.md says what to do about each.
 
 param location string
 param tags object
@@ -44,6 +44,25 @@ var rules = [
     threshold: 0
   }
   {
+    // No metric has the age of a message, and that of their number is refreshed once a day (docs/tasks.md).
+    name: 'tasks-wait'
+    title: 'Background tasks are not run'
+    severity: 1
+    // The request of a run is only there when the run has ended, after nine minutes at most.
+    query: 'traces | where message contains "background task of" and message contains "was queued" and timestamp < ago(15m) | extend name = "run_task" | join kind=leftanti requests on name'
+    threshold: 0
+    window: 'PT1H'
+  }
+  {
+    // A server that is down logs nothing. But every hour its timer has to, and before the first time nothing is missed.
+    name: 'nothing-runs'
+    title: 'Nothing runs'
+    severity: 1
+    query: 'requests | where name == "purge" | join kind=leftanti (requests | where name == "purge" and timestamp > ago(2h)) on name'
+    threshold: 0
+    window: 'P1D'
+  }
+  {
     name: 'purge-failed'
     title: 'The purge of expired rows fails'
     severity: 3
@@ -83,7 +102,7 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
         applicationInsightsId
       ]
       evaluationFrequency: 'PT15M'
-      windowSize: 'PT15M'
+      windowSize: union({ window: 'PT15M' }, rule).window
       criteria: {
         allOf: [
           {

@@ -68,7 +68,10 @@ def test_alerts_are_those_of_the_guide_with_their_thresholds() -> None:
         number = re.search(r"[Mm]ore than (\d+)", rows[title])
         assert (number[1] if number else "0") == threshold, title
     assert "Each looks at fifteen minutes" in table
-    assert set(re.findall(r"(?:windowSize|evaluationFrequency): '(\w+)'", ALERTS)) == {"PT15M"}
+    assert re.findall(r"evaluationFrequency: '(\w+)'", ALERTS) == ["PT15M"]
+    assert "windowSize: union({ window: 'PT15M' }, rule).window" in ALERTS
+    for title, window in re.findall(r"title: '([^']+)'(?:(?!title: ).)*?window: '(\w+)'\n  \}", ALERTS, re.DOTALL):
+        assert {"PT1H": "In the last hour", "P1D": "in the last day"}[window] in rows[title]
 
 
 @pytest.mark.parametrize("name", ["dev", "prod"])

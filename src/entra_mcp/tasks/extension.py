@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, override
@@ -58,6 +59,8 @@ MODERN = frozenset(MODERN_PROTOCOL_VERSIONS)
 """Clients of earlier protocols cannot opt in: the extension does not exist there."""
 
 UNAVAILABLE = "The task could not be written down. Try again in a little while."
+
+logger = logging.getLogger(__name__)
 
 GOES_ON = (
     "This takes longer than {seconds:g} s, so it goes on in the background. Call the tool {tool} with the task_id "
@@ -163,6 +166,7 @@ class TasksExtension(ServerExtension):
         except StorageError as error:
             note_fault(error)
             raise ToolError(UNAVAILABLE) from error
+        logger.info("A background task of %s was queued.", tool.name)
         return stored.task
 
     async def _get(self, request: Request, params: TaskParams) -> GetTaskResult:

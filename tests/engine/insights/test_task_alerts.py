@@ -1,0 +1,83 @@
+"""The alerts about what does not run find nothing in a recording of what ran, and the rest when nobody ran it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+
+from local.config import REPOSITORY
+from tests.engine.insights.queries import Account, alerts
+from tests.support.application_insights import Recording, recording
+from tests.support.background.instance import OPTED_IN
+from tests.support.mcp import SESSIONLESS, request, result, tool_call
+from tests.support.ports import free_ports
+from tests.support.stack import FunctionsHost
+from tests.support.standins import StandIns
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+APP = REPOSITORY / "tests" / "support" / "background"
+LATER = ("ago(15m)", "ago(2h)"), "now(1h)"
+"""What counts as long ago in the alerts, and what makes everything so."""
+
+
+class Unrun(Recording):
+    """A recording without the requests of one function."""
+
+    def __init__(self, whole: Recording, function: str) -> None:
+        super().__init__()
+        self.envelopes = [each for each in whole.envelopes if each["data"]["baseData"].get("name") != function]
+
+
+@asynccontextmanager
+async def host_with_tasks(
+    tmp_path: Path, certificates: Path, azurite: str
+) -> AsyncGenerator[tuple[Recording, httpx2.AsyncClient, str]]:
+    (port,) = free_ports(1)
+    host = FunctionsHost(port=port, log=tmp_path / "host.log", app=APP)
+    async with (
+        StandIns(folder=tmp_path / "standins", tls=certificates) as standins,
+        recording(certificates) as (made, settings),
+    ):
+        own = {"AUTH_MODE": "verify", "MCP_BASE_URL": host.url, "AzureWebJobsStorage": azurite}
+        await asyncio.to_thread(host.start, {**standins.environment(), **settings, **own})
+        try:
+            async with httpx2.AsyncClient(base_url=host.url, timeout=30) as http:
+                yield made, http, standins.token()
+        finally:
+            await asyncio.to_thread(host.stop)
+
+
+async def run_task(http: httpx2.AsyncClient, token: str) -> None:
+    called = tool_call("moment", {}, protocol=SESSIONLESS, token=token, meta=OPTED_IN)
+    task_id = result(await http.post("/mcp", **called))["taskId"]
+    asked = request("tasks/get", {"taskId": task_id}, protocol=SESSIONLESS, token=token, meta=OPTED_IN)
+    while result(await http.post("/mcp", **asked))["status"] == "working":  # noqa: ASYNC110 - it is asked for
+        await asyncio.sleep(0.2)
+
+
+def found(recorded: Recording, alert: str, *, later: bool) -> list[dict[str, Any]]:
+    query = alerts()[f"alert {alert}"]
+    for moment in LATER[0] if later else ():
+        query = query.replace(moment, LATER[1])
+    return Account(recorded).ask(query)
+
+
+async def test_alerts_find_what_was_not_run(tmp_path: Path, certificates: Path, azurite: str) -> None:
+    async with host_with_tasks(tmp_path, certificates, azurite) as (made, http, token):
+        await run_task(http, token)
+        assert (await http.post("/admin/functions/purge", json={})).status_code == 202
+        await made.until(lambda each: {row["name"] for row in each.requests} >= {"run_task", "purge"})
+        await asyncio.sleep(1)  # for the sending of the application
+    assert found(made, "tasks-wait", later=False) == [], "it was queued just now"
+    assert found(made, "tasks-wait", later=True) == [], "it was run"
+    (row,) = found(Unrun(made, "run_task"), "tasks-wait", later=True)
+    assert row["message"] == "A background task of moment was queued."
+    assert found(made, "nothing-runs", later=False) == [], "the timer ran just now"
+    assert len(found(made, "nothing-runs", later=True)) == 1
+    assert found(Unrun(made, "purge"), "nothing-runs", later=True) == [], "a new server has no timer to miss"
