@@ -15,8 +15,8 @@ from local.tasks import CLIENTS, FAILED, OK, call
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MCP_1 = ".local/clients/mcp-1"
-"""The environment of version 1 of the SDK for Python."""
+ENVIRONMENTS = Path(".local") / "clients"
+"""Clients for Python that need other versions than this server, each in an environment of its name."""
 
 INSTALLED = "node_modules/.installed"
 """Keeps the package-lock.json that the installation is of."""
@@ -47,8 +47,9 @@ def _install_from_npm(root: Path, folder: Path) -> None:
 
 
 def _install_from_pypi(root: Path, folder: Path) -> None:
-    pinned = json.loads((folder / "package.json").read_text("utf-8"))["python"]
-    install_environment(root, root / MCP_1, [f"{name}=={version}" for name, version in pinned.items()])
+    environments = json.loads((folder / "package.json").read_text("utf-8"))["python"]
+    for name, pinned in environments.items():
+        install_environment(root, root / ENVIRONMENTS / name, [f"{package}=={at}" for package, at in pinned.items()])
 
 
 def install_environment(root: Path, environment: Path, wanted: Sequence[str]) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.cli import parser
-from local.clients import INSTALLED, MCP_1, clients
+from local.clients import ENVIRONMENTS, INSTALLED, clients
 from local.config import REPOSITORY
 from local.progress import SetupError
 from local.tasks import CLIENTS
@@ -25,9 +25,10 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("package.json", "package-lock.json"):
         (folder / name).write_bytes((REPOSITORY / CLIENTS / name).read_bytes())
     (folder / INSTALLED).write_text((folder / "package-lock.json").read_text("utf-8"), "utf-8")
-    pinned = json.loads((folder / "package.json").read_text("utf-8"))["python"]
-    (tmp_path / MCP_1).mkdir(parents=True)
-    (tmp_path / MCP_1 / "installed.json").write_text(json.dumps([f"{name}=={at}" for name, at in pinned.items()]))
+    for name, pinned in json.loads((folder / "package.json").read_text("utf-8"))["python"].items():
+        (tmp_path / ENVIRONMENTS / name).mkdir(parents=True)
+        installed = json.dumps([f"{package}=={at}" for package, at in pinned.items()])
+        (tmp_path / ENVIRONMENTS / name / "installed.json").write_text(installed)
     for package in (tmp_path / "tests", tmp_path / "tests" / "engine", folder):
         (package / "__init__.py").touch()
     (folder / "__main__.py").write_text("import sys\nprint(sys.argv[1:], flush=True)\nsys.exit(3)\n")
@@ -51,7 +52,8 @@ def test_lock_is_of_the_pinned_versions() -> None:
     lock = json.loads((REPOSITORY / CLIENTS / "package-lock.json").read_text("utf-8"))
     locked = {name: lock["packages"][f"node_modules/{name}"]["version"] for name in pins["devDependencies"]}
     assert locked == pins["devDependencies"]
-    assert all(version[0].isdigit() for version in [*locked.values(), *pins["python"].values()])
+    python = [version for environment in pins["python"].values() for version in environment.values()]
+    assert all(version[0].isdigit() for version in [*locked.values(), *python])
 
 
 def test_command_line_takes_names() -> None:

@@ -11,9 +11,9 @@ import pytest
 from entra_mcp.known_clients import GROUPS, HOSTED
 from tests.engine.compatibility import record
 from tests.engine.compatibility.__main__ import differences
-from tests.engine.compatibility.document import COLUMNS, DOCUMENT, EVENTS, REFUSALS, document
+from tests.engine.compatibility.document import COLUMNS, DOCUMENT, EVENTS, REFUSALS, TASKS, document
 from tests.engine.compatibility.drivers import DRIVERS, Found
-from tests.engine.compatibility.seen import of_calls
+from tests.engine.compatibility.seen import of_calls, of_tasks
 from tests.engine.real_clients import ASSUMED, RECORDED
 
 if TYPE_CHECKING:
@@ -38,6 +38,17 @@ def test_record_has_every_column_of_every_client() -> None:
         for name in {*COLUMNS, *EVENTS, *REFUSALS} - seen.keys()
     }
     assert missing == set()
+
+
+def test_record_has_the_tasks_of_every_client_that_knows_them() -> None:
+    knows = {driver.name for driver in DRIVERS if driver.has_tasks}
+    assert {client for client, seen in record.read().items() if TASKS.keys() <= seen.keys()} == knows
+
+
+def test_no_task_is_claimed_that_was_not_seen() -> None:
+    seen = of_tasks(Found(ok=False, message="Method not found"))
+    assert seen["task_handle"] == "Method not found"
+    assert "yes" not in seen.values()
 
 
 def test_every_client_signs_in_lists_and_says_why_it_is_refused() -> None:

@@ -36,6 +36,12 @@ EVENTS = {
     "rotated_key": "the signing key was rotated",
     "lost_storage": "the server lost its storage",
 }
+TASKS = {
+    "task_handle": "its first status",
+    "task_progress": "shows progress",
+    "task_result": "gets the result",
+    "task_cancelled": "says of a cancelled one",
+}
 REFUSALS = {
     "denied": "Somebody presses Deny on the consent page",
     "wrong_tenant": "The account is of another tenant",
@@ -54,6 +60,10 @@ def document() -> str:
         "{events}": table(
             ["client", *(f"after {what}" for what in EVENTS.values())],
             [[name, *(event(of, key) for key in EVENTS)] for name, of in seen.items()],
+        ),
+        "{tasks}": table(
+            ["client", *TASKS.values()],
+            [[name, *cells(of, TASKS)] for name, of in seen.items() if TASKS.keys() <= of.keys()],
         ),
         "{refusals}": "\n\n".join(
             f"### {what}\n\n{table(['client', 'what it says'], [[name, code(of[key])] for name, of in seen.items()])}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, override
 
+from local.clients import ENVIRONMENTS
 from local.config import REPOSITORY
 from tests.engine.compatibility import inspector_page
 from tests.engine.compatibility.person import press
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
-MCP_1 = REPOSITORY / ".local" / "clients" / "mcp-1"
-"""The environment of version 1 of the SDK for Python, which cannot be in the same one as version 2."""
 
 NAME = "entra"
 
 MOST_ATTEMPTS = 3
 """How often a step is tried that a busy machine can spoil; the record has how often it was."""
+
+
+def _python(environment: str) -> str:
+    """The Python of a client that cannot be in the same environment as this server."""
+    return str(REPOSITORY / ENVIRONMENTS / environment / "bin" / "python")
 
 
 @dataclass(kw_only=True)
@@ -51,10 +55,12 @@ class Driver(ABC):
 
     name: ClassVar[str]
     package: ClassVar[str]
-    """The package that its version is of; of PyPI after `pypi:`."""
+    """The package that its version is of; of PyPI after `pypi:`, with the environment where it has one of its own."""
     variables: ClassVar[Mapping[str, str]] = {}
     calls: ClassVar[bool] = True
     """Whether it calls tools without an account of its maker."""
+    has_tasks: ClassVar[bool] = False
+    """Whether it knows background tasks."""
     signs_in_with: ClassVar[str] = ""
     """The words that begin a sign-in; empty when connecting does."""
     keeps: ClassVar[str] = ""
@@ -107,6 +113,18 @@ class FastMcp(_Program):
         return sys.executable, str(PROGRAMS / "fastmcp_client.py"), url, str(home.folder), task
 
 
+class FastMcpTasks(_Program):
+    """FastMCP's client with its package for background tasks, which needs an older FastMCP than this server."""
+
+    name = "FastMCP with tasks"
+    package = "pypi:fastmcp-tasks fastmcp-tasks"
+    has_tasks = True
+
+    @override
+    def command(self, url: str, home: Home, task: str) -> Sequence[str]:
+        return _python("fastmcp-tasks"), str(PROGRAMS / "fastmcp_tasks_client.py"), url, str(home.folder), task
+
+
 class PythonSdk(_Program):
     """The SDK for Python, version 2."""
 
@@ -123,8 +141,8 @@ class PythonSdk1(PythonSdk):
     """The SDK for Python, version 1."""
 
     name = "MCP SDK for Python 1"
-    package = "pypi:mcp 1"
-    python = str(MCP_1 / "bin" / "python")
+    package = "pypi:mcp mcp-1"
+    python = _python("mcp-1")
 
 
 class TypeScriptSdk(_Program):
@@ -372,6 +390,7 @@ DRIVERS: tuple[type[Driver], ...] = (
     InspectorCli,
     McpRemote,
     FastMcp,
+    FastMcpTasks,
     PythonSdk,
     PythonSdk1,
     TypeScriptSdk,

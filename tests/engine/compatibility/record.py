@@ -19,9 +19,9 @@ def version_of(package: str) -> str:
     pins = json.loads(PINS.read_text("utf-8"))
     if not package.startswith("pypi:"):
         return pins["devDependencies"][package]
-    name, _, other = package.removeprefix("pypi:").partition(" ")
-    if other:
-        return pins["python"][name]
+    name, _, environment = package.removeprefix("pypi:").partition(" ")
+    if environment:
+        return pins["python"][environment][name]
     found = re.search(rf"^{name}==(\S+)", (REPOSITORY / "requirements.txt").read_text("utf-8"), re.MULTILINE)
     if found is None:
         raise ValueError(f"{name} is not in requirements.txt")

@@ -14,7 +14,7 @@ from tests.engine.compatibility.drivers import DRIVERS, HERE, MOST_ATTEMPTS, PRO
 from tests.engine.compatibility.person import ALLOW, DENY, FOREIGN, Person, person
 from tests.engine.compatibility.process import Home
 from tests.engine.compatibility.record import version_of
-from tests.engine.compatibility.seen import CONNECTS, SILENT, YES, of_calls, readable
+from tests.engine.compatibility.seen import CONNECTS, SILENT, YES, of_calls, of_tasks, readable
 from tests.engine.compatibility.server import TOKEN_MINUTES, Server
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ class Client:
         found = await self.driver.connect(self.home, self.server.mcp_url, (), "all")
         self.seen |= of_calls(found, calls=self.driver.calls)
         self.note_attempts("list", found)
+
+    async def in_background(self) -> None:
+        """Lets tools run as background tasks."""
+        url = f"{self.server.background.url}/mcp"
+        self.seen |= of_tasks(await self.driver.connect(self.new_home("background"), url, ALLOW, "background"))
 
     async def refused(self) -> None:
         """Is refused, each time as a client that was never here before."""
@@ -113,10 +118,12 @@ async def everything(folder: Path, names: Sequence[str], say: Callable[[str], No
     with Server(folder, certificates=folder / "tls") as server:
         async with person() as somebody:
             clients = [Client(driver, server, somebody, folder / str(number)) for number, driver in enumerate(chosen)]
-            with server.throttling():
+            with server.other_hosts():
                 await each(clients, Client.first, "signs in and calls", say)
                 signed_in = time.monotonic()
                 await each(clients, Client.refused, "is refused", say)
+                with_tasks = [client for client in clients if client.driver.has_tasks]
+                await each(with_tasks, Client.in_background, "lets tools run in the background", say)
             wait = max(0.0, signed_in + 60 * TOKEN_MINUTES - time.monotonic())
             say(f"Waiting {wait:.0f} s for the access tokens to expire")
             await asyncio.sleep(wait)

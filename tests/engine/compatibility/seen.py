@@ -48,6 +48,17 @@ def of_calls(found: Found, *, calls: bool) -> dict[str, Any]:
     }
 
 
+def of_tasks(found: Found) -> dict[str, Any]:
+    """What background tasks showed; `work` is a task of three steps, `cancelled` one that was cancelled."""
+    work = found.facts.get("work", {})
+    return {
+        "task_handle": work.get("first", readable(found.message)),
+        "task_progress": "as it happens" if work.get("messages") else "not shown",
+        "task_result": YES if structured(found.facts, "work") == {"result": 3} else str(work),
+        "task_cancelled": readable(text_of(found.facts.get("cancelled", {}))),
+    }
+
+
 def of_role(facts: Mapping[str, Any], tools: Sequence[str]) -> str:
     """What the client says of the tool that the person may not call."""
     if "role" in facts:
@@ -80,7 +91,7 @@ VARYING = (
     (r"(?:localhost|127\.0\.0\.1):\d+", "<server>"),
     (r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>"),
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\dZ?", "<time>"),
-    (r"\b[0-9a-f]{32}\b", "<id>"),
+    (r"\b(?:[0-9a-f]{32}|[\w-]{43})\b", "<id>"),
     (r"\b(after|in) \d+ ?(s|seconds|ms)\b", r"\1 <time>"),
 )
 LONGEST = 300

@@ -6,11 +6,12 @@ import asyncio
 import base64
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, override
 
 import httpx2
 
+from local.config import REPOSITORY
 from tests.support.ports import free_ports
 from tests.support.stack import FunctionsHost, Stack
 from tests.support.vault import vault_client
@@ -18,6 +19,8 @@ from tests.support.vault import vault_client
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+BACKGROUND = REPOSITORY / "tests" / "support" / "background"
 
 TOKEN_MINUTES = 5
 """The life of an access token: the shortest that the server takes."""
@@ -32,14 +35,21 @@ STRICT = {
 
 
 class Server(Stack):
-    """The whole local environment, with tokens that expire soon, and a second host that registers nobody any more."""
+    """The whole local environment, with tokens that expire soon.
+
+    A second host registers nobody any more, and a third one has tools that run as background tasks.
+    """
 
     def __init__(self, folder: Path, *, certificates: Path) -> None:
         super().__init__(folder, certificates=certificates)
-        (port,) = free_ports(1)
+        throttled, background = free_ports(2)
         self._folder = folder
-        self.throttled = FunctionsHost(port=port, log=folder / "throttled.log")
-        self.standins.redirect_uris = [*self.standins.redirect_uris, f"{self.throttled.url}/auth/callback"]
+        self.throttled = FunctionsHost(port=throttled, log=folder / "throttled.log")
+        self.background = FunctionsHost(port=background, log=folder / "background.log", app=BACKGROUND)
+        self.standins.redirect_uris = [
+            *self.standins.redirect_uris,
+            *(f"{host.url}/auth/callback" for host in (self.throttled, self.background)),
+        ]
 
     @property
     @override
@@ -47,14 +57,14 @@ class Server(Stack):
         return {**super().environment, **STRICT}
 
     @contextmanager
-    def throttling(self) -> Generator[None]:
-        """Runs the second host for as long as the context lasts."""
+    def other_hosts(self) -> Generator[None]:
+        """Runs the second and the third host for as long as the context lasts."""
         limits = {"MCP_REGISTRATIONS_PER_MINUTE": "1", "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "1"}
-        self.throttled.start({**self.environment, **limits, "MCP_BASE_URL": self.throttled.url})
-        try:
+        with ExitStack() as stack:
+            for host, settings in ((self.throttled, limits), (self.background, {})):
+                host.start({**self.environment, **settings, "MCP_BASE_URL": host.url})
+                stack.callback(host.stop)
             yield
-        finally:
-            self.throttled.stop()
 
     async def use_up_registrations(self) -> None:
         """Registers at the second host until it is refused."""

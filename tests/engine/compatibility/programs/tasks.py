@@ -1,4 +1,7 @@
-"""What a client is told to do, whichever it is: `list` the tools, or `all`: list and call them."""
+"""What a client is told to do, whichever it is: `list` the tools, or `all`: list and call them.
+
+One that knows background tasks is told `background` too: to let tools run as tasks.
+"""
 
 from __future__ import annotations
 

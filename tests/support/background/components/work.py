@@ -72,6 +72,15 @@ async def note(name: str) -> None:
 
 
 @tool(task=True)
+async def take_steps(context: Context, steps: int, seconds_each: float) -> int:
+    """Take some time for each step, and report it."""
+    for step in range(1, steps + 1):
+        await context.report_progress(step, steps, f"step {step}")
+        await asyncio.sleep(seconds_each)
+    return steps
+
+
+@tool(task=True)
 async def moment() -> float:
     """Say when this runs, in seconds since 1970."""
     return time.time()
