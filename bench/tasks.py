@@ -36,7 +36,7 @@ from tests.support.standins import StandIns
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator
     from pathlib import Path
 
     from bench.figures import Part
@@ -47,11 +47,13 @@ PACKAGES = ["fastmcp==4.1.4", "fastmcp-tasks==4.1.4"]
 
 TASKS = 50
 TOGETHER = 20
+CALLS_A_TASK = 100
+"""So many calls of the option for memory are one task here."""
 START_SECONDS = 60.0
 
 
 def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
-    """Adds milliseconds from call to start, one task after the other and many at once, and requests a task.
+    """Adds milliseconds from call to start, one task after the other and many at once, requests a task, and memory.
 
     Raises:
         BenchError: redis-server or uv is not there, or a server did not start.
@@ -80,6 +82,7 @@ async def _measure(part: Part, options: argparse.Namespace, folder: Path, say: C
             host.start({**standins.environment(), "MCP_BASE_URL": host.url, STORAGE: through})
             try:
                 token = (await OAuthClient(http=ours).sign_in())["access_token"]
+                await _memory(part, options.memory_calls // CALLS_A_TASK, host, lambda: _wait(ours, token), say)
                 racers = ((OURS, ours, token, lambda: queue.total), (DOCKET, theirs, "none", other.commands))
                 for number in range(options.rounds):
                     say(f"round {number + 1} of {options.rounds}")
@@ -89,6 +92,22 @@ async def _measure(part: Part, options: argparse.Namespace, folder: Path, say: C
                         part.add("requests for each task", name, (requests() - before) / (TASKS + TOGETHER), "")
             finally:
                 host.stop()
+
+
+async def _memory(
+    part: Part, tasks: int, host: FunctionsHost, run: Callable[[], Awaitable[float]], say: Callable[[str], None]
+) -> None:
+    """Adds megabytes of the worker after a tenth of the tasks, half of them, and all, in the same process."""
+    done = 0
+    workers = [worker.pid for worker in host.workers]
+    for count in (tasks // 10, tasks // 2, tasks):
+        while done < count:
+            done += len(await asyncio.gather(*(run() for _ in range(min(TOGETHER, count - done)))))
+        if [worker.pid for worker in host.workers] != workers:
+            raise BenchError("the worker was replaced by another one")
+        resident = sum(worker.memory_info().rss for worker in host.workers) / 1e6
+        say(f"{count} tasks, {resident:.1f} MB")
+        part.add(f"worker after {count:,} tasks", OURS, resident, "MB")
 
 
 async def _round(part: Part, name: str, http: httpx2.AsyncClient, token: str) -> None:
