@@ -107,22 +107,20 @@ class FastMcp(_Program):
 
     name = "FastMCP"
     package = "pypi:fastmcp"
+    program: ClassVar[tuple[str, str]] = sys.executable, "fastmcp_client.py"
 
     @override
     def command(self, url: str, home: Home, task: str) -> Sequence[str]:
-        return sys.executable, str(PROGRAMS / "fastmcp_client.py"), url, str(home.folder), task
+        return self.program[0], str(PROGRAMS / self.program[1]), url, str(home.folder), task
 
 
-class FastMcpTasks(_Program):
-    """FastMCP's client with its package for background tasks, which needs an older FastMCP than this server."""
+class FastMcpTasks(FastMcp):
+    """The same in the version that its package for background tasks needs."""
 
     name = "FastMCP with tasks"
     package = "pypi:fastmcp-tasks fastmcp-tasks"
     has_tasks = True
-
-    @override
-    def command(self, url: str, home: Home, task: str) -> Sequence[str]:
-        return _python("fastmcp-tasks"), str(PROGRAMS / "fastmcp_tasks_client.py"), url, str(home.folder), task
+    program = _python("fastmcp-tasks"), "fastmcp_tasks_client.py"
 
 
 class PythonSdk(_Program):
@@ -381,21 +379,9 @@ class OpenCode(Driver):
         return Found(ok=ok, message=_after(outcome, f" {NAME} "), facts={"protocol": "", "tools": None})
 
 
-DRIVERS: tuple[type[Driver], ...] = (
-    ClaudeCode,
-    Codex,
-    GeminiCli,
-    OpenCode,
-    InspectorPage,
-    InspectorCli,
-    McpRemote,
-    FastMcp,
-    FastMcpTasks,
-    PythonSdk,
-    PythonSdk1,
-    TypeScriptSdk,
-    TypeScriptSdk1,
-)
+APPLICATIONS = (ClaudeCode, Codex, GeminiCli, OpenCode, InspectorPage, InspectorCli, McpRemote)
+LIBRARIES = (FastMcp, FastMcpTasks, PythonSdk, PythonSdk1, TypeScriptSdk, TypeScriptSdk1)
+DRIVERS: tuple[type[Driver], ...] = (*APPLICATIONS, *LIBRARIES)
 
 
 def _after(outcome: Outcome, mark: str) -> str:
