@@ -5,47 +5,34 @@ Other clients get the message of the error, which names the address. So does a c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING
 
 from fastmcp.server.dependencies import get_context
-from fastmcp.server.middleware import Middleware
 from fastmcp.tools.base import InputRequiredToolResult
 from mcp.types import ElicitRequest, ElicitRequestURLParams, ElicitResult, InputRequiredResult
 
-from entra_mcp.downstream.refusals import ConsentRequiredError
 from entra_mcp.toolkit.background import RUNNING
 from entra_mcp.toolkit.questions import can_open
 
 if TYPE_CHECKING:
-    import mcp.types as mt
-    from fastmcp.server.middleware import CallNext, MiddlewareContext
-    from fastmcp.tools import ToolResult
+    from entra_mcp.downstream.refusals import ConsentRequiredError
 
 QUESTION = "entra_consent"
 
 
-class ConsentQuestions(Middleware):
-    """Asks once in each call. Answers and state of the tool's own questions are kept apart from it."""
+def consent_question(error: ConsentRequiredError) -> InputRequiredToolResult | None:
+    """What asks for the consent, once in each call; None where the client cannot, or has asked already.
 
-    @override
-    async def on_call_tool(
-        self,
-        context: MiddlewareContext[mt.CallToolRequestParams],
-        call_next: CallNext[mt.CallToolRequestParams, ToolResult],
-    ) -> ToolResult:
-        try:
-            return await call_next(context)
-        except ConsentRequiredError as error:
-            caller = context.fastmcp_context
-            # What a background task asks is shown later, by a client of which only its forms are known.
-            if caller is None or RUNNING.get() is not None or not can_open(caller):
-                raise
-            if QUESTION in (caller.input_responses or {}):
-                raise
-            asked = ElicitRequest(params=ElicitRequestURLParams(message=error.question, url=error.url))
-            return InputRequiredToolResult(
-                InputRequiredResult(input_requests={QUESTION: asked}, request_state=caller.request_state)
-            )
+    Answers and state of the tool's own questions are kept apart from it.
+    """
+    context = get_context()
+    # What a background task asks is shown later, by a client of which only its forms are known.
+    if RUNNING.get() is not None or not can_open(context) or QUESTION in (context.input_responses or {}):
+        return None
+    asked = ElicitRequest(params=ElicitRequestURLParams(message=error.question, url=error.url))
+    return InputRequiredToolResult(
+        InputRequiredResult(input_requests={QUESTION: asked}, request_state=context.request_state)
+    )
 
 
 def consent_is_being_given() -> bool:

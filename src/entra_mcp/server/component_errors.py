@@ -21,6 +21,9 @@ from fastmcp.utilities.exceptions import get_http_status_code
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS
 
+from entra_mcp.downstream.consent_question import consent_question
+from entra_mcp.downstream.refusals import ConsentRequiredError
+
 if TYPE_CHECKING:
     import mcp.types as mt
     from fastmcp.prompts import PromptResult
@@ -37,7 +40,10 @@ logger = logging.getLogger(__name__)
 
 
 class ComponentErrors(Middleware):
-    """Logs what is not logged yet, and gives errors of the request the code and the length that they should have."""
+    """Logs what is not logged yet, and gives errors of the request the code and the length that they should have.
+
+    A missing consent becomes a question, where the client can ask it.
+    """
 
     @override
     async def on_call_tool(
@@ -54,6 +60,10 @@ class ComponentErrors(Middleware):
         except ValidationError as error:
             error.args = (_shortened(str(error)),)
             raise
+        except ConsentRequiredError as error:
+            if (question := consent_question(error)) is None:
+                raise
+            return question
         except ToolError as error:
             cause = error.__cause__
             told = str(error) == unforeseen and cause is not None and get_http_status_code(cause) is None

@@ -11,7 +11,6 @@ from mcp.server.request_state import RequestStateSecurity
 from mcp.types import Icon
 
 from entra_mcp import __version__
-from entra_mcp.downstream.consent_question import ConsentQuestions
 from entra_mcp.server.capabilities import TrueCapabilities
 from entra_mcp.server.completions import KnownCompletions
 from entra_mcp.server.component_errors import ComponentErrors
@@ -89,8 +88,7 @@ def create_server(
     )
     # What a provider has is not known before it is asked.
     capabilities = TrueCapabilities(interfaces=bool(definition.providers) or has_interfaces(components))
-    own = (RequestTimeLimit(), capabilities, ComponentErrors(), ConsentQuestions())
-    for middleware in (*own, *definition.middleware):
+    for middleware in (RequestTimeLimit(), capabilities, ComponentErrors(), *definition.middleware):
         server.add_middleware(middleware)
     add_components(server, components, signs_in=settings.auth_mode.signs_in, services=services)
     if definition.complete is not None:

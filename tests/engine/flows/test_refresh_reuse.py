@@ -122,6 +122,7 @@ async def test_exchange_that_is_slower_than_its_lease_keeps_its_claim_from_anoth
 ) -> None:
     monkeypatch.setattr(single_use, "LEASE_SECONDS", 1.5)
     monkeypatch.setattr(single_use, "RENEW_SECONDS", 0.3)
+    monkeypatch.setattr(single_use, "EXCHANGE_SECONDS", 30.0)
     async with fault_proxy(azurite) as (proxy, through):
         environment(AzureWebJobsStorage=through)
         async with running_app() as slow, over(slow) as slow_http:
