@@ -162,9 +162,9 @@ class DocumentFetcher(CIMDFetcher):
             document = await super().fetch(client_id_url)
             # Refuses text that is no Unicode, which JSON can express.
             document.model_dump_json()
-        except (ValueError, RecursionError) as error:
-            # Bytes that are no UTF-8, a number of 5,000 digits, lists in lists in lists.
-            raise CIMDValidationError("the document is not JSON") from error
+        except (ValueError, RecursionError, OverflowError) as error:
+            # Bytes that are no UTF-8, a number of 5,000 digits, lists in lists in lists; more seconds than a clock has.
+            raise CIMDValidationError("the document, or how long it is to be kept, cannot be read") from error
         if document.jwks_uri is not None and not _is_plain(str(document.jwks_uri)):
             raise CIMDValidationError("the address of its keys has a user name, a port of its own or a fragment")
         return document
@@ -177,7 +177,8 @@ class DocumentedClientAuthenticator(PrivateKeyJWTClientAuthenticator):
     async def authenticate_request(self, request: Request) -> OAuthClientInformationFull:
         try:
             return await super().authenticate_request(request)
-        except (RecursionError, UnicodeError) as error:
+        except (RecursionError, UnicodeError, TypeError, OverflowError) as error:
+            # Lists in lists, text that is no Unicode, a claim of another type, a time without end.
             raise AuthenticationError("Invalid client assertion") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from contextlib import asynccontextmanager
@@ -177,7 +178,10 @@ async def test_assertion_that_the_issuer_did_not_sign_is_refused(clients: Client
     shared = jwt.encode(
         claims, "a secret that is long enough for it", algorithm="HS256", headers=headers | {"alg": "HS256"}
     )
-    for sent in (forged, unsigned, shared, good[:-4], "", "a.b.c", "é", json.dumps(claims)):
+    head, body, signature = good.split(".")
+    deep = base64.urlsafe_b64encode(b"[" * 20_000).rstrip(b"=").decode()
+    lists = (f"{deep}.{body}.{signature}", f"{head}.{deep}.{signature}")
+    for sent in (forged, unsigned, shared, good[:-4], "", "a.b.c", "é", json.dumps(claims), *lists):
         status, code = error(await present(clients[0], sent))
         assert (status, code) in {(400, "invalid_grant"), (400, "invalid_request")}, sent
     access = standins.token("user", client_id=clients[0].client_id, resource=f"{BASE_URL}/mcp", jti="1")

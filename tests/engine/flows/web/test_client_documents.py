@@ -74,7 +74,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         if (cause := answer.get("failure")) is not None:
             raise SSRFFetchError(f"Error fetching {url}") from cause
         body = answer.get("body", json.dumps(answer["document"]).encode())
-        return SSRFFetchResponse(body, 200, {"cache-control": "max-age=0"})
+        return SSRFFetchResponse(body, 200, {"cache-control": f"max-age={answer.get('seconds', 0)}"})
 
     monkeypatch.setattr(cimd, "ssrf_safe_fetch_response", fetch)
     return answer
@@ -240,7 +240,7 @@ GOOD = json.dumps(DOCUMENT).encode()
 
 
 @pytest.mark.parametrize(
-    "document",
+    "sent",
     [
         b"",
         b"\xff",
@@ -253,11 +253,12 @@ GOOD = json.dumps(DOCUMENT).encode()
         b"[" * 2500 + b"]" * 2500,
         b"NaN",
         json.dumps(DOCUMENT | {"redirect_uris": []}).encode(),
+        10**400,
     ],
-    ids=lambda document: repr(document[:40]),
+    ids=lambda sent: repr(sent)[:40],
 )
-async def test_hostile_document_makes_no_client(client: OAuthClient, served: dict[str, Any], document: bytes) -> None:
-    served["body"] = document
+async def test_hostile_document_makes_no_client(client: OAuthClient, served: dict[str, Any], sent: bytes | int) -> None:
+    served["body" if isinstance(sent, bytes) else "seconds"] = sent
     for _ in range(2):  # the second time from what is kept of the first
         refused = await client.authorize()
         assert (refused.status_code, "location" in refused.headers) == (400, False)
@@ -375,8 +376,9 @@ async def test_assertion_is_good_once_on_whatever_instance(start: Start, served:
             client.http = http_of_instance
             replayed = await client.refresh(tokens["refresh_token"], **used)
             assert (replayed.status_code, replayed.json()["error"]) == (401, "invalid_client")
-        foreign = assertion(ec.generate_private_key(ec.SECP256R1()))
-        assert (await client.refresh(tokens["refresh_token"], **foreign)).status_code == 401
+        bad = [{"exp": float("inf")}, {"iat": "now"}, {"jti": ["a"]}]
+        for each in (assertion(ec.generate_private_key(ec.SECP256R1())), *(assertion(key, **claim) for claim in bad)):
+            assert (await client.refresh(tokens["refresh_token"], **each)).status_code == 401
         assert (await client.refresh(tokens["refresh_token"], **assertion(key))).status_code == 200
 
 
