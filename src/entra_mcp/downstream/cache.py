@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -26,6 +27,14 @@ class TokenKey:
 
     assertion: str
     scopes: tuple[str, ...]
+
+    @property
+    def question(self) -> str:
+        """What the question for the consent is called.
+
+        A client learns the name when it is asked, and cannot guess it: it does not know the token that was verified.
+        """
+        return f"entra_consent_{hashlib.sha256(f'{self.assertion} {self.scopes}'.encode()).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The question for a permission that nobody allowed yet: clients that can open an address show the person a button.
 
-Other clients get the message of the error, which names the address. So does a client that has asked already.
+Other clients get the message of the error, which names the address. So does a client whose call is in a conversation
+already, this one or the tool's own: the answers of earlier rounds would be lost, and the tool would ask again.
 """
 
 from __future__ import annotations
@@ -17,25 +18,19 @@ from entra_mcp.toolkit.questions import can_open
 if TYPE_CHECKING:
     from entra_mcp.downstream.refusals import ConsentRequiredError
 
-QUESTION = "entra_consent"
-
 
 def consent_question(error: ConsentRequiredError) -> InputRequiredToolResult | None:
-    """What asks for the consent, once in each call; None where the client cannot, or has asked already.
-
-    Answers and state of the tool's own questions are kept apart from it.
-    """
+    """What asks for the consent in the first round of a call; None where that cannot be."""
     context = get_context()
+    begun = bool(context.input_responses) or context.request_state is not None
     # What a background task asks is shown later, by a client of which only its forms are known.
-    if RUNNING.get() is not None or not can_open(context) or QUESTION in (context.input_responses or {}):
+    if begun or RUNNING.get() is not None or not can_open(context):
         return None
-    asked = ElicitRequest(params=ElicitRequestURLParams(message=error.question, url=error.url))
-    return InputRequiredToolResult(
-        InputRequiredResult(input_requests={QUESTION: asked}, request_state=context.request_state)
-    )
+    asked = ElicitRequest(params=ElicitRequestURLParams(message=error.text, url=error.url))
+    return InputRequiredToolResult(InputRequiredResult(input_requests={error.question: asked}))
 
 
-def consent_is_being_given() -> bool:
-    """Whether the client of the current call has opened the address, where the person may still be."""
-    answer = (get_context().input_responses or {}).get(QUESTION)
+def address_is_open(question: str) -> bool:
+    """Whether the client has opened the address of the question, where the person may still be."""
+    answer = (get_context().input_responses or {}).get(question)
     return isinstance(answer, ElicitResult) and answer.action == "accept"

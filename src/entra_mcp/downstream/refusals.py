@@ -36,14 +36,18 @@ class DownstreamError(ToolError):
 
 
 class ConsentRequiredError(DownstreamError):
-    """The person, or an administrator, has to allow something first; carries what, where, and how to ask for it."""
+    """The person, or an administrator, has to allow something first; carries what, where, and how to ask for it.
 
-    def __init__(self, *, scopes: Sequence[str], url: str) -> None:
+    `question` is the name of the question.
+    """
+
+    def __init__(self, *, scopes: Sequence[str], url: str, question: str) -> None:
         self.scopes = tuple(scopes)
         self.url = url
+        self.question = question
         missing = f"You have not yet allowed this server to use {' '.join(scopes)} for you."
         administrator = "If you are not allowed to accept, your administrator is."
-        self.question = f"{missing} Sign in and accept on the page that opens. {administrator}"
+        self.text = f"{missing} Sign in and accept on the page that opens. {administrator}"
         super().__init__(f"{missing} Open {url} in your browser, sign in and accept, then ask again. {administrator}")
 
 
@@ -72,13 +76,15 @@ class DownstreamRefusedError(DownstreamError):
     """An API, or Entra ID, refused for a reason that the person cannot mend; the log has it."""
 
 
-def refusal_of(error: ClientAuthenticationError, *, api: str, scopes: Sequence[str], consent: ConsentLink) -> ToolError:
+def refusal_of(
+    error: ClientAuthenticationError, *, api: str, scopes: Sequence[str], consent: ConsentLink, question: str
+) -> ToolError:
     """What to tell of a token request that Entra ID refused."""
     document = _document(error)
     code = _aadsts_code(error)
     status = getattr(error.response, "status_code", None)
     if document.get("suberror") == "consent_required" or code in CONSENT_CODES:
-        return ConsentRequiredError(scopes=scopes, url=consent.url(scopes))
+        return ConsentRequiredError(scopes=scopes, url=consent.url(scopes), question=question)
     if document.get("error") in SIGN_IN_ERRORS:
         return SignInAgainError(api=api)
     if status in BUSY_STATUSES or document.get("error") == "temporarily_unavailable":

@@ -15,8 +15,8 @@ from fastmcp.server.dependencies import get_access_token
 from entra_mcp.auth.identity_assertions import ASSERTED_BY
 from entra_mcp.downstream.cache import TokenCache
 from entra_mcp.downstream.consent import ConsentLink
-from entra_mcp.downstream.consent_question import consent_is_being_given
-from entra_mcp.downstream.tokens import CONSENT_LOOKS, DelegatedToken
+from entra_mcp.downstream.consent_question import address_is_open
+from entra_mcp.downstream.tokens import DelegatedToken
 from entra_mcp.http_client import http_client
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Downstream:
             source=self.source,
             cache=self.tokens,
             consent=self.consent,
-            looks=CONSENT_LOOKS if consent_is_being_given() else 0,
+            opened=address_is_open,
         )
 
 

@@ -18,7 +18,7 @@ from entra_mcp.downstream.refusals import ConsentRequiredError, DownstreamBusyEr
 from entra_mcp.errors import DependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from azure.core.credentials import AccessToken
 
@@ -62,16 +62,17 @@ class DelegatedToken:
         source: CredentialSource,
         cache: TokenCache,
         consent: ConsentLink,
-        looks: int = 0,
+        opened: Callable[[str], bool] = lambda _question: False,
     ) -> None:
+        """`opened` says whether the person has just opened the address that the question of that name had."""
         self._assertion = assertion
         self._scopes = tuple(scopes)
         self._api = api
         self._source = source
         self._cache = cache
         self._consent = consent
-        self._looks = looks
         self._key = TokenKey(hashlib.sha256(assertion.encode()).hexdigest(), self._scopes)
+        self._looks = CONSENT_LOOKS if opened(self._key.question) else 0
 
     async def get(self) -> str:
         """Returns a token that is good for a while.
@@ -107,7 +108,9 @@ class DelegatedToken:
                 found = await credential.get_token(*self._scopes, claims=claims, enable_cae=True)
         except ClientAuthenticationError as error:
             logger.warning("The on-behalf-of exchange for %s failed: %s", what, error.message)
-            raise refusal_of(error, api=self._api, scopes=self._scopes, consent=self._consent) from error
+            raise refusal_of(
+                error, api=self._api, scopes=self._scopes, consent=self._consent, question=self._key.question
+            ) from error
         except (AzureError, DependencyError, TimeoutError) as error:
             logger.warning("Entra ID did not answer the on-behalf-of exchange for %s: %s", what, type(error).__name__)
             raise DownstreamBusyError(api="Microsoft Entra ID") from error

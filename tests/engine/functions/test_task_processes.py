@@ -133,7 +133,9 @@ async def test_thousand_tasks_survive_killed_workers(
     assert len(found) >= accepted >= PEOPLE * EACH * 0.9
     assert set(statuses) <= {"completed", "failed", "cancelled"}
     assert statuses["completed"] >= accepted * 0.99
-    assert len(noted) >= statuses["completed"]
+    # Two tasks have one name where a call was made again whose first answer was lost.
+    assert len(noted) >= accepted
+    assert sum(noted.values()) >= statuses["completed"]
     # Runs died with their workers, and others followed them.
     assert runs > len(found)
     assert max(noted.values()) > 1

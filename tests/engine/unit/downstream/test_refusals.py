@@ -53,7 +53,7 @@ def refused(code: int, error: str, *, status: int = 400, **members: str) -> Clie
 def test_refusal_of_entra_tells_the_person_what_to_do(
     error: ClientAuthenticationError, kind: type[Exception], told: str
 ) -> None:
-    refusal = refusal_of(error, api="Contoso Orders", scopes=["Orders.Read"], consent=LINK)
+    refusal = refusal_of(error, api="Contoso Orders", scopes=["Orders.Read"], consent=LINK, question="")
     assert type(refusal) is kind
     assert told in str(refusal)
     assert "AADSTS" not in str(refusal)
@@ -63,7 +63,7 @@ def test_refusal_of_entra_tells_the_person_what_to_do(
 def test_answer_that_is_not_json_is_refused_all_the_same() -> None:
     response: Any = SimpleNamespace(status_code=502, reason="", text=lambda: "<html>")
     error = ClientAuthenticationError("Bad gateway", response=response)
-    assert type(refusal_of(error, api="Graph", scopes=[], consent=LINK)) is DownstreamBusyError
+    assert type(refusal_of(error, api="Graph", scopes=[], consent=LINK, question="")) is DownstreamBusyError
 
 
 def test_consent_link_asks_for_the_scopes_of_the_tool() -> None:

@@ -10,19 +10,29 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+from fastmcp import Context  # noqa: TC002 - FastMCP reads the annotation
+from mcp.types import InputRequiredResult  # noqa: TC002 - as above
+from pydantic import BaseModel
 
 from entra_mcp.downstream import DelegatedToken, OnBehalfOf
 from entra_mcp.downstream.cache import TokenCache
 from entra_mcp.downstream.consent import ConsentLink
-from entra_mcp.downstream.refusals import DownstreamBusyError, DownstreamError, DownstreamRefusedError
+from entra_mcp.downstream.refusals import (
+    ConsentRequiredError,
+    DownstreamBusyError,
+    DownstreamError,
+    DownstreamRefusedError,
+)
+from entra_mcp.downstream.tokens import CONSENT_LOOKS
 from entra_mcp.settings import Settings
-from entra_mcp.toolkit import Service
+from entra_mcp.toolkit import Service, answered, ask
 from tests.support.instances import ALICE, BOB, call, instance
-from tests.support.mcp import refusal, structured
+from tests.support.mcp import SESSIONLESS, refusal, result, structured, tool_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MISSING = ClientAuthenticationError("AADSTS65001: consent is missing")
 LINK = ConsentLink(authorization_endpoint="https://login.example", client_id="client", redirect_uri="https://x/cb")
 
 
@@ -48,10 +58,16 @@ class Entra:
         return Credential()
 
 
-def token(
-    entra: Entra, cache: TokenCache, *, assertion: str = "alice", scopes: tuple[str, ...] = ("a", "b")
-) -> DelegatedToken:
-    return DelegatedToken(assertion=assertion, scopes=scopes, api="Orders", source=entra, cache=cache, consent=LINK)
+def token(entra: Entra, cache: TokenCache, *, assertion: str = "alice", **how: Any) -> DelegatedToken:  # noqa: ANN401 - its arguments
+    given: dict[str, Any] = {"scopes": ("a", "b"), "api": "Orders", "consent": LINK, **how}
+    return DelegatedToken(assertion=assertion, source=entra, cache=cache, **given)
+
+
+async def question(**whose: Any) -> str:  # noqa: ANN401 - as for `token`
+    """The name of the question for a consent."""
+    with pytest.raises(ConsentRequiredError) as missing:
+        await token(Entra(MISSING), TokenCache(), **whose).get()
+    return missing.value.question
 
 
 async def test_exchange_asks_for_the_scopes_and_says_that_it_understands_challenges() -> None:
@@ -99,6 +115,50 @@ async def test_exchange_that_takes_too_long_is_given_up(monkeypatch: pytest.Monk
     monkeypatch.setattr("entra_mcp.downstream.tokens.EXCHANGE_SECONDS", 0.05)
     with pytest.raises(DownstreamBusyError):
         await token(Entra(seconds=5), TokenCache()).get()
+
+
+async def test_question_for_a_consent_is_that_of_one_sign_in_and_its_scopes() -> None:
+    asked = [await question(), await question(assertion="bob"), await question(scopes=("a",))]
+    assert len(set(asked)) == 3
+    assert await question() == asked[0]
+
+
+async def test_token_waits_for_a_consent_that_the_person_is_giving_and_for_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("entra_mcp.downstream.tokens.PAUSE_SECONDS", 0)
+    opened = await question()
+    for scopes, exchanges in ((("a", "b"), CONSENT_LOOKS + 1), (("a",), 1)):
+        entra = Entra(MISSING)
+        with pytest.raises(ConsentRequiredError):
+            await token(entra, TokenCache(), scopes=scopes, opened=opened.__eq__).get()
+        assert len(entra.asked) == exchanges
+
+
+async def wish(context: Context) -> str | InputRequiredResult:
+    """Ask something, then find that a consent is missing."""
+    if answered(context, "wish", Wish) is None:
+        return ask("wish", Wish, "What do you wish?", state="asked")
+    raise ConsentRequiredError(scopes=["Orders.Read"], url="https://login.example/consent", question="consent")
+
+
+class Wish(BaseModel):
+    """What somebody wishes."""
+
+    text: str
+
+
+async def test_tool_with_a_question_of_its_own_ends_where_a_consent_is_missing(
+    load_settings: Callable[..., Settings],
+) -> None:
+    able: dict[str, Any] = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}, "url": {}}}}
+    answer = {"wish": {"action": "accept", "content": {"text": "tea"}}}
+    async with instance(load_settings(), tools=(wish,)) as http:
+        asked = result(await http.post("/mcp", **tool_call("wish", protocol=SESSIONLESS, token=ALICE, meta=able)))
+        rounds = {"requestState": asked["requestState"], "inputResponses": answer}
+        ended = await http.post("/mcp", **tool_call("wish", protocol=SESSIONLESS, token=ALICE, meta=able, **rounds))
+    assert [*asked["inputRequests"]] == ["wish"]
+    assert "https://login.example/consent" in refusal(ended)
 
 
 async def order(orders: DelegatedToken = OnBehalfOf("api://orders/Orders.Read", api="Contoso Orders")) -> str:
