@@ -12,13 +12,7 @@ import pytest
 from fastmcp import Client
 from fastmcp.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
-from mcp.types import (
-    PromptReference,
-    ResourceLink,
-    ResourceTemplateReference,
-    TextContent,
-    TextResourceContents,
-)
+from mcp.types import PromptReference, ResourceLink, ResourceTemplateReference, TextContent, TextResourceContents
 
 from app.samples.reports import COLUMNS, REGIONS, URI, report_months
 from entra_mcp.toolkit.background import RUNNING, BackgroundTask
