@@ -1,8 +1,8 @@
 """Clients whose id is the URL of their own description (client ID metadata documents).
 
 Documents are fetched where it costs others nothing (`client_fetches.py`). FastMCP checks redirect URIs and scopes of
-such clients less strictly than this server does those of clients that register, and remembers the assertions of clients
-with a key on one instance alone.
+such clients less strictly than this server does those of clients that register. It remembers the assertions of clients
+with a key on one instance alone, all of them in one place that anybody with a key can fill.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from urllib.parse import urlsplit
 import httpx2
 import jwt
 from fastmcp.server.auth.auth import PrivateKeyJWTClientAuthenticator
-from fastmcp.server.auth.cimd import CIMDClientManager, CIMDFetcher, CIMDFetchError, CIMDValidationError
+from fastmcp.server.auth.cimd import (
+    CIMDAssertionValidator,
+    CIMDClientManager,
+    CIMDFetcher,
+    CIMDFetchError,
+    CIMDValidationError,
+)
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from mcp.server.auth.middleware.client_auth import AuthenticationError, ClientAuthenticator
 from mcp.shared.auth import InvalidRedirectUriError
@@ -45,6 +51,9 @@ FETCH_SECONDS = 3.0
 
 LONGEST = 2048
 """Characters of a client id."""
+
+LONGEST_ASSERTION_ID = 255
+"""Characters of the `jti` of an assertion."""
 
 ASSERTION = "client-assertion"
 """The kind of use of an assertion in the ledger."""
@@ -95,6 +104,7 @@ class ClientDocuments(CIMDClientManager):
         self._scope = " ".join(scopes)
         self._grants = list(grants)
         self._documents = DocumentFetcher(timeout=FETCH_SECONDS)
+        self._assertions = _AssertionValidator()
         self._fetches = fetches
         self._ledger = ledger
 
@@ -134,19 +144,38 @@ class ClientDocuments(CIMDClientManager):
             ValueError: it is not good, or not any more.
             StorageError: nobody knows whether it came before.
         """
-        validate = super().validate_private_key_jwt  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - `client` has no annotation there
+        document = client.cimd_document if isinstance(client, DocumentedClient) else None
+        if document is None or document.token_endpoint_auth_method != "private_key_jwt":  # noqa: S105 - the name of a method
+            raise ValueError("the client's document names no key")
+        validate, client_id = self._assertions.validate_assertion, str(client.client_id)
         try:
-            await self._fetches.run(lambda: validate(assertion, client, token_endpoint), seconds=FETCH_SECONDS)
+            await self._fetches.run(
+                lambda: validate(assertion, client_id, token_endpoint, document), seconds=FETCH_SECONDS
+            )
         except (TooManyLookupsError, TimeoutError) as error:
             note_fault(DependencyError("client_document", "the keys of a client cannot be fetched now"))
             raise ValueError("the keys cannot be fetched now") from error
-        claims = jwt.decode(assertion, options={"verify_signature": False})
-        identity = f"{client.client_id}\0{claims['jti']}"
+        jti = jwt.decode(assertion, options={"verify_signature": False})["jti"]
+        if not isinstance(jti, str) or len(jti) > LONGEST_ASSERTION_ID:
+            raise ValueError("the id of the assertion is no text, or too long")
+        identity = f"{client_id}\0{jti}"
         with noting_faults():
             claim = await self._ledger.claim(ASSERTION, identity, lease=LEASE_SECONDS, expires_in=REMEMBERED_SECONDS)
             if isinstance(claim, Use) or not await self._ledger.settle(claim, {}):
                 raise ValueError("the assertion was used before")
         return True
+
+
+class _AssertionValidator(CIMDAssertionValidator):
+    """Leaves it to the ledger whether an assertion was used, and so keeps nothing that strangers send."""
+
+    @override
+    async def validate_assertion(
+        self, assertion: str, client_id: str, token_endpoint: str, cimd_doc: CIMDDocument
+    ) -> bool:
+        valid = await super().validate_assertion(assertion, client_id, token_endpoint, cimd_doc)
+        self._jti_cache.clear()
+        return valid
 
 
 class DocumentFetcher(CIMDFetcher):

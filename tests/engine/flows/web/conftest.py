@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 import pytest_asyncio
+from fastmcp.server.auth import cimd
+from fastmcp.server.auth.ssrf import SSRFFetchError, SSRFFetchResponse
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
 from entra_mcp.settings import Settings
 from tests.engine.flows.conftest import BASE_URL, usual_environment
 from tests.support.app.server import running_app
-from tests.support.oauth import OAuthClient
+from tests.support.oauth import REDIRECT_URI, OAuthClient
 from tests.support.tasks import in_own_task
 
 if TYPE_CHECKING:
@@ -31,6 +34,18 @@ FUNCTION_APP = "func-contoso.azurewebsites.net"
 CHAT = "https://chat.contoso.com"
 WEBVIEW = "vscode-webview://0a1b2c"
 APPLICATION_PAGES = "app://- http://tauri.localhost vscode-webview://"
+
+PUBLIC = "https://93.184.215.14/client.json"
+"""An address, so that no name server is asked; what would be fetched there comes from the test."""
+
+DOCUMENT: dict[str, Any] = {
+    "client_id": PUBLIC,
+    "client_name": "Documented client",
+    "redirect_uris": [REDIRECT_URI, "https://*.example/*", "http://localhost:*"],
+    "grant_types": ["authorization_code", "refresh_token"],
+    "token_endpoint_auth_method": "none",
+    "scope": "access_as_user openid https://graph.microsoft.com/Mail.Send",
+}
 
 
 @pytest.fixture(scope="package")
@@ -90,6 +105,22 @@ async def https(deployed: ASGIApp) -> AsyncIterator[httpx2.AsyncClient]:
 @pytest.fixture
 def client(http: httpx2.AsyncClient) -> OAuthClient:
     return OAuthClient(http=http)
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the public web answers to everybody: a document, or an exception."""
+    answer: dict[str, Any] = {"document": DOCUMENT}
+
+    async def fetch(url: str, **_: object) -> SSRFFetchResponse:
+        answer["fetched"] = url
+        if (cause := answer.get("failure")) is not None:
+            raise SSRFFetchError(f"Error fetching {url}") from cause
+        body = answer.get("body", json.dumps(answer["document"]).encode())
+        return SSRFFetchResponse(body, 200, {"cache-control": f"max-age={answer.get('seconds', 0)}"})
+
+    monkeypatch.setattr(cimd, "ssrf_safe_fetch_response", fetch)
+    return answer
 
 
 def browser(app: ASGIApp, *, base_url: str = BASE_URL) -> httpx2.AsyncClient:

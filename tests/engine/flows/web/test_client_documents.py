@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import secrets
 import socket
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
-import jwt
 import pytest
 import pytest_asyncio
-from cryptography.hazmat.primitives.asymmetric import ec
-from fastmcp.server.auth import cimd
-from fastmcp.server.auth.auth import JWT_BEARER_ASSERTION_TYPE
-from fastmcp.server.auth.ssrf import SSRFFetchError, SSRFFetchResponse
-from jwt.algorithms import ECAlgorithm
 
 from entra_mcp.auth import client_documents
-from tests.engine.flows.conftest import BASE_URL
-from tests.engine.flows.web.conftest import browser
+from tests.engine.flows.web.conftest import DOCUMENT, PUBLIC, browser
 from tests.support.mcp import structured
 from tests.support.oauth import REDIRECT_URI, OAuthClient
 from tests.support.tasks import in_own_task
@@ -39,18 +29,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-PUBLIC = "https://93.184.215.14/client.json"
-"""An address, so that no name server is asked; what would be fetched there comes from the test."""
-
-DOCUMENT: dict[str, Any] = {
-    "client_id": PUBLIC,
-    "client_name": "Documented client",
-    "redirect_uris": [REDIRECT_URI, "https://*.example/*", "http://localhost:*"],
-    "grant_types": ["authorization_code", "refresh_token"],
-    "token_endpoint_auth_method": "none",
-    "scope": "access_as_user openid https://graph.microsoft.com/Mail.Send",
-}
-
 
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def documented(start: Start) -> AsyncIterator[ASGIApp]:
@@ -62,22 +40,6 @@ async def documented(start: Start) -> AsyncIterator[ASGIApp]:
 async def client(documented: ASGIApp) -> AsyncIterator[OAuthClient]:
     async with in_own_task(browser(documented)) as http:
         yield OAuthClient(http=http, client_id=PUBLIC)
-
-
-@pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the public web answers to everybody: a document, or an exception."""
-    answer: dict[str, Any] = {"document": DOCUMENT}
-
-    async def fetch(url: str, **_: object) -> SSRFFetchResponse:
-        answer["fetched"] = url
-        if (cause := answer.get("failure")) is not None:
-            raise SSRFFetchError(f"Error fetching {url}") from cause
-        body = answer.get("body", json.dumps(answer["document"]).encode())
-        return SSRFFetchResponse(body, 200, {"cache-control": f"max-age={answer.get('seconds', 0)}"})
-
-    monkeypatch.setattr(cimd, "ssrf_safe_fetch_response", fetch)
-    return answer
 
 
 contacted: list[str] = []
@@ -339,61 +301,3 @@ async def test_names_that_never_resolve_keep_nobody_else_from_resolving_theirs(
         assert not let_go.is_set()
     finally:
         let_go.set()
-
-
-def keyed(key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
-    """The document of a client that signs with the key."""
-    public = json.loads(ECAlgorithm.to_jwk(key.public_key())) | {"kid": "k1", "use": "sig"}
-    return DOCUMENT | {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [public]}}
-
-
-def assertion(key: ec.EllipticCurvePrivateKey, **changes: object) -> dict[str, str]:
-    """What such a client sends with a request."""
-    now = int(time.time())
-    claims = {"iss": PUBLIC, "sub": PUBLIC, "aud": f"{BASE_URL}/token", "jti": secrets.token_hex(), "iat": now}
-    signed = jwt.encode(claims | {"exp": now + 60} | changes, key, algorithm="ES256", headers={"kid": "k1"})
-    return {"client_assertion_type": JWT_BEARER_ASSERTION_TYPE, "client_assertion": signed}
-
-
-async def test_assertion_is_good_once_on_whatever_instance(start: Start, served: dict[str, Any], azurite: str) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    served["document"] = keyed(key)
-    table = f"T{secrets.token_hex(8)}"
-    async with (
-        start(MCP_TABLE_NAME=table) as one,
-        start(MCP_TABLE_NAME=table) as other,
-        in_own_task(browser(one)) as http,
-        in_own_task(browser(other)) as other_http,
-    ):
-        client = OAuthClient(http=http, client_id=PUBLIC)
-        back = await client.callback((await client.consent(await client.consent_page())).headers["location"])
-        code = client.answer(back)["code"]
-        assert (await client.redeem(code)).status_code == 401
-        used = assertion(key)
-        tokens = (await client.redeem(code, **used)).json()
-        client.http = other_http
-        for http_of_instance in (http, other_http):
-            client.http = http_of_instance
-            replayed = await client.refresh(tokens["refresh_token"], **used)
-            assert (replayed.status_code, replayed.json()["error"]) == (401, "invalid_client")
-        bad = [{"exp": float("inf")}, {"iat": "now"}, {"jti": ["a"]}]
-        for each in (assertion(ec.generate_private_key(ec.SECP256R1())), *(assertion(key, **claim) for claim in bad)):
-            assert (await client.refresh(tokens["refresh_token"], **each)).status_code == 401
-        assert (await client.refresh(tokens["refresh_token"], **assertion(key))).status_code == 200
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [b"[" * 20_000, b'{"sub": ' + b"[" * 20_000, b'{"sub": "\\ud800"}', b"\xff", b"9" * 5000],
-    ids=lambda part: repr(part[:20]),
-)
-@pytest.mark.parametrize("named", [True, False])
-async def test_hostile_assertion_is_a_bad_one(
-    client: OAuthClient, served: dict[str, Any], payload: bytes, named: bool
-) -> None:
-    served["document"] = keyed(ec.generate_private_key(ec.SECP256R1()))
-    header, body = (base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (b'{"alg": "ES256"}', payload))
-    sent = {"client_assertion_type": JWT_BEARER_ASSERTION_TYPE, "client_assertion": f"{header}.{body}.AAAA"}
-    client.client_id = PUBLIC if named else ""
-    answer = await client.refresh("x", **sent)
-    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
