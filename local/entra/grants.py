@@ -277,11 +277,13 @@ def _understands_challenges(claims: str | None) -> bool:
 
 
 def _echo(request: ScopeRequest, resource: Resource, *, granted: frozenset[str]) -> list[str]:
-    """The `scope` member: scopes in the form they were asked in, and OpenID scopes beside Graph's only."""
+    """The `scope` member: scopes as they were asked for, what else is granted, and OpenID scopes beside Graph's."""
     asked = request.asked.get(resource, ())
     names = list(asked)
     if request.is_default(resource):
         names = [*(f"{resource.uri}/{name}" for name in sorted(granted)), *asked]
+    elif asked:
+        names += sorted(resource.qualified(granted - request.names(resource)))
     if resource.uri == GRAPH_URI:
         names += sorted(request.oidc - {"offline_access"})
     return names
