@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 OWNED = (UPSTREAM_TOKENS, AUTHORIZATION_CODES)
 """The collections that hold tokens of Entra ID."""
 
+OWNER = "owner"
+"""The member of a value that names its owner itself: an identity assertion may name an object that is not its own."""
+
 
 def owner_of(collection: str, value: Mapping[str, Any]) -> str | None:
     """Returns the object id, or None when the value holds no token of a person."""
+    if collection == UPSTREAM_TOKENS and isinstance(named := value.get(OWNER), str):
+        return named.lower()
     match collection:
         case _ if collection == UPSTREAM_TOKENS:
             token = value.get("access_token")
@@ -29,6 +34,5 @@ def owner_of(collection: str, value: Mapping[str, Any]) -> str | None:
         claims = jwt.decode(str(token), options={"verify_signature": False})
     except jwt.PyJWTError:
         return None
-    # An identity assertion of another provider knows no object.
-    owner = claims.get("oid", claims.get("sub"))
+    owner = claims.get("oid")
     return owner.lower() if isinstance(owner, str) else None

@@ -29,6 +29,7 @@ from starlette.responses import JSONResponse
 
 from entra_mcp.auth.parameters import GRANTS, RefusedRequestError, described
 from entra_mcp.auth.verifier import IssuerVerifier
+from entra_mcp.ownership import OWNER
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.web.answers import NO_STORE, refusal
 
@@ -85,6 +86,7 @@ class IdentityAssertions:
         self._validator = _Validator(config, settings.base_url, http_client=http_client)
         self._resource = settings.mcp_url
         self._scopes = settings.offered_scopes
+        self._required = set(settings.required_scopes)
         self._app = app
         self._storage = storage
         self._single_use = single_use
@@ -100,6 +102,8 @@ class IdentityAssertions:
         claims = await self._verified(assertion, client_id=client_id)
         asserted = str(claims.get("scope", "")).split()
         granted = [scope for scope in self._scopes if scope in asserted]
+        if not self._required <= set(granted):
+            raise TokenError("invalid_grant", "The identity assertion lacks a scope in `scope` that every call needs.")
         try:
             scopes = narrow(granted) or granted
         except RefusedRequestError as error:
@@ -118,6 +122,7 @@ class IdentityAssertions:
                 "scope": " ".join(scopes),
                 "client_id": client_id,
                 "created_at": now,
+                OWNER: claims["oid"] if self._names_an_object(claims) else str(claims["sub"]),
             }
             await self._storage.put(key, row, collection=UPSTREAM_TOKENS, ttl=LIFETIME_SECONDS)
             token = issuer.issue_access_token(client_id, scopes, secrets.token_urlsafe(32), LIFETIME_SECONDS)
@@ -136,8 +141,8 @@ class IdentityAssertions:
             return None
         # Verified before it was stored.
         claims: dict[str, Any] = jwt.decode(row["access_token"], options={"verify_signature": False})
-        issuer, tenant, subject = claims["iss"], claims.get("tid"), str(claims["sub"])
-        own = isinstance(tenant, str) and issuer == self._app.issuer(tenant) and isinstance(claims.get("oid"), str)
+        issuer, subject = claims["iss"], str(claims["sub"])
+        own = self._names_an_object(claims)
         return AccessToken(
             token=token,
             client_id=row["client_id"],
@@ -147,13 +152,19 @@ class IdentityAssertions:
             claims={
                 "iss": issuer,
                 "sub": subject,
-                "tid": tenant if own else issuer,
+                "tid": claims["tid"] if own else issuer,
                 "oid": claims["oid"] if own else subject,
                 "scp": row["scope"],
                 ASSERTED_BY: issuer,
                 **{name: claims[name] for name in ("name", "preferred_username") if isinstance(claims.get(name), str)},
             },
         )
+
+    def _names_an_object(self, claims: dict[str, Any]) -> bool:
+        """Whether the issuer is that of the tenant whose object it names."""
+        tenant = claims.get("tid")
+        own = isinstance(tenant, str) and claims["iss"] == self._app.issuer(tenant)
+        return own and isinstance(claims.get("oid"), str)
 
     async def _verified(self, assertion: str, *, client_id: str) -> dict[str, Any]:
         try:

@@ -15,6 +15,7 @@ from fastmcp.server.auth.providers.azure import AzureJWTVerifier
 from fastmcp.server.auth.providers.jwt import JWTVerifier
 
 from entra_mcp.auth.public_keys import PublicKeys, SigningKeysError, fetched
+from entra_mcp.urls import require_https
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,15 @@ class IssuerVerifier(KeptKeysVerifier):
         super().__init__(jwks_uri=document, issuer=issuer, audience=audience)
 
         async def fetch() -> Mapping[str, Any]:
-            return await fetched(http_client, str((await fetched(http_client, document)).get("jwks_uri")))
+            found = await fetched(http_client, document)
+            try:
+                address = require_https(str(found.get("jwks_uri")))
+            except ValueError as error:
+                raise SigningKeysError(f"{document}: its jwks_uri {error}") from error
+            # OpenID Connect Discovery 1.0 section 4.3.
+            if found.get("issuer") != issuer:
+                raise SigningKeysError(f"{document}: it is the document of another issuer")
+            return await fetched(http_client, address)
 
         self.public_keys = PublicKeys(fetch=fetch)
 

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
 from tests.engine.flows.conftest import BASE_URL, over
+from tests.ops.test_revoke import revoke
 from tests.support.app.server import running_app
 from tests.support.mcp import refusal, result, structured
 from tests.support.oauth import OAuthClient
@@ -133,6 +134,16 @@ async def test_assertion_that_was_refused_is_not_used_up(clients: Clients, stand
     assert (await present(here, sent)).status_code == 200
 
 
+async def test_assertion_without_a_scope_that_every_call_needs_is_not_used_up(
+    clients: Clients, standins: StandIns
+) -> None:
+    jti = {"jti": "in another claim"}
+    for lacking in ({"scope": None, "scp": "access_as_user"}, {"scope": "", "scp": ["access_as_user"]}):
+        sent = assertion(standins, clients[0], claims=jti | lacking)
+        assert error(await present(clients[0], sent)) == (400, "invalid_grant")
+    assert (await present(clients[1], assertion(standins, clients[1], claims=jti))).status_code == 200
+
+
 NOW = int(time.time())
 
 NOT_GOOD: list[dict[str, Any]] = [
@@ -213,14 +224,37 @@ async def test_issuer_that_is_away_uses_no_assertion_up_and_refuses_none(
         assert error(await present(there, sent[2])) == (503, "temporarily_unavailable")
 
 
-@pytest.mark.parametrize("document", [{}, {"jwks_uri": 5}, {"jwks_uri": "http://["}, [], "not JSON"])
-async def test_issuer_with_a_document_that_names_no_keys_is_away(
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"jwks_uri": 5},
+        {"jwks_uri": "http://["},
+        {"jwks_uri": "http://0.0.0.0:{port}/keys"},
+        {"issuer": "https://other.example"},
+        {"issuer": None},
+        [],
+        "not JSON",
+    ],
+)
+async def test_issuer_with_a_document_that_names_no_keys_of_its_own_is_away(
     environment: Callable[..., None], standins: StandIns, document: object
 ) -> None:
-    async def answer(_: Request) -> Response:
-        return PlainTextResponse(document) if isinstance(document, str) else JSONResponse(document)
+    with standins.http() as http:
+        address = http.get(f"{standins.issuer}/.well-known/openid-configuration").json()["jwks_uri"]
+        keys = http.get(address).json()
 
-    async with serving(Starlette(routes=[Route("/.well-known/openid-configuration", answer)])) as port:
+    async def answer(_: Request) -> Response:
+        if not isinstance(document, dict):
+            return PlainTextResponse(document) if isinstance(document, str) else JSONResponse(document)
+        good = {"issuer": issuer, "jwks_uri": f"{issuer}/keys"} if document else {}
+        return PlainTextResponse(json.dumps(good | document).replace("{port}", str(port)))
+
+    async def answer_keys(_: Request) -> Response:
+        return JSONResponse(keys)
+
+    routes = [Route("/.well-known/openid-configuration", answer), Route("/keys", answer_keys)]
+    async with serving(Starlette(routes=routes)) as port:
         issuer = f"http://127.0.0.1:{port}"
         environment(MCP_IDENTITY_ASSERTION_ISSUERS=issuer)
         async with two_instances() as (client, _):
@@ -258,6 +292,21 @@ async def test_issuer_names_nobody_of_a_tenant_that_is_not_its_own(clients: Clie
     caller = structured(await clients[1].call(token, "whoami"))
     subject = jwt.decode(foreign, options={"verify_signature": False})["sub"]
     assert (caller["tenant_id"], caller["object_id"], caller["roles"]) == (standins.issuer, subject, [])
+
+
+async def test_operator_revokes_the_sign_in_of_a_subject_whatever_object_its_issuer_names(
+    environment: Callable[..., None], standins: StandIns, azurite: str, tmp_path: Path
+) -> None:
+    subject, table = "cccccccc-0001-4000-8000-00000000000c", "TAsserted"
+    environment(
+        MCP_IDENTITY_ASSERTION_ISSUERS=standins.issuer, MCP_TABLE_NAME=table, MCP_UPSTREAM_TOKEN_CACHE_SECONDS="0"
+    )
+    async with two_instances() as (client, _):
+        claims = {"tid": OTHER_TENANT, "oid": "an administrator", "sub": subject}
+        token = (await present(client, assertion(standins, client, claims=claims))).json()["access_token"]
+        assert structured(await client.call(token, "whoami"))["object_id"] == subject
+        assert (await asyncio.to_thread(revoke, standins, azurite, table, subject, tmp_path))[0] == 0
+        assert (await client.call(token, "whoami")).status_code == 401
 
 
 async def test_tool_that_acts_at_another_api_says_what_to_do(clients: Clients, standins: StandIns) -> None:
