@@ -1,4 +1,4 @@
-"""Rules for every tool of the app beside this engine: described for a model and for a person, and bounded."""
+"""Rules for the samples: every tool is described for a model and for a person, and bounded."""
 
 from __future__ import annotations
 
