@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 METADATA = "/.well-known/oauth-protected-resource/mcp"
 SERVER_METADATA = "/.well-known/oauth-authorization-server"
 ID_JAG = "urn:ietf:params:oauth:grant-profile:id-jag"
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 MCP_HEADERS = {"Accept": "application/json, text/event-stream"}
 DEPLOY_WAITS = (5.0, 10.0, 15.0, 30.0, 30.0, 30.0)
@@ -138,6 +139,8 @@ def server_metadata(target: Target, _: Patience) -> str:
     _expect_word(document, "response_types_supported", "code")
     _expect_word(document, "grant_types_supported", "refresh_token")
     asserted = ID_JAG in words(document, "authorization_grant_profiles_supported")
+    if asserted:
+        _expect_word(document, "grant_types_supported", JWT_BEARER)
     return f"issuer, endpoints, PKCE S256{', identity assertions' if asserted else ''}"
 
 

@@ -42,6 +42,7 @@ def test_address_comes_from_the_deployment_unless_given(ops: Ops, server: SmokeS
         ("not a server", "authorization server", "Welcome"),
         ("other issuer", "authorization server", "MCP_BASE_URL"),
         ("plain pkce", "authorization server", "lacks S256"),
+        ("no grant for assertions", "authorization server", "grant_types_supported lacks urn:ietf:params:oauth:grant-"),
         ("no loopback clients", "registration", "MCP_ALLOWED_REDIRECT_URIS"),
         ("no consent page", "way to Entra ID", "without a page to consent on"),
         ("not entra", "way to Entra ID", "is not Entra ID"),
@@ -85,6 +86,14 @@ def test_server_that_only_verifies_is_tested_as_far_as_it_goes(ops: Ops, server:
     outcome = ops("smoke", server.url)
     assert outcome.code == 0, outcome.text
     assert "AUTH_MODE=verify" in outcome.text
+
+
+@pytest.mark.parametrize("fault", ["", "identity assertions"])
+def test_identity_assertions_are_said_where_the_server_takes_them(ops: Ops, server: SmokeServer, fault: str) -> None:
+    server.fault = fault
+    outcome = ops("smoke", server.url)
+    assert outcome.code == 0, outcome.text
+    assert ("PKCE S256, identity assertions\n" in outcome.text) is bool(fault)
 
 
 def test_server_that_is_not_there_is_said(ops: Ops) -> None:

@@ -92,14 +92,18 @@ class SmokeServer:
         if self.has("not a server"):
             return HTMLResponse("<h1>Welcome</h1>")
         base = self.entra if self.has("other issuer") else self.url
+        asserted = self.fault in {"identity assertions", "no grant for assertions"}
+        grants = ["urn:ietf:params:oauth:grant-type:jwt-bearer"] if self.has("identity assertions") else []
+        profiles = {"authorization_grant_profiles_supported": ["urn:ietf:params:oauth:grant-profile:id-jag"]}
         return JSONResponse(
             {
+                **(profiles if asserted else {}),
                 "issuer": f"{base}/",
                 "authorization_endpoint": f"{self.url}/authorize",
                 "token_endpoint": f"{self.url}/token",
                 "registration_endpoint": f"{self.url}/register",
                 "response_types_supported": ["code"],
-                "grant_types_supported": ["authorization_code", "refresh_token"],
+                "grant_types_supported": ["authorization_code", "refresh_token", *grants],
                 "code_challenge_methods_supported": ["plain"] if self.has("plain pkce") else ["S256"],
             }
         )
