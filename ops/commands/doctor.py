@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ops.aadsts import SIGN_IN_ADDRESS, explain, parse_code
 from ops.clouds import checked_address, is_loopback
 from ops.command import Command
-from ops.doctor import app, registration, roles, secrets, server, settings
+from ops.doctor import app, issuers, registration, roles, secrets, server, settings
 from ops.doctor.facts import Facts, deployed_facts
 from ops.documents import part
 from ops.environment import (
@@ -70,6 +70,7 @@ def _deployed(context: Context) -> None:
         "app": lambda: app.examine(context, facts),
         "settings": lambda: settings.examine(context, facts),
         "roles": lambda: roles.examine(context, facts),
+        "identity assertions": lambda: issuers.examine(context, facts),
     }.items():
         _attempt(context, name, examination)
     context.report.heading("Registration and secrets")
@@ -152,10 +153,9 @@ COMMAND = Command(
     summary="find what is wrong with a server, and show the fix; explain error codes",
     description=(
         "Without an address: the deployment that azd knows, from outside and from inside: settings, roles, "
-        "registration, "
-        "secrets, clocks, versions, the last purge. With an address on this machine: that server and the settings of "
-        "this "
-        "folder. With another address: what can be seen from outside. Changes nothing."
+        "issuers of identity assertions, registration, secrets, clocks, versions, the last purge. With an address on "
+        "this machine: that server and the settings of this folder. With another address: what can be seen from "
+        "outside. Changes nothing."
     ),
     takes=(
         TENANT,

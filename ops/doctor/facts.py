@@ -66,6 +66,10 @@ class Facts:
         return _words(self.settings.get("ENTRA_ADDITIONAL_SCOPES") or DEFAULT_ADDITIONAL_SCOPES)
 
     @property
+    def assertion_issuers(self) -> list[str]:
+        return _words(self.settings.get("MCP_IDENTITY_ASSERTION_ISSUERS") or "")
+
+    @property
     def callback_url(self) -> str:
         return f"{self.base_url}/auth/callback"
 

@@ -15,6 +15,7 @@ from azure.core.credentials import AccessToken
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from local.loopback.serve import bind
 from local.loopback.tls import ensure_tls
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from starlette.routing import Route
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 START_SECONDS = 10.0
@@ -102,7 +102,12 @@ class CloudStandIn:
 
     def routes(self) -> list[Route]:
         """The services, one beside the other."""
-        return [*GraphStandIn(self.world).routes(), *ArmStandIn(self.world).routes()]
+        issuer = Route("/idp/{path:path}", self._issuer)
+        return [issuer, *GraphStandIn(self.world).routes(), *ArmStandIn(self.world).routes()]
+
+    async def _issuer(self, request: Request) -> Response:
+        document = self.world.issuer.get(request.path_params["path"])
+        return JSONResponse(document, status_code=404 if document is None else 200)
 
     def reset(self) -> None:
         """Forgets everything, for the next test."""

@@ -98,6 +98,9 @@ class World:
     faults: list[Fault] = field(default_factory=list[Fault])
     kill: Kill | None = None
 
+    issuer: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Path to what an identity provider publishes there."""
+
     # Microsoft Graph
     applications: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     deleted_applications: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
