@@ -34,7 +34,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--people", type=_count, default=16, metavar="N", help="people who call (16)")
     parser.add_argument("--logins", type=_count, default=20, metavar="N", help="cpu: logins in a round (20)")
     parser.add_argument(
-        "--memory-calls", type=_count, default=100_000, metavar="N", help="calls for memory, tasks: 1 of 100"
+        "--memory-calls",
+        type=_count,
+        default=100_000,
+        metavar="N",
+        help="memory: calls; a hundredth for tasks (100,000)",
     )
     parser.add_argument("--rows", type=_count, default=100_000, metavar="N", help="purge: expired rows (100,000)")
     parser.add_argument("--profile", action="store_true", help="cpu: print where the time goes, which slows it")
