@@ -68,6 +68,7 @@ async def ended(table: Table, connection_string: str) -> list[dict[str, Any]]:
 
     A call that died with its process may leave a row and no message, of which no client knows: it is left out.
     """
+    # The first one twice: a message may move between two looks.
     queues = [QueueClient.from_connection_string(connection_string, name) for name in (QUEUE, POISON_QUEUE, QUEUE)]
     async with AsyncExitStack() as stack:
         for queue in queues:
