@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from fastmcp.server.dependencies import get_context
 from fastmcp.tools.base import InputRequiredToolResult
-from mcp.types import ElicitRequest, ElicitRequestURLParams, ElicitResult, InputRequiredResult
+from mcp.types import ElicitRequest, ElicitRequestURLParams, InputRequiredResult
 
 from entra_mcp.toolkit.background import RUNNING
-from entra_mcp.toolkit.questions import can_open
+from entra_mcp.toolkit.questions import accepted, can_open
 
 if TYPE_CHECKING:
     from entra_mcp.downstream.refusals import ConsentRequiredError
@@ -32,5 +32,4 @@ def consent_question(error: ConsentRequiredError) -> InputRequiredToolResult | N
 
 def address_is_open(question: str) -> bool:
     """Whether the client has opened the address of the question, where the person may still be."""
-    answer = (get_context().input_responses or {}).get(question)
-    return isinstance(answer, ElicitResult) and answer.action == "accept"
+    return accepted(get_context(), question) is not None

@@ -72,7 +72,7 @@ class DelegatedToken:
         self._cache = cache
         self._consent = consent
         self._key = TokenKey(hashlib.sha256(assertion.encode()).hexdigest(), self._scopes)
-        self._looks = CONSENT_LOOKS if opened(self._key.question) else 0
+        self._opened = opened
 
     async def get(self) -> str:
         """Returns a token that is good for a while.
@@ -80,13 +80,14 @@ class DelegatedToken:
         Raises:
             ToolError: Entra ID did not give one; the message is meant for the client.
         """
+        looks = 0
         while True:
             try:
                 return await self._cache.get(self._key, self._exchange)
-            except ConsentRequiredError:
-                if self._looks == 0:
+            except ConsentRequiredError as error:
+                if looks == CONSENT_LOOKS or not self._opened(error.question):
                     raise
-            self._looks -= 1
+            looks += 1
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def renew(self, refused: str, *, claims: str) -> str:

@@ -53,10 +53,15 @@ def ask(name: str, form: type[BaseModel], message: str, *, state: str) -> InputR
     return InputRequiredResult(input_requests={name: ElicitRequest(params=params)}, request_state=state)
 
 
+def accepted(context: Context, name: str) -> ElicitResult | None:
+    """The answer to the question of that name, if there is one and the person did not decline."""
+    answer = (context.input_responses or {}).get(name)
+    return answer if isinstance(answer, ElicitResult) and answer.action == "accept" else None
+
+
 def answered[Form: BaseModel](context: Context, name: str, form: type[Form]) -> Form | None:
     """The person's answer to the question of that name; None when there is none that fits: then ask again."""
-    answer = (context.input_responses or {}).get(name)
-    if not isinstance(answer, ElicitResult) or answer.action != "accept":
+    if (answer := accepted(context, name)) is None:
         return None
     try:
         return form.model_validate(answer.content or {})
