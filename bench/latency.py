@@ -1,4 +1,4 @@
-"""Calls of a tool as a network between server and storage makes them: a proxy adds milliseconds to each request."""
+"""Calls of a tool over a network between server and storage: a proxy adds milliseconds to each request."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ async def sign_in(contestant: Contestant, people: int) -> list[str | None]:
 async def call(
     contestant: Contestant, tokens: Sequence[str | None], *, protocol: str, at_once: int, count: int
 ) -> Load:
-    """Makes so many calls, so many at once, by all these people in turns.
+    """Sends so many calls, so many at once, by all these people in turns.
 
     Raises:
         BenchError: a call was not answered with the sum.

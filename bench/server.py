@@ -1,4 +1,4 @@
-"""One of the servers that are compared, as a process of its own, so that its time can be told apart.
+"""One of the servers that are compared, as a process of its own, so that its time is measured alone.
 
 `this server` is the whole application with everything switched on. The others are FastMCP's: without authentication,
 and with its AzureProvider as it ships. All write their log, at INFO, to nowhere.
@@ -114,7 +114,7 @@ def buffered(app: ASGIApp) -> ASGIApp:
 
 
 async def serve(which: str, *, port: int) -> None:
-    """Serves until the process is told to end, and tells on stdout when it is ready."""
+    """Serves until the process is asked to end, and reports on stdout when it is ready."""
     async with own_app() if which == OURS else stock_app(which) as running:
         fastmcp = logging.getLogger("fastmcp")
         fastmcp.handlers.clear()

@@ -163,7 +163,7 @@ param resourceLock bool = false
 @description('Id of a Log Analytics workspace that gets the audit logs as well; empty for none.')
 param diagnosticsWorkspaceId string = ''
 
-@description('Who is told by alerts and the budget; empty for neither.')
+@description('Who gets the e-mails of alerts and the budget; empty for neither.')
 param alertEmail string = ''
 
 @description('Budget of the resource group, a month, in the currency of the subscription; 0 for none.')
@@ -465,7 +465,7 @@ module budget 'modules/budget.bicep' = if (budgetAmount > 0) {
   scope: group
   params: {
     amount: budgetAmount
-    email: empty(alertEmail) ? fail('A budget needs ALERT_EMAIL: who is to be told.') : alertEmail
+    email: empty(alertEmail) ? fail('A budget needs ALERT_EMAIL: who gets its e-mails.') : alertEmail
     startDate: empty(budgetStartDate)
       ? fail('A budget needs BUDGET_START_DATE: the first day of the current month.')
       : budgetStartDate

@@ -94,7 +94,7 @@ def overrides(settings: AppSettings, config: LocalConfig, *, environment: Mappin
 def strays(settings: AppSettings, environment: Mapping[str, str]) -> tuple[str, ...]:
     """Variables of the shell that lead the app's libraries away from the local services, so that it gets none of them.
 
-    IDENTITY_SERVER_THUMBPRINT makes azure-identity take the identity endpoint for Service Fabric's.
+    With IDENTITY_SERVER_THUMBPRINT, azure-identity takes the identity endpoint for Service Fabric's.
     """
     if not signs_in_locally(settings):
         return ()

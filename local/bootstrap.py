@@ -1,4 +1,4 @@
-"""Makes the files that every local service expects: certificates, and the client secret of the app registration.
+"""Creates the files that every local service expects: certificates, and the client secret of the app registration.
 
 Threat: another account of this machine reads the secret; so it is readable by its owner only, from its first byte.
 """

@@ -285,8 +285,8 @@ def _answer(given: Any, question: str, *, default: str | None = None) -> Any:  #
         if default is None:
             raise SetupError(f"{question} is missing: give it as an option, see python -m local new --help.")
         return default
-    told = input(f"{question}{f' [{default}]' if default else ''}: ").strip()
-    return told or default or ""
+    answer = input(f"{question}{f' [{default}]' if default else ''}: ").strip()
+    return answer or default or ""
 
 
 def _run(options: argparse.Namespace) -> int:

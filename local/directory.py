@@ -288,8 +288,8 @@ def _members(value: object) -> dict[str, object]:
 
 def _refuse(faults: Iterable[_Fault]) -> None:
     errors = [
-        InitErrorDetails(type=PydanticCustomError("directory", "{told}", {"told": told}), loc=path, input=None)
-        for path, told in faults
+        InitErrorDetails(type=PydanticCustomError("directory", "{message}", {"message": message}), loc=path, input=None)
+        for path, message in faults
     ]
     if errors:
         raise ValidationError.from_exception_data("directory", errors)

@@ -32,8 +32,8 @@ class CommandFailedError(SetupError):
 
     def __init__(self, command: Sequence[str], exit_code: int, log: Path, hint: str) -> None:
         self.exit_code = exit_code
-        told = f"`{' '.join(command)}` ended with exit code {exit_code}.\n{tail_of(log)}\nThe whole log: {log}"
-        super().__init__(f"{told}\n{hint}" if hint else told)
+        message = f"`{' '.join(command)}` ended with exit code {exit_code}.\n{tail_of(log)}\nThe whole log: {log}"
+        super().__init__(f"{message}\n{hint}" if hint else message)
 
 
 def say(text: str, *, to: TextIO | None = None) -> None:

@@ -16,7 +16,7 @@ PAUSE = 0.2
 
 
 async def tell_restarts(log: Path, account: Account, *, pause: float = PAUSE) -> NoReturn:
-    """Tell of every restart from now on, until cancelled."""
+    """Report every restart from now on, until cancelled."""
     restarts = Restarts(log, account)
     while True:
         await asyncio.sleep(pause)
@@ -33,7 +33,7 @@ class Restarts:
         self._reasons: list[str] | None = None
 
     def tell_new(self) -> None:
-        """Tell what has been added since the last time."""
+        """Report what has been added since the last time."""
         for line in self._new_lines():
             if line.startswith(CANNOT_START):
                 self._reasons = [line.removeprefix(CANNOT_START)]

@@ -1,4 +1,4 @@
-"""`run` and `services`: start everything, sign in and call the tools, tell what happened, stay up until stopped."""
+"""`run` and `services`: start everything, sign in and call the tools, report what happened, stay up until stopped."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ def _settings_are_good(settings: AppSettings, config: LocalConfig, account: Acco
     from entra_mcp.settings import Settings, faults_of, unknown_names
 
     values = {**settings.values, **os.environ, **overrides(settings, config, environment=os.environ)}
-    for told in unknown_names(settings.values, Settings.names() | server.settings.names()):
-        account.line(f"{settings.file.name}: {told}")
+    for notice in unknown_names(settings.values, Settings.names() | server.settings.names()):
+        account.line(f"{settings.file.name}: {notice}")
     faults = faults_of(values, Settings, server.settings)
     if faults:
         account.failed("settings", f"{settings.file} has {len(faults)} fault(s)")
@@ -253,8 +253,8 @@ class _Run:
             entra, ca = f"https://{config.entra_authority}", config.tls / "ca.pem"
             account, _ = self._directory.first
             await check_token(url, account=account, entra=entra, ca=ca, log=log, report=self._account)
-        elif told := await why_not_ready(url):
-            raise CheckFailedError("readiness", told)
+        elif notice := await why_not_ready(url):
+            raise CheckFailedError("readiness", notice)
         else:
             self._account.done("readiness", "it trusts another Entra ID: only readiness was checked")
 

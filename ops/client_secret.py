@@ -1,9 +1,9 @@
 """The client secret: made at the registration, kept in the vault, renewed before it expires, seen by nobody.
 
-Only metadata is read. The version in the vault names its key id, and that of the one before, in its tags; so a run that
-was killed anywhere is taken up by the next one: a secret that never reached the vault is removed, a secret that did is
-kept, and so is the one before it, which running servers may still hold. Nobody else's secrets are touched: this
-deployment's carry the vault's name.
+Only metadata is read. The version in the vault names its key id, and that of the one before, in its tags. So the next
+run continues one that was killed anywhere. It removes a secret that never reached the vault. It keeps one that did, and
+the one before it, which running servers may still hold. Nobody else's secrets are touched: this deployment's carry the
+vault's name.
 """
 
 from __future__ import annotations

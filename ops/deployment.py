@@ -61,7 +61,7 @@ def completed(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def resource_group(environment: Environment) -> str:
-    """The group of the deployment, by the name that the infrastructure gives it unless told another; maybe empty."""
+    """The group of the deployment: the name that was set, or the one that the infrastructure gives it; maybe empty."""
     name = environment.get(ENVIRONMENT_NAME)
     return environment.get(RESOURCE_GROUP, f"rg-{name}" if name else "")
 

@@ -77,7 +77,7 @@ DEFAULT_ADDITIONAL_SCOPES = "openid profile offline_access User.Read"
 """What the infrastructure and the server have where nothing is set."""
 
 ENDPOINTS = (AUTHORITY, GRAPH_URL, ARM_URL)
-"""What every command that talks to Azure may be told."""
+"""The options of every command that talks to Azure."""
 
 
 class Environment:

@@ -40,7 +40,7 @@ class Password:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPassword:
-    """A client secret just made; its value is told this once."""
+    """A client secret just created; Graph shows its value only this once."""
 
     key_id: str
     value: SecretStr
@@ -49,7 +49,7 @@ class NewPassword:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """A registration; `document` is all that Graph told of it."""
+    """A registration; `document` is all that Graph has of it."""
 
     object_id: str
     client_id: str
@@ -88,7 +88,7 @@ class Directory:
         return _application(answer.document)
 
     def add_password(self, application: Application, *, name: str, ends: datetime) -> NewPassword:
-        """Makes a client secret.
+        """Creates a client secret.
 
         Raises:
             ApiError: refused, by a lifetime policy for instance.

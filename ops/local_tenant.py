@@ -81,7 +81,7 @@ class LocalRegistration:
         return self._directory.find_application(unique_name=self._names.registration)
 
     def ensure(self, *, base_url: str, permissions: dict[str, str]) -> Application:
-        """Makes it, or puts it right; `permissions` are ids of Microsoft Graph's by name.
+        """Creates it, or puts it right; `permissions` are ids of Microsoft Graph's by name.
 
         https://learn.microsoft.com/graph/api/application-upsert
         """
@@ -151,7 +151,7 @@ class LocalVault:
         self._deleted = DeletedVaults(arm, subscription=names.subscription)
 
     def ensure(self, *, tenant: str, location: str, person: str, kind: str) -> None:
-        """Makes group and vault, and lets the person read its secrets.
+        """Creates group and vault, and lets the person read its secrets.
 
         Raises:
             OpsError: the vault was deleted, and can be recovered.

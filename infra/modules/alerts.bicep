@@ -1,4 +1,4 @@
-// Who is told what, by e-mail. Each rule looks at fifteen minutes, or at its window; docs/operate.md says what to do about each.
+// Who gets which e-mail. Each rule looks at fifteen minutes, or at its window; docs/operate.md says what to do about each.
 
 param location string
 param tags object
@@ -131,7 +131,7 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
   }
 ]
 
-// The vault itself tells when a secret is near its end.
+// The vault itself reports when a secret is near its end.
 resource vaultEvents 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   name: 'vault-events'
   location: location

@@ -126,8 +126,8 @@ async def _attempt(
 async def _raise_if_unavailable(trace: Trace, mcp_url: str, fault: Exception) -> None:
     """A server that answered 503 says itself what it waits for, which no client's error contains."""
     if trace.unavailable:
-        told = await why_not_ready(mcp_url, shortcuts=trace.shortcuts)
-        raise CheckFailedError("readiness", told or "the server answered 503, and is ready by now") from fault
+        reason = await why_not_ready(mcp_url, shortcuts=trace.shortcuts)
+        raise CheckFailedError("readiness", reason or "the server answered 503, and is ready by now") from fault
 
 
 def _how(trace: Trace) -> str:

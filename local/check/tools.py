@@ -83,8 +83,8 @@ async def _call(
     began = time.monotonic()
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
-        told = message or (f"{progress:g}" if total is None else f"{progress:g} of {total:g}")
-        report.progress(f"{told}  (after {time.monotonic() - began:.2f} s)")
+        shown = message or (f"{progress:g}" if total is None else f"{progress:g} of {total:g}")
+        report.progress(f"{shown}  (after {time.monotonic() - began:.2f} s)")
 
     try:
         return _shown(await client.call_tool(tool, progress_handler=on_progress))

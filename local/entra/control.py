@@ -1,7 +1,8 @@
 """The control API: what an administrator does in the portal, and faults on demand, for tests and demonstrations.
 
-Threat: it is open to every program on the machine, as the whole stand-in is, but a web page must not reach it: requests
-with an Origin header are refused, and bodies must be JSON, which a page cannot send without asking first (CORS).
+Threat: it is open to every program on the machine, as the whole stand-in is, but a web page must not reach it. So
+requests with an Origin header are refused, and bodies must be JSON, which a page cannot send without asking first
+(CORS).
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class _Host:
     async def serve(self, binding: Binding) -> None:
         """Until a signal or a fault ends it; raises AppBrokenError."""
         self._address = f"[{binding.host}]:{binding.port}" if ":" in binding.host else f"{binding.host}:{binding.port}"
-        state = AppState(app=self._app, configure=self._configure, watched=self._watched, tell=self._tell)
+        state = AppState(app=self._app, configure=self._configure, watched=self._watched, say=self._say)
         work = [state.run(), self._announce(state), *([watch(self._app, state.restart)] if self._watched else [])]
         tasks = [asyncio.create_task(each) for each in work]
         first_fault = asyncio.gather(*tasks)
@@ -86,7 +86,7 @@ class _Host:
             listed = functions_and_addresses(settled.functions, settled.routes, f"http://{self._address}")
             print(listed, flush=True)  # noqa: T201 - for the person at the terminal
 
-    def _tell(self, line: str) -> None:
+    def _say(self, line: str) -> None:
         if self._watched and not self._ready_json:
             print(line, flush=True)  # noqa: T201 - as above
 

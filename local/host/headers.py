@@ -3,7 +3,7 @@
 Threat: the worker trusts what the host adds. A request from outside must not be able to bring its own invocation id,
 nor the headers with which Azure's front end passes on identities and original addresses.
 
-The real host also makes the request part of a trace: that of the client, if it names one, with a span of the host's own
+The real host also puts the request into a trace: that of the client, if it names one, with a span of the host's own
 (https://www.w3.org/TR/trace-context/).
 
 Kept from the client: names' order, duplicates and values. `Host` is the worker's own, and `X-Forwarded-For`, `-Host`
@@ -47,7 +47,7 @@ _INTERNAL = re.compile(
 """Azure's own; outside of Azure nobody may speak for it."""
 
 REPLACED = frozenset({b"host", b"traceparent", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
-"""What the worker is told by this host and by nobody else."""
+"""Headers that only this host may send to the worker."""
 
 
 def to_worker(headers: HeaderList, *, invocation: Invocation, client: str) -> HeaderList:

@@ -1,6 +1,6 @@
-"""What the host and its worker process tell each other: one JSON object a line, over the worker's stdin and stdout.
+"""The messages between the host and its worker process: one JSON object a line, over the worker's stdin and stdout.
 
-The end of stdin tells the worker to leave the app's lifespan and to exit.
+At the end of stdin the worker has to leave the app's lifespan and to exit.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Failed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invoke:
     """Host to worker: run a function. `kind` names the TypedData field of `data`; for `http` it has the route's
-    parameters, and for `queue` the message's `body` and what the host tells beside it (`metadata`), each value as JSON.
+    parameters, and for `queue` the message's `body` and what the host adds to it (`metadata`), each value as JSON.
     """
 
     id: str

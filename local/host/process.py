@@ -145,7 +145,7 @@ class WorkerProcess:
         return invocation
 
     def report(self, invocation: Invocation, *, status: int | None = None) -> None:
-        """Tell Application Insights of the invocation when it ends; `status` is that of the answer to a request."""
+        """Report the invocation to Application Insights when it ends; `status` is that of the answer to a request."""
         invocation.ended.add_done_callback(partial(self._ended, invocation, status))
 
     async def stop(self) -> None:

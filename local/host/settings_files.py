@@ -1,4 +1,4 @@
-"""Reads host.json and local.settings.json, and makes the environment of the function app from them."""
+"""Reads host.json and local.settings.json, and builds the environment of the function app from them."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class AppState:
     """The one app of this host. `configure` reads host.json and the settings again for each start.
 
     An app that cannot be indexed ends `run` with AppBrokenError, unless it is `watched`: then its next change is
-    waited for, and `tell` gets a line about every start but a successful first one.
+    waited for, and `say` gets a line about every start but a successful first one.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class AppState:
         app: Path,
         configure: Callable[[], tuple[HostConfig, Mapping[str, str]]],
         watched: bool,
-        tell: Callable[[str], None],
+        say: Callable[[str], None],
     ) -> None:
         self.log = AppLog()
         self.current: Running | Broken | None = None
@@ -79,7 +79,7 @@ class AppState:
         self._app = app
         self._configure = configure
         self._watched = watched
-        self._tell = tell
+        self._say = say
         self._starts = 0
         self._settled = asyncio.Event()
         self._restart = asyncio.Event()
@@ -158,7 +158,7 @@ class AppState:
         self._settle(running)
         self._starts += 1
         if self._starts > 1:
-            self._tell(RESTARTED)
+            self._say(RESTARTED)
         try:
             await asyncio.wait((answers, restart), return_when=asyncio.FIRST_COMPLETED)
             if answers.done():
@@ -181,7 +181,7 @@ class AppState:
             raise AppBrokenError(indexing_failure(failed))
         print(indexing_failure(failed), file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
         self._starts += 1
-        self._tell(f"{NOT_STARTED}{reason(failed)}")
+        self._say(f"{NOT_STARTED}{reason(failed)}")
         self._settle(Broken(errors=[failed.message]))
 
     def _settle(self, state: Running | Broken | None) -> None:

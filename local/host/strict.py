@@ -16,7 +16,7 @@ REQUEST_LINE_BYTES = 8 * 1024
 HEADER_BYTES = 32 * 1024
 HEADER_LINES = 100
 INCOMPLETE_BYTES = 256 * 1024
-"""How much of a head is read before the limits above can be told."""
+"""How much of a head is read before the limits above can be checked."""
 
 _FOLDED = re.compile(rb"\r?\n[ \t]")
 _DOTS = {".": ".", "..": "..", "%2e": ".", ".%2e": "..", "%2e.": "..", "%2e%2e": ".."}

@@ -1,7 +1,7 @@
 """Connections to the worker's HTTP server, kept alive between requests.
 
-h11 on plain streams, because a proxy must do what HTTP clients do not: send and receive at the same time (an early
-answer to an endless body must get through), and leave the target and the headers exactly as they are.
+h11 on plain streams, because a proxy must do what HTTP clients do not. It sends and receives at the same time, since an
+early answer to an endless body must get through, and it leaves the target and the headers exactly as they are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tells when the function app's files have changed."""
+"""Notices when the function app's files have changed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def watch(folder: Path, on_change: Callable[[], None]) -> None:
     All files are looked at again and again, which takes some milliseconds for this repository. That works on every
     system, and whatever becomes of the folders.
     """
-    told = seen = None
+    reported = seen = None
     failures = 0
     while True:
         before = seen
@@ -42,10 +42,10 @@ async def watch(folder: Path, on_change: Callable[[], None]) -> None:
             logger.warning("Watching %s failed (%s); trying again in %.0f s.", folder, error, PAUSE_SECONDS)
             await asyncio.sleep(PAUSE_SECONDS)
             continue
-        if told is None:
-            told = seen
-        elif seen == before and seen != told:  # whoever writes has come to an end
-            told = seen
+        if reported is None:
+            reported = seen
+        elif seen == before and seen != reported:  # whoever writes has come to an end
+            reported = seen
             on_change()
         await asyncio.sleep(LOOK_SECONDS)
 

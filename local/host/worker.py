@@ -1,4 +1,4 @@
-"""The worker process: one function app on Microsoft's runtime, told what to do over stdin.
+"""The worker process: one function app on Microsoft's runtime, with its orders on stdin.
 
     python -m local.host.worker APP_FOLDER
 
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 class _Host(logging.Handler):
-    """Tells the host what happens, and each line of the log with its invocation, as the real worker does."""
+    """Reports to the host what happens, and each line of the log with its invocation, as the real worker does."""
 
     def __init__(self, answers: BinaryIO) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class _Host(logging.Handler):
         self._answers = answers
         self._turn = threading.Lock()
 
-    def tell(self, message: messages.Message) -> None:
+    def send(self, message: messages.Message) -> None:
         with self._turn, suppress(BrokenPipeError):  # the host is gone; the end of stdin says so as well
             rest = memoryview(messages.encode(message))
             while rest:
@@ -67,7 +67,7 @@ class _Host(logging.Handler):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        self.tell(
+        self.send(
             Logged(
                 invocation=_invocation.get(),
                 time=record.created,
@@ -83,13 +83,13 @@ async def _serve(folder: Path, commands: BinaryIO, host: _Host) -> None:
     try:
         loaded = await runtime.init(folder)
     except IndexingFailed as error:
-        host.tell(error.report)
+        host.send(error.report)
         return
     logging.getLogger("azure.functions").setLevel(logging.WARNING)
     if loaded.http:
         await _wait_for_server(loaded.http)
     incoming = _lines(commands)
-    host.tell(loaded)
+    host.send(loaded)
     running: set[asyncio.Task[None]] = set()
     while line := await incoming.get():
         invoke = cast("Invoke", messages.decode(line))
@@ -100,7 +100,7 @@ async def _serve(folder: Path, commands: BinaryIO, host: _Host) -> None:
 
 async def _invoke(runtime: Runtime, invoke: Invoke, host: _Host) -> None:
     _invocation.set(invoke.id)
-    host.tell(Ended(id=invoke.id, error=await runtime.invoke(invoke)))
+    host.send(Ended(id=invoke.id, error=await runtime.invoke(invoke)))
 
 
 async def _wait_for_server(url: str) -> None:
@@ -116,7 +116,7 @@ async def _wait_for_server(url: str) -> None:
 
 
 def _forget_repository(folder: Path) -> None:
-    """Let the app import only what is deployed with it: neither this package nor what lies next to it."""
+    """Let the app import only what is deployed with it: neither this package nor what is next to it."""
     if folder.resolve() != REPOSITORY:
         sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != REPOSITORY]
     for name in [name for name in sys.modules if name.split(".")[0] == "local"]:

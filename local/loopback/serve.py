@@ -138,7 +138,7 @@ async def serve(
 
 
 def announce(**addresses: str) -> None:
-    """Tell a supervisor on stdout, in one JSON line, that the process is ready and where it listens."""
+    """Report to a supervisor on stdout, in one JSON line, that the process is ready and where it listens."""
     sys.stdout.write(json.dumps({"ready": addresses}) + "\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""Checks every port before anything starts, so that all conflicts are told at once, each with a way out."""
+"""Checks every port before anything starts, so that all conflicts are reported at once, each with a way out."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Builds .venv and node_modules from the locked files, once; the standard library is all it may use.
 
-Each part carries a stamp, the hash of what it was built from, removed first and written last: a set-up that was
-interrupted has no stamp and is taken up again, and one that is complete costs the reading of two small files.
+Each part has a stamp: the hash of what it was built from, removed first and written last. A set-up that was interrupted
+has no stamp and is continued. One that is complete costs the reading of two small files.
 """
 
 from __future__ import annotations

@@ -48,14 +48,14 @@ def base_pip() -> tuple[str, ...]:
 def uv_environment(*, pip: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Variables for uv: what `pip config list` says, unless the variable is set already, or there is no pip."""
     try:
-        told = subprocess.run(
+        output = subprocess.run(
             [*(pip or base_pip()), "config", "list"], capture_output=True, text=True, check=False
         ).stdout
     except OSError:
-        told = ""
+        output = ""
     found = dict(LIKE_PIP)
     # One line a setting, `:env:.index-url='https://...'`; variables win over files.
-    for line in sorted(told.splitlines(), key=lambda line: line.startswith(":env:")):
+    for line in sorted(output.splitlines(), key=lambda line: line.startswith(":env:")):
         name, _, value = line.partition("=")
         variable = FROM_PIP.get(name.rpartition(".")[2])
         if variable:

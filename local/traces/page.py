@@ -85,12 +85,12 @@ def _row(span: Span, depth: int, *, start: int, whole: int) -> str:
     took = span.end_time_unix_nano - span.start_time_unix_nano
     kind = "failed" if _failed(span) else Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower()
     attributes = _attributes(span.attributes)
-    told = [urlsplit(attributes[name]).path for name in BESIDE_THE_NAME if name in attributes]
+    paths = [urlsplit(attributes[name]).path for name in BESIDE_THE_NAME if name in attributes]
     hover = "\n".join([kind, *(f"{name} = {value}" for name, value in attributes.items())])
     left, width = (span.start_time_unix_nano - start) / whole, took / whole
     return f"""
 <li title="{escape(hover)}" class="{kind}"><span style="padding-left:{min(depth, 12) * 0.9:.1f}rem">\
-{escape(span.name)} <small>{escape(" ".join(told))}</small></span>
+{escape(span.name)} <small>{escape(" ".join(paths))}</small></span>
 <i><i style="left:{left:.2%};width:{width:.2%}"></i></i> <span>{took / 1e6:.1f} ms</span></li>"""
 
 

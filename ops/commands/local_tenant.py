@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def run(context: Context) -> int:
-    """Makes what is missing and writes the settings; with --undo takes all of it away."""
+    """Creates what is missing and writes the settings; with --undo takes all of it away."""
     # What azd knows of a deployment is not about the local server.
     own = context.environment.with_values({ENTRA_TENANT.name: context.environment[TENANT]})
     services = context.services.of(own)

@@ -47,7 +47,7 @@ class StillThereError(OpsError):
 
 
 def run(context: Context) -> int:
-    """Tells what is left, and purges it if that was asked for; run again, it finds nothing."""
+    """Lists what is left, and purges it if that was asked for; run again, it finds nothing."""
     purge = context.options.purge
     if not purge and not context.environment.has(SUBSCRIPTION):
         context.report.note("nothing to look at", "azd knows of no subscription in this environment")

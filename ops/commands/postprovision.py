@@ -105,7 +105,7 @@ def ensure_client_secret(context: Context, vault: VaultResource, *, force: bool 
 
 
 def ensure_signing_key(context: Context, vault: VaultResource) -> None:
-    """Makes the first key where the infrastructure has not; never a second one."""
+    """Creates the first key where the infrastructure has not; never a second one."""
     kept = vault.find(SIGNING_KEY)
     if kept is None:
         add_version(vault, expires=expiry_of(context.environment, now=context.now()))

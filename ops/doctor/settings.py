@@ -23,8 +23,8 @@ def examine(context: Context, facts: Facts) -> None:
     faults = faults_of(given)
     for fault in faults:
         context.report.finding("settings", str(fault), remedy=how_to_set(context, fault.setting, "<value>"))
-    for told in unknown_names(facts.settings):
-        context.report.finding("settings", told, remedy=how_to_remove(context, told.split()[0]))
+    for notice in unknown_names(facts.settings):
+        context.report.finding("settings", notice, remedy=how_to_remove(context, notice.split()[0]))
     known = context.environment.get(CLIENT_ID)
     if facts.site and known and facts.client_id and facts.client_id != known:
         context.report.finding(

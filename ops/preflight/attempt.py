@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def attempt(report: Report, name: str, check: Callable[[], None]) -> None:
-    """Makes the check; a refusal of it is noted."""
+    """Runs the check; a refusal of it is noted."""
     try:
         check()
     except (ApiError, UnreachableError, MissingInputsError) as error:

@@ -213,8 +213,8 @@ def load_settings(definition: Server[Any]) -> tuple[Settings, AppSettings]:
         SettingsError: with every fault of both.
     """
     settings, app_settings = load(Settings, definition.settings)
-    for told in unknown_names(os.environ, Settings.names() | definition.settings.names()):
-        logger.warning("%s", told)
+    for notice in unknown_names(os.environ, Settings.names() | definition.settings.names()):
+        logger.warning("%s", notice)
     return settings.model_copy(update={"server_name": settings.server_name or definition.name}), app_settings
 
 

@@ -26,7 +26,7 @@ logger = logging.getLogger(LOGGER)
 
 
 class Event(StrEnum):
-    """What a line tells of."""
+    """What a line is about."""
 
     REGISTRATION = "registration"
     """A client registered."""

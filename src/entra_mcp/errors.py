@@ -73,7 +73,7 @@ class StorageError(DependencyError, StoreConnectionError):
 
 
 class UpstreamUnavailableError(DependencyError):
-    """Entra ID does not answer, or not in a way that tells anything of the request.
+    """Entra ID does not answer, or its answer says nothing about the request.
 
     `retry_after` is how many seconds Entra ID asks to wait, when it does.
     """

@@ -62,7 +62,7 @@ HOSTED = {
 """Paths of the redirect URIs of clients on a host of one's own, which follows their word: `n8n@n8n.contoso.com`."""
 
 DEFAULTS = ("loopback", "vscode", "claude", "chatgpt", "cursor")
-"""What `defaults` stands for: clients that the person who is asked for consent uses, as far as a URI can tell."""
+"""What `defaults` stands for: clients that the person who is asked for consent uses, as far as a URI can show."""
 
 
 def redirect_patterns(setting: Iterable[str]) -> list[str]:

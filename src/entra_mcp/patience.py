@@ -19,7 +19,7 @@ BEAT_SECONDS = 0.02
 class Patience:
     """Ends its block with `TimeoutError` after so many seconds, as `asyncio.timeout` does.
 
-    Written out, since one that `contextlib` makes from a generator breaks the SDK's errors, which are frozen.
+    Written out, since a context manager from a generator breaks the SDK's errors, which are frozen.
     """
 
     def __init__(self, seconds: float) -> None:

@@ -99,7 +99,7 @@ def _keep_first(found: re.Match[str]) -> str:
 
 
 class RedactingFactory:
-    """Makes log records, as `logging.setLogRecordFactory` wants them.
+    """Creates log records, as `logging.setLogRecordFactory` wants them.
 
     A record without a secret stays as it is, arguments and exception included, for handlers that send these apart. What
     is passed as `extra` is not looked at.
@@ -134,7 +134,7 @@ class RedactingFactory:
 
 
 def install_redaction() -> None:
-    """Makes every log record of this process go through `redact`; doing it twice does no harm."""
+    """Leads every log record of this process through `redact`; doing it twice does no harm."""
     make = logging.getLogRecordFactory()
     if not isinstance(make, RedactingFactory):
         logging.setLogRecordFactory(RedactingFactory(make))

@@ -72,7 +72,7 @@ class RequestScope:
     """What ends the request when something else does not answer it; None once it has what it waited for."""
 
     refusal: str | None = None
-    """What a person is told whom Entra ID, or this server after it, did not let in."""
+    """What a person gets to read whom Entra ID, or this server after it, did not let in."""
 
     bearer: tuple[str, dict[str, Any]] | None = None
     """The token of this server that was verified for the request, and its claims."""
@@ -103,7 +103,7 @@ def noting_faults() -> _NotingFaults:
 
 
 class _NotingFaults:
-    """Written out, since one that `contextlib` makes from a generator breaks the SDK's errors, which are frozen."""
+    """Written out, since a context manager from a generator breaks the SDK's errors, which are frozen."""
 
     def __enter__(self) -> None:
         pass

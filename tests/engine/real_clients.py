@@ -21,7 +21,7 @@ class Recorded:
     """What it registers together."""
     source: str
     registration: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What it says of itself beyond its name and redirect URIs, as far as the source tells."""
+    """What it says of itself beyond its name and redirect URIs, as far as the source says."""
 
 
 LOOPBACK = "http://localhost:53682/callback"
@@ -207,7 +207,7 @@ RECORDED_BODIES: dict[str, dict[str, Any]] = {
         "jwks": None,
     },
 }
-"""Registrations by the report that they are from, where it tells little of the redirect URIs."""
+"""Registrations by the report that they are from, where it says little of the redirect URIs."""
 
 SYNTHETIC: dict[str, dict[str, Any]] = {
     **{

@@ -42,7 +42,7 @@ def test_both_steps_name_the_same_application() -> None:
 
 @pytest.mark.parametrize("template", [REGISTRATION, APPLICATION], ids=lambda template: template.path.stem)
 def test_both_steps_name_the_owners_and_the_reference(template: Template) -> None:
-    """The first step makes the application: whoever is no owner may not take the second, and a directory that wants a
+    """The first step creates the application: whoever is no owner may not take the second, and a directory that wants a
     reference refuses to make one without.
     """
     body = template.of("resource")["application"].text

@@ -15,7 +15,7 @@ from tests.infra.template import INFRA, main
 AZD = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_RESOURCE_GROUP"}
 
 OF_HOOKS = {"CLIENT_SECRET_DAYS", "PREFLIGHT"}
-"""What a person may tell a hook, though no template takes it."""
+"""What a person may set for a hook, though no template takes it."""
 
 
 def parameter_file() -> dict[str, str]:

@@ -1,6 +1,4 @@
-"""The signing key that the template makes is one that the server takes; the placeholder beside it is not, and the tools
-know it for one.
-"""
+"""The server takes the signing key that the template creates, and refuses the placeholder, which the tools know."""
 
 from __future__ import annotations
 

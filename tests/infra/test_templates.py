@@ -24,7 +24,7 @@ def names_of_a_loop(source: str) -> set[str]:
 
 
 def problems(template: Template) -> list[str]:
-    """What would not compile, as far as it can be told without the compiler."""
+    """What would not compile, as far as that is known without the compiler."""
     if not balanced(template.source):
         return ["a bracket is not closed"]
     found: list[str] = []

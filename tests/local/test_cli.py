@@ -1,4 +1,4 @@
-"""The command line: what it refuses, what it tells, and what its exit codes mean."""
+"""The command line: what it refuses, what it prints, and what its exit codes mean."""
 
 from __future__ import annotations
 

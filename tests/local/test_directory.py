@@ -1,4 +1,4 @@
-"""The directory file: what it may hold, what is there without it, and how its faults are told."""
+"""The directory file: what it may hold, what is there without it, and how its faults are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tool`: what it makes is clean, tested and callable; what it refuses leaves everything as it was."""
+"""`tool`: what it creates is clean, tested and callable; what it refuses leaves everything as it was."""
 
 from __future__ import annotations
 

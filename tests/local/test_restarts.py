@@ -1,4 +1,4 @@
-"""What a run that watches its files tells of restarts: taken from the log of the local host, from now on."""
+"""What a run that watches its files reports of restarts: taken from the log of the local host, from now on."""
 
 from __future__ import annotations
 

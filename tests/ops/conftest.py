@@ -74,7 +74,7 @@ def azure(certificates: Path) -> Iterator[CloudStandIn]:
 
 @pytest.fixture
 def ops(azure: CloudStandIn, tmp_path: Path) -> Ops:
-    """An empty vault, and a registration as the infrastructure makes them."""
+    """An empty vault, and a registration as the infrastructure creates them."""
     azure.reset()
     azure.world.add_application()
     azure.world.resources[VAULT_ID.lower()] = {"id": VAULT_ID, "type": "Microsoft.KeyVault/vaults"}

@@ -1,4 +1,4 @@
-"""Each fault of a deployment, planted by itself, is found with what mends it."""
+"""Each fault of a deployment, planted by itself, is found with what fixes it."""
 
 from __future__ import annotations
 

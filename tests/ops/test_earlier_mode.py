@@ -1,4 +1,4 @@
-"""A client secret that an earlier AUTH_MODE left is told, with what ends it."""
+"""A client secret that an earlier AUTH_MODE left is reported, with what ends it."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def start_process(ops: Ops, arguments: Sequence[str], kill: Kill) -> BaseProcess
 
 
 def prepared(ops: Ops, start: str) -> World:
-    """The world anew, as a run may find it."""
+    """A new world, as a run may find it."""
     ops.cloud.reset()
     world = ops.world
     world.add_application()

@@ -1,4 +1,4 @@
-"""What `azd down` leaves is told, and purged only when asked."""
+"""What `azd down` leaves is listed, and purged only when asked."""
 
 from __future__ import annotations
 

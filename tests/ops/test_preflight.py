@@ -1,4 +1,4 @@
-"""Each thing that is known to stop a deployment is found before it, with what mends it."""
+"""Each thing that is known to stop a deployment is found before it, with what fixes it."""
 
 from __future__ import annotations
 

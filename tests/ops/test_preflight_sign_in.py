@@ -1,4 +1,4 @@
-"""Whoever deploys is told once who they are, or why they are nobody, and what cannot be looked at because of it."""
+"""Whoever deploys reads once who they are, or why they are nobody, and what cannot be looked at because of it."""
 
 from __future__ import annotations
 

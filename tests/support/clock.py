@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Clock:
-    """Called, it tells the time in seconds, as `time.time` and `time.monotonic` do."""
+    """Called, it returns the time in seconds, as `time.time` and `time.monotonic` do."""
 
     now: float = 1000.0
 
@@ -28,7 +28,7 @@ class Clock:
 
 @contextmanager
 def virtual_time() -> Generator[Clock]:
-    """Makes the running event loop's clock stand still, and jump to its next timer whenever nothing else is to be done.
+    """Stops the clock of the running event loop, and lets it jump to its next timer when there is nothing else to do.
 
     For what happens within this process: an answer over a socket, or of a thread, would come after the timers.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PROCESSES = 2
 CALLS = 25
-"""How many calls each process makes at once; together they are 50."""
+"""How many calls each process sends at once; together they are 50."""
 
 MATERIAL = bytes(range(32))
 """Both processes seal and open with it."""

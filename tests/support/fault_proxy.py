@@ -1,6 +1,6 @@
 """A TCP proxy in front of Azurite that misbehaves on demand, and counts the requests that pass.
 
-It understands just enough HTTP to tell where a request and a response end, so that it can lose a response whose request
+It understands just enough HTTP to find where a request and a response end, so that it can lose a response whose request
 was carried out: the fault that single use must survive.
 """
 
@@ -177,7 +177,7 @@ async def fault_proxy(connection_string: str, *, service: str = "Table") -> Asyn
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """Makes closing the connection send a reset instead of a proper end."""
+    """Lets the connection close with a reset instead of a proper end."""
     connection: socket.socket = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

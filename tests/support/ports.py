@@ -10,7 +10,7 @@ from contextlib import ExitStack
 def free_ports(count: int) -> list[int]:
     """Ports that are free on 127.0.0.1 and ::1 now, from a range of this test worker's own.
 
-    They lie below the ephemeral ports, from which the system serves everybody who binds port 0, and workers that run
+    They are below the ephemeral ports, from which the system serves everybody who binds port 0, and workers that run
     side by side look in different ranges: so nobody takes one between this call and the start of the process.
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)

@@ -1,4 +1,4 @@
-"""Runs a module of this repository as a process that tells in one line of JSON when it is ready."""
+"""Runs a module of this repository as a process that says in one line of JSON when it is ready."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Program:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - any JSON
-        """Starts it, waits until it says that it is ready, and returns what it tells of itself.
+        """Starts it, waits until it says that it is ready, and returns what it says of itself.
 
         Raises:
             ProcessFailedError: it ended, or was not ready in time; it does not run any more.

@@ -1,4 +1,4 @@
-"""Makes forks of this repository in scratch folders, as somebody does who uses the template."""
+"""Creates forks of this repository in scratch folders, as somebody does who uses the template."""
 
 from __future__ import annotations
 

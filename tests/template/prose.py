@@ -1,11 +1,15 @@
-"""Reads Markdown as a reader does: its sentences, without code, and the words that this repository does not use.
+"""Reads Markdown and Python as a reader does: sentences without code, and the words that this repository avoids.
 
 The measure is a reader whose first language is not English: short sentences, and the usual word for each thing.
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
+import io
 import re
+import tokenize
 from dataclasses import dataclass
 from statistics import median
 
@@ -55,6 +59,26 @@ def sentences(markdown: str) -> list[Sentence]:
         for text in END.split(block)
         if any(each.isalpha() for each in text)
     ]
+
+
+def python_prose(source: str) -> list[tuple[int, str]]:
+    """The comments and docstrings of a Python file, each with the line on which it begins, counted from 1."""
+    comments = [
+        (token.start[0], token.string.lstrip("# "))
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    docstrings = [
+        (node.lineno, inspect.cleandoc(node.value.value))
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    ]
+    return comments + docstrings
+
+
+def without_tables(docstring: str) -> str:
+    """Its sentences: not its columns, which are set off by spaces, nor what is indented."""
+    return re.sub(r"^(?: +.*|.*\S {2,}\S.*)$", "", docstring, flags=re.MULTILINE)
 
 
 def unplain_words(markdown: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Every command that a document or a finding tells somebody to run exists, with the options that are given to it."""
+"""Every command that a document or a finding asks somebody to run exists, with the options that are given to it."""
 
 from __future__ import annotations
 

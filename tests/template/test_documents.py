@@ -35,7 +35,7 @@ OF_GITHUB = ("../../generate", "../../codespaces/new", "../../actions/workflows/
 
 
 def anchors(document: Path) -> set[str]:
-    """The headings as GitHub makes anchors of them."""
+    """The headings as the anchors that GitHub gives them."""
     headings = re.findall(r"^#+ (.*)$", CODE.sub("", document.read_text("utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

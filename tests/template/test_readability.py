@@ -1,4 +1,4 @@
-"""The documents, and what commands and pages say, are written for readers whose first language is not English."""
+"""Documents, messages and comments are written for readers whose first language is not English."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.sources import python_files
-from tests.template.prose import MEDIAN_WORDS, Sentence, long_sentences, median_words, sentences, unplain_words
+from tests.template.prose import (
+    MEDIAN_WORDS,
+    Sentence,
+    long_sentences,
+    median_words,
+    python_prose,
+    sentences,
+    unplain_words,
+    without_tables,
+)
 from tests.template.test_docs_commands import strings
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +51,32 @@ def test_messages_use_plain_words() -> None:
         for used in unplain_words(text)
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("folder", ["src", "local", "ops", "bench", "tests"])
+def test_comments_and_docstrings_are_easy_to_read(folder: str) -> None:
+    found = [
+        f"{file.relative_to(ROOT)}:{line}: {fault}"
+        for file in python_files(ROOT / folder)
+        for line, text in python_prose(file.read_text("utf-8"))
+        for fault in [*unplain_words(text), *long_sentences(without_tables(text))]
+    ]
+    assert found == []
+
+
+def test_comments_and_docstrings_are_found() -> None:
+    source = '"""A module.\n\n    a  table\n"""\n\nX = "no prose"  # noqa: X1 - a reason\n"""What X is."""\n'
+    assert python_prose(source) == [
+        (6, "noqa: X1 - a reason"),
+        (1, "A module.\n\na  table"),
+        (7, "What X is."),
+    ]
+    assert without_tables("A module.\n\n    indented\nV10    a column\nThe end.").split() == [
+        "A",
+        "module.",
+        "The",
+        "end.",
+    ]
 
 
 def test_sentences_are_read_as_a_reader_does() -> None:

@@ -17,8 +17,8 @@ from entra_mcp.toolkit import glyph
 async def order_report(year: str, region: str) -> str:
     """A year's orders of a region, as CSV: what `export_report` links to."""
     if region not in REGIONS or not re.fullmatch(r"\d{4}", year) or not FIRST_YEAR <= int(year) <= LAST_YEAR:
-        told = f"There is no such report: {FIRST_YEAR} to {LAST_YEAR}, of {', '.join(REGIONS)}."
-        raise ResourceError(told, log_level=logging.INFO)
+        message = f"There is no such report: {FIRST_YEAR} to {LAST_YEAR}, of {', '.join(REGIONS)}."
+        raise ResourceError(message, log_level=logging.INFO)
     return await asyncio.to_thread(_text, int(year), region)
 
 

@@ -1,4 +1,4 @@
-"""Another API, called with the caller's own token: its pages, and what to tell of its errors."""
+"""Another API, called with the caller's own token: its pages, and what to say of its errors."""
 
 from __future__ import annotations
 

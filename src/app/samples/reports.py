@@ -1,4 +1,4 @@
-"""An invented report: what `export_report` makes and what its link leads to, the same on every instance.
+"""An invented report: what `export_report` exports and what its link leads to, the same on every instance.
 
 The address of a report says all that it is made from, so any instance can make it again. A report that cannot be made
 again belongs in a store that all instances share, under a name that nobody can guess.

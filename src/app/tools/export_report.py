@@ -58,5 +58,5 @@ async def export_report(
     )
     name = f"orders-{year}-{region}.csv"
     report = ResourceLink(uri=uri, name=name, mime_type=MIME_TYPE, size=len(content))
-    told = TextContent(text=f"{export.rows} orders, {len(content)} bytes: {uri}")
-    return ToolResult(content=[told, report], structured_content=export.model_dump())
+    summary = TextContent(text=f"{export.rows} orders, {len(content)} bytes: {uri}")
+    return ToolResult(content=[summary, report], structured_content=export.model_dump())

@@ -13,5 +13,5 @@ from entra_mcp.toolkit import Caller, CurrentCaller, glyph
     annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
 )
 async def whoami(caller: Caller = CurrentCaller()) -> Caller:
-    """Tell who you are signed in as: name, username, object id, tenant, scopes and roles."""
+    """Show who you are signed in as: name, username, object id, tenant, scopes and roles."""
     return caller

@@ -89,7 +89,7 @@ class DocumentedClient(ProxyDCRClient):
 
 
 class ClientDocuments(CIMDClientManager):
-    """Makes clients of documents. They may do what clients that register may, whatever the document says."""
+    """Turns documents into clients. They may do what clients that register may, whatever the document says."""
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ class DocumentFetcher(CIMDFetcher):
 
 
 class DocumentedClientAuthenticator(PrivateKeyJWTClientAuthenticator):
-    """Knows that whatever cannot be read in an assertion makes it a bad one."""
+    """Knows that an assertion is bad if anything in it cannot be read."""
 
     @override
     async def authenticate_request(self, request: Request) -> OAuthClientInformationFull:

@@ -1,10 +1,10 @@
 """Where documents of clients are fetched: on an event loop and with name look-ups of their own.
 
 Threat: anybody can make this server look up and fetch a name of their choosing. A look-up runs in a thread, and goes on
-there when nobody waits for it any more: a few names whose servers never answer would occupy every thread that the
-process has for names, and Table Storage, Key Vault and Entra ID could not be found for that long. FastMCP refuses
-addresses that are not public, but does not know the one at which Azure serves its virtual machines, which counts as
-public (https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16).
+there when nobody waits for it any more. A few names whose servers never answer would occupy every thread that the
+process has for names. Table Storage, Key Vault and Entra ID could not be found for that long. FastMCP refuses addresses
+that are not public, but does not know the one at which Azure serves its virtual machines, which counts as public
+(https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16).
 """
 
 from __future__ import annotations

@@ -110,9 +110,9 @@ class ConsentEndpoint:
     def _to_entra(self, request: Request, response: Response, query: str) -> Response:
         """Passes on to Entra ID whom the client expects to sign in, and how.
 
-        Of a client that says neither, FastMCP's `prompt=select_account` stays, though nobody asked for it: without it
-        Entra ID takes the account at hand without a word, for people with several often the wrong one, and for whoever
-        followed a link and pressed Allow by habit at once. A client that names the account has chosen already.
+        For a client that says neither, FastMCP's `prompt=select_account` stays, though nobody asked for it. Without it
+        Entra ID takes the account at hand without a question. For people with several accounts that is often the wrong
+        one, and who pressed Allow by habit gets no second look. A client that names the account has chosen already.
 
         The cookies of the page stay: a person who goes back, or presses Allow again while the first answer is on its
         way, sends the same form and is led the same way.

@@ -37,7 +37,7 @@ METADATA = "/.well-known/oauth-authorization-server"
 
 
 class Endpoints:
-    """Makes routes, and the requests that their handlers get to see.
+    """Creates routes, and the requests that their handlers get to see.
 
     What the SDK's handlers would check in another way, scopes and redirect URIs of codes, is left out of those
     requests. The provider checks it, and finds it in `sent`.
@@ -62,7 +62,7 @@ class Endpoints:
         self._sent = sent
 
     def route(self, path: str, handle: Handle, read: Read | None = None, *, methods: list[str]) -> Route:
-        """Returns a route whose handler gets what `read` makes of the request."""
+        """Returns a route whose handler gets what `read` returns for the request."""
 
         async def endpoint(request: Request) -> Response:
             try:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from entra_mcp.storage.cache import CachedStore
 
 KEPT = frozenset({AUTHORIZATION_CODES, TRANSACTIONS})
-"""Stay until they expire, within minutes: who presents a code again must be told from who never had it, and a sign-in
+"""Stay until they expire, within minutes. A code that is presented again must differ from one that never was. A sign-in
 that has come back from Entra ID cannot come back again, since Entra ID's code and the browser's cookie are used up."""
 
 CODE_PAUSES = (0.3, 0.6, 1.2)
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 class Exchange:
     """Which token set one exchange wrote; runs as a context manager.
 
-    Written out, since one that `contextlib` makes from a generator breaks the SDK's errors, which are frozen.
+    Written out, since a context manager from a generator breaks the SDK's errors, which are frozen.
     """
 
     def __init__(self, running: ContextVar[Exchange | None], *, new_login: bool) -> None:

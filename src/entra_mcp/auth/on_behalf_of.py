@@ -61,7 +61,7 @@ class OnBehalfOfCredentials:
             if code is None:
                 raise
             if not await self._credential.renew(refused=proof):
-                logger.error("Entra ID refuses this server (%s): see docs/errors.", code[0])  # noqa: TRY400 - the traceback would tell nothing more
+                logger.error("Entra ID refuses this server (%s): see docs/errors.", code[0])  # noqa: TRY400 - the traceback would add nothing
                 raise UpstreamUnavailableError(f"refuses this server ({code[0]})") from error
         proof = await self._credential.parameters()
         return await self._exchange(user_assertion, proof, *scopes, claims=claims, enable_cae=enable_cae)

@@ -159,7 +159,7 @@ def narrowed(asked: str | None, offered: Sequence[str], *, required: Collection[
     """Returns the scopes to grant, of those on offer; None when nothing else than OpenID's was asked for.
 
     They are those that were asked for and all that are `required`, since a token that lacks one is good for nothing. A
-    server may grant others than were asked for, and tell (RFC 6749 section 3.3). `prefix` is what Entra ID has before
+    server may grant others than were asked for, and say so (RFC 6749 section 3.3). `prefix` is what Entra ID has before
     the name of a scope, and clients that know it may send.
 
     Raises:
@@ -177,7 +177,7 @@ def strict(request: Request, response: Response) -> Response:
     """Brings an answer into the form that RFC 6749 prescribes.
 
     An error is described in printable ASCII without quotation marks and backslashes (sections 4.1.2.1 and 5.2). A
-    client that sent no state gets none back. One that sent credentials in a header is told of the scheme (section 5.2).
+    client that sent no state gets none back. One that sent credentials in a header gets the scheme too (section 5.2).
     """
     if location := response.headers.get("location"):
         location = re.sub(r"(?<=[?&]error_description=)[^&#]*", _described_in_query, location)

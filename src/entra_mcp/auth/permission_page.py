@@ -25,5 +25,5 @@ def permission_answer(request: Request, *, brand: Brand) -> HTMLResponse | None:
     """The page for somebody who comes back from there; None for everybody else."""
     if request.query_params.get("state") != CONSENT_STATE:
         return None
-    told = NOT_ALLOWED if "error" in request.query_params else ALLOWED
-    return page("Permission", told, brand=brand)
+    message = NOT_ALLOWED if "error" in request.query_params else ALLOWED
+    return page("Permission", message, brand=brand)

@@ -261,7 +261,7 @@ class EntraProvider(AzureProvider):
     async def load_access_token(self, token: str) -> AccessToken | None:
         """Returns what an access token stands for, or None when it is not good.
 
-        The provider also returns None while storage is out of reach; the fault that was noted tells the two apart.
+        The provider also returns None while storage is out of reach; the fault that was noted distinguishes the two.
 
         Raises:
             SigningKeysError: the token of Entra ID behind it cannot be verified now.
@@ -311,7 +311,7 @@ class EntraProvider(AzureProvider):
             await self._single_use.revoke({"token_set": claims["sid"]}, because=SIGNED_OUT)
 
     async def _genuine(self, token: str, *, use: str) -> dict[str, Any] | None:
-        """Claims of a token that this server issued; one under an unknown key makes it look for newer keys first.
+        """Claims of a token that this server issued; for one under an unknown key it looks for newer keys first.
 
         Raises:
             VaultError: it names an unknown key, and the vault does not answer.

@@ -1,8 +1,8 @@
 """Public keys of Entra ID and of other issuers: fetched once for many callers, and kept through an outage.
 
 Entra ID rolls its keys over at any time and announces a new one long before it signs with it, so keys that are some
-hours old are still good. What must not happen: a token with a made-up key id makes this server ask the issuer for each
-request, or a moment without an answer from it signs everybody out.
+hours old are still good. What must not happen: tokens with made-up key ids lead to a request to the issuer each,
+or a moment without an answer from it signs everybody out.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class RegistrationStore(BaseWrapper):
-    """Gives registrations a time to live, in seconds, that begins anew whenever they are used."""
+    """Gives registrations a time to live, in seconds, that begins again whenever they are used."""
 
     def __init__(self, store: AsyncKeyValue, *, lifetime: float) -> None:
         self.key_value = store

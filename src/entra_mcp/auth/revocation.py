@@ -1,7 +1,7 @@
 """The revocation endpoint (RFC 7009): a client that signs out ends its sign-in on every instance.
 
 The SDK's handler looks an access token up through what it stands for, the token of Entra ID, which names another
-client. Here the token itself tells whose it is. Whichever token is presented, the sign-in that it belongs to ends as a
+client. Here the token itself shows whose it is. Whichever token is presented, the sign-in that it belongs to ends as a
 whole.
 """
 

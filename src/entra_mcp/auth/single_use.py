@@ -1,4 +1,4 @@
-"""Authorization codes and refresh tokens are good for one use, on whatever instance, and no failure makes it none.
+"""Authorization codes and refresh tokens are good for one use, on whatever instance, and no failure wastes that use.
 
 The ledger decides who uses one. A code that is used again is refused, and what its first use got is revoked (RFC 6749
 section 4.1.2): one of the two who had it should not have.
@@ -6,7 +6,7 @@ section 4.1.2): one of the two who had it should not have.
 A refresh token that is used again gets the successor that the first use got, if the successor was not used itself: its
 client lost the response, or two processes share one sign-in. Once the successor was used, somebody has gone on, and
 whoever comes with the old token is somebody else: the sign-in ends (RFC 9700 section 4.14.2). Within the grace window
-the successor is given in any case. The ledger's row of the successor tells whether it was used.
+the successor is given in any case. The ledger's row of the successor shows whether it was used.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ IDENTITY_ASSERTION = "identity-assertion"
 REFRESH_TOKEN = "refresh-token"  # noqa: S105 - the name of a kind of claim
 
 EXCHANGE_SECONDS = 3.0
-"""For one exchange, Entra ID included; a client that gets no answer in time is told to try again."""
+"""For one exchange, Entra ID included; a client that gets no answer in time is asked to try again."""
 
 SETTLE_SECONDS = 0.6
 RELEASE_SECONDS = 0.4
@@ -59,13 +59,13 @@ CODE_LIFETIME_SECONDS = 600.0
 
 AT_ONCE_SECONDS = 15.0
 """A code that comes twice within this time is refused, without revoking: some browser clients send it twice at once,
-and a client that was told to try again does so after `RETRY_SECONDS` of the outage middleware."""
+and a client that was asked to try again does so after `RETRY_SECONDS` of the outage middleware."""
 
 logger = logging.getLogger(__name__)
 
 
 class SingleUse:
-    """Lets an exchange of a code or a token happen once, and tells later comers what came of it."""
+    """Lets an exchange of a code or a token happen once, and gives later comers its outcome."""
 
     def __init__(self, *, ledger: Ledger, store: ExchangeStore, grace_seconds: float) -> None:
         self._ledger = ledger
@@ -213,7 +213,7 @@ class SingleUse:
                 await self._ledger.renew(claim, lease=LEASE_SECONDS)
 
     async def _give_back(self, claim: Claim, running: Exchange) -> bool:
-        """Lets the same request succeed later, and leaves nothing behind of what nobody was told.
+        """Lets the same request succeed later, and leaves nothing behind of an answer that nobody got.
 
         Returns False when the use was written down after all: then it stays used, and nothing is undone.
         """

@@ -1,10 +1,10 @@
-"""The client of Entra ID's token endpoint: it knows who may sign in, and tells a refusal from an outage.
+"""The client of Entra ID's token endpoint: it knows who may sign in, and distinguishes a refusal from an outage.
 
 Entra ID signs in whoever the registration admits, which with `organizations` is anybody's employee. What this server
 does not admit ends at the sign-in: nothing of it is stored, and the client hears why.
 
 Entra ID says `invalid_grant`, `interaction_required` and the like when only the person can go on: the client has to
-sign in again. A wrong secret, throttling or a server error are nothing that the person could mend: those are an outage
+sign in again. A wrong secret, throttling or a server error are nothing that the person could fix: those are an outage
 (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
 """
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from entra_mcp.settings import Settings
 
 CONSENT_STATE = "consent"
-"""Tells the callback that nobody waits for the code: the consent is what the visit was for."""
+"""Shows the callback that nobody waits for the code: the consent is what the visit was for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

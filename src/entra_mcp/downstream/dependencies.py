@@ -25,7 +25,7 @@ def Graph(*scopes: str, budget_seconds: float = BUDGET_SECONDS) -> GraphClient: 
 
 
 def OnBehalfOf(*scopes: str, api: str) -> DelegatedToken:  # noqa: N802 - as above
-    """Declares that a tool needs the caller's token for another API, whose name `api` people are told."""
+    """Declares that a tool needs the caller's token for another API, whose name for people is `api`."""
     return cast("DelegatedToken", _OnBehalfOf(scopes, api))
 
 

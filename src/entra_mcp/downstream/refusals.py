@@ -1,4 +1,4 @@
-"""What a client is told when Entra ID or an API refuses, so that a person knows what to do."""
+"""What a client gets to read when Entra ID or an API refuses, so that a person knows what to do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONSENT_CODES = frozenset({65001, 65004, 90094, 90095})
 (https://learn.microsoft.com/entra/identity-platform/reference-error-codes)."""
 
 SIGN_IN_ERRORS = frozenset({"interaction_required", "login_required", "invalid_grant"})
-"""OAuth errors that only the person can mend, by signing in again (OpenID Connect Core section 3.1.2.6)."""
+"""OAuth errors that only the person can fix, by signing in again (OpenID Connect Core section 3.1.2.6)."""
 
 BUSY_STATUSES = frozenset({429, 500, 502, 503, 504})
 
@@ -52,7 +52,7 @@ class ConsentRequiredError(DownstreamError):
 
 
 class SignInAgainError(DownstreamError):
-    """Entra ID wants the person to sign in anew: a second factor, say, or because the sign-in was revoked."""
+    """Entra ID wants the person to sign in again: for a second factor, say, or because the sign-in was revoked."""
 
     def __init__(self, *, api: str) -> None:
         super().__init__(
@@ -66,20 +66,20 @@ class DownstreamBusyError(DownstreamError):
 
     def __init__(self, *, api: str, seconds: float | None = None) -> None:
         self.seconds = seconds
-        told = (
+        advice = (
             "did not answer. Try again in a moment." if seconds is None else f"is busy. Try again in {ceil(seconds)} s."
         )
-        super().__init__(f"{api} {told}")
+        super().__init__(f"{api} {advice}")
 
 
 class DownstreamRefusedError(DownstreamError):
-    """An API, or Entra ID, refused for a reason that the person cannot mend; the log has it."""
+    """An API, or Entra ID, refused for a reason that the person cannot fix; the log has it."""
 
 
 def refusal_of(
     error: ClientAuthenticationError, *, api: str, scopes: Sequence[str], consent: ConsentLink, question: str
 ) -> ToolError:
-    """What to tell of a token request that Entra ID refused."""
+    """What to say of a token request that Entra ID refused."""
     document = _document(error)
     code = _aadsts_code(error)
     status = getattr(error.response, "status_code", None)

@@ -1,6 +1,6 @@
 """Tokens for other APIs, exchanged for the caller's own (the on-behalf-of flow).
 
-Threat: the exchange makes a token with the person's permissions out of whatever it is given; so it is given the token
+Threat: the exchange turns whatever it is given into a token with the person's permissions; so it is given the token
 that the server has verified for this very request, and nothing that comes from a tool's arguments.
 """
 

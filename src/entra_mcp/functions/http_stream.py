@@ -147,14 +147,14 @@ class _Synchronizer(base.RequestSynchronizer):
 
 
 class RequestTracker(metaclass=base.RequestTrackerMeta):
-    """Tells the runtime which annotation marks a streamed request, and how it gets its route parameters."""
+    """Shows the runtime which annotation marks a streamed request, and how it gets its route parameters."""
 
     request_type = Request
     synchronizer = _Synchronizer()
 
 
 class ResponseTracker(metaclass=base.ResponseTrackerMeta):
-    """Tells the runtime which annotation marks a streamed response."""
+    """Shows the runtime which annotation marks a streamed response."""
 
     label = base.ResponseLabels.STANDARD
     response_type = Response

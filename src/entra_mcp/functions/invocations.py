@@ -59,7 +59,7 @@ class OpenInvocations:
     """Joins requests and invocations, and gives up the half whose other half stays away for `patience` seconds.
 
     Patience is counted in sweeps, not read from a clock: while the event loop is busy, and sees neither half, no time
-    passes here. `absent` makes what an invocation gets in the place of its request.
+    passes here. `absent` creates what an invocation gets in the place of its request.
     """
 
     def __init__(self, coordinator: Coordinator, *, patience: float, absent: Callable[[str], object]) -> None:

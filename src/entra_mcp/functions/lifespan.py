@@ -37,7 +37,7 @@ class Lifespan:
 
     - `running_app` does all of the start-up, yields the application, and cleans up when it is left. It is entered and
       left in one task of its own, because cancel scopes must be left in the task that entered them.
-    - `on_failure` makes the answer to requests that meet a failed start-up.
+    - `on_failure` creates the answer to requests that meet a failed start-up.
     - `early` maps exact paths to applications that answer whether or not the start-up has ended.
     - After a failure the next request starts a new attempt, but not before `backoff` seconds have passed; the pause
       doubles up to `max_backoff`. Requests in between share the error of the last attempt, and all requests during an

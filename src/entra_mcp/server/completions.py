@@ -1,6 +1,6 @@
 """Completions of what there is: a prompt or a template that the caller does not have is an error of the request.
 
-FastMCP answers with an empty list, which tells a client to go on
+FastMCP answers with an empty list, after which a client goes on
 (https://modelcontextprotocol.io/specification/2025-11-25/server/utilities/completion#error-handling wants -32602).
 """
 

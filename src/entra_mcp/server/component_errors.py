@@ -1,4 +1,4 @@
-"""What clients are told, and the log says, when a tool or a prompt fails.
+"""What clients get to read, and the log says, when a tool or a prompt fails.
 
 FastMCP (4.2.3) logs an unforeseen error with its traceback, but of a `ToolError`, and of an answer of another API that
 `raise_for_status` refused, the name of the tool alone. A cancellation that comes from within, since somebody else
@@ -66,9 +66,9 @@ class ComponentErrors(Middleware):
             return question
         except ToolError as error:
             cause = error.__cause__
-            told = str(error) == unforeseen and cause is not None and get_http_status_code(cause) is None
+            explained = str(error) == unforeseen and cause is not None and get_http_status_code(cause) is None
             # Whoever chose a lower level has logged the reason already.
-            if not told and error.log_level >= logging.WARNING:
+            if not explained and error.log_level >= logging.WARNING:
                 logger.log(error.log_level, "Tool %s failed.", name, exc_info=error)
             raise
         except asyncio.CancelledError as error:

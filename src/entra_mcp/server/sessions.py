@@ -1,8 +1,8 @@
 """What FastMCP keeps in sessions, on a server whose every request may meet another instance.
 
 At every call FastMCP reads the visibility rules of the session: which components a tool has hidden from this user. They
-are read from storage only where the settings let tools write them, and there not for the protocols before 2026-07-28:
-their session has an id that this server makes for one request alone, so no earlier request can have left a rule.
+are read from storage only where the settings let tools write them, and there not for the protocols before 2026-07-28.
+Their session has an id that this server invents for one request alone, so no earlier request can have left a rule.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class VisibilityRulesError(EntraMcpError):
 
 
 class SessionStore(BaseWrapper):
-    """Wraps the store of sessions; an outage is noted, and told without the reason."""
+    """Wraps the store of sessions; an outage is noted, and reported without the reason."""
 
     def __init__(self, store: AsyncKeyValue, *, visibility_rules: bool = False) -> None:
         self.key_value = store

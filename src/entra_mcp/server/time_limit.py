@@ -1,4 +1,4 @@
-"""Ends an MCP request whose time is over, and tells its client why, in the answer to that very request."""
+"""Ends an MCP request whose time is over, and says why in the answer to that very request."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ class RequestTimeLimit(Middleware):
                 raise
         name = str(context.message.name) if context.method == TOOL_CALL else ""
         logger.warning("%s was ended after %g s.", f"{context.method} {name}".strip(), deadline.seconds)
-        told = f"This took longer than {deadline.seconds:g} s, and was ended. Ask for less."
+        message = f"This took longer than {deadline.seconds:g} s, and was ended. Ask for less."
         # A model sees the text of a tool's error; an error of the protocol may stay with its client.
-        raise ToolError(told) if name else MCPError(INTERNAL_ERROR, told)
+        raise ToolError(message) if name else MCPError(INTERNAL_ERROR, message)

@@ -121,9 +121,9 @@ def faults_of(values: Mapping[str, str], *kinds: type[EnvironmentSettings]) -> t
 def unknown_names(present: Iterable[str], known: Iterable[str]) -> list[str]:
     """What to say of each variable that is named like the engine's and read by nobody: perhaps a name is misspelt."""
     known = set(known)
-    told: list[str] = []
+    notices: list[str] = []
     for name in sorted(set(present) - known):
         if name.startswith(OURS):
             near = get_close_matches(name, known, n=1)
-            told.append(f"{name} is no setting{f': did you mean {near[0]}?' if near else '.'}")
-    return told
+            notices.append(f"{name} is no setting{f': did you mean {near[0]}?' if near else '.'}")
+    return notices

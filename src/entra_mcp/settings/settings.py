@@ -223,7 +223,7 @@ class StorageSettings(EnvironmentSettings):
     )
 
     create_table: bool = Field(default=False, validation_alias="MCP_CREATE_TABLE")
-    """Whether to make the table at start-up; in Azure the deployment makes it and the identity need not be able to."""
+    """Whether to create it at start-up; in Azure the deployment creates it and the identity need not be able to."""
 
     upstream_token_cache_seconds: float = Field(
         default=10, validation_alias="MCP_UPSTREAM_TOKEN_CACHE_SECONDS", ge=0, le=300

@@ -53,7 +53,7 @@ class _Entry:
 class CachedStore(BaseWrapper):
     """Serves `get` of some collections from memory for some seconds each; all else goes to the store.
 
-    A miss is not remembered. Concurrent misses of one key read the store once. A write makes the key unknown before and
+    A miss is not remembered. Concurrent misses of one key read the store once. A write forgets the key before and
     after it, so that a read which began earlier cannot bring back what the write replaced. Belongs to one event loop.
     """
 

@@ -45,7 +45,7 @@ class RowCipher:
         self._source = source
 
     def seal(self, plain: bytes, *, collection: str, key: str, expires: int | None) -> bytes:
-        """Returns format, key id, nonce and ciphertext of the value, compressed if that makes it smaller.
+        """Returns format, key id, nonce and ciphertext of the value, compressed if it is smaller then.
 
         Raises:
             ValueTooLargeError: the value has more than `MAX_PLAIN_BYTES`, however well it would compress.

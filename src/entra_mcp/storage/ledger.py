@@ -73,7 +73,7 @@ class _Lease:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the row of a value tells, and the version of that row."""
+    """What the row of a value says, and the version of that row."""
 
     held: Use | _Lease
     etag: str
@@ -179,14 +179,14 @@ class Ledger:
         return None if entity is None else _Found(await self._held(entity, kind, value), entity.metadata["etag"])
 
     async def _held(self, entity: Entity, kind: str, value: str) -> Use | _Lease:
-        """What the row tells of."""
+        """What the row is about."""
         try:
             row = unpack(entity)
             if row.expires is not None and row.expires <= self._clock() * 1000:
                 return _Lease(claim="", until=0.0)
             plain = await self._cipher.unseal(row.sealed, collection=_name(kind), key=value, expires=row.expires)
         except (CorruptedDataError, DecryptionError):
-            # Nobody may use what may have been used: its owner starts anew.
+            # Nobody may use what may have been used: its owner starts again.
             return Use("", {}, math.inf)
         state = json.loads(plain)
         if "outcome" in state:

@@ -1,4 +1,4 @@
-"""How an entry lies in a row of Table Storage.
+"""How an entry is stored in a row of Table Storage.
 
     PartitionKey  <collection hash>.<shard>   sixteen partitions a collection, so that no partition is a bottleneck
     RowKey        <key hash>                  SHA-256 over layout version, collection and key, in hex
@@ -33,7 +33,7 @@ MAX_VALUE_BYTES = CHUNK_BYTES * MAX_CHUNKS
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the entry of a collection and a key lies; both parts are hashes."""
+    """Where the entry of a collection and a key is stored; both parts are hashes."""
 
     partition: str
     row: str

@@ -55,9 +55,9 @@ class TableStore(BaseStore):
 
     A row that is read and was sealed under an older key of the ring is written again under the newest.
 
-    `owner_of` tells whose a value of a collection is, if it is somebody's; such rows get a mark (owners.py).
+    `owner_of` returns whose a value of a collection is, if it is somebody's; such rows get a mark (owners.py).
 
-    `auto_create` makes the table at set-up, that is before the first operation or when `setup` is called. Without it
+    `auto_create` creates the table at set-up, that is before the first operation or when `setup` is called. Without it
     set-up costs no request.
     """
 

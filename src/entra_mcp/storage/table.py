@@ -142,7 +142,7 @@ class Table:
             await client.close()
 
     async def create(self) -> None:
-        """Makes the table unless it is there."""
+        """Creates the table unless it is there."""
         async with self._request(WRITE_SECONDS) as client:
             await _post(client.create_table, unless=HTTPStatus.CONFLICT)
 
@@ -209,7 +209,7 @@ class Table:
         condition = MatchConditions.Unconditionally if etag is None else MatchConditions.IfNotModified
         async with self._request(WRITE_SECONDS) as client:
             try:
-                # The SDK passes over a 404, so its response has to tell what there was.
+                # The SDK passes over a 404, so its response has to show what there was.
                 await client.delete_entity(
                     partition,
                     row,

@@ -126,9 +126,9 @@ class TasksExtension(ServerExtension):
         finally:
             RUNNING.reset(token)
         task = await self._start(tool, params, checkpoint=running.checkpoint)
-        told = GOES_ON.format(seconds=self._limits.inline, tool=TASK_RESULT, task_id=task.id)
+        message = GOES_ON.format(seconds=self._limits.inline, tool=TASK_RESULT, task_id=task.id)
         # A result that does not follow the tool's output schema has to be an error.
-        return ToolResult(content=told, is_error=tool.output_schema is not None)
+        return ToolResult(content=message, is_error=tool.output_schema is not None)
 
     async def _start(self, tool: Tool, params: CallToolRequestParams, **details: Any) -> Task:  # noqa: ANN401 - of a task
         """Writes a task down and sends its message.

@@ -26,7 +26,7 @@ class TaskParts:
     callers: Callers
     limits: Limits = field(default_factory=Limits)
     clock: Callable[[], float] = time.time
-    """Tells the time in seconds since 1970."""
+    """Returns the time in seconds since 1970."""
 
     async def send(self, task: Task, *, delay: float = 0.0) -> None:
         """Sends a message about the task, which nobody sees for `delay` seconds.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 QUEUE = "mcp-tasks"
 POISON_QUEUE = "mcp-tasks-poison"
-"""Where the host puts a message that it has given up; it makes the queue itself."""
+"""Where the host puts a message that it has given up; it creates the queue itself."""
 
 SEND_SECONDS = 6.0
 LONGEST_DELAY_SECONDS = 7 * 24 * 3600 - 60
@@ -94,7 +94,7 @@ class TaskQueue:
             await self._connected.close()
 
     async def create(self) -> None:
-        """Makes the queue unless it is there."""
+        """Creates the queue unless it is there."""
         async with _patient():
             try:
                 await self._client.create_queue()

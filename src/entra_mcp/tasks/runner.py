@@ -197,7 +197,7 @@ class Run:
         return self._parts.clock()
 
     def retry(self, times: int) -> None:
-        """Notes that the tool has failed in a way that so many further runs may mend."""
+        """Notes that the tool has failed in a way that so many further runs may cure."""
         self._retries = times
 
     async def _call(self, caller: AuthenticatedUser | None) -> Task | None:

@@ -34,7 +34,7 @@ NAMES = {TOOL_CALL: "gen_ai.tool.name", "prompts/get": "gen_ai.prompt.name"}
 
 
 class Calls(Middleware):
-    """FastMCP makes a span for each request; this adds what it lacks."""
+    """FastMCP opens a span for each request; this adds what it lacks."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

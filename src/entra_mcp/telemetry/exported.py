@@ -58,7 +58,7 @@ They are charged like the server's own records. The exporter reads these names f
 """
 
 AZURE_SDK = re.compile(r"\w+Client\.\w+$")
-"""What the spans are called that the Azure SDK makes around its HTTP requests."""
+"""What the spans are called that the Azure SDK opens around its HTTP requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +119,9 @@ def exported_telemetry(settings: Settings) -> Telemetry:
 
 
 def install(pipeline: Pipeline, *, service_name: str) -> None:
-    """Makes the pipeline the process's own, and turns on what can tell of itself: the Azure SDK and HTTP clients.
+    """Installs the pipeline for the process, and turns on what can report about itself: the Azure SDK and HTTP clients.
 
-    FastMCP makes its spans in any case.
+    FastMCP opens its spans in any case.
     """
     resource = Resource.create({"service.name": service_name})
     traces = TracerProvider(sampler=pipeline.sampler, resource=resource)
@@ -145,9 +145,9 @@ def pipeline(settings: Settings) -> Pipeline:
 
 
 def is_told_twice(span: ReadableSpan) -> bool:
-    """Whether Application Insights, which charges by volume, has another record of what the span tells.
+    """Whether Application Insights, which charges by volume, has another record of what the span says.
 
-    The host sends a record of each request, with its status; and the Azure SDK makes a span of its own around that of
+    The host sends a record of each request, with its status; and the Azure SDK opens a span of its own around that of
     each HTTP request. One that failed is kept.
     """
     if span.kind is not SpanKind.INTERNAL:

@@ -58,7 +58,7 @@ class Metrics:
 
 
 class Attempt:
-    """Written out, since one that `contextlib` makes from a generator breaks the SDK's errors, which are frozen."""
+    """Written out, since a context manager from a generator breaks the SDK's errors, which are frozen."""
 
     def __init__(self, metrics: Metrics, grant: Grant) -> None:
         self._metrics = metrics

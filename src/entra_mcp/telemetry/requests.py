@@ -1,6 +1,6 @@
 """Watches HTTP requests at the edge of the application: one span each, in the trace of the Functions host.
 
-The span is an internal one. The host tells of each request already, and a second account of it as a server's would
+The span is an internal one. The host reports each request already, and a second account of it as a server's would
 count it twice wherever requests are counted.
 """
 

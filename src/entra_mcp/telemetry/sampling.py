@@ -1,6 +1,6 @@
 """Which traces are kept where not all are: whole ones.
 
-Microsoft's sampler decides anew at each span, so that what it leaves of a tool call lacks some parts, and it keeps
+Microsoft's sampler decides again at each span, so that what it leaves of a tool call lacks some parts, and it keeps
 nothing of its first moments, in which a process starts (azure-monitor-opentelemetry-exporter 1.0.0b58, measured).
 """
 

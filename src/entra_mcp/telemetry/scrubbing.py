@@ -52,7 +52,7 @@ HARMLESS = frozenset(
 """Attributes that leave as they are. To let one of your own out, add it here."""
 
 ADDRESSES = frozenset({"http.url", "url.full"})
-"""Attributes that leave without what may tell of a person."""
+"""Attributes that leave without what may identify a person."""
 
 KEYS = re.compile(r"\(.*\)")
 """Where the address of a table's row has its keys."""
@@ -86,7 +86,7 @@ class Scrubbed(SpanExporter):
 
 
 def has_failed(span: ReadableSpan) -> bool:
-    """Whether the span tells of an error."""
+    """Whether the span reports an error."""
     return span.status.status_code is StatusCode.ERROR and not _is_missing(span)
 
 

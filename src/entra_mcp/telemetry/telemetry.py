@@ -38,7 +38,7 @@ class Telemetry:
         """Watches the calls of an MCP server."""
 
     def at_the_edge(self, app: ASGIApp, *, routes: Collection[str]) -> ASGIApp:
-        """Returns the application with each of its requests watched; `routes` are the paths that may be told."""
+        """Returns the application with each of its requests watched; `routes` are the paths that may be named."""
         del routes
         return app
 

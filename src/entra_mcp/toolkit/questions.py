@@ -3,7 +3,7 @@
 The tool returns its questions and ends. The client asks the person and calls the tool again, with the answers and with
 the state that the tool gave it, which FastMCP seals and opens (`RequestStateSecurity` in server/create.py): the next
 round may run anywhere. Clients of the protocols before 2026-07-28 cannot do that; they keep a connection open for
-questions, and the answer comes in a request of its own, which here lands on any instance. They are told to ask in the
+questions, and the answer comes in a request of its own, which here lands on any instance. They have to ask in the
 conversation.
 """
 

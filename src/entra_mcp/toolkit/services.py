@@ -17,7 +17,7 @@ def as_lifespan(services: Iterable[object]) -> dict[str, Any]:
     """What the server's lifespan yields, so that these are found.
 
     Raises:
-        ValueError: two are of one type, so that a tool could not tell which it asks for.
+        ValueError: two are of one type, so that nobody knows which of them a tool asks for.
     """
     found: dict[type, object] = {}
     for each in services:
@@ -36,8 +36,8 @@ def service[T](kind: type[T]) -> T:
     try:
         return found[kind]
     except KeyError:
-        told = f"No {kind.__name__} was opened. Open it in the function that the app's Server has for services."
-        raise LookupError(told) from None
+        message = f"No {kind.__name__} was opened. Open it in the function that the app's Server has for services."
+        raise LookupError(message) from None
 
 
 def Service[T](kind: type[T], *, optional: bool = False) -> T:  # noqa: N802 - written like FastMCP's own dependencies

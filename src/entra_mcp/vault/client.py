@@ -37,7 +37,7 @@ DEADLINE_SECONDS = 15.0
 """For all of a start-up's requests together; a cold start that takes longer is retried by the next request."""
 
 MIN_SECRET_CHARACTERS = 16
-"""Shorter values are placeholders: the secrets that Entra ID makes have 40 characters, without spaces or brackets."""
+"""Shorter values are placeholders: the secrets that Entra ID creates have 40 characters, without spaces or brackets."""
 
 MIN_DIFFERENT_BYTES = KEY_BYTES // 4
 """Fewer different bytes than this among 32 are no chance, but somebody's filler."""
@@ -104,7 +104,7 @@ class Vault:
 
     async def _signing_keys(self) -> KeyRing:
         current, enabled = await _both(self._current_version(SIGNING_KEY), self._enabled_versions(SIGNING_KEY))
-        # The times have whole seconds: of two versions made within one, only the vault can tell which is newer.
+        # The times have whole seconds: of two versions made within one, only the vault knows which is newer.
         enabled.sort(
             key=lambda properties: (properties.version == current, _moment(properties.created_on)), reverse=True
         )

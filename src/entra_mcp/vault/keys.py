@@ -25,7 +25,7 @@ ACTIVATION_SECONDS = 300.0
 
 
 class Use(StrEnum):
-    """What a derived key is for; the value is its HKDF label, so renaming one makes a different key."""
+    """What a derived key is for; the value is its HKDF label, so renaming one gives a different key."""
 
     STORAGE = "entra-mcp/storage/v1"
     OWNERS = "entra-mcp/owners/v1"

@@ -1,8 +1,8 @@
 """Follows the secrets in the vault, so that a rotation needs no restart and signs nobody out.
 
-They are read again every few minutes, and at once when something shows that they are out of date: a token or a row that
-names a key this process does not know, because another instance read the vault later, or a client secret that Entra ID
-refuses.
+They are read again every few minutes, and at once when something shows that they are out of date. That is a token or a
+row that names a key this process does not know, because another instance read the vault later, or a client secret that
+Entra ID refuses.
 """
 
 from __future__ import annotations

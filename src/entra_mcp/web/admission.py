@@ -1,6 +1,6 @@
 """Admits requests that were meant for this server, and from each of them what a client may say.
 
-Threat: a page that a person happens to have open makes the browser call the server, or submit its consent form. With
+Threat: a page that a person happens to have open lets the browser call the server, or submit its consent form. With
 DNS rebinding, a hostile site whose name suddenly points here is even of the same origin as this server
 (https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#security-warning, RFC 9700 section 4.7).
 

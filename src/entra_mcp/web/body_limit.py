@@ -39,7 +39,7 @@ class UnreadBody:
     A connection that is closed over an unread body is reset, and takes the answer with it: the forwarder of the
     Functions host then tries again without the body, and its client gets an empty 500. What exceeds `max_bytes` or
     `seconds` is answered all the same, and its connection closed a moment later. A client that waits for `100 Continue`
-    is not told to send what nobody reads.
+    is not asked to send what nobody reads.
     """
 
     def __init__(self, app: ASGIApp, *, max_bytes: int = DISCARDED_BYTES, seconds: float) -> None:

@@ -15,8 +15,8 @@ SECONDS = 60.0
 class TokenBuckets:
     """Gives each key `per_minute` tokens, which come back evenly over a minute.
 
-    A key that is forgotten begins anew with a full bucket. The least recently used of more than `keys` is forgotten, so
-    a bound that must hold against any number of keys needs a bucket of its own.
+    A key that is forgotten begins again with a full bucket. The least recently used of more than `keys` is forgotten,
+    so a bound that must hold against any number of keys needs a bucket of its own.
     """
 
     def __init__(self, *, per_minute: int, keys: int = 10_000, clock: Callable[[], float] = time.monotonic) -> None:

@@ -36,8 +36,8 @@ class Edge:
     Each answer carries it in `x-correlation-id`, with the security headers; each error is one line in the log. HEAD is
     answered as GET is, without the body (RFC 9110 section 9.3.2).
 
-    A stream of events begins with a comment: the forwarder of the Functions host holds back an answer's headers until
-    bytes of its body follow, and a call that reports nothing would look dead to its client until the MCP SDK's first
+    A stream of events begins with a comment, because the forwarder of the Functions host holds back an answer's headers
+    until bytes of its body follow. A call that reports nothing would look dead to its client until the MCP SDK's first
     ping, after 15 seconds.
     """
 

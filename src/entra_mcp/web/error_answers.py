@@ -1,6 +1,6 @@
 """Gives every error the form its reader understands, and none of the words of what caused it.
 
-Threat: error texts of the identity provider and of libraries tell attackers about the server, and let a link put its
+Threat: error texts of the identity provider and of libraries inform attackers about the server, and let a link put its
 own words on a page of this server (https://cwe.mitre.org/data/definitions/209.html).
 
 An error during which a dependency failed becomes 503 (RFC 9110 section 15.6.4; outage.py says why), and a refusal gets
@@ -205,7 +205,7 @@ class _Answer:
 def _record_refusal(scope: Scope, answer: _Answer) -> None:
     """Writes an audit line for a refusal.
 
-    The 401 that tells a client where to sign in is no refusal: nothing was presented. Nor is an outage.
+    The 401 that shows a client where to sign in is no refusal: nothing was presented. Nor is an outage.
     """
     location = parse_qs(urlsplit(answer.headers.get("location", "")).query)
     error = next(iter(location.get("error", ())), answer.error)

@@ -35,7 +35,7 @@ def requested_host(scope: Scope) -> str | None:
 
 
 class ClientAddress:
-    """Tells where a request came from.
+    """Finds out where a request came from.
 
     `header` is one that the platform writes, overwriting what the client sent: `CLIENT-IP` in Azure App Service.
     Without it, or when it is not there, the peer of the Functions host is meant, and without that host the

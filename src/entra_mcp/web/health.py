@@ -1,4 +1,4 @@
-"""Readiness for probes: `/readyz` tells whether what the server depends on answers."""
+"""Readiness for probes: `/readyz` shows whether what the server depends on answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 class Readiness:
-    """Checks every dependency in parallel; the answer names the ones that fail, and only the log tells why."""
+    """Checks every dependency in parallel; the answer names the ones that fail, and only the log says why."""
 
     def __init__(self, checks: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
         self._checks = dict(checks)

@@ -68,7 +68,7 @@ if (navigator.clipboard) for (const section of document.querySelectorAll("sectio
 
 
 class HomePage:
-    """Tells what this server is, its MCP address, and what to paste into each client. The same for everyone."""
+    """Shows what this server is, its MCP address, and what to paste into each client. The same for everyone."""
 
     def __init__(self, settings: Settings, *, brand: Brand) -> None:
         style = STYLE.replace("{light}", brand.accent[0]).replace("{dark}", brand.accent[1])

@@ -1,6 +1,6 @@
 """The other addresses at which clients look for the metadata.
 
-RFC 8414 section 3.1 and RFC 9728 section 3.1 put the path of an issuer or resource behind the well-known name; clients
+RFC 8414 section 3.1 and RFC 9728 section 3.1 put the path of an issuer or resource behind the well-known name. Clients
 that only know the address of `/mcp` try that, older ones the root, and some look for OpenID Connect's document.
 """
 

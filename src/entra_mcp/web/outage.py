@@ -1,4 +1,4 @@
-"""Tells an outage from an error of the request.
+"""Distinguishes an outage from an error of the request.
 
 A client takes 401 for the end of its tokens and asks its user to sign in again, and 500 for good. Both are wrong when
 Table Storage, Key Vault or Entra ID is away for a moment: the tokens are still good, and the same request works soon.

@@ -21,7 +21,7 @@ ALWAYS = {
 UNLESS_SET = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     # Not `no-referrer`: with that a browser sends `Origin: null` with the consent form, and the check of the origin
-    # could not tell it from a foreign one (https://fetch.spec.whatwg.org/#append-a-request-origin-header).
+    # could not distinguish it from a foreign one (https://fetch.spec.whatwg.org/#append-a-request-origin-header).
     "Referrer-Policy": "same-origin",
 }
 

@@ -1,4 +1,4 @@
-"""Marks of owners: they find all rows of one person, and tell nothing to who has no key."""
+"""Marks of owners: they find all rows of one person, and show nothing to who has no key."""
 
 from __future__ import annotations
 

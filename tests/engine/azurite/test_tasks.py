@@ -184,7 +184,7 @@ async def test_result_that_is_larger_in_json_comes_whole(tasks: Background) -> N
 
 
 async def test_token_of_the_caller_is_what_it_was_in_the_call(tasks: Background) -> None:
-    """An application's token has no `scp`, by which it is told from a person's."""
+    """An application's token has no `scp`, which distinguishes it from a person's."""
     callers = Callers(StaticTokenVerifier({"app": {"client_id": "app", "scopes": ["access_as_user"], "oid": "app"}}))
     found = await callers.find({TOKEN: "app"}, seconds=1)
     assert found is not None

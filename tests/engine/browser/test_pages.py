@@ -1,4 +1,4 @@
-"""The consent and error pages in Chromium: what a hostile client makes of them, and who can use them."""
+"""The consent and error pages in Chromium: what a hostile client can do to them, and who can use them."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ async def test_consent_cookies_arrive_as_the_server_set_them(http: httpx2.AsyncC
         name, _, rest = cookie.partition("=")
         value, *attributes = rest.split("; ")
         assert re.fullmatch(r"[\w-]+", name)
-        # The value is signed, and quoted if it has a `=`: what encodes it anew on the way breaks the signature.
+        # The value is signed, and quoted if it has a `=`: what encodes it again on the way breaks the signature.
         assert re.fullmatch(r'"[\w.:=+/-]+"|[\w.:+/-]+', value)
         assert {attribute.partition("=")[0].lower() for attribute in attributes} <= {
             "httponly",

@@ -49,7 +49,7 @@ class RoundRobin(httpx2.AsyncBaseTransport):
 
 
 class Patient(RoundRobin):
-    """Comes again when it is told that too many wait, of which nothing has begun; nothing else is asked for twice."""
+    """Comes again when too many wait, since nothing has begun then; nothing else is asked for twice."""
 
     @override
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -154,7 +154,8 @@ async def test_hundred_people_sign_in_and_refresh_at_once_on_a_quarter_of_a_proc
 ) -> None:
     """Overload is not an outage: every dependency answers, and so does the server, if later.
 
-    On a machine that does other things too the queue may be full; who is told so comes again, and has lost nothing.
+    On a machine that does other things too the queue may be full. Who gets that answer comes again, and has lost
+    nothing.
     """
     async with two_instances(tmp_path, azurite, standins) as instances:
         with throttled([worker for host in instances.hosts for worker in host.workers], part=0.25):

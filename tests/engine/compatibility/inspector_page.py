@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_MILLISECONDS = 90_000
 
 HARMLESS = re.compile("Read-only session|Authorization complete")
-"""Notices of the page that tell of no trouble."""
+"""Notices of the page that report no trouble."""
 
 NOTICES = """
 window.notices = [];

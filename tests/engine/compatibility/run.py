@@ -72,7 +72,7 @@ class Client:
         await self.throttled()
 
     def note_attempts(self, step: str, found: Found) -> None:
-        """Keeps how often the client had to try; a busy machine makes that another number."""
+        """Keeps how often the client had to try; on a busy machine that is another number."""
         if found.attempts > 1:
             self.seen.setdefault("attempts", {})[step] = found.attempts
 

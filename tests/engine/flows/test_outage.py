@@ -1,4 +1,4 @@
-"""A dependency that is away makes 503 with Retry-After, within five seconds, and signs nobody out."""
+"""For a dependency that is away there is a 503 with Retry-After, within five seconds, and signs nobody out."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ async def test_vault_that_is_away_changes_nothing_for_a_running_instance(
         assert await adds(client, tokens["access_token"])
         tokens = (await client.refresh(tokens["refresh_token"])).json()
         async with asyncio.timeout(60):
-            while "go on being used" not in caplog.text:  # noqa: ASYNC110 - the log is what tells
+            while "go on being used" not in caplog.text:  # noqa: ASYNC110 - only the log shows it
                 await asyncio.sleep(0.05)
         assert await adds(client, tokens["access_token"])
 

@@ -1,4 +1,4 @@
-"""Storage that hangs while a call is on its way to its tool makes 503 in time; the tool itself may take longer."""
+"""Storage that hangs while a call is on its way to its tool leads to 503 in time; the tool itself may take longer."""
 
 from __future__ import annotations
 

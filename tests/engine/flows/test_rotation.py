@@ -39,7 +39,7 @@ async def rotate_signing_key(standins: StandIns) -> None:
 
 
 async def replace_client_secret(standins: StandIns) -> None:
-    """Makes another one, puts it into the vault, and takes the old one from the application."""
+    """Creates another one, puts it into the vault, and takes the old one from the application."""
     (old,) = standins.control("GET", "/secrets")
     value = standins.control("POST", "/secrets", {})["value"]
     async with vault_client(standins) as vault:

@@ -84,7 +84,7 @@ async def two_instances() -> AsyncGenerator[ASGIApp]:
 
 @dataclass
 class Load:
-    """People who do what people do, one after the other, until they are told to stop; the first failure ends it."""
+    """People who do what people do, one after the other, until they have to stop; the first failure ends it."""
 
     app: ASGIApp
     done: Counter[str] = field(default_factory=Counter[str])

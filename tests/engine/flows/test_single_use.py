@@ -1,4 +1,4 @@
-"""Codes and refresh tokens are good for one use, and a failure in the middle makes it none."""
+"""Codes and refresh tokens are good for one use, and a failure in the middle does not waste it."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ async def test_settlement_that_others_have_read_stands_though_its_own_answer_nev
 async def test_refresh_over_slow_storage_signs_nobody_out(
     environment: Environment, azurite: str, latency: float
 ) -> None:
-    """Whatever the first try was told, the next one, after the grace window, goes on with the same sign-in."""
+    """Whatever the first try was answered, the next one, after the grace window, goes on with the same sign-in."""
     async with fault_proxy(azurite) as (proxy, connection_string):
         environment(AzureWebJobsStorage=connection_string, MCP_REFRESH_GRACE_SECONDS="0")
         async with running_app() as app, over(app) as http:
@@ -178,11 +178,11 @@ SETTLING_A_LOGIN, SETTLING_A_REFRESH = LOGIN_REQUESTS - 1, REFRESH_REQUESTS - 1
 async def test_exchange_survives_any_storage_request_that_fails_for_a_while(
     environment: Environment, azurite: str, fault: Fault | int
 ) -> None:
-    """Each request in turn fails as often as it is repeated; the client then does what it was told, and tries again.
+    """Each request in turn fails as often as it is repeated; the client then does as the answer says, and tries again.
 
     That is after the grace window, which is none.
     """
-    # A code that was used, which nobody could be told, stays used: see below.
+    # A code that was used stays used, even if nobody got the answer: see below.
     times = 1 if fault is Fault.NO_RESPONSE else 4
     async with fault_proxy(azurite) as (proxy, connection_string):
         environment(AzureWebJobsStorage=connection_string, MCP_REFRESH_GRACE_SECONDS="0")
@@ -237,7 +237,7 @@ async def die(proxy: FaultProxy, place: int, send: Callable[[], Awaitable[httpx2
 
 
 async def patiently(send: Callable[[], Awaitable[httpx2.Response]]) -> dict[str, Any]:
-    """What the request gets in the end, from somebody who tries again when told so."""
+    """What the request gets in the end, from somebody who tries again when the answer says so."""
     response = await send()
     for _ in range(4):
         if response.status_code == 503:

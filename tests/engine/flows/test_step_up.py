@@ -1,4 +1,4 @@
-"""Tools that need a scope of their own: the client is told which, asks for it, and gets both (SEP-2350)."""
+"""Tools that need a scope of their own: the client learns which, asks for it, and gets both (SEP-2350)."""
 
 from __future__ import annotations
 

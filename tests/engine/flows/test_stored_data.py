@@ -1,4 +1,4 @@
-"""What lies in the table after everything has happened: nothing that anybody could use, and nobody's name."""
+"""What is in the table after everything has happened: nothing that anybody could use, and nobody's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the application tells of itself, over HTTP and kept in memory: spans, metrics, and nothing about people."""
+"""What the application reports about itself, over HTTP and kept in memory: spans, metrics, and nothing about people."""
 
 from __future__ import annotations
 

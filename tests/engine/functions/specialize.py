@@ -44,7 +44,7 @@ async def main(steps: list[str]) -> None:
 
 
 async def request(runtime: Runtime, loaded: Loaded) -> int:
-    """One request as the host makes it: the invocation and the proxied request at once."""
+    """One request as the host sends it: the invocation and the proxied request at once."""
     function = next(function for function in loaded.functions if function.name == "mcp")
     invocation_id = str(uuid.uuid4())
     invoke = Invoke(id=invocation_id, function_id=function.id, binding="req", kind="http", data={"path": "echo/x"})

@@ -1,4 +1,4 @@
-"""What goes wrong in a function, an application or a client ends soon, tells nothing, and leaves nothing behind."""
+"""What goes wrong in a function, an application or a client ends soon, discloses nothing, and leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 class Client:
-    """One GET request and what came back; `gone` makes it go away."""
+    """One GET request and what came back; with `gone` it goes away."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -63,7 +63,7 @@ class Client:
 
 @asynccontextmanager
 async def worker(behave: Behaviour) -> AsyncGenerator[tuple[Upstream, list[int]]]:
-    """An upstream that behaves as told after each request; the list grows by one with each connection."""
+    """An upstream that behaves as it should after each request; the list grows by one with each connection."""
     connections: list[int] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""Changes of the app's files are seen, wherever the app lies and whatever becomes of its folders."""
+"""Changes of the app's files are seen, wherever the app is and whatever becomes of its folders."""
 
 from __future__ import annotations
 

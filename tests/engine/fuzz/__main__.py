@@ -1,4 +1,4 @@
-"""Fuzzes for as long as it is told to, with other requests each time, and tells what it found.
+"""Fuzzes for so many minutes, with other requests each time, and reports what it found.
 
 PYTHONPATH=src python -m tests.engine.fuzz --minutes 60 [--seed 1] [--endpoint token]
 """

@@ -24,7 +24,7 @@ SLOW_SECONDS = 5.0
 POSTED = frozenset({"/register", "/token", "/revoke"})
 LARGEST_ERROR = 256 * 1024
 INSIDE = ("Traceback (most recent call last)", "site-packages", "AADSTS", "pydantic", 'File "/')
-"""What would tell how the server is made."""
+"""What would disclose how the server is built."""
 
 
 def check(server: Server, requests: Sequence[Request]) -> None:

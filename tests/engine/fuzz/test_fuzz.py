@@ -1,4 +1,4 @@
-"""Hostile requests get a proper answer, cost little, and let nobody in. CONTRIBUTING.md tells how to fuzz at length."""
+"""Hostile requests get a proper answer, cost little, and let nobody in. CONTRIBUTING.md shows how to fuzz at length."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 APP = REPOSITORY / "tests" / "support" / "background"
 LATER = ("ago(15m)", "ago(2h)"), "now(1h)"
-"""What counts as long ago in the alerts, and what makes everything so."""
+"""What counts as long ago in the alerts, and what is so of everything."""
 
 
 class Unrun(Recording):

@@ -192,4 +192,4 @@ def test_installed_twice_it_is_there_once(log: tuple[logging.Logger, io.StringIO
     install_redaction()
     factory = logging.getLogRecordFactory()
     assert isinstance(factory, RedactingFactory)
-    assert not isinstance(factory._make, RedactingFactory)  # pyright: ignore[reportPrivateUsage] - nothing else tells
+    assert not isinstance(factory._make, RedactingFactory)  # pyright: ignore[reportPrivateUsage] - nothing else shows it

@@ -16,7 +16,7 @@ printf '{"token":"e30.%s.c2ln","expiresOn":"2099-01-01T00:00:00Z"}' "$payload"
 
 
 def program(folder: Path, name: str, script: str) -> None:
-    """Makes a shell script that can be run by its name where the folder is on PATH."""
+    """Writes a shell script that can be run by its name where the folder is on PATH."""
     file = folder / name
     file.write_text(f"#!/bin/sh\n{script}\n")
     file.chmod(0o755)

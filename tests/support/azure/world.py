@@ -110,7 +110,7 @@ class World:
     """Consents."""
     federated_credentials: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     secret_values: dict[str, str] = field(default_factory=dict[str, str])
-    """Key id to value: what Graph itself never tells again."""
+    """Key id to value: what Graph itself never shows again."""
     max_lifetime: timedelta | None = None
     passwords_allowed: bool = True
     unknown_reads: int = 0
@@ -153,7 +153,7 @@ class World:
         return self.clock.now()
 
     def add_application(self, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any member of the document
-        """A registration as the infrastructure makes it."""
+        """A registration as the infrastructure creates it."""
         document: dict[str, Any] = {
             "id": OBJECT_ID,
             "appId": CLIENT_ID,

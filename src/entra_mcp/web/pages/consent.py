@@ -1,6 +1,6 @@
 """The page that asks a person whether a client may act for them.
 
-Threat: the confused deputy. Anyone can register a client and send people its authorization link, so the page tells what
+Threat: the confused deputy. Anyone can register a client and send people its authorization link, so the page shows what
 is only claimed, the name, from what is certain, the place that the sign-in will be sent to
 (https://modelcontextprotocol.io/specification/2025-11-25/basic/security_best_practices#confused-deputy-problem).
 """

@@ -1,4 +1,4 @@
-"""The page that tells a person what went wrong, what to do, and by which reference the log knows it.
+"""The page that shows a person what went wrong, what to do, and by which reference the log knows it.
 
 Threat: what an identity provider, a library or a link says must not become this page's words. The page is chosen by
 where and how the request failed; no text of the failure itself is on it.

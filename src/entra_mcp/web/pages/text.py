@@ -1,4 +1,4 @@
-"""Makes text that a stranger wrote fit to be shown.
+"""Cleans text that a stranger wrote, so that it can be shown.
 
 Threat: a client chooses its own name, and may try to look like another, or like a part of the page: with markup, with
 ten thousand characters, or with characters that reverse the text around them (https://www.unicode.org/reports/tr36/).

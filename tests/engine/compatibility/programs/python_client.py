@@ -1,4 +1,4 @@
-"""The MCP SDK for Python as a program, in version 1 or 2: it signs in, does what it is told, and writes JSON.
+"""The MCP SDK for Python as a program, in version 1 or 2: it signs in, does what its arguments say, and writes JSON.
 
     python python_client.py URL FOLDER TASK
 

@@ -1,6 +1,6 @@
-"""What a client is told to do, whichever it is: `list` the tools, or `all`: list and call them.
+"""What a client gets to do, whichever it is: `list` the tools, or `all`: list and call them.
 
-One that knows background tasks is told `background` too: to let tools run as tasks.
+One that knows background tasks gets `background` too: to let tools run as tasks.
 """
 
 from __future__ import annotations

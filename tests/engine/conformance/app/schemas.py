@@ -36,7 +36,7 @@ def register(server: LocalProvider) -> None:
 
 
 class Contact(Tool):
-    """Has a schema as it is given, which no Python function makes."""
+    """Has a schema as it is given, which no Python function has."""
 
     @override
     async def run(self, arguments: dict[str, Any]) -> ToolResult:

@@ -73,7 +73,7 @@ async def test_address_that_the_client_claims_counts_for_nothing(start: Start) -
 
 
 async def test_registration_by_another_method_passes_no_limit(start: Start) -> None:
-    """OPTIONS without what makes it a preflight reached the handlers themselves, behind limits that look for POST."""
+    """OPTIONS that is no preflight reached the handlers themselves, behind limits that look for POST."""
     async with start(MCP_REGISTRATIONS_PER_MINUTE="1") as app, browser(app) as http:
         flood = from_address("203.0.113.7")
         for method in ("OPTIONS", "GET", "PUT", "PATCH", "DELETE", "TRACE", "options", "X"):

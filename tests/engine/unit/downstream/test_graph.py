@@ -1,4 +1,4 @@
-"""Requests to Microsoft Graph: what goes out, what is tried again, and what a failure tells the client and the log."""
+"""Requests to Microsoft Graph: what goes out, what is tried again, and what client and log learn of a failure."""
 
 from __future__ import annotations
 

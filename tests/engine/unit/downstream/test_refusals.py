@@ -1,4 +1,4 @@
-"""What a client is told of the refusals of Entra ID, and that it is not told more."""
+"""What a client gets to read of the refusals of Entra ID, and that it is no more than that."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ async def order(orders: DelegatedToken = OnBehalfOf("api://orders/Orders.Read", 
 
 
 async def address(settings: Settings = Service(Settings)) -> str:
-    """Tell where the server is."""
+    """Show where the server is."""
     return settings.base_url
 
 

@@ -94,7 +94,7 @@ async def cancelled() -> None:
 
 
 async def refuse() -> str:
-    """Fail in a way that the client is told."""
+    """Fail with a message for the client."""
     raise ToolError("The room is taken.")
 
 

@@ -1,4 +1,4 @@
-"""The time limit of a request: told to its client, over before the host's, and nothing to those who are quick."""
+"""The time limit of a request: its client reads it, it ends before the host's, and quick requests do not notice it."""
 
 from __future__ import annotations
 

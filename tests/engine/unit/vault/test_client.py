@@ -34,7 +34,7 @@ GOOD_SECRET = "aBc8Q~0123456789012345678901234567890123"
 
 
 def material(number: int) -> bytes:
-    """A key that can be told from others."""
+    """A key that differs from others."""
     return bytes(range(number, number + KEY_BYTES))
 
 

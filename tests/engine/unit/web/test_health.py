@@ -1,4 +1,4 @@
-"""Health endpoints: what they tell, what they keep to themselves, and how seldom they ask."""
+"""Health endpoints: what they say, what they keep to themselves, and how seldom they ask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dependency that failed makes an error answer 503, and nothing else does."""
+"""An error is answered 503 because of a dependency that failed, and of nothing else."""
 
 from __future__ import annotations
 

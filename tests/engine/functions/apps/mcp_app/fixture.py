@@ -1,4 +1,4 @@
-"""What the fixture app is made of: its start-up, its diagnostics, and what its environment makes go wrong."""
+"""What the fixture app is made of: its start-up, its diagnostics, and what goes wrong by its environment."""
 
 from __future__ import annotations
 
