@@ -29,13 +29,13 @@ from tests.support.stack import FunctionsHost
 from tests.support.standins import StandIns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from pathlib import Path
 
 APP = REPOSITORY / "tests" / "support" / "background"
 TABLE = "McpOAuthState"
 HOSTS, PEOPLE, EACH, ATTEMPTS = 3, 50, 20, 30
-KILL_EVERY_SECONDS = 10
+BATCHES_FOR_EACH_KILL = 8
 FAILING = 0.02
 
 
@@ -54,12 +54,19 @@ async def start(hosts: Iterator[httpx2.AsyncClient], token: str, name: str) -> b
     return False
 
 
-async def start_all(hosts: Iterator[httpx2.AsyncClient], tokens: Sequence[str]) -> int:
-    """Starts the tasks of all people, as many at once as there are hosts; returns how many the server accepted."""
+async def start_all(
+    hosts: Iterator[httpx2.AsyncClient], tokens: Sequence[str], kill: Callable[[], Awaitable[None]]
+) -> int:
+    """Starts the tasks of all people, as many at once as there are hosts, and kills a worker in some of the batches.
+
+    Returns how many tasks the server accepted.
+    """
     accepted = 0
-    for batch in itertools.batched(itertools.product(tokens, range(EACH)), HOSTS, strict=False):
-        starts = [start(hosts, token, f"{token[-8:]} {number}") for token, number in batch]
-        accepted += sum(await asyncio.gather(*starts))
+    batches = itertools.batched(itertools.product(tokens, range(EACH)), HOSTS, strict=False)
+    for number, batch in enumerate(batches):
+        starts = asyncio.gather(*(start(hosts, token, f"{token[-8:]} {each}") for token, each in batch))
+        started, _ = await asyncio.gather(starts, kill() if number % BATCHES_FOR_EACH_KILL == 1 else asyncio.sleep(0))
+        accepted += sum(started)
     return accepted
 
 
@@ -73,7 +80,7 @@ async def ended(table: Table, connection_string: str) -> list[dict[str, Any]]:
     async with AsyncExitStack() as stack:
         for queue in queues:
             await stack.enter_async_context(queue)
-            with suppress(ResourceExistsError):  # the host makes one of them when it needs it
+            with suppress(ResourceExistsError):  # the host creates one of them when it needs it
                 await queue.create_queue()
         while True:
             messages = [(await queue.get_queue_properties()).approximate_message_count for queue in queues]
@@ -118,12 +125,13 @@ async def test_thousand_tasks_survive_killed_workers(
             tokens = [standins.token(oid=str(uuid4())) for _ in range(PEOPLE)]
             proxy.failing = FAILING
             clients = [httpx2.AsyncClient(base_url=host.url, timeout=60) for host in hosts]
-            starting = asyncio.create_task(start_all(itertools.cycle(clients), tokens))
-            while not starting.done():
-                await asyncio.sleep(KILL_EVERY_SECONDS)
+
+            async def kill() -> None:
+                await asyncio.sleep(chance.random() / 10)  # in the middle of the calls of this batch
                 for worker in chance.choice(hosts).workers:
                     worker.kill()
-            accepted = await starting
+
+            accepted = await start_all(itertools.cycle(clients), tokens, kill)
             found = await ended(table, azurite.connection_string)
             for client in clients:
                 await client.aclose()
