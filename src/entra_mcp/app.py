@@ -14,6 +14,7 @@ from starlette.routing import Route, Router
 from entra_mcp.auth.assembly import Collaborators, create_verifier, open_auth
 from entra_mcp.errors import ComponentsError, StorageError
 from entra_mcp.functions import Lifespan, WebServer
+from entra_mcp.functions.log_lines import kept_lines_at_the_end
 from entra_mcp.http_client import http_client
 from entra_mcp.identity import azure_credential
 from entra_mcp.ownership import owner_of
@@ -224,7 +225,7 @@ async def purge_expired() -> None:
     telemetry = start_telemetry(settings)
     summary = PurgeSummary()
     try:
-        with telemetry.watched(Work.PURGE):
+        with kept_lines_at_the_end(), telemetry.watched(Work.PURGE):
             async with open_table(settings) as table:
                 await purge(table, budget_seconds=PURGE_BUDGET_SECONDS, summary=summary)
     finally:

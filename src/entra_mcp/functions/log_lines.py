@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast, override
 
@@ -31,10 +32,32 @@ _invocation_id = cast("ContextVar[str | None]", invocation_id_cv)
 _beside_requests: ContextVar[bool] = ContextVar("beside_requests", default=False)
 
 
+@dataclass(slots=True)
+class _Invocation:
+    """One that runs an application."""
+
+    ended: bool = False
+
+
+_invocation: ContextVar[_Invocation | None] = ContextVar("invocation", default=None)
+
+
 def belong_to_no_invocation() -> None:
     """Says that the current context, and the tasks it starts from now on, works for no invocation."""
     _invocation_id.set(None)
+    _invocation.set(None)
     _beside_requests.set(True)
+
+
+@contextmanager
+def kept_lines_at_the_end() -> Generator[None]:
+    """Logs the kept lines in an invocation without a request: an instance may never get one of the others."""
+    try:
+        yield
+    finally:
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, LogLines):
+                handler.log_kept()
 
 
 class LogLines(logging.Handler):
@@ -42,31 +65,31 @@ class LogLines(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.running: set[str] = set()
-        """The invocations that run an application."""
         self._kept: deque[logging.LogRecord] = deque(maxlen=KEPT_LINES)
 
     @contextmanager
     def invocation(self, invocation_id: str) -> Generator[None]:
         """Says that the block is this invocation."""
-        token = _invocation_id.set(invocation_id)
-        self.running.add(invocation_id)
+        invocation = _Invocation()
+        id_token, token = _invocation_id.set(invocation_id), _invocation.set(invocation)
         try:
-            self._log_kept()
+            self.log_kept()
             yield
         finally:
-            self._log_kept()
-            self.running.discard(invocation_id)
-            _invocation_id.reset(token)
+            self.log_kept()
+            invocation.ended = True
+            _invocation.reset(token)
+            _invocation_id.reset(id_token)
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        invocation_id = _invocation_id.get()
-        late = _beside_requests.get() if invocation_id is None else invocation_id not in self.running
+        invocation = _invocation.get()
+        late = invocation.ended if invocation else _beside_requests.get()
         if late and not record.name.startswith(SYSTEM):
             self._kept.append(record)
 
-    def _log_kept(self) -> None:
+    def log_kept(self) -> None:
+        """Logs them in the invocation that runs."""
         if not self._kept:
             return
         since = datetime.fromtimestamp(self._kept[0].created, UTC)

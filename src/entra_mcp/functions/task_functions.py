@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import azure.functions as func  # noqa: TC002 - the runtime reads the annotations
 
+from entra_mcp.functions.log_lines import kept_lines_at_the_end
 from entra_mcp.tasks.queue import POISON_QUEUE, QUEUE
 
 if TYPE_CHECKING:
@@ -37,10 +38,12 @@ def add_task_functions(app: func.FunctionApp, tasks: Tasks) -> None:
         return
 
     async def run_task(message: func.QueueMessage) -> None:
-        await (await tasks.task_runner()).run(message.get_body())
+        with kept_lines_at_the_end():
+            await (await tasks.task_runner()).run(message.get_body())
 
     async def judge_task(message: func.QueueMessage) -> None:
-        await (await tasks.task_runner()).judge(message.get_body())
+        with kept_lines_at_the_end():
+            await (await tasks.task_runner()).judge(message.get_body())
 
     # The SDK leaves the options of a trigger without types.
     queue_trigger = cast("Trigger", app.queue_trigger)  # pyright: ignore[reportUnknownMemberType]

@@ -202,15 +202,16 @@ async def test_server_sweeps(web_app: WebApp) -> None:
 
 
 async def test_function_that_runs_is_given_its_time(web_app: WebApp) -> None:
-    go_on = asyncio.Event()
+    begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
         await go_on.wait()
         await PlainTextResponse("late")(scope, receive, send)
 
     invoking = asyncio.create_task(invoke("1", answering(slow)))
     asking = asyncio.create_task(ask(web_app, "1"))
-    await until(lambda: bool(web_app.log_lines.running))
+    await begun.wait()
     sweep(web_app, 2 * SWEEPS)
     go_on.set()
     await invoking

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, cast, override
 
 import pytest
 from azure_functions_runtime import invocation_id_cv
 
-from entra_mcp.functions.log_lines import KEPT_LINES, LogLines, belong_to_no_invocation
+from entra_mcp.functions.log_lines import KEPT_LINES, LogLines, belong_to_no_invocation, kept_lines_at_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from contextvars import ContextVar
 
 logger = logging.getLogger("a library")
 
@@ -97,13 +98,25 @@ async def test_line_that_outlives_its_invocation_reaches_the_next(lines: LogLine
     assert host.lines() == [("2", "late")]
 
 
-async def test_lines_of_a_timer_are_left_alone(lines: LogLines, host: Host) -> None:
-    logger.warning("a timer's line, whose invocation this package does not see")
+@pytest.mark.parametrize("known", [None, "timer"], ids=["invocation unknown", "invocation set by the runtime"])
+async def test_lines_of_another_function_are_left_alone(lines: LogLines, host: Host, known: str | None) -> None:
+    cast("ContextVar[str | None]", invocation_id_cv).set(known)
+    logger.warning("a timer's line, which the host has already")
     host.open = {"1"}
     with lines.invocation("1"):
         pass
 
     assert host.taken == []
+
+
+async def test_lines_of_the_background_reach_a_function_without_requests(lines: LogLines, host: Host) -> None:
+    await asyncio.create_task(in_background("is up"))
+    cast("ContextVar[str | None]", invocation_id_cv).set("task")
+    host.open = {"task"}
+    with kept_lines_at_the_end():
+        logger.warning("its own")
+
+    assert host.lines() == [("task", "its own"), ("task", "is up")]
 
 
 @pytest.mark.parametrize("name", ["azure.functions", "azure_functions_worker.dispatcher"])
