@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 DISCARDED_BYTES = 100 * 1024 * 1024
 """The Functions host takes no larger body."""
 
+PAUSE_SECONDS = 3.0
+"""How long a sender may pause whose body nobody wants: each holds one of the instance's invocations meanwhile."""
 
 LINGERING_SECONDS = 2.0
 """How long a sender who is not done has for reading its answer before the connection is closed."""
@@ -37,9 +39,9 @@ class UnreadBody:
     """Reads and discards the rest of a body before an answer starts (RFC 9112 section 9.6).
 
     A connection that is closed over an unread body is reset, and takes the answer with it: the forwarder of the
-    Functions host then tries again without the body, and its client gets an empty 500. What exceeds `max_bytes` or
-    `seconds` is answered all the same, and its connection closed a moment later. A client that waits for `100 Continue`
-    is not asked to send what nobody reads.
+    Functions host then tries again without the body, and its client gets an empty 500. A body that exceeds `max_bytes`
+    or `seconds`, or pauses, is answered all the same, and its connection closed a moment later. A client that waits for
+    `100 Continue` is not asked to send what nobody reads.
     """
 
     def __init__(self, app: ASGIApp, *, max_bytes: int = DISCARDED_BYTES, seconds: float) -> None:
@@ -66,7 +68,8 @@ class UnreadBody:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     while not complete and size <= max_bytes:
-                        size += len((await reading()).get("body", b""))
+                        async with asyncio.timeout(PAUSE_SECONDS):
+                            size += len((await reading()).get("body", b""))
 
         async def answer(message: Message) -> None:
             nonlocal closing

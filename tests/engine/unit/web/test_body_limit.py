@@ -11,7 +11,8 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 
-from entra_mcp.web.body_limit import BodyLimit, UnreadBody
+from entra_mcp.web.body_limit import LINGERING_SECONDS, PAUSE_SECONDS, BodyLimit, UnreadBody
+from tests.support.clock import virtual_time
 from tests.support.serving import serving
 
 if TYPE_CHECKING:
@@ -26,13 +27,16 @@ REFUSAL = PlainTextResponse("no", 401)
 class Exchange:
     """One request over ASGI, from a sender who sends as many pieces as the application takes."""
 
-    def __init__(self, *pieces: bytes, leaves: bool = False, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *pieces: bytes, leaves: bool = False, headers: Mapping[str, str] | None = None, pause: float = 0
+    ) -> None:
         self.taken = 0
         self.order: list[str] = []
         self.status = 0
         self.headers = Headers()
         self._pieces = list(pieces)
         self._leaves = leaves
+        self._pause = pause
         sent = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
         self._scope: Scope = {"type": "http", "method": "POST", "path": "/", "headers": sent}
 
@@ -44,6 +48,7 @@ class Exchange:
             if not self._leaves:
                 await asyncio.get_running_loop().create_future()
             return {"type": "http.disconnect"}
+        await asyncio.sleep(self._pause)
         self.order.append("read")
         self.taken += 1
         body = self._pieces.pop(0)
@@ -82,11 +87,28 @@ async def test_body_beyond_the_bound_of_bytes_is_answered_and_its_connection_clo
     assert (exchange.status, exchange.headers["connection"]) == (401, "close")
 
 
-async def test_body_that_does_not_come_is_answered_and_its_connection_closed() -> None:
-    exchange = Exchange(b"a")
-    await exchange(UnreadBody(REFUSAL, seconds=0.01))
+@pytest.mark.parametrize("pieces", [(), (b"a",), (b"a", b"b")])
+async def test_sender_who_pauses_is_answered_soon_and_the_connection_closed(pieces: tuple[bytes, ...]) -> None:
+    exchange = Exchange(*pieces)
+    with virtual_time() as clock:
+        began = clock.now
+        await exchange(UnreadBody(REFUSAL, seconds=60))
+        assert clock.now - began == pytest.approx(PAUSE_SECONDS + LINGERING_SECONDS)
 
     assert (exchange.status, exchange.headers["connection"]) == (401, "close")
+
+
+async def test_slow_sender_is_read_to_the_end_and_no_longer_than_the_bound() -> None:
+    with virtual_time():
+        slow = Exchange(*[b"a"] * 20, b"", pause=PAUSE_SECONDS - 0.5)
+        await slow(UnreadBody(REFUSAL, seconds=60))
+        endless = Exchange(*[b"a"] * 100, pause=PAUSE_SECONDS - 0.5)
+        await endless(UnreadBody(REFUSAL, seconds=61))
+
+    assert slow.order == ["read"] * 21 + ["answered"]
+    assert "connection" not in slow.headers
+    assert endless.order[24] == "answered"
+    assert endless.headers["connection"] == "close"
 
 
 @pytest.mark.parametrize(("name", "value"), [("content-length", str(MEGABYTE + 1)), ("expect", "100-continue")])
