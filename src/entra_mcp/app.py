@@ -132,16 +132,11 @@ async def running_app(
         async def read() -> Secrets:
             return await vault.read(client_secret=settings.auth_mode is AuthMode.PROXY)
 
+        reaching = await stack.enter_async_context(running(reach(table, create=settings.create_table)))
         secrets = CurrentSecrets(await read(), read=read)
+        await reaching
         cipher = RowCipher(secrets)
-        store = TableStore(
-            table=table,
-            cipher=cipher,
-            auto_create=settings.create_table,
-            marks=OwnerMarks(secrets),
-            owner_of=owner_of,
-        )
-        await store.setup()
+        store = TableStore(table=table, cipher=cipher, marks=OwnerMarks(secrets), owner_of=owner_of)
         verifier = create_verifier(settings, http_client=http)
         cached = CachedStore(
             store,
@@ -196,7 +191,7 @@ async def running_app(
             redirect_slashes=False,
             default=mcp_app,  # not mounted, since a mount takes the methods that the routes above do not
         )
-        await warm_up(server, session_store=sessions)
+        await warm_up(server)
         starting.close()
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
         await stack.enter_async_context(running(secrets.follow()))
@@ -258,13 +253,29 @@ async def open_table(settings: Settings) -> AsyncGenerator[Table]:
         yield await stack.enter_async_context(table)
 
 
+async def reach(table: Table, *, create: bool) -> None:
+    """Creates the table, or opens the connection to it, so that the first user need not wait for it.
+
+    A table that does not answer is no reason not to start: readiness names it, and what needs no table works.
+
+    Raises:
+        StorageError: the table cannot be created.
+    """
+    if create:
+        await table.create()
+        return
+    try:
+        await table.check()
+    except StorageError as error:
+        logger.warning("Table Storage does not answer yet, so the first user waits longer: %s", error)
+
+
 @asynccontextmanager
-async def running(work: Coroutine[None, None, None]) -> AsyncGenerator[None]:
+async def running(work: Coroutine[None, None, None]) -> AsyncGenerator[asyncio.Task[None]]:
     """Runs the work beside the block, and cancels it when the block ends."""
     task = asyncio.create_task(work)
     try:
-        yield
+        yield task
     finally:
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.gather(task, return_exceptions=True)

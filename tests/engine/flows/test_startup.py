@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tests.support.standins import StandIns
 
 
+NOWHERE = "AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:9/a"
+
+
 async def test_faulty_settings_are_named_all_at_once(environment: Callable[..., None]) -> None:
     environment(ENTRA_CLIENT_ID="x", KEY_VAULT_URL="x", MCP_BASE_URL="http://contoso.com")
     with pytest.raises(SettingsError) as caught:
@@ -52,8 +55,19 @@ async def test_missing_table_is_named_by_readiness(
     assert "does not exist" in caplog.text
 
 
+async def test_storage_that_does_not_answer_is_no_reason_not_to_start(
+    environment: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    environment(AzureWebJobsStorage=NOWHERE, MCP_CREATE_TABLE="false")
+    with caplog.at_level(logging.WARNING):
+        async with running_app():
+            pass
+    (warning,) = [each for each in caplog.records if each.name == "entra_mcp.app"]
+    assert "Table Storage does not answer yet" in warning.getMessage()
+
+
 async def test_unreachable_storage_with_create_table_is_an_error(environment: Callable[..., None]) -> None:
-    environment(AzureWebJobsStorage="AccountName=a;AccountKey=a2V5;TableEndpoint=http://127.0.0.1:9/a")
+    environment(AzureWebJobsStorage=NOWHERE)
     with pytest.raises(StorageError):
         async with running_app():
             pytest.fail("the server started")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from azure_functions_runtime.http_v2 import HttpCoordinator, HttpV2Registry
+from fastmcp import FastMCP
 
 import entra_mcp
 
@@ -28,7 +29,7 @@ ROW = re.compile(r"^\| `(\w+\._\w+)` \| `([\w/]+)\.py` \| (.+) \| `([\w/]+\.py)`
 LISTED = {(row[1], row[2]): row for row in ROW.finditer((ROOT / "docs" / "upgrade.md").read_text("utf-8"))}
 MOST = 20
 
-VARIABLES: dict[str, type] = {"coordinator": HttpCoordinator, "HttpV2Registry": HttpV2Registry}
+VARIABLES: dict[str, type] = {"coordinator": HttpCoordinator, "HttpV2Registry": HttpV2Registry, "server": FastMCP}
 """Of what class something is whose private attribute is used from outside."""
 
 

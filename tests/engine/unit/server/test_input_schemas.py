@@ -9,7 +9,6 @@ import pytest
 from fastmcp import FastMCP
 from fastmcp.server.middleware import Middleware
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
-from key_value.aio.stores.memory import MemoryStore
 from pydantic import BaseModel, Field
 
 from entra_mcp.server.warmup import warm_up
@@ -63,7 +62,7 @@ async def test_header_is_held_to_the_argument(
     server = FastMCP("test", middleware=[listings])
     for each in (ship, order):
         server.tool(each)
-    await warm_up(server, session_store=MemoryStore())
+    await warm_up(server)
     listings.count = 0
     app = server.http_app(path="/mcp", stateless_http=True)
     request = tool_call(tool, arguments, protocol=SESSIONLESS)
