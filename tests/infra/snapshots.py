@@ -11,11 +11,16 @@ from tests.infra.template import INFRA
 if TYPE_CHECKING:
     from pathlib import Path
 
-OPTIONS = (
-    "--tenant-id 00000000-0000-4000-8000-000000000001 --subscription-id 00000000-0000-4000-8000-000000000002 "
-    "--location northeurope --deployment-name snapshot"
-)
-"""The names of resources, and so every snapshot, depend on them."""
+METADATA = {
+    "tenantId": "00000000-0000-4000-8000-000000000001",
+    "subscriptionId": "00000000-0000-4000-8000-000000000002",
+    "location": "northeurope",
+    "deploymentName": "snapshot",
+}
+"""The names of resources, and so every snapshot, depend on it."""
+
+OPTIONS = " ".join(f"--{re.sub('([A-Z])', r'-\1', name).lower()} {value}" for name, value in METADATA.items())
+"""The same for a person who refreshes them."""
 
 
 def parameter_sets() -> list[Path]:

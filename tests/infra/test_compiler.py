@@ -5,47 +5,57 @@ Only collected where `bicep` is on PATH (conftest.py).
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.infra.snapshots import OPTIONS, parameter_sets, resources
-from tests.infra.template import INFRA, templates
+from tests.infra.compiler import Compiler, running_compiler
+from tests.infra.snapshots import parameter_sets, resources
+from tests.infra.template import INFRA
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+FILES = "**/*.bicep*"
+"""Templates and sets of parameters."""
 
-def bicep(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["bicep", *arguments], capture_output=True, text=True, timeout=110, check=False)
+
+def bicep(*arguments: str, folder: Path = INFRA) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bicep", *arguments], cwd=folder, capture_output=True, text=True, timeout=110, check=False)
 
 
-@pytest.mark.parametrize("command", [("build", "--stdout"), ("lint",)], ids=lambda command: command[0])
+@pytest.fixture(scope="module")
+def compiler() -> Iterator[Compiler]:
+    with running_compiler() as running:
+        yield running
+
+
+@pytest.mark.parametrize("command", [("build", "main.bicep", "--stdout"), ("lint", "--pattern", FILES)])
 def test_compiler_warns_of_nothing(command: tuple[str, ...]) -> None:
     """Unknown properties and API versions are warnings only, hence none at all."""
-    done = bicep(command[0], str(INFRA / "main.bicep"), *command[1:])
+    done = bicep(*command)
     assert (done.returncode, done.stderr.strip()) == (0, "")
 
 
-@pytest.mark.parametrize(
-    "file",
-    [*(template.path for template in templates()), *parameter_sets()],
-    ids=lambda file: file.relative_to(INFRA).as_posix(),
-)
-def test_file_has_the_form_that_the_compiler_gives_it(file: Path) -> None:
-    done = bicep("format", str(file), "--stdout")
+def test_files_have_the_form_that_the_compiler_gives_them(tmp_path: Path) -> None:
+    copy = shutil.copytree(INFRA, tmp_path / "infra")
+    (copy / "other.bicep").write_text("param   one string\n", "utf-8")
+    done = bicep("format", "--pattern", FILES, folder=copy)
     assert (done.returncode, done.stderr.strip()) == (0, "")
-    assert done.stdout == file.read_text("utf-8")
+    assert (copy / "other.bicep").read_text("utf-8") == "param one string\n"
+    files = [file.relative_to(INFRA) for file in INFRA.glob(FILES)]
+    assert [name for name in files if (copy / name).read_bytes() != (INFRA / name).read_bytes()] == []
 
 
 @pytest.mark.parametrize("parameters", parameter_sets(), ids=lambda file: file.stem)
-def test_deployment_is_the_one_of_the_snapshot(parameters: Path, tmp_path: Path) -> None:
-    """Made again in a copy: the compiler's own `--mode validate` fails at resources that have no id, as those of
+def test_deployment_is_the_one_of_the_snapshot(parameters: Path, compiler: Compiler) -> None:
+    """Asked for again: the compiler's own `--mode validate` fails at resources that have no id, as those of
     Microsoft Graph.
     """
-    copy = shutil.copytree(INFRA, tmp_path / "infra") / parameters.relative_to(INFRA)
-    done = bicep("snapshot", str(copy), "--mode", "overwrite", *OPTIONS.split())
-    assert (done.returncode, done.stderr.strip()) == (0, "")
-    assert resources(copy) == resources(parameters)
+    answer = compiler.snapshot(parameters)
+    assert "error" not in answer
+    assert json.loads(answer["result"]["snapshot"])["predictedResources"] == resources(parameters)

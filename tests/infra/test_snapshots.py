@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.config import REPOSITORY
+from tests.infra.compiler import running_compiler
 from tests.infra.snapshots import OPTIONS, given, of_type, parameter_sets, resources
 from tests.infra.template import INFRA, main, templates
 
@@ -56,6 +57,15 @@ def test_snapshot_is_of_these_templates(parameters: Path) -> None:
 def test_guide_refreshes_the_snapshots_with_the_options_of_the_tests() -> None:
     text = " ".join((REPOSITORY / "docs" / "deploy.md").read_text("utf-8").replace("\\\n", " ").split())
     assert f'bicep snapshot "$file" --mode overwrite {OPTIONS}' in text
+
+
+def test_missing_compiler_is_named_with_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with (
+        pytest.raises(FileNotFoundError, match=r"bicep is not on PATH\. Install .*`az bicep install"),
+        running_compiler(),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(
