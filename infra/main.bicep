@@ -212,12 +212,15 @@ var names = {
   functionApp: 'func-${token}'
   application: 'mcp-${token}'
 }
+var tagPairs = map(
+  filter(split(resourceTags, ';'), pair => !empty(trim(pair))),
+  pair =>
+    indexOf(trim(pair), '=') > 0
+      ? pair
+      : fail('RESOURCE_TAGS takes NAME=value;NAME=value, and no value with a semicolon.')
+)
 var tags = union(
-  toObject(
-    filter(split(resourceTags, ';'), pair => contains(pair, '=')),
-    pair => trim(split(pair, '=')[0]),
-    pair => trim(join(skip(split(pair, '='), 1), '='))
-  ),
+  toObject(tagPairs, pair => trim(split(pair, '=')[0]), pair => trim(join(skip(split(pair, '='), 1), '='))),
   {
     'azd-env-name': environmentName
   }
@@ -248,11 +251,27 @@ var apiPermissionWords = map(
 var knownClientWords = filter(split(replace(knownClientIds, ',', ' '), ' '), word => !empty(word))
 var preauthorizedWords = filter(split(replace(preauthorizedClientIds, ',', ' '), ' '), word => !empty(word))
 
-var extraPairs = filter(split(extraAppSettings, ';'), pair => contains(pair, '='))
+var extraPairs = map(
+  filter(split(extraAppSettings, ';'), pair => !empty(trim(pair))),
+  pair =>
+    indexOf(trim(pair), '=') > 0
+      ? pair
+      : fail('EXTRA_APP_SETTINGS takes NAME=value;NAME=value, and no value with a semicolon.')
+)
 var extraSettings = toObject(
   extraPairs,
   pair => trim(split(pair, '=')[0]),
   pair => trim(join(skip(split(pair, '='), 1), '='))
+)
+
+var isPrivate = privateNetwork || empty('${functionsSubnetId}${endpointsSubnetId}${privateDnsZones}')
+  ? privateNetwork
+  : fail('The subnets and DNS zones of NETWORK_* are for private mode: set PRIVATE_NETWORK to true, or leave them empty.')
+// What follows is the name of a group, and nothing behind it: the ids of the zones continue it.
+var zonesGroup = last(split(toLower(privateDnsZones), '/resourcegroups/'))
+var areZones = contains(['', 'none'], privateDnsZones) || startsWith(privateDnsZones, '/subscriptions/') && !empty(zonesGroup) && !contains(
+  zonesGroup,
+  '/'
 )
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
@@ -292,7 +311,7 @@ module storage 'modules/storage.bicep' = {
     tags: tags
     skuName: empty(storageSku) ? sizes.storageSku : storageSku
     tableName: tableName
-    publicAccess: !privateNetwork
+    publicAccess: !isPrivate
     #disable-next-line what-if-short-circuiting // names of role assignments hold it, and an assignment keeps its name
     principalId: identity.outputs.principalId
   }
@@ -304,7 +323,7 @@ module vault 'modules/vault.bicep' = {
     name: names.vault
     location: location
     tags: tags
-    publicAccess: !privateNetwork
+    publicAccess: !isPrivate
     purgeProtection: sizes.purgeProtection || vaultPurgeProtection
     softDeleteDays: sizes.softDeleteDays
     expiryDate: vaultExpiryDate
@@ -314,7 +333,7 @@ module vault 'modules/vault.bicep' = {
   }
 }
 
-module network 'modules/network.bicep' = if (privateNetwork) {
+module network 'modules/network.bicep' = if (isPrivate) {
   scope: group
   params: {
     name: names.network
@@ -325,7 +344,9 @@ module network 'modules/network.bicep' = if (privateNetwork) {
     endpointsSubnetId: empty(functionsSubnetId) == empty(endpointsSubnetId)
       ? endpointsSubnetId
       : fail('NETWORK_FUNCTIONS_SUBNET_ID and NETWORK_ENDPOINTS_SUBNET_ID belong together: set both or none.')
-    dnsZones: privateDnsZones
+    dnsZones: areZones
+      ? privateDnsZones
+      : fail('NETWORK_PRIVATE_DNS_ZONES takes none, or the id of a resource group: /subscriptions/<id>/resourceGroups/<name>.')
     storageId: storage.outputs.id
     vaultId: vault.outputs.id
   }

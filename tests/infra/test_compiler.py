@@ -6,6 +6,8 @@ Only collected where `bicep` is on PATH (conftest.py).
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ import pytest
 
 from tests.infra.compiler import Compiler, running_compiler
 from tests.infra.snapshots import parameter_sets, resources
-from tests.infra.template import INFRA
+from tests.infra.template import INFRA, main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +24,30 @@ if TYPE_CHECKING:
 
 FILES = "**/*.bicep*"
 """Templates and sets of parameters."""
+
+PUBLIC_CLOUD_ONLY = "Applications can be made in the public cloud only: set ENTRA_EXISTING_CLIENT_ID (docs/deploy.md)."
+"""The one refusal that does not show here: the compiler's own cloud is the public one."""
+
+SUBNETS = {"functionsSubnetId": "a/subnets/f", "endpointsSubnetId": "a/subnets/e"}
+REFUSED = [
+    ({"resourceTags": "owner:us"}, "RESOURCE_TAGS takes"),
+    ({"resourceTags": "owner=us; costs"}, "RESOURCE_TAGS takes"),
+    ({"resourceTags": "=us"}, "RESOURCE_TAGS takes"),
+    ({"extraAppSettings": '{"MCP_LOG_LEVEL": "debug"}'}, "EXTRA_APP_SETTINGS takes"),
+    ({"extraAppSettings": "URL=https://a.test/?x;y"}, "EXTRA_APP_SETTINGS takes"),
+    ({"apiPermissions": "one/two"}, "ENTRA_API_PERMISSIONS takes"),
+    (SUBNETS, "The subnets and DNS zones of NETWORK_*"),
+    ({"privateDnsZones": "none"}, "The subnets and DNS zones of NETWORK_*"),
+    ({"privateNetwork": True, "functionsSubnetId": "a/subnets/f"}, "NETWORK_FUNCTIONS_SUBNET_ID and"),
+    *(
+        ({"privateNetwork": True, **SUBNETS, "privateDnsZones": zones}, "NETWORK_PRIVATE_DNS_ZONES takes")
+        for zones in ("None", "dns", "/subscriptions/a/resourceGroups/dns/", "/subscriptions/a/resourceGroups/")
+    ),
+    ({"customBaseUrl": "https://mcp.contoso.com/"}, "MCP_CUSTOM_BASE_URL has to be"),
+    ({"budgetAmount": 3}, "A budget needs ALERT_EMAIL"),
+    ({"budgetAmount": 3, "alertEmail": "a@contoso.com"}, "A budget needs BUDGET_START_DATE"),
+]
+"""Parameters, and how the message begins with which the template refuses them."""
 
 
 def bicep(*arguments: str, folder: Path = INFRA) -> subprocess.CompletedProcess[str]:
@@ -59,3 +85,21 @@ def test_deployment_is_the_one_of_the_snapshot(parameters: Path, compiler: Compi
     answer = compiler.snapshot(parameters)
     assert "error" not in answer
     assert json.loads(answer["result"]["snapshot"])["predictedResources"] == resources(parameters)
+
+
+@pytest.mark.parametrize(("given", "message"), REFUSED)
+def test_parameters_that_would_do_nothing_or_harm_are_refused(
+    given: dict[str, object], message: str, compiler: Compiler, tmp_path: Path
+) -> None:
+    lines = [f"using '{os.path.relpath(INFRA / 'main.bicep', tmp_path)}'"]
+    for name, value in {"environmentName": "dev", "location": "northeurope", **given}.items():
+        lines.append(f"param {name} = {f"'{value}'" if isinstance(value, str) else json.dumps(value)}")
+    parameters = tmp_path / "given.bicepparam"
+    parameters.write_text("\n".join(lines), "utf-8")
+    assert message in compiler.snapshot(parameters)["error"]["message"]
+
+
+def test_every_refusal_is_seen() -> None:
+    begins = tuple(message for _, message in REFUSED)
+    refusals = re.findall(r"fail\('([^']+)'\)", main().source)
+    assert [refusal for refusal in refusals if not refusal.startswith(begins)] == [PUBLIC_CLOUD_ONLY]

@@ -90,6 +90,14 @@ def test_parameter_is_documented_with_its_default(parameter: str) -> None:
         assert f"`{default}`" in row[1] or (default == "-1" and "preset" in row[1])
 
 
+def test_documented_pairs_have_the_form_that_the_template_takes() -> None:
+    files = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")]
+    text = "\n".join(file.read_text("utf-8") for file in files)
+    given = re.findall(r"azd env set (?:EXTRA_APP_SETTINGS|RESOURCE_TAGS) ([\"'])(.*?)\1", text)
+    assert len(given) == len(re.findall(r"azd env set (?:EXTRA_APP_SETTINGS|RESOURCE_TAGS)", text))
+    assert [value for _, value in given if not re.fullmatch(r"(?:[A-Z_]+|<name>)=[^;{}]+", value)] == []
+
+
 @pytest.mark.parametrize("preset", ["dev", "prod"])
 def test_preset_has_every_size(preset: str) -> None:
     presets = main().value("var", "presets") or ""
