@@ -142,7 +142,7 @@ def test_deployment_signs_in_without_a_secret_and_uses_outputs_that_exist() -> N
     assert workflow["permissions"]["id-token"] == "write"
     assert set(workflow[True]) == {"workflow_dispatch", "push"}
     commands = "\n".join(step.get("run", "") for step in steps(workflow))
-    order = ["azd auth login", "azd provision", "azd deploy", "-m ops smoke"]
+    order = ["azd auth login", "azd provision", "azd package", "azd deploy", "-m ops smoke"]
     assert [commands.index(command) for command in order] == sorted(commands.index(command) for command in order)
     outputs = set(main().of("output"))
     assert set(re.findall(r"azd env get-value (\w+)", commands)) <= outputs
