@@ -78,6 +78,6 @@ def stage(root: Path, *, compiled: bool) -> list[Path]:
     # azd leaves compiled files out where no such file says what is left out.
     (folder / IGNORE_FILE).write_text("local.settings.json\n", "utf-8")
     mode = PycInvalidationMode.UNCHECKED_HASH
-    if compiled and not compileall.compile_dir(folder, quiet=1, force=True, invalidation_mode=mode):
+    if compiled and not compileall.compile_dir(folder, stripdir=folder, quiet=1, force=True, invalidation_mode=mode):
         raise OpsError("The package was not made: a file in it cannot be compiled, see above.")
     return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.name != IGNORE_FILE)

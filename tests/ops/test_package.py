@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,23 @@ def test_compiled_code_runs_without_a_look_at_its_source(clone: Ops) -> None:
     finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     assert finished.returncode == 0, finished.stderr
     assert "__pycache__" in finished.stdout
+
+
+def test_compiled_code_does_not_name_the_folder_in_which_it_was_compiled(clone: Ops) -> None:
+    assert clone("package").code == 0
+    compiled = list((clone.root / STAGE).rglob("*.pyc"))
+    assert compiled
+    assert not [path.name for path in compiled if str(clone.root).encode() in path.read_bytes()]
+
+
+def test_every_package_that_azure_installs_has_its_version_and_hashes(clone: Ops) -> None:
+    assert clone("package").code == 0
+    text = (clone.root / STAGE / "requirements.txt").read_text("utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+    assert lines
+    assert [
+        line for line in lines if not re.match(r"[\w.-]+(\[[\w,.-]+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}", line)
+    ] == []
 
 
 def test_working_folder_keeps_nothing_that_hides_a_change_of_its_sources(clone: Ops) -> None:
