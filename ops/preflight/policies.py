@@ -1,18 +1,22 @@
 """Policies of the subscription that would refuse a part of the deployment, and which variable satisfies each.
 
-Read are the assignments at the subscription and above it. Only an effect that refuses counts; of an initiative, which
-may hold hundreds of definitions, the built-in ones that are not known here count by the effect that it gives them.
-Exemptions are not read. docs/deploy.md shows the same table, which a test compares.
+Read are the assignments at the resource group where it exists, at the subscription and above it, with what excludes or
+exempts the group from them. Only an effect that refuses counts; of an initiative, which may hold hundreds of
+definitions, the built-in ones that are not known here count by the effect that it gives them. What holds for some
+resources only is no finding but a note. docs/deploy.md shows the same table, which a test compares.
 https://learn.microsoft.com/azure/governance/policy/concepts/assignment-structure
+https://learn.microsoft.com/azure/governance/policy/concepts/exemption-structure
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ops.client_secret import days_of
+from ops.deployment import resource_group
 from ops.documents import entries, part, words
 from ops.environment import (
     AUTH_MODE,
@@ -25,16 +29,21 @@ from ops.environment import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ops.command import Context
     from ops.environment import Environment
     from ops.http import Api
 
 VERSION = "2023-04-01"
+EXEMPTIONS_VERSION = "2022-07-01-preview"
+GROUPS_VERSION = "2021-04-01"
+AT_SCOPE = {"$filter": "atScope()"}
+"""Without what is assigned to parts of the scope alone."""
 REFUSING = frozenset({"deny", "denyaction"})
 BUILT_IN = "/providers/microsoft.authorization/policydefinitions/"
 INITIATIVE = "/policysetdefinitions/"
+MANAGEMENT_GROUP = "/providers/microsoft.management/managementgroups/"
 REFERENCE = re.compile(r"\[\s*parameters\(\s*'([^']+)'\s*\)\s*\]")
 
 Parameters = dict[str, Any]
@@ -58,6 +67,8 @@ class Assigned:
     """The last part of its id, a GUID where it is built in."""
     assignment: str
     parameters: Parameters
+    certain: bool
+    """Whether it holds for every resource of the deployment."""
 
 
 def _private(environment: Environment, _: Parameters) -> bool:
@@ -142,12 +153,16 @@ POLICIES: Mapping[str, Policy] = {
 def check(context: Context, arm: Api, base: str) -> None:
     """Reports each assignment that would refuse the deployment as it is set up."""
     report = context.report
-    refusing = list(_Assignments(arm).refusing(base))
+    name = resource_group(context.environment)
+    group = f"{base}/resourceGroups/{name}" if name else base
+    refusing = list(_Assignments(arm, now=context.now()).refusing(group, base))
     known = [(POLICIES[one.definition], one) for one in refusing if one.definition in POLICIES]
-    found = [(policy, one) for policy, one in known if not policy.satisfied(context.environment, one.parameters)]
+    unsatisfied = [(policy, one) for policy, one in known if not policy.satisfied(context.environment, one.parameters)]
+    found = [(policy, one) for policy, one in unsatisfied if one.certain]
     for policy, one in found:
         report.finding("policy", f"the assignment {one.assignment} refuses: {policy.name}", remedy=policy.remedy)
-    if others := sorted({one.assignment for one in refusing if one.definition not in POLICIES}):
+    others = {one.assignment for one in refusing if one.definition not in POLICIES}
+    if others := sorted(others | {one.assignment for _, one in unsatisfied if not one.certain}):
         report.note("policy", f"may refuse something, which cannot be judged from here: {', '.join(others)}")
     if not found:
         report.ok("policies", f"none of {len(known)} that are known refuses the deployment")
@@ -156,32 +171,54 @@ def check(context: Context, arm: Api, base: str) -> None:
 class _Assignments:
     """The assignments of a scope, with each definition read once."""
 
-    def __init__(self, arm: Api) -> None:
+    def __init__(self, arm: Api, *, now: datetime) -> None:
         self._arm = arm
+        self._now = now
         self._read: dict[str, dict[str, Any]] = {}
 
-    def refusing(self, base: str) -> Iterator[Assigned]:
-        """The definitions that are assigned with an effect that refuses."""
-        path = f"{base}/providers/Microsoft.Authorization/policyAssignments"
-        for document in self._arm.pages(path, **{"api-version": VERSION, "$filter": "atScope()"}):
+    def refusing(self, group: str, base: str) -> Iterator[Assigned]:
+        """The definitions that are assigned to the group with an effect that refuses; it may be made later."""
+        made = self._arm.find(group, **{"api-version": GROUPS_VERSION}) is not None
+        scope = f"{group if made else base}/providers/Microsoft.Authorization"
+        exemptions = list(self._exemptions(scope))
+        for document in self._arm.pages(f"{scope}/policyAssignments", **{"api-version": VERSION, **AT_SCOPE}):
             assignment = part(document, "properties")
-            if assignment.get("enforcementMode") == "DoNotEnforce":
+            excluded = [one.lower() for one in words(assignment, "notScopes")]
+            if assignment.get("enforcementMode") == "DoNotEnforce" or _within(group, excluded):
                 continue
+            above = any(one.startswith(MANAGEMENT_GROUP) for one in excluded)
+            whole = not (above or assignment.get("overrides") or assignment.get("resourceSelectors"))
+            own = [one for one in exemptions if one["policyAssignmentId"].lower() == str(document.get("id")).lower()]
             name = str(assignment.get("displayName") or document.get("name"))
-            for identifier, given, read in self._members(assignment):
+            for identifier, given, read, reference in self._members(assignment):
+                exempted = [
+                    one for one in own if reference in (words(one, "policyDefinitionReferenceIds") or [reference])
+                ]
+                if any(not one.get("resourceSelectors") for one in exempted):
+                    continue
                 parameters = (_defaults(self._definition(identifier)) if read else {}) | given
                 effect = parameters.get("effect")
                 if effect is None and read:
                     effect = part(self._definition(identifier), "policyRule", "then").get("effect")
                 if str(effect).lower() in REFUSING:
                     guid = identifier.rsplit("/", 1)[-1].lower()
-                    yield Assigned(definition=guid, assignment=name, parameters=parameters)
+                    yield Assigned(
+                        definition=guid, assignment=name, parameters=parameters, certain=whole and not exempted
+                    )
 
-    def _members(self, assignment: dict[str, Any]) -> Iterator[tuple[str, Parameters, bool]]:
-        """Ids of the definitions, what they are given, and whether the definition itself is to be read."""
+    def _exemptions(self, scope: str) -> Iterator[dict[str, Any]]:
+        """Those that have not expired."""
+        for document in self._arm.pages(f"{scope}/policyExemptions", **{"api-version": EXEMPTIONS_VERSION, **AT_SCOPE}):
+            exemption = part(document, "properties")
+            expires = exemption.get("expiresOn")
+            if not expires or datetime.fromisoformat(expires) > self._now:
+                yield exemption
+
+    def _members(self, assignment: dict[str, Any]) -> Iterator[tuple[str, Parameters, bool, str]]:
+        """Ids of the definitions, what they are given, whether they are read, and their names in an initiative."""
         identifier, given = str(assignment.get("policyDefinitionId")), _values(part(assignment, "parameters"))
         if INITIATIVE not in identifier.lower():
-            yield identifier, given, True
+            yield identifier, given, True, ""
             return
         initiative = self._definition(identifier)
         outer = _defaults(initiative) | given
@@ -189,13 +226,18 @@ class _Assignments:
             member = str(one.get("policyDefinitionId"))
             own = not member.lower().startswith(BUILT_IN)
             inner = _resolved(_values(part(one, "parameters")), outer)
-            yield member, inner, own or member.rsplit("/", 1)[-1].lower() in POLICIES
+            read = own or member.rsplit("/", 1)[-1].lower() in POLICIES
+            yield member, inner, read, str(one.get("policyDefinitionReferenceId"))
 
     def _definition(self, identifier: str) -> dict[str, Any]:
         """Empty where there is none any more."""
         if identifier not in self._read:
             self._read[identifier] = part(self._arm.find(identifier, **{"api-version": VERSION}), "properties")
         return self._read[identifier]
+
+
+def _within(scope: str, others: Iterable[str]) -> bool:
+    return any(f"{scope}/".lower().startswith(f"{other}/") for other in others)
 
 
 def _values(parameters: Parameters) -> Parameters:

@@ -9,16 +9,16 @@ import pytest
 
 from local.config import REPOSITORY
 from ops.preflight.policies import POLICIES
-from tests.support.azure.world import SUBSCRIPTION, Fault
+from tests.support.azure.world import GROUP_ID, SUBSCRIPTION, Fault
 
 if TYPE_CHECKING:
     from tests.ops.conftest import Ops
     from tests.support.azure.world import World
 
 BUILT_IN = "/providers/Microsoft.Authorization/policyDefinitions"
-INITIATIVE = (
-    "/providers/Microsoft.Management/managementGroups/top/providers/Microsoft.Authorization/policySetDefinitions/x"
-)
+ABOVE = "/providers/Microsoft.Management/managementGroups/top"
+INITIATIVE = f"{ABOVE}/providers/Microsoft.Authorization/policySetDefinitions/x"
+WITHIN = f"/subscriptions/{SUBSCRIPTION}"
 OWN = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/policyDefinitions/own"
 PRIVATE_STORAGE = "b2982f36-99f2-4db5-8eff-283140c09693"
 LOCATIONS = "e56962a6-4747-49cd-b67b-bf8b01975c4c"
@@ -37,15 +37,23 @@ def define(world: World, identifier: str, *, effect: str = "[parameters('effect'
     return identifier
 
 
-def assign(world: World, definition: str, *, mode: str = "Default", **parameters: object) -> None:
+def assign(world: World, definition: str, *, mode: str = "Default", scope: str = ABOVE, **parameters: object) -> None:
     values = {name: {"value": value} for name, value in parameters.items()}
-    properties = {
+    properties: dict[str, Any] = {
         "displayName": "Corporate rules",
         "policyDefinitionId": definition,
         "enforcementMode": mode,
         "parameters": values,
     }
-    world.policy_assignments.append({"name": "rules", "properties": properties})
+    identifier = f"{scope}/providers/Microsoft.Authorization/policyAssignments/rules"
+    world.policy_assignments.append({"id": identifier, "name": "rules", "properties": properties})
+
+
+def exempt(world: World, *, scope: str = GROUP_ID, **properties: object) -> None:
+    """From the first assignment."""
+    found = {"policyAssignmentId": world.policy_assignments[0]["id"].lower(), **properties}
+    identifier = f"{scope}/providers/Microsoft.Authorization/policyExemptions/ours"
+    world.policy_exemptions.append({"id": identifier, "properties": found})
 
 
 @pytest.mark.parametrize(
@@ -104,6 +112,75 @@ def test_only_an_effect_that_refuses_and_is_enforced_counts(
     definition = define(ready.world, f"{BUILT_IN}/{PRIVATE_STORAGE}", default=default)
     assign(ready.world, definition, mode=mode, **({"effect": given} if given else {}))
     assert ready("preflight").code == (1 if refused else 0)
+
+
+@pytest.mark.parametrize("made", [True, False])
+@pytest.mark.parametrize(
+    ("scope", "counts_before"), [(ABOVE, True), (WITHIN, True), (GROUP_ID, False), (f"{GROUP_ID}-other", False)]
+)
+def test_assignment_counts_at_the_group_that_exists_and_above_it(
+    ready: Ops, scope: str, counts_before: bool, made: bool
+) -> None:
+    ready.world.resources.pop(GROUP_ID.lower(), None)
+    if made:
+        ready.world.resources[GROUP_ID.lower()] = {"id": GROUP_ID}
+    assign(ready.world, define(ready.world, f"{BUILT_IN}/{PRIVATE_STORAGE}"), scope=scope, effect="Deny")
+    refused = counts_before or (made and scope == GROUP_ID)
+    assert ready("preflight").code == (1 if refused else 0)
+
+
+NOT_JUDGED = "cannot be judged from here: Corporate rules"
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "text"),
+    [
+        ({"notScopes": [GROUP_ID.upper()]}, 0, "none of 0 that are known"),
+        ({"notScopes": [WITHIN]}, 0, "none of 0 that are known"),
+        ({"notScopes": [f"{GROUP_ID}-other", f"{WITHIN}/resourceGroups/rg"]}, 1, "refuses: "),
+        ({"notScopes": ["/providers/Microsoft.Management/managementGroups/perhaps"]}, 0, NOT_JUDGED),
+        ({"overrides": [{"kind": "policyEffect", "value": "Audit"}]}, 0, NOT_JUDGED),
+        ({"resourceSelectors": [{"name": "ours"}]}, 0, NOT_JUDGED),
+        ({"notScopes": list[str](), "overrides": list[str](), "resourceSelectors": list[str]()}, 1, "refuses: "),
+    ],
+)
+def test_what_an_assignment_leaves_out_is_no_finding(ready: Ops, more: dict[str, Any], code: int, text: str) -> None:
+    assign(ready.world, define(ready.world, f"{BUILT_IN}/{PRIVATE_STORAGE}"), effect="Deny")
+    ready.world.policy_assignments[0]["properties"].update(more)
+    outcome = ready("preflight")
+    assert (outcome.code, text in outcome.text) == (code, True), outcome.text
+    if text == NOT_JUDGED:
+        satisfied = ready("preflight", PRIVATE_NETWORK="true")
+        assert NOT_JUDGED not in satisfied.text
+
+
+@pytest.mark.parametrize(
+    ("scope", "exemption", "code", "text"),
+    [
+        (GROUP_ID, {}, 0, "none of 0 that are known"),
+        (WITHIN, {"expiresOn": "2999-01-01T00:00:00Z"}, 0, "none of 0 that are known"),
+        (GROUP_ID, {"expiresOn": "2020-01-01T00:00:00.1234567Z"}, 1, "refuses: "),
+        (GROUP_ID, {"policyAssignmentId": f"{WITHIN}/other"}, 1, "refuses: "),
+        (f"{GROUP_ID}-other", {}, 1, "refuses: "),
+        (GROUP_ID, {"resourceSelectors": [{"name": "ours"}]}, 0, NOT_JUDGED),
+        (GROUP_ID, {"policyDefinitionReferenceIds": ["storage"]}, 0, "none of 0 that are known"),
+        (GROUP_ID, {"policyDefinitionReferenceIds": ["vault"]}, 1, "refuses: "),
+    ],
+)
+def test_exemption_counts_while_it_is_good_and_for_what_it_names(
+    ready: Ops, scope: str, exemption: dict[str, Any], code: int, text: str
+) -> None:
+    world = ready.world
+    world.resources[GROUP_ID.lower()] = {"id": GROUP_ID}
+    member = {
+        "policyDefinitionId": define(world, f"{BUILT_IN}/{PRIVATE_STORAGE}", default="Deny"),
+        "policyDefinitionReferenceId": "storage",
+    }
+    world.resources[INITIATIVE.lower()] = {"id": INITIATIVE, "properties": {"policyDefinitions": [member]}}
+    assign(world, INITIATIVE)
+    exempt(world, scope=scope, **exemption)
+    outcome = ready("preflight")
+    assert (outcome.code, text in outcome.text) == (code, True), outcome.text
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 VAULTS = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{{group}}/providers/Microsoft.KeyVault/vaults"
+
+MANAGEMENT_GROUPS = "/providers/microsoft.management/managementgroups/"
 
 PAGE = 2
 """Members of a page: so small that every list has several."""
@@ -48,7 +51,8 @@ class ArmStandIn:
             ),
             Route(f"{subscription}/providers/Microsoft.Web/geoRegions", self.regions),
             Route(f"{subscription}/providers/Microsoft.Authorization/permissions", self.permissions),
-            Route(f"{subscription}/providers/Microsoft.Authorization/policyAssignments", self.policy_assignments),
+            Route("/arm/{scope:path}/providers/Microsoft.Authorization/policyAssignments", self.policies),
+            Route("/arm/{scope:path}/providers/Microsoft.Authorization/policyExemptions", self.policies),
             Route(f"{subscription}/providers/{{namespace}}", self.provider),
             Route(f"/arm{GROUP_ID}/providers/Microsoft.Authorization/roleAssignments", self.role_assignments),
             Route(f"{subscription}/resourceGroups/{{group}}/resources", self.group_resources),
@@ -157,9 +161,16 @@ class ArmStandIn:
     async def permissions(self, request: Request) -> Response:
         return _listed(request, self._world.permissions)
 
-    async def policy_assignments(self, request: Request) -> Response:
+    async def policies(self, request: Request) -> Response:
+        """Assignments or exemptions."""
         assert request.query_params["$filter"] == "atScope()", "else those of every resource group are listed too"
-        return _listed(request, self._world.policy_assignments)
+        scope, kind = f"/{request.path_params['scope']}/".lower(), request.url.path.rsplit("/", 1)[-1]
+        if "/resourcegroups/" in scope and scope.rstrip("/") not in self._world.resources:
+            raise ArmError(404, "ResourceGroupNotFound", "Resource group could not be found.")
+        everything = self._world.policy_assignments if kind == "policyAssignments" else self._world.policy_exemptions
+        places = [one["id"].lower().rpartition("/providers/microsoft.authorization/")[0] for one in everything]
+        above = [place.startswith(MANAGEMENT_GROUPS) or scope.startswith(f"{place}/") for place in places]
+        return _listed(request, list(compress(everything, above)))
 
     async def provider(self, request: Request) -> Response:
         namespace = request.path_params["namespace"]

@@ -139,7 +139,8 @@ class World:
     )
     regions: list[str] = field(default_factory=list[str])
     policy_assignments: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    """Those at the subscription and above; their definitions are among the resources."""
+    """By their ids at the group, the subscription or above; their definitions are among the resources."""
+    policy_exemptions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     permissions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     app_settings: dict[str, str] = field(default_factory=dict[str, str])
     functions: list[str] = field(default_factory=list[str])
