@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from dotenv import dotenv_values
 
-from ops.errors import MissingInputsError, UsageError, flag_of
+from ops.errors import BadInputError, MissingInputsError, UsageError, flag_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,6 +99,17 @@ class Environment:
     def words(self, item: Input, default: str = "") -> list[str]:
         """The values, which spaces or commas separate."""
         return self.get(item, default).replace(",", " ").split()
+
+    def pairs(self, item: Input) -> dict[str, str]:
+        """The values by their names.
+
+        Raises:
+            BadInputError: it is not of the form NAME=value;NAME=value.
+        """
+        parts = [part.partition("=") for part in self.get(item).split(";") if part.strip()]
+        if not all(name.strip() and equals for name, equals, _ in parts):
+            raise BadInputError(item.name, "has to be NAME=value;NAME=value")
+        return {name.strip(): value.strip() for name, _, value in parts}
 
     def __getitem__(self, item: Input) -> str:
         self.require(item)

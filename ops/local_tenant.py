@@ -150,8 +150,8 @@ class LocalVault:
         self._names = names
         self._deleted = DeletedVaults(arm, subscription=names.subscription)
 
-    def ensure(self, *, tenant: str, location: str, person: str, kind: str) -> None:
-        """Creates group and vault, and lets the person read its secrets.
+    def ensure(self, *, tenant: str, location: str, person: str, kind: str, tags: dict[str, str]) -> None:
+        """Creates group and vault, with the tags, and lets the person read its secrets.
 
         Raises:
             OpsError: the vault was deleted, and can be recovered.
@@ -161,8 +161,9 @@ class LocalVault:
             deleted = self._deleted.named(names.vault)
             if deleted is not None:
                 raise OpsError(f"{names.vault} was deleted. Get it back, then run this again:\n{deleted.recovery}")
-            self._put(names.group_id, GROUP_VERSION, {"location": location})
-            self._put(names.vault_id, VAULT_VERSION, {"location": location, "properties": _properties(tenant)})
+            body = {"location": location, "tags": tags}
+            self._put(names.group_id, GROUP_VERSION, body)
+            self._put(names.vault_id, VAULT_VERSION, {**body, "properties": _properties(tenant)})
             self._wait()
         role = f"/subscriptions/{names.subscription}/providers/Microsoft.Authorization/roleDefinitions/{SECRETS_USER}"
         properties = {"roleDefinitionId": role, "principalId": person, "principalType": kind}

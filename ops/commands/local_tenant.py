@@ -18,7 +18,9 @@ from ops.environment import (
     CLIENT_ID,
     ENDPOINTS,
     ENTRA_TENANT,
+    EXPIRY_DATE,
     LOCATION,
+    RESOURCE_TAGS,
     SECRET_DAYS,
     SUBSCRIPTION,
     TENANT,
@@ -49,13 +51,14 @@ def run(context: Context) -> int:
 def _make(context: Context) -> int:
     environment, services, report = context.environment, context.services, context.report
     environment.require(LOCATION)
+    tags = environment.pairs(RESOURCE_TAGS)
     person, kind, names = _person(context)
     registration = LocalRegistration(services.graph, names=names, now=context.now)
     before, settings = registration.find(), LocalSettings(context.root)
     settings.refuse_anothers(before.client_id if before is not None else "")
     report.heading("Registration and vault")
     vault = LocalVault(services.arm, names=names)
-    vault.ensure(tenant=environment[TENANT], location=environment[LOCATION], person=person, kind=kind)
+    vault.ensure(tenant=environment[TENANT], location=environment[LOCATION], person=person, kind=kind, tags=tags)
     report.ok("vault", f"{names.vault} in {names.group}; you may read its secrets")
     permissions = json.loads((context.root / "infra" / "graph-permissions.json").read_text("utf-8"))
     application = registration.ensure(base_url=settings.base_url, permissions=permissions)
@@ -128,7 +131,7 @@ COMMAND = Command(
         "what is there. With --undo all of it is deleted for good."
     ),
     needs=(TENANT, SUBSCRIPTION),
-    takes=(LOCATION, SECRET_DAYS, *ENDPOINTS),
+    takes=(LOCATION, SECRET_DAYS, EXPIRY_DATE, RESOURCE_TAGS, *ENDPOINTS),
     add_arguments=_add_arguments,
     examples=(
         "examples:\n  python -m ops local-tenant --azure-location swedencentral\n  python -m ops local-tenant --undo"

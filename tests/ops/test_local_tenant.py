@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -80,6 +81,23 @@ def test_everything_is_made_and_the_settings_are_ones_that_the_server_takes(loca
     assert settings(local)["ENTRA_TENANT_ID"] == TENANT
     assert settings(local)["KEY_VAULT_URL"] == f"https://{NAMES.vault}.vault.azure.net"
     assert local.world.applications[OBJECT_ID]["appId"] == CLIENT_ID, "azd's own is left alone"
+
+
+def test_policies_about_tags_and_expiry_can_be_satisfied(local: Ops) -> None:
+    outcome = local("local-tenant", "--resource-tags", "owner=us; costs=a=b;", "--vault-expiry-date", "2999-03-01")
+    assert_made(local, outcome)
+    for identifier in (NAMES.group_id, NAMES.vault_id):
+        assert local.world.resources[identifier.lower()]["tags"] == {"owner": "us", "costs": "a=b"}
+    (key,) = local.world.secrets[f"{NAMES.vault}/jwt-signing-key"]
+    assert key.expires == datetime(2999, 3, 1, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize("tags", ["owner:us", "owner=us;costs", "=us"])
+def test_tags_of_another_form_stop_before_anything_is_made(local: Ops, tags: str) -> None:
+    outcome = local("local-tenant", RESOURCE_TAGS=tags)
+    assert outcome.code == 2
+    assert "RESOURCE_TAGS (or --resource-tags) has to be NAME=value;NAME=value" in outcome.text
+    assert {method for method, _ in local.world.requests} <= {"GET"}
 
 
 def test_second_run_changes_nothing(local: Ops) -> None:

@@ -44,4 +44,6 @@ def test_deployment_of_the_pipeline_is_tried_twice() -> None:
     """A role that was given a moment ago does not count everywhere yet."""
     workflow = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "azure-dev.yml").read_text("utf-8"))
     (command,) = [one["run"] for one in workflow["jobs"]["deploy"]["steps"] if "azd deploy" in one.get("run", "")]
-    assert re.fullmatch(r"(azd deploy server --from-package \S+ --no-prompt) \|\| \{ sleep \d+; \1; \}", command.strip())
+    assert re.fullmatch(
+        r"(azd deploy server --from-package \S+ --no-prompt) \|\| \{ sleep \d+; \1; \}", command.strip()
+    )
