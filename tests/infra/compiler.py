@@ -39,13 +39,16 @@ class Compiler:
         return json.loads(self._answers.read(length))
 
 
-@contextmanager
-def running_compiler() -> Generator[Compiler]:
-    """Raises FileNotFoundError where there is none."""
+def command(*arguments: str) -> list[str]:
+    """Raises FileNotFoundError where there is no compiler."""
     if shutil.which("bicep") is None:
         raise FileNotFoundError(MISSING)
-    command = ["bicep", "jsonrpc", "--stdio"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    return ["bicep", *arguments]
+
+
+@contextmanager
+def running_compiler() -> Generator[Compiler]:
+    with subprocess.Popen(command("jsonrpc", "--stdio"), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:

@@ -133,6 +133,7 @@ def test_pull_requests_have_the_pinned_compiler_on_path_before_the_tests_run() -
     installs = next(place for place, ran in enumerate(commands) if "az bicep install" in ran)
     assert re.search(r"^az bicep install --version v\d+\.\d+\.\d+$", commands[installs], re.MULTILINE)
     assert '.azure/bin" >> "$GITHUB_PATH"' in commands[installs]
+    assert commands[installs].rstrip().endswith('.azure/bin/bicep" --version'), "without it no such test is collected"
     assert installs < commands.index("make test")
     assert not [step for step in job if "continue-on-error" in step or "if" in step]
 

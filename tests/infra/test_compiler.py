@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.infra.compiler import Compiler, running_compiler
+from tests.infra.compiler import Compiler, command, running_compiler
 from tests.infra.snapshots import parameter_sets, resources
 from tests.infra.template import INFRA, main
 
@@ -51,7 +51,7 @@ REFUSED = [
 
 
 def bicep(*arguments: str, folder: Path = INFRA) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["bicep", *arguments], cwd=folder, capture_output=True, text=True, timeout=110, check=False)
+    return subprocess.run(command(*arguments), cwd=folder, capture_output=True, text=True, timeout=110, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +60,10 @@ def compiler() -> Iterator[Compiler]:
         yield running
 
 
-@pytest.mark.parametrize("command", [("build", "main.bicep", "--stdout"), ("lint", "--pattern", FILES)])
-def test_compiler_warns_of_nothing(command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("arguments", [("build", "main.bicep", "--stdout"), ("lint", "--pattern", FILES)])
+def test_compiler_warns_of_nothing(arguments: tuple[str, ...]) -> None:
     """Unknown properties and API versions are warnings only, hence none at all."""
-    done = bicep(*command)
+    done = bicep(*arguments)
     assert (done.returncode, done.stderr.strip()) == (0, "")
 
 
