@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from ops.errors import ApiError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ops.graph import Application, Directory
     from ops.http import Api
+    from ops.report import Report
 
 VAULT_VERSION = "2023-07-01"
 ENVIRONMENT_TAG = "azd-env-name"
@@ -98,6 +101,25 @@ def deleted_applications(directory: Directory, *, client_id: str, unique_name: s
             unique_name and application.unique_name == unique_name
         ):
             yield application
+
+
+def unless_refused(report: Report, remove: Callable[[], int], *, command: str) -> int:
+    """What `remove` gives. A person who may not delete registrations for good sees who may, and the rest goes on.
+
+    https://learn.microsoft.com/graph/api/directory-deleteditems-delete
+    """
+    try:
+        return remove()
+    except ApiError as error:
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise
+        report.finding(
+            "registration",
+            f"this account may not look for it among the deleted ones, or delete it for good: {error.code}",
+            remedy=f"with the role Cloud Application Administrator: {command}\n"
+            "or wait: Entra ID deletes it for good 30 days after its deletion",
+        )
+        return 1
 
 
 def _vault(document: dict[str, Any]) -> DeletedVault:

@@ -26,6 +26,7 @@ from ops.environment import (
     TENANT,
 )
 from ops.errors import OpsError
+from ops.leftovers import unless_refused
 from ops.local_tenant import LocalRegistration, LocalSettings, LocalVault, Names
 from ops.vault import VaultResource
 
@@ -101,10 +102,15 @@ def _undo(context: Context) -> int:
     if found is not None and settings.belongs_to(found.client_id):
         settings.remove()
         report.ok("local.settings.json", "removed")
-    report.ok("registration", "deleted for good" if registration.remove() else "there was none")
+
+    def remove() -> int:
+        report.ok("registration", "deleted for good" if registration.remove() else "there was none")
+        return 0
+
+    refused = unless_refused(report, remove, command="python -m ops local-tenant --undo")
     removed = LocalVault(services.arm, names=names).remove()
     report.ok("vault", f"{names.vault} deleted for good" if removed else "there was none")
-    return 0
+    return refused
 
 
 def _person(context: Context) -> tuple[str, str, Names]:

@@ -24,7 +24,7 @@ from ops.environment import (
 )
 from ops.errors import MissingInputsError, OpsError
 from ops.graph import REPLICATION_WAITS, Directory
-from ops.leftovers import DeletedVaults, deleted_applications
+from ops.leftovers import DeletedVaults, deleted_applications, unless_refused
 
 if TYPE_CHECKING:
     import argparse
@@ -56,7 +56,10 @@ def run(context: Context) -> int:
     if purge:
         _refuse_while_deployed(context)
     context.report.heading("What is left of the deployment")
-    found = _application(context, purge=purge) + _vaults(context, purge=purge)
+    found = unless_refused(
+        context.report, lambda: _application(context, purge=purge), command="python -m ops postdown --purge"
+    )
+    found += _vaults(context, purge=purge)
     if not found:
         context.report.ok("nothing", "no registration and no deleted vault of this deployment")
     elif not purge:

@@ -13,7 +13,7 @@ from local.config import REPOSITORY
 from ops.client_secret import KEY_ID
 from ops.doctor.settings import faults_of
 from ops.local_tenant import STAND_IN_URL, STAND_INS, LocalSettings, Names
-from tests.ops.test_postdown import deleted_vault
+from tests.ops.test_postdown import DENIED, deleted_vault
 from tests.support.azure.world import CLIENT_ID, OBJECT_ID, SUBSCRIPTION, TENANT, Fault
 
 if TYPE_CHECKING:
@@ -163,6 +163,20 @@ def test_undo_that_broke_off_is_finished_by_the_next(local: Ops, method: str, pa
     assert not local.world.deleted_applications
     assert not local.world.deleted_vaults
     assert not [name for name in local.world.resources if NAMES.group in name]
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_undo_of_an_account_that_may_not_purge_registrations_takes_the_rest_away(local: Ops, method: str) -> None:
+    local("local-tenant")
+    local.world.faults.append(Fault(method, "/deletedItems/", 403, DENIED, times=9))
+    outcome = local("local-tenant", "--undo")
+    assert outcome.code == 1
+    assert "with the role Cloud Application Administrator: python -m ops local-tenant --undo" in outcome.text
+    assert not local.world.deleted_vaults
+    assert not [name for name in local.world.resources if NAMES.group in name]
+    local.world.faults.clear()
+    assert local("local-tenant", "--undo").code == 0
+    assert not local.world.deleted_applications
 
 
 def test_group_that_holds_something_else_stays(local: Ops) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.ops.conftest import Ops
     from tests.support.azure.world import World
 
+DENIED = {"error": {"code": "Authorization_RequestDenied", "message": "Insufficient privileges"}}
+
 
 def deleted_vault(world: World, name: str = VAULT, **changes: Any) -> None:  # noqa: ANN401 - any property
     world.deleted_vaults[name] = {
@@ -236,6 +238,27 @@ def test_hook_looks_at_the_environment_it_runs_for_and_not_at_azds_default(ops: 
     outcome = ops("postdown", "--purge", AZURE_ENV_NAME="prod", ENTRA_APP_UNIQUE_NAME=None, AZURE_KEY_VAULT_NAME=None)
     assert outcome.code == 0, outcome.text
     assert OBJECT_ID in down.deleted_applications
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_account_that_may_not_purge_registrations_purges_the_vault_all_the_same(
+    ops: Ops, down: World, method: str
+) -> None:
+    down.faults.append(Fault(method, "/deletedItems/", 403, DENIED, times=9))
+    outcome = ops("postdown", "--purge")
+    assert outcome.code == 1
+    assert "with the role Cloud Application Administrator: python -m ops postdown --purge" in outcome.text
+    assert VAULT not in down.deleted_vaults
+    down.faults.clear()
+    assert ops("postdown", "--purge").code == 0
+    assert OBJECT_ID not in down.deleted_applications
+
+
+def test_hook_of_an_account_that_may_not_list_deleted_registrations_shows_the_vault(ops: Ops, down: World) -> None:
+    down.faults.append(Fault("GET", "/deletedItems/", 403, DENIED, times=9))
+    outcome = ops("postdown")
+    assert outcome.code == 0
+    assert f"{VAULT} is deleted, not purged" in outcome.text
 
 
 def test_refused_purge_names_the_right_that_lacks(ops: Ops, down: World) -> None:
