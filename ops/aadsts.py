@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 SIGN_IN_ADDRESS = "https://login.microsoftonline.com/error?code="
 
+PROVISION = (
+    "Run `azd provision --no-state`, or with `ENTRA_EXISTING_CLIENT_ID` the command that `python -m ops doctor` gives."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -194,15 +198,15 @@ AADSTS: dict[int, Explanation] = {
     ),
     700211: Explanation(
         "No federated credential of the registration has the issuer that the managed identity's token has.",
-        "Run `azd provision --no-state`; the issuer is `https://login.microsoftonline.com/<tenant>/v2.0`.",
+        f"{PROVISION} The issuer is `https://<sign-in host>/<tenant>/v2.0`, with the host of your cloud (docs/environments.md).",
     ),
     700212: Explanation(
         "No federated credential of the registration has the audience that the managed identity's token has.",
-        "Run `azd provision --no-state`; the audience is `api://AzureADTokenExchange`.",
+        f"{PROVISION} The audience is that of your cloud, `api://AzureADTokenExchange` in the public one (docs/environments.md).",
     ),
     700213: Explanation(
         "No federated credential of the registration has the managed identity as its subject.",
-        "Run `azd provision --no-state`; the subject is the identity's principal id.",
+        f"{PROVISION} The subject is the identity's principal id.",
     ),
     900144: Explanation(
         "A request to Entra ID lacks a parameter, which the message names.",

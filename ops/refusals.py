@@ -61,10 +61,10 @@ REFUSALS: dict[str, str] = {
         'Officer" --assignee <you> --scope <AZURE_KEY_VAULT_ID>`; it takes a few minutes to count.'
     ),
     "ForbiddenByPolicy": (
-        "An Azure Policy for the secrets of vaults forbids it as it was to be stored; the message says why. Where it "
-        "limits their lifetime: `azd env set CLIENT_SECRET_DAYS <days>`, then `python -m ops postprovision`; or deploy "
-        "without a client secret: `azd env set AUTH_MODE federated`, then `azd provision`; or have the vault exempted "
-        "from the policy."
+        "An Azure Policy for the secrets of vaults forbids it as it was to be stored; the message says why. Where "
+        "secrets have to expire, or soon: `azd env set VAULT_EXPIRY_DATE <day>`, and for the client secret `azd env "
+        "set CLIENT_SECRET_DAYS <days>` or `azd env set AUTH_MODE federated`. Then run `azd provision`; or have the "
+        "vault exempted from the policy."
     ),
     "ForbiddenByFirewall": (
         "The vault answers its private network only. Run the command from a machine in that network."
@@ -76,7 +76,10 @@ REFUSALS: dict[str, str] = {
         "The secret was deleted. Get it back: `az keyvault secret recover --vault-name <name> --name <secret>`, then "
         "run the command again."
     ),
-    "ScopeLocked": "A lock on the resource forbids it. Remove the lock: `az lock list --resource-group <name>`.",
+    "ScopeLocked": (
+        "A lock on the resource forbids it. Remove the one of `RESOURCE_LOCK`: `az lock delete --name no-deletion "
+        "--resource-group <name>`; `az lock list --resource-group <name>` shows others."
+    ),
     "RequestDisallowedByPolicy": (
         "An Azure Policy of the subscription forbids it; the message names the policy. Ask whoever keeps it."
     ),

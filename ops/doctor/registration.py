@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ops.consent import gap_of, permissions, principal_of
 from ops.doctor.server import compare_clock
 from ops.documents import entries, part, words
+from ops.environment import EXISTING_CLIENT_ID
 from ops.errors import ApiError
 from ops.graph import Directory
 from ops.leftovers import deleted_applications
@@ -24,6 +25,9 @@ AUDIENCES = {
     "consumers": {"PersonalMicrosoftAccount", "AzureADandPersonalMicrosoftAccount"},
 }
 """What `signInAudience` has to be for the tenants that are not one tenant."""
+
+OWN_CREDENTIAL = "managed-identity"
+"""What infra/modules/entra-application.bicep calls the federated credential."""
 
 CREDENTIAL = ("issuer", "subject", "audiences")
 FEDERATED = ("issuer (AADSTS700211)", "subject (AADSTS700213)", "audience (AADSTS700212)")
@@ -62,7 +66,7 @@ def _missing(context: Context, directory: Directory, facts: Facts) -> None:
     context.report.finding(
         "registration",
         "ENTRA_CLIENT_ID is not a registration of this tenant (AADSTS700016)",
-        remedy="azd provision --no-state\nor correct ENTRA_CLIENT_ID or ENTRA_TENANT_ID",
+        remedy=_or_provision(context, facts, "correct ENTRA_CLIENT_ID or ENTRA_TENANT_ID"),
     )
 
 
@@ -114,8 +118,12 @@ def _scopes(context: Context, facts: Facts, application: Application) -> None:
             context.report.finding(
                 "scopes",
                 f"the registration has no scope {name} (AADSTS650053); it has: {', '.join(sorted(offered)) or 'none'}",
-                remedy="azd provision --no-state\nor in the Entra admin center: "
-                f"{application.name}, Expose an API, Add a scope {name}\nor take it out of {setting}",
+                remedy=_or_provision(
+                    context,
+                    facts,
+                    f"in the Entra admin center: {application.name}, Expose an API, Add a scope {name}\n"
+                    f"or take it out of {setting}",
+                ),
             )
         elif not offered[name].get("isEnabled"):
             faulty = True
@@ -186,8 +194,12 @@ def _permissions(context: Context, facts: Facts, application: Application) -> No
         context.report.finding(
             "API permissions",
             f"the registration lists none, and people are asked for {' '.join(asked)} (AADSTS650056)",
-            remedy="azd provision --no-state\nor in the Entra admin center: "
-            f"{application.name}, API permissions, Microsoft Graph, delegated: {' '.join(asked)}",
+            remedy=_or_provision(
+                context,
+                facts,
+                f"in the Entra admin center: {application.name}, API permissions, Microsoft Graph, delegated: "
+                + " ".join(asked),
+            ),
         )
 
 
@@ -246,6 +258,8 @@ def _federated_credential(context: Context, facts: Facts, application: Applicati
     cloud, tenant = context.services.cloud, context.services.registration_tenant
     wanted = (f"https://{cloud.authority}/{tenant}/v2.0", str(identity.get("principalId")), cloud.exchange_audience)
     problems: list[str] = []
+    # Graph takes neither a second credential of one name nor a second one of one issuer and subject.
+    taken: dict[str, str] = {}
     for found in context.services.graph.pages(path):
         held = (str(found.get("issuer")), str(found.get("subject")), (words(found, "audiences") or [""])[0])
         if held == wanted:
@@ -253,15 +267,32 @@ def _federated_credential(context: Context, facts: Facts, application: Applicati
             return
         differing = [name for name, a, b in zip(FEDERATED, held, wanted, strict=True) if a != b]
         problems.append(f"one differs in {', '.join(differing)}")
+        if held[:2] == wanted[:2]:
+            taken["subject"] = str(found.get("id"))
+        elif found.get("name") == OWN_CREDENTIAL:
+            taken["name"] = str(found.get("id"))
+    right = dict(zip(CREDENTIAL, (*wanted[:2], [wanted[2]]), strict=True))
+    if taken:
+        change = f"update --federated-credential-id {taken.get('subject') or taken['name']}"
+    else:
+        change, right = "create", {"name": OWN_CREDENTIAL, **right}
     context.report.finding(
         "federated credential",
         f"none trusts the app's managed identity ({'; '.join(problems) or 'there is none'})",
-        remedy="azd provision --no-state\nor: "
-        f"az ad app federated-credential create --id {application.client_id} --parameters "
-        + json.dumps(
-            json.dumps(dict(zip(("name", *CREDENTIAL), ("managed-identity", *wanted[:2], [wanted[2]]), strict=True)))
+        remedy=_or_provision(
+            context,
+            facts,
+            f"run: az ad app federated-credential {change} --id {application.client_id} --parameters "
+            + json.dumps(json.dumps(right)),
         ),
     )
+
+
+def _or_provision(context: Context, facts: Facts, other: str) -> str:
+    """The templates put right a registration that they created; one of somebody else's, or a local one, they do not."""
+    if not facts.site or context.environment.has(EXISTING_CLIENT_ID):
+        return other
+    return f"azd provision --no-state\nor {other}"
 
 
 def patch(context: Context, application: Application, change: dict[str, Any]) -> str:

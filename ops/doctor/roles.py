@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 BLOB_OWNER = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"
 TABLE_CONTRIBUTOR = "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3"
+QUEUE_CONTRIBUTOR = "974c5e8b-45b9-4653-ba55-5f855dd0fb88"
 SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
 METRICS_PUBLISHER = "3913510d-42f4-4e42-8a64-420c390055eb"
 NAMES = {
     BLOB_OWNER: "Storage Blob Data Owner",
     TABLE_CONTRIBUTOR: "Storage Table Data Contributor",
+    QUEUE_CONTRIBUTOR: "Storage Queue Data Contributor",
     SECRETS_USER: "Key Vault Secrets User",
     METRICS_PUBLISHER: "Monitoring Metrics Publisher",
 }
@@ -68,6 +70,8 @@ def examine(context: Context, facts: Facts) -> None:
 
 
 def _needs(context: Context, facts: Facts) -> list[Need]:
+    from entra_mcp.tasks.queue import POISON_QUEUE, QUEUE
+
     environment = context.environment
     group = f"/subscriptions/{environment[SUBSCRIPTION]}/resourceGroups/{environment[RESOURCE_GROUP]}"
     account = f"{group}/providers/Microsoft.Storage/storageAccounts/{environment[STORAGE_ACCOUNT]}"
@@ -76,6 +80,7 @@ def _needs(context: Context, facts: Facts) -> list[Need]:
     return [
         Need(BLOB_OWNER, account),
         Need(TABLE_CONTRIBUTOR, f"{account}/tableServices/default/tables/{facts.table_name}"),
+        *(Need(QUEUE_CONTRIBUTOR, f"{account}/queueServices/default/queues/{name}") for name in (QUEUE, POISON_QUEUE)),
         *(Need(SECRETS_USER, f"{environment[VAULT_ID]}/secrets/{name}") for name in secrets),
         *(Need(METRICS_PUBLISHER, component) for component in components),
     ]

@@ -15,13 +15,18 @@ from ops.client_secret import KEY_ID
 from ops.doctor.app import FUNCTIONS
 from tests.ops.test_doctor_faults import (
     expired_secret,
+    no_optional_scope,
+    no_permissions,
     no_redirect_uri,
+    no_scope,
     no_secret_role,
     registration,
     setting_missing,
     stopped,
+    unknown_registration,
     version_1,
 )
+from tests.support.azure.cli import AzureCli
 from tests.support.azure.deployment import ROLES, assignment
 from tests.support.azure.world import (
     CLIENT_ID,
@@ -130,6 +135,8 @@ def federated(world: World, ops: Ops) -> dict[str, Any]:
     world.app_settings["AUTH_MODE"] = "federated"
     del world.secrets["entra-client-secret"]
     credential = {
+        "id": "1",
+        "name": "managed-identity",
         "issuer": f"https://{ops.cloud.authority}/{TENANT}/v2.0",
         "subject": PRINCIPAL_ID,
         "audiences": ["api://AzureADTokenExchange"],
@@ -167,6 +174,44 @@ def test_federated_credential_that_differs_is_found(
     assert outcome.code == 1
     assert f"({code})" in outcome.text
     assert outcome.text.count("FOUND") == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [],
+        [{"subject": "somebody else"}],
+        [{"name": "of-a-pipeline", "subject": "somebody else"}],
+        [{"name": "by-hand", "audiences": ["api://something"]}],
+        [{"subject": "somebody else"}, {"id": "2", "name": "by-hand", "audiences": ["api://something"]}],
+    ],
+    ids=str,
+)
+def test_command_of_doctor_puts_the_federated_credential_right(
+    doctor: Callable[..., Outcome], deployed: World, ops: Ops, changes: list[dict[str, object]]
+) -> None:
+    right = federated(deployed, ops)
+    deployed.federated_credentials[:] = [right | change for change in changes]
+    AzureCli(ops.cloud)("az ad app" + doctor().text.partition("run: az ad app")[2].partition("\n")[0])
+    outcome = doctor()
+    assert outcome.code == 0, outcome.text
+    kept = [one for one in deployed.federated_credentials if one["name"] == "of-a-pipeline"]
+    assert kept == [right | change for change in changes if change.get("name") == "of-a-pipeline"]
+
+
+@pytest.mark.parametrize("fault", [unknown_registration, no_scope, no_optional_scope, no_permissions, None])
+def test_registration_that_the_templates_leave_alone_is_not_put_right_by_them(
+    doctor: Callable[..., Outcome], deployed: World, ops: Ops, fault: Callable[[World], None] | None
+) -> None:
+    if fault is None:
+        federated(deployed, ops)
+        deployed.federated_credentials.clear()
+    else:
+        fault(deployed)
+    assert "azd provision --no-state" in doctor().text
+    outcome = doctor(ENTRA_EXISTING_CLIENT_ID=CLIENT_ID)
+    assert outcome.code == 1
+    assert "azd provision" not in outcome.text
 
 
 def test_wider_role_will_do(doctor: Callable[..., Outcome], deployed: World) -> None:

@@ -140,6 +140,10 @@ def no_table_role(world: World) -> None:
     world.role_assignments[:] = [assignment(role, scope) for role, scope in ROLES if "tableServices" not in scope]
 
 
+def no_queue_role(world: World) -> None:
+    world.role_assignments[:] = [assignment(role, scope) for role, scope in ROLES if not scope.endswith("poison")]
+
+
 def no_secret_role(world: World) -> None:
     world.role_assignments[:] = [assignment(role, scope) for role, scope in ROLES if "entra-client-secret" not in scope]
 
@@ -199,6 +203,7 @@ FAULTS: list[tuple[Callable[[World], None], str, str]] = [
     (setting_unresolved, "MCP_SERVER_NAME: is a Key Vault reference", f"{SETTING} MCP_SERVER_NAME=<value>"),
     (other_client_id, "is not the registration that azd knows", f"{SETTING} ENTRA_CLIENT_ID={CLIENT_ID}"),
     (no_table_role, "lacks Storage Table Data Contributor", f"--assignee-object-id {PRINCIPAL_ID}"),
+    (no_queue_role, "lacks Storage Queue Data Contributor on mcp-tasks-poison", "queues/mcp-tasks-poison"),
     (no_secret_role, "Key Vault Secrets User on entra-client-secret", "/secrets/entra-client-secret"),
     (other_identity, "AZURE_CLIENT_ID is not an identity", "azd provision --no-state"),
     (stopped, "is Stopped", f"az functionapp start --name {SITE} --resource-group {GROUP}"),

@@ -68,6 +68,12 @@ def test_commands_in_documents_and_remedies_are_ones_of_this_tool() -> None:
     assert named <= {command.name for command in load()}
 
 
+def test_lock_of_the_deployment_is_removed_by_the_command_that_is_given() -> None:
+    template = (REPOSITORY / "infra" / "modules" / "lock.bicep").read_text("utf-8")
+    (name,) = re.findall(r"^  name: '(.+)'$", template, re.MULTILINE)
+    assert f"`az lock delete --name {name} --resource-group <name>`" in REFUSALS["ScopeLocked"]
+
+
 @pytest.mark.parametrize(
     ("page", "codes"),
     [

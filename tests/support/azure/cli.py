@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -101,7 +102,26 @@ class AzureCli:
 
     def _federated_credential(self, options: Options) -> None:
         assert options["id"] == CLIENT_ID
-        self.world.federated_credentials.append(json.loads(options["parameters"]))
+        held, asked = self.world.federated_credentials, json.loads(options["parameters"])
+        if any(one["name"] == asked["name"] for one in held):
+            raise AzureCliError("FederatedIdentityCredential with name already exists.")
+        self._set_credential({"id": uuid.uuid4().hex}, asked)
+
+    def _federated_credential_update(self, options: Options) -> None:
+        assert options["id"] == CLIENT_ID
+        (found,) = [one for one in self.world.federated_credentials if one["id"] == options["federated-credential-id"]]
+        asked = json.loads(options["parameters"])
+        assert "name" not in asked, "a name cannot be changed"
+        self.world.federated_credentials.remove(found)
+        self._set_credential(found, asked)
+
+    def _set_credential(self, credential: dict[str, Any], asked: dict[str, Any]) -> None:
+        if any(
+            one["issuer"] == asked["issuer"] and one["subject"] == asked["subject"]
+            for one in self.world.federated_credentials
+        ):
+            raise AzureCliError("FederatedIdentityCredential with issuer and subject already exists.")
+        self.world.federated_credentials.append(credential | asked)
 
     def _site(self, options: Options) -> dict[str, Any]:
         assert (options["name"], options["resource-group"]) == (SITE, GROUP)
@@ -146,6 +166,7 @@ class AzureCli:
         "ad sp create": _principal_create,
         "ad sp update": _principal_update,
         "ad app federated-credential create": _federated_credential,
+        "ad app federated-credential update": _federated_credential_update,
         "functionapp start": _app_start,
         "functionapp restart": _app_restart,
         "functionapp update": _app_update,

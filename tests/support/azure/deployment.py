@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ROLES = (
     ("b7e6dc6d-f1e8-4753-8033-0f276bb0955b", STORAGE_ID),
     ("0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3", f"{STORAGE_ID}/tableServices/default/tables/McpOAuthState"),
+    ("974c5e8b-45b9-4653-ba55-5f855dd0fb88", f"{STORAGE_ID}/queueServices/default/queues/mcp-tasks"),
+    ("974c5e8b-45b9-4653-ba55-5f855dd0fb88", f"{STORAGE_ID}/queueServices/default/queues/mcp-tasks-poison"),
     ("4633458b-17de-408a-b874-0445c86b69e6", f"{VAULT_ID}/secrets/jwt-signing-key"),
     ("4633458b-17de-408a-b874-0445c86b69e6", f"{VAULT_ID}/secrets/entra-client-secret"),
     ("3913510d-42f4-4e42-8a64-420c390055eb", INSIGHTS_ID),
