@@ -198,11 +198,13 @@ AADSTS: dict[int, Explanation] = {
     ),
     700211: Explanation(
         "No federated credential of the registration has the issuer that the managed identity's token has.",
-        f"{PROVISION} The issuer is `https://<sign-in host>/<tenant>/v2.0`, with the host of your cloud (docs/environments.md).",
+        f"{PROVISION} The issuer is `https://<sign-in host>/<tenant>/v2.0`, with the host of your cloud "
+        "(docs/environments.md).",
     ),
     700212: Explanation(
         "No federated credential of the registration has the audience that the managed identity's token has.",
-        f"{PROVISION} The audience is that of your cloud, `api://AzureADTokenExchange` in the public one (docs/environments.md).",
+        f"{PROVISION} The audience is that of your cloud, `api://AzureADTokenExchange` in the public one "
+        "(docs/environments.md).",
     ),
     700213: Explanation(
         "No federated credential of the registration has the managed identity as its subject.",

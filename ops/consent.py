@@ -8,6 +8,7 @@ https://learn.microsoft.com/entra/identity-platform/howto-restrict-your-app-to-a
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 MICROSOFT_GRAPH = "00000003-0000-0000-c000-000000000000"
 OPENID = frozenset({"openid", "profile", "email", "offline_access"})
 """What people are asked for beside every other permission."""
+
+ALL_LISTED = ".default"
+"""Asks for whatever permissions the registration lists; consent to it is consent to those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +43,29 @@ def principal_of(graph: Api, client_id: str) -> dict[str, Any] | None:
     return graph.find(f"/v1.0/servicePrincipals(appId='{client_id}')", **{"$select": fields})
 
 
-def gap_of(graph: Api, *, principal_id: str, own: Sequence[str], additional: Sequence[str]) -> Gap:
-    """What the server asks for at the sign-in, its own scopes and those of Microsoft Graph, and has no consent for.
+def gap_of(
+    graph: Api, *, principal_id: str, own: Sequence[str], additional: Sequence[str], api_permissions: Sequence[str]
+) -> Gap:
+    """What the server asks for, its own scopes and those of Microsoft Graph and other APIs, and has no consent for.
+
+    A permission of another API is `<client id>/<scope>/<id of the scope>`, as `ENTRA_API_PERMISSIONS` has it.
 
     Raises:
         ApiError: this account may not look at consents.
     """
-    found = graph.get(f"/v1.0/servicePrincipals(appId='{MICROSOFT_GRAPH}')", **{"$select": "id"})
-    wanted = {principal_id: own, str(found["id"]): permissions(additional)}
+    gap = Gap()
+    wanted = {principal_id: {scope: scope for scope in own}}
+    for resource, scopes in _by_resource(additional, api_permissions).items():
+        if (found := _resource_id(graph, resource)) is None:
+            gap.scopes.extend(scopes.values())
+            gap.commands.append(f"az ad sp create --id {shlex.quote(resource)}")
+        else:
+            wanted[found] = scopes | wanted.get(found, {})
     grants = [
         grant
         for grant in graph.pages(f"/v1.0/servicePrincipals/{principal_id}/oauth2PermissionGrants")
         if grant.get("consentType") == "AllPrincipals"
     ]
-    gap = Gap()
     for resource, scopes in wanted.items():
         grant = next((one for one in grants if one.get("resourceId") == resource), None)
         held = str(grant.get("scope") or "").split() if grant is not None else []
@@ -62,9 +75,28 @@ def gap_of(graph: Api, *, principal_id: str, own: Sequence[str], additional: Seq
             if grant is None:
                 change |= {"clientId": principal_id, "consentType": "AllPrincipals", "resourceId": resource}
             way = f"POST --url {base}" if grant is None else f"PATCH --url {base}/{grant['id']}"
-            gap.scopes.extend(lacking)
+            gap.scopes.extend(scopes[scope] for scope in lacking)
             gap.commands.append(f"az rest --method {way} --body '{json.dumps(change)}'")
     return gap
+
+
+def _by_resource(additional: Iterable[str], api_permissions: Iterable[str]) -> dict[str, dict[str, str]]:
+    """A name of each resource, and its scopes, each with the word that asks for it."""
+    found: dict[str, dict[str, str]] = {}
+    if graph_scopes := permissions(additional):
+        found[MICROSOFT_GRAPH] = {scope: scope for scope in graph_scopes}
+    for word in [*additional, *(one.rpartition("/")[0] for one in api_permissions)]:
+        resource, _, scope = word.rpartition("/")
+        if resource and scope != ALL_LISTED:
+            found.setdefault(resource, {})[scope] = word
+    return found
+
+
+def _resource_id(graph: Api, name: str) -> str | None:
+    """The enterprise application with this client id or Application ID URI; None where the directory has none."""
+    quoted = name.replace("'", "''")
+    query = {"$filter": f"servicePrincipalNames/any(name:name eq '{quoted}')", "$select": "id"}
+    return next((str(one["id"]) for one in graph.pages("/v1.0/servicePrincipals", **query)), None)
 
 
 def permissions(additional: Iterable[str]) -> list[str]:

@@ -14,6 +14,7 @@ from ops.doctor import app, issuers, registration, roles, secrets, server, setti
 from ops.doctor.facts import Facts, deployed_facts
 from ops.documents import part
 from ops.environment import (
+    API_PERMISSIONS,
     AUTHORITY,
     BASE_URL,
     CLIENT_ID,
@@ -168,6 +169,7 @@ COMMAND = Command(
         IDENTITY_CLIENT_ID,
         CLIENT_ID,
         EXISTING_CLIENT_ID,
+        API_PERMISSIONS,
         ENTRA_TENANT,
         BASE_URL,
         LOGS_URL,

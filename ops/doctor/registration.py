@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ops.consent import gap_of, permissions, principal_of
 from ops.doctor.server import compare_clock
 from ops.documents import entries, part, words
-from ops.environment import EXISTING_CLIENT_ID
+from ops.environment import API_PERMISSIONS, EXISTING_CLIENT_ID
 from ops.errors import ApiError
 from ops.graph import Directory
 from ops.leftovers import deleted_applications
@@ -234,6 +234,7 @@ def _consent(context: Context, facts: Facts, principal_id: str) -> None:
             principal_id=principal_id,
             own=facts.own_scopes,
             additional=facts.additional_scopes,
+            api_permissions=context.environment.words(API_PERMISSIONS) if facts.site else (),
         )
     except ApiError as error:
         context.report.note("consent", f"could not be looked at. {error}")

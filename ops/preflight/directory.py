@@ -13,6 +13,7 @@ from ops.documents import entries, part
 from ops.environment import (
     ADDITIONAL_SCOPES,
     ADMIN_CONSENT,
+    API_PERMISSIONS,
     APP_UNIQUE_NAME,
     ASSIGNMENT_REQUIRED,
     AUTH_MODE,
@@ -191,6 +192,7 @@ def _given_consent(context: Context) -> None:
         principal_id=str(principal["id"]),
         own=[*environment.words(REQUIRED_SCOPES, DEFAULT_SCOPES), *environment.words(OPTIONAL_SCOPES)],
         additional=environment.words(ADDITIONAL_SCOPES, DEFAULT_ADDITIONAL_SCOPES),
+        api_permissions=environment.words(API_PERMISSIONS),
     )
     if gap.scopes:
         context.report.finding(

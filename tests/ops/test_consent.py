@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from tests.support.azure.world import World
 
 NEW = dict.fromkeys(("AZURE_KEY_VAULT_NAME", "AZURE_KEY_VAULT_ID", "ENTRA_CLIENT_ID", "ENTRA_APP_UNIQUE_NAME"))
+ORDERS, UNKNOWN = "aaaaaaaa-1111-4111-8111-111111111111", "bbbbbbbb-1111-4111-8111-111111111111"
 ASSIGNED = {"ENTRA_ASSIGNMENT_REQUIRED": "true"}
 
 
@@ -93,8 +96,43 @@ def test_consent_by_hand_counts_for_preflight(registered: Ops) -> None:
 
 def test_more_scopes_want_more_consent(registered: Ops) -> None:
     consented(registered.world)
-    outcome = registered("preflight", **ASSIGNED, ENTRA_ADDITIONAL_SCOPES="User.Read,Calendars.Read api://other/read")
+    outcome = registered("preflight", **ASSIGNED, ENTRA_ADDITIONAL_SCOPES="User.Read,Calendars.Read")
     assert "no administrator consented to Calendars.Read\n" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("scopes", "permissions", "lacking"),
+    [
+        (f"{ORDERS}/Orders.Read", "", f"{ORDERS}/Orders.Read"),
+        ("api://orders/Orders.Read", "", "api://orders/Orders.Read"),
+        ("https://graph.microsoft.com/Mail.Read", "", "https://graph.microsoft.com/Mail.Read"),
+        ("Mail.Read https://graph.microsoft.com/Mail.Read", "", "Mail.Read"),
+        ("https://graph.microsoft.com//User.Read", "", ""),
+        (f"{ORDERS}/.default", "", ""),
+        ("", f"{ORDERS}/Orders.Read/1 {ORDERS}/Orders.Write/2", f"{ORDERS}/Orders.Read {ORDERS}/Orders.Write"),
+        (f"{ORDERS}/Orders.Read", f"{ORDERS}/Orders.Read/1", f"{ORDERS}/Orders.Read"),
+        (f"{UNKNOWN}/Costs.Read", "", f"{UNKNOWN}/Costs.Read"),
+    ],
+)
+@pytest.mark.parametrize("command", ["doctor", "preflight"])
+def test_scopes_of_other_apis_want_consent_too(
+    ready: Ops, doctor: Callable[..., Outcome], command: str, scopes: str, permissions: str, lacking: str
+) -> None:
+    world, asked = ready.world, f"openid User.Read {scopes}"
+    assigned(world)
+    consented(world)
+    world.app_settings["ENTRA_ADDITIONAL_SCOPES"] = asked
+    world.principals[ORDERS] = {"id": "orders", "servicePrincipalNames": [ORDERS, "api://orders"]}
+    run = doctor if command == "doctor" else partial(ready, command, **ASSIGNED, ENTRA_ADDITIONAL_SCOPES=asked)
+    az = AzureCli(ready.cloud)
+    for _ in range(2 if UNKNOWN in lacking else bool(lacking)):
+        outcome = run(ENTRA_API_PERMISSIONS=permissions)
+        assert outcome.code == 1
+        assert re.search(rf"no administrator consented to {re.escape(lacking)}[\n;]", outcome.text), outcome.text
+        for given in remedies(outcome):
+            az(given)
+    outcome = run(ENTRA_API_PERMISSIONS=permissions)
+    assert outcome.code == 0, outcome.text
 
 
 def assigned(world: World) -> None:

@@ -13,6 +13,8 @@ import pytest
 from local.config import REPOSITORY
 from ops.client_secret import KEY_ID
 from ops.doctor.app import FUNCTIONS
+from ops.doctor.roles import NAMES
+from tests.infra.test_roles import BUILT_IN
 from tests.ops.test_doctor_faults import (
     expired_secret,
     no_optional_scope,
@@ -212,6 +214,10 @@ def test_registration_that_the_templates_leave_alone_is_not_put_right_by_them(
     outcome = doctor(ENTRA_EXISTING_CLIENT_ID=CLIENT_ID)
     assert outcome.code == 1
     assert "azd provision" not in outcome.text
+
+
+def test_doctor_knows_the_roles_of_the_templates() -> None:
+    assert NAMES == BUILT_IN
 
 
 def test_wider_role_will_do(doctor: Callable[..., Outcome], deployed: World) -> None:

@@ -94,7 +94,8 @@ class AzureCli:
         return found
 
     def _principal_create(self, options: Options) -> None:
-        self.world.principals[options["id"]] = {"id": ENTERPRISE_ID, "accountEnabled": True}
+        identifier = ENTERPRISE_ID if options["id"] == CLIENT_ID else uuid.uuid4().hex
+        self.world.principals[options["id"]] = {"id": identifier, "accountEnabled": True}
 
     def _principal_update(self, options: Options) -> None:
         name, _, value = options["set"].partition("=")

@@ -49,6 +49,7 @@ class GraphStandIn:
             Route(f"{base}/directory/deletedItems/{{id}}/restore", self.restore, methods=["POST"]),
             Route(f"{base}/servicePrincipals(appId='{{value}}')", self.principal),
             Route(f"{base}/servicePrincipals", self.add_principal, methods=["POST"]),
+            Route(f"{base}/servicePrincipals", self.principals_by_name),
             Route(f"{base}/servicePrincipals/{{id}}/oauth2PermissionGrants", self.grants),
             Route(f"{base}/oauth2PermissionGrants", self.add_grant, methods=["POST"]),
             Route(f"{base}/oauth2PermissionGrants/{{id}}", self.change_grant, methods=["PATCH"]),
@@ -166,6 +167,18 @@ class GraphStandIn:
         if found is None:
             raise _missing(request.path_params["value"])
         return JSONResponse(_selected(found, request))
+
+    async def principals_by_name(self, request: Request) -> Response:
+        """By the client id or by one of the Application ID URIs, as Azure's CLI asks too."""
+        query = request.query_params["$filter"]
+        name = query.removeprefix("servicePrincipalNames/any(name:name eq '").removesuffix("')")
+        assert name != query
+        found = [
+            _selected(one, request)
+            for client_id, one in self._world.principals.items()
+            if name in {client_id, *one.get("servicePrincipalNames", ())}
+        ]
+        return JSONResponse({"value": found})
 
     async def grants(self, request: Request) -> Response:
         found = [grant for grant in self._world.grants if grant["clientId"] == request.path_params["id"]]

@@ -20,6 +20,10 @@ PRINCIPAL_ID = "44444444-4444-4444-8444-444444444444"
 IDENTITY_CLIENT_ID = "55555555-5555-4555-8555-555555555555"
 ENTERPRISE_ID = "66666666-6666-4666-8666-666666666666"
 GRAPH_PRINCIPAL_ID = "77777777-7777-4777-8777-777777777777"
+GRAPH_PRINCIPAL: dict[str, Any] = {
+    "id": GRAPH_PRINCIPAL_ID,
+    "servicePrincipalNames": [MICROSOFT_GRAPH, "https://graph.microsoft.com", "https://graph.microsoft.com/"],
+}
 UNIQUE_NAME = "entra-mcp-dev-abc123"
 SITE = "func-abc123"
 HOST = "func-abc123.azurewebsites.net"
@@ -104,7 +108,7 @@ class World:
     # Microsoft Graph
     applications: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     deleted_applications: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-    principals: dict[str, dict[str, Any]] = field(default_factory=lambda: {MICROSOFT_GRAPH: {"id": GRAPH_PRINCIPAL_ID}})
+    principals: dict[str, dict[str, Any]] = field(default_factory=lambda: {MICROSOFT_GRAPH: dict(GRAPH_PRINCIPAL)})
     """Client id to the enterprise application."""
     grants: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """Consents."""
