@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ops.client_secret import days_of
 from ops.command import Command
+from ops.commands.postprovision import USES_CLIENT_SECRET
 from ops.environment import (
     ADDITIONAL_SCOPES,
     ADMIN_CONSENT,
@@ -34,9 +36,13 @@ from ops.environment import (
     TENANT,
     VAULT_NAME,
 )
+from ops.errors import BadInputError
 from ops.preflight import directory, sign_in, subscription, tools
+from ops.signing_key import expiry_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ops.command import Context
 
 
@@ -47,6 +53,7 @@ def run(context: Context) -> int:
     """Looks at the machine, at who is signed in, at the subscription and the tenant."""
     context.report.heading("Tools")
     tools.check(context.report, environment=context.process)
+    _inputs(context)
     context.report.heading("Sign-in")
     needed = {subscription.LOOKS_AT: context.services.arm}
     if not context.environment.has(EXISTING_CLIENT_ID):
@@ -67,6 +74,19 @@ def run(context: Context) -> int:
         return 1
     context.report.text("\nReady for `azd up`.")
     return 0
+
+
+def _inputs(context: Context) -> None:
+    """What the deployment and its hook would stop at, half way through."""
+    environment = context.environment
+    checks: list[Callable[[], object]] = [lambda: expiry_of(environment, now=context.now())]
+    if environment.get(AUTH_MODE, USES_CLIENT_SECRET) == USES_CLIENT_SECRET:
+        checks.append(lambda: days_of(environment))
+    for check in checks:
+        try:
+            check()
+        except BadInputError as error:
+            context.report.finding("variable", str(error), remedy=f"azd env set {error.name} <value>")
 
 
 def _subscription(context: Context) -> None:

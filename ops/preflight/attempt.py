@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ops.errors import ApiError, MissingInputsError, UnreachableError
+from ops.errors import ApiError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,5 +16,5 @@ def attempt(report: Report, name: str, check: Callable[[], None]) -> None:
     """Runs the check; a refusal of it is noted."""
     try:
         check()
-    except (ApiError, UnreachableError, MissingInputsError) as error:
+    except (ApiError, UnreachableError, UsageError) as error:
         report.note(name, f"could not be looked at. {error}")

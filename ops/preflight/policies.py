@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ops.client_secret import days_of
@@ -27,6 +27,7 @@ from ops.environment import (
     PURGE_PROTECTION,
     RESOURCE_TAGS,
 )
+from ops.signing_key import expiry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -55,8 +56,8 @@ class Policy:
 
     name: str
     remedy: str
-    satisfied: Callable[[Environment, Parameters], bool]
-    """By the variables as they are, and the parameters of the assignment."""
+    satisfied: Callable[[Environment, Parameters, datetime], bool]
+    """By the variables as they are, the parameters of the assignment, and the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,35 +72,35 @@ class Assigned:
     """Whether it holds for every resource of the deployment."""
 
 
-def _private(environment: Environment, _: Parameters) -> bool:
+def _private(environment: Environment, _: Parameters, __: datetime) -> bool:
     return environment.says(PRIVATE_NETWORK)
 
 
-def _protected(environment: Environment, _: Parameters) -> bool:
+def _protected(environment: Environment, _: Parameters, __: datetime) -> bool:
     return environment.get(PRESET) == "prod" or environment.says(PURGE_PROTECTION)
 
 
-def _expiring(environment: Environment, _: Parameters) -> bool:
+def _expiring(environment: Environment, _: Parameters, __: datetime) -> bool:
     return environment.has(EXPIRY_DATE)
 
 
-def _tagged(environment: Environment, parameters: Parameters) -> bool:
+def _tagged(environment: Environment, parameters: Parameters, _: datetime) -> bool:
     pairs = (pair.partition("=") for pair in environment.get(RESOURCE_TAGS).split(";"))
     tags = {name.strip().lower(): value.strip() for name, _, value in pairs}
     name, wanted = str(parameters.get("tagName")).lower(), parameters.get("tagValue")
     return name in tags and wanted in {None, tags[name]}
 
 
-def _without_secret(environment: Environment, _: Parameters) -> bool:
-    return environment.get(AUTH_MODE, "proxy") != "proxy"
+def _short_enough(environment: Environment, parameters: Parameters, now: datetime) -> bool:
+    """The policy refuses a secret that does not expire, too; the templates give all of theirs the one day."""
+    longest, day = parameters.get("maximumValidityInDays"), expiry_of(environment, now=now)
+    if day is None or not isinstance(longest, int):
+        return day is not None
+    with_secret = environment.get(AUTH_MODE, "proxy") == "proxy"
+    return day <= now + timedelta(days=longest) and not (with_secret and days_of(environment) > longest)
 
 
-def _short_enough(environment: Environment, parameters: Parameters) -> bool:
-    longest = parameters.get("maximumValidityInDays")
-    return _without_secret(environment, {}) or not isinstance(longest, int) or days_of(environment) <= longest
-
-
-def _allowed_location(environment: Environment, parameters: Parameters) -> bool:
+def _allowed_location(environment: Environment, parameters: Parameters, _: datetime) -> bool:
     chosen, allowed = plain(environment.get(LOCATION)), words(parameters, "listOfAllowedLocations")
     return not chosen or not allowed or chosen in map(plain, allowed)
 
@@ -143,7 +144,8 @@ POLICIES: Mapping[str, Policy] = {
     ),
     "342e8053-e12e-4c44-be01-c3c2f318400f": Policy(
         "Secrets should have the specified maximum validity period",
-        "`azd env set CLIENT_SECRET_DAYS <no more than the policy says>`; or `azd env set AUTH_MODE federated`.",
+        "`azd env set VAULT_EXPIRY_DATE <a day that the policy allows>`, for the signing key; for the client secret "
+        "`azd env set CLIENT_SECRET_DAYS <no more than the policy says>` or `azd env set AUTH_MODE federated`.",
         _short_enough,
     ),
 }
@@ -152,12 +154,14 @@ POLICIES: Mapping[str, Policy] = {
 
 def check(context: Context, arm: Api, base: str) -> None:
     """Reports each assignment that would refuse the deployment as it is set up."""
-    report = context.report
+    report, now = context.report, context.now()
     name = resource_group(context.environment)
     group = f"{base}/resourceGroups/{name}" if name else base
-    refusing = list(_Assignments(arm, now=context.now()).refusing(group, base))
+    refusing = list(_Assignments(arm, now=now).refusing(group, base))
     known = [(POLICIES[one.definition], one) for one in refusing if one.definition in POLICIES]
-    unsatisfied = [(policy, one) for policy, one in known if not policy.satisfied(context.environment, one.parameters)]
+    unsatisfied = [
+        (policy, one) for policy, one in known if not policy.satisfied(context.environment, one.parameters, now)
+    ]
     found = [(policy, one) for policy, one in unsatisfied if one.certain]
     for policy, one in found:
         report.finding("policy", f"the assignment {one.assignment} refuses: {policy.name}", remedy=policy.remedy)

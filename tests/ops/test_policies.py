@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +28,7 @@ EXPIRING_SECRETS = "98728c90-32c7-4049-8429-847dc0f4fe37"
 TAG = "871b6d14-10aa-478d-b590-94f262ecfa99"
 TAG_AND_VALUE = "1e30110a-5ceb-460c-a204-c1c3969c6d62"
 PROTECTED_VAULTS = "0b60c0b2-2dc2-4e1c-b5c9-abbed971de53"
+SOON, LATE = ({"VAULT_EXPIRY_DATE": f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}"} for days in (60, 120))
 
 
 def define(world: World, identifier: str, *, effect: str = "[parameters('effect')]", default: str = "Audit") -> str:
@@ -64,10 +66,16 @@ def exempt(world: World, *, scope: str = GROUP_ID, **properties: object) -> None
         (PROTECTED_VAULTS, {}, {}, True),
         (PROTECTED_VAULTS, {}, {"DEPLOYMENT_PRESET": "prod"}, False),
         (SHORT_SECRETS, {"maximumValidityInDays": 90}, {}, True),
-        (SHORT_SECRETS, {"maximumValidityInDays": 90}, {"CLIENT_SECRET_DAYS": "91"}, True),
-        (SHORT_SECRETS, {"maximumValidityInDays": 90}, {"CLIENT_SECRET_DAYS": "90"}, False),
-        (SHORT_SECRETS, {"maximumValidityInDays": 90}, {"AUTH_MODE": "federated"}, False),
-        (SHORT_SECRETS, {"maximumValidityInDays": 365}, {}, False),
+        (SHORT_SECRETS, {"maximumValidityInDays": 90}, {"CLIENT_SECRET_DAYS": "90"}, True),
+        (SHORT_SECRETS, {"maximumValidityInDays": 90}, {"AUTH_MODE": "federated"}, True),
+        (SHORT_SECRETS, {"maximumValidityInDays": 90}, SOON, True),
+        (SHORT_SECRETS, {"maximumValidityInDays": 90}, SOON | {"CLIENT_SECRET_DAYS": "91"}, True),
+        (SHORT_SECRETS, {"maximumValidityInDays": 90}, SOON | {"CLIENT_SECRET_DAYS": "90"}, False),
+        (SHORT_SECRETS, {"maximumValidityInDays": 90}, SOON | {"AUTH_MODE": "federated"}, False),
+        (SHORT_SECRETS, {"maximumValidityInDays": 90}, LATE | {"CLIENT_SECRET_DAYS": "90"}, True),
+        (SHORT_SECRETS, {"maximumValidityInDays": 90}, LATE | {"AUTH_MODE": "federated"}, True),
+        (SHORT_SECRETS, {"maximumValidityInDays": 365}, {}, True),
+        (SHORT_SECRETS, {"maximumValidityInDays": 365}, SOON, False),
         (PROTECTED_VAULTS, {}, {"VAULT_PURGE_PROTECTION": "true"}, False),
         (EXPIRING_SECRETS, {}, {}, True),
         (EXPIRING_SECRETS, {}, {"VAULT_EXPIRY_DATE": "2099-03-01"}, False),

@@ -267,6 +267,27 @@ def test_life_of_secrets_is_compared_with_the_one_that_was_asked_for(ready: Ops,
 
 
 @pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"VAULT_EXPIRY_DATE": "soon"}, "VAULT_EXPIRY_DATE (or --vault-expiry-date) has to be a day such as"),
+        ({"VAULT_EXPIRY_DATE": "2020-01-01"}, "VAULT_EXPIRY_DATE (or --vault-expiry-date) has to be a day that is"),
+        ({"CLIENT_SECRET_DAYS": "many"}, "CLIENT_SECRET_DAYS (or --client-secret-days) has to be a number of days"),
+        ({"CLIENT_SECRET_DAYS": "many", "AUTH_MODE": "federated"}, ""),
+    ],
+)
+def test_variable_that_the_deployment_would_stop_at_is_found_and_the_rest_is_looked_at(
+    ready: Ops, variables: dict[str, str], problem: str
+) -> None:
+    outcome = ready("preflight", **variables)
+    assert outcome.code == (1 if problem else 0), outcome.text
+    assert outcome.text.count("FOUND") == bool(problem)
+    assert problem in outcome.text
+    assert "ok    deleted registrations" in outcome.text
+    if problem:
+        assert f"fix: azd env set {next(iter(variables))} <value>" in outcome.text
+
+
+@pytest.mark.parametrize(
     ("since", "new", "found"),
     [
         ("2020-01-01T10:37:00Z", False, True),
