@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 from ops.deployment import resource_group
 from ops.environment import (
     ALERT_EMAIL,
+    DIAGNOSTICS_WORKSPACE,
+    ENDPOINTS_SUBNET,
     ENVIRONMENT_NAME,
+    FUNCTIONS_SUBNET,
     LOCATION,
     PRIVATE_NETWORK,
+    RESOURCE_LOCK,
     SUBSCRIPTION,
     TENANT,
     VAULT_NAME,
@@ -21,7 +25,7 @@ from ops.preflight.attempt import attempt
 from ops.preflight.policies import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from ops.command import Context
     from ops.http import Api
@@ -52,6 +56,15 @@ NEEDED = {
     "Microsoft.Authorization/roleAssignments/write": "Role Based Access Control Administrator",
 }
 """Actions of a deployment, and the least role that has each."""
+
+LOCKS = {"Microsoft.Authorization/locks/write": "User Access Administrator"}
+JOIN = ("Microsoft.Network/virtualNetworks/subnets/join/action", "Network Contributor")
+ELSEWHERE = {
+    DIAGNOSTICS_WORKSPACE: ("Microsoft.OperationalInsights/workspaces/sharedKeys/action", "Log Analytics Contributor"),
+    FUNCTIONS_SUBNET: JOIN,
+    ENDPOINTS_SUBNET: JOIN,
+}
+"""What has to be allowed on the resource of which a variable has the id, which may be in another subscription."""
 
 
 def check(context: Context) -> None:
@@ -145,18 +158,31 @@ def _providers(context: Context, arm: Api, base: str) -> list[str]:
 
 
 def _permissions(context: Context, arm: Api, base: str, *, missing: Collection[str]) -> None:
-    path = f"{base}/providers/Microsoft.Authorization/permissions"
-    granted = list(arm.pages(path, **{"api-version": "2022-04-01"}))
+    environment, report = context.environment, context.report
     needed = NEEDED | {f"{name}/register/action": "Contributor" for name in missing}
-    lacking = {role for action, role in needed.items() if not may(granted, action)}
-    for role in sorted(lacking):
-        context.report.finding(
-            "your rights",
-            f"the account lacks the role {role}, or one that includes it",
-            remedy=f'an owner runs: az role assignment create --role "{role}" --assignee <you> --scope {base}',
-        )
-    if not lacking:
-        context.report.ok("your rights", "may deploy and assign roles")
+    if environment.says(RESOURCE_LOCK):
+        needed |= LOCKS
+    wanted = {base: needed}
+    for item, (action, role) in ELSEWHERE.items():
+        if environment.has(item) and (item == DIAGNOSTICS_WORKSPACE or environment.says(PRIVATE_NETWORK)):
+            wanted[environment[item].rstrip("/")] = {action: role}
+    before = report.findings
+    for scope, actions in wanted.items():
+        for role in sorted(_lacking(arm, scope, actions)):
+            where = "" if scope == base else f" on {scope.rsplit('/', 1)[-1]}"
+            report.finding(
+                "your rights",
+                f"the account lacks the role {role}{where}, or one that includes it",
+                remedy=f'an owner runs: az role assignment create --role "{role}" --assignee <you> --scope {scope}',
+            )
+    if report.findings == before:
+        report.ok("your rights", "may deploy and assign roles")
+
+
+def _lacking(arm: Api, scope: str, actions: Mapping[str, str]) -> set[str]:
+    path = f"{scope}/providers/Microsoft.Authorization/permissions"
+    granted = list(arm.pages(path, **{"api-version": "2022-04-01"}))
+    return {role for action, role in actions.items() if not may(granted, action)}
 
 
 def _vaults(context: Context, arm: Api) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from ops.preflight.subscription import PROVIDERS, may
 from tests.ops.test_postdown import deleted_vault
+from tests.support.azure.cli import AzureCli
 from tests.support.azure.world import CLIENT_ID, GROUP, OBJECT_ID, SUBSCRIPTION, TENANT, VAULT, VAULT_ID, Fault
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from tests.support.azure.world import World
 
 Tools = dict[str, str]
+
+CENTRAL = "/subscriptions/central/resourceGroups/central/providers/Microsoft.OperationalInsights/workspaces/central"
 
 
 def test_everything_in_order_is_ready(ready: Ops) -> None:
@@ -177,6 +180,35 @@ def test_missing_provider_that_the_account_may_not_register_is_found(ready: Ops)
     outcome = ready("preflight")
     assert outcome.code == 1
     assert "lacks the role Contributor" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("variables", "role", "scope"),
+    [
+        ({"RESOURCE_LOCK": "true"}, "User Access Administrator", f"/subscriptions/{SUBSCRIPTION}"),
+        ({"DIAGNOSTICS_WORKSPACE_ID": CENTRAL}, "Log Analytics Contributor", CENTRAL),
+        ({"NETWORK_FUNCTIONS_SUBNET_ID": CENTRAL, "PRIVATE_NETWORK": "true"}, "Network Contributor", CENTRAL),
+        ({"NETWORK_ENDPOINTS_SUBNET_ID": CENTRAL, "PRIVATE_NETWORK": "true"}, "Network Contributor", CENTRAL),
+        ({"NETWORK_ENDPOINTS_SUBNET_ID": CENTRAL}, "", ""),
+        ({}, "", ""),
+    ],
+)
+def test_role_that_a_variable_wants_is_found_where_it_lacks(
+    ready: Ops, variables: dict[str, str], role: str, scope: str
+) -> None:
+    """With the roles of the documents: Contributor and Role Based Access Control Administrator."""
+    contributor(ready.world)
+    ready.world.permissions.append({"actions": ["Microsoft.Authorization/roleAssignments/*"], "notActions": []})
+    ready.world.permissions_on[CENTRAL] = [{"actions": ["*/read"], "notActions": []}]
+    ready.world.providers["Microsoft.Network"] = "Registered"
+    outcome = ready("preflight", **variables)
+    assert outcome.code == bool(role), outcome.text
+    if role:
+        command = f'az role assignment create --role "{role}" --assignee <you> --scope {scope}'
+        assert outcome.text.count("FOUND") == 1
+        assert command in outcome.text
+        AzureCli(ready.cloud)(command)
+        assert ready("preflight", **variables).code == 0
 
 
 def test_missing_provider_that_a_subnet_is_delegated_to_is_found(ready: Ops) -> None:

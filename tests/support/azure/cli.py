@@ -36,6 +36,9 @@ Options = dict[str, str]
 ACTIONS = {
     "Contributor": ["*"],
     "Role Based Access Control Administrator": ["Microsoft.Authorization/roleAssignments/write"],
+    "User Access Administrator": ["Microsoft.Authorization/*"],
+    "Log Analytics Contributor": ["Microsoft.OperationalInsights/*"],
+    "Network Contributor": ["Microsoft.Network/*"],
 }
 
 
@@ -145,7 +148,8 @@ class AzureCli:
 
     def _role(self, options: Options) -> None:
         if "assignee-object-id" not in options:
-            self.world.permissions.append({"actions": ACTIONS[options["role"]], "notActions": []})
+            granted = self.world.permissions_on.get(options["scope"], self.world.permissions)
+            granted.append({"actions": ACTIONS[options["role"]], "notActions": []})
             return
         assert options["assignee-object-id"] == PRINCIPAL_ID
         role = next(role for role, name in NAMES.items() if name == options["role"])

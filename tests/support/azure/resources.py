@@ -50,7 +50,7 @@ class ArmStandIn:
                 f"{keyvault}/locations/{{location}}/deletedVaults/{{name}}/purge", self.purge_vault, methods=["POST"]
             ),
             Route(f"{subscription}/providers/Microsoft.Web/geoRegions", self.regions),
-            Route(f"{subscription}/providers/Microsoft.Authorization/permissions", self.permissions),
+            Route("/arm/{id:path}/providers/Microsoft.Authorization/permissions", self.permissions),
             Route("/arm/{scope:path}/providers/Microsoft.Authorization/policyAssignments", self.policies),
             Route("/arm/{scope:path}/providers/Microsoft.Authorization/policyExemptions", self.policies),
             Route(f"{subscription}/providers/{{namespace}}", self.provider),
@@ -159,7 +159,8 @@ class ArmStandIn:
         return _listed(request, [{"name": region} for region in self._world.regions])
 
     async def permissions(self, request: Request) -> Response:
-        return _listed(request, self._world.permissions)
+        scope = f"/{request.path_params['id']}"
+        return _listed(request, self._world.permissions_on.get(scope, self._world.permissions))
 
     async def policies(self, request: Request) -> Response:
         """Assignments or exemptions."""

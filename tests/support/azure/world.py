@@ -146,6 +146,8 @@ class World:
     """By their ids at the group, the subscription or above; their definitions are among the resources."""
     policy_exemptions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     permissions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    permissions_on: dict[str, list[dict[str, Any]]] = field(default_factory=dict[str, list[dict[str, Any]]])
+    """Resource id to what is allowed on it, where that is not what is allowed in the subscription."""
     app_settings: dict[str, str] = field(default_factory=dict[str, str])
     functions: list[str] = field(default_factory=list[str])
     role_assignments: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
