@@ -60,7 +60,7 @@ def run(context: Context) -> int:
     _inputs(context)
     context.report.heading("Sign-in")
     needed = {subscription.LOOKS_AT: context.services.arm}
-    if not context.environment.has(EXISTING_CLIENT_ID):
+    if directory.is_asked(context.environment):
         needed[directory.LOOKS_AT] = context.services.graph
     refused = sign_in.refused(context, needed)
     if subscription.LOOKS_AT not in refused:

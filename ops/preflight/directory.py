@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from ops.client_secret import days_of
+from ops.commands.postprovision import NO_REGISTRATION, USES_CLIENT_SECRET
 from ops.consent import gap_of, principal_of
 from ops.documents import entries, part
 from ops.environment import (
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from ops.command import Context
+    from ops.environment import Environment
+    from ops.graph import Application
 
 LOOKS_AT = "the tenant (directory role, consent, secret policy, Conditional Access, deleted registrations)"
 """For whoever cannot let it."""
@@ -64,16 +67,28 @@ NOT_TOLD = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST, HTTPStatus.N
 UNKNOWN = "cannot be looked at with this account"
 
 
+def is_asked(environment: Environment) -> bool:
+    """Whether the deployment asks the directory anything: for a registration, or for a client secret of one."""
+    return _gets_secret(environment) or not environment.has(EXISTING_CLIENT_ID)
+
+
+def _gets_secret(environment: Environment) -> bool:
+    proxy = environment.get(AUTH_MODE, USES_CLIENT_SECRET) == USES_CLIENT_SECRET
+    return proxy and environment.get(EXISTING_CLIENT_ID) != NO_REGISTRATION
+
+
 def check(context: Context) -> None:
     """Every check of the tenant."""
-    if context.environment.has(EXISTING_CLIENT_ID):
-        context.report.note("registration", "is somebody else's (ENTRA_EXISTING_CLIENT_ID): none is made")
-        return
-    report = context.report
-    attempt(report, "directory role", lambda: _right_to_register(context))
-    attempt(report, "consent", lambda: _consent(context))
-    if context.environment.get(AUTH_MODE, "proxy") == "proxy":
+    report, existing = context.report, context.environment.has(EXISTING_CLIENT_ID)
+    if existing:
+        report.note("registration", "is somebody else's (ENTRA_EXISTING_CLIENT_ID): none is made")
+    else:
+        attempt(report, "directory role", lambda: _right_to_register(context))
+        attempt(report, "consent", lambda: _consent(context))
+    if _gets_secret(context.environment):
         attempt(report, "secret policy", lambda: _secret_policy(context))
+    if existing:
+        return
     attempt(report, "Conditional Access", lambda: _token_protection(context))
     attempt(report, "deleted registrations", lambda: _deleted_registrations(context))
 
@@ -237,16 +252,24 @@ def _secret_policy(context: Context) -> None:
     if policy is None:
         context.report.note("secret policy", UNKNOWN)
         return
-    created = _created(context)
+    application = _application(context)
+    created = application.created if application is not None else None
     active = {
         str(one["restrictionType"]): one
-        for one in entries(policy, "applicationRestrictions", "passwordCredentials")
-        if policy.get("isEnabled") and one.get("state", "enabled") == "enabled" and _concerns(one, created)
+        for one in _restrictions(context, policy, application)
+        if one.get("state", "enabled") == "enabled" and _concerns(one, created)
     }
+    if "passwordAddition" in active and context.environment.has(EXISTING_CLIENT_ID):
+        context.report.note(
+            "secret policy",
+            "no client secret may be added to the registration: put one that it has into the vault,\n"
+            "or do without: azd env set AUTH_MODE federated",
+        )
+        return
     if "passwordAddition" in active:
         context.report.finding(
             "secret policy",
-            "the tenant forbids client secrets",
+            "a policy of the tenant forbids client secrets",
             remedy="azd env set AUTH_MODE federated\nor have an administrator exempt the registration",
         )
         return
@@ -263,13 +286,23 @@ def _secret_policy(context: Context) -> None:
         )
 
 
-def _created(context: Context) -> datetime | None:
-    """When the registration was made; None where it is still to be."""
-    client_id = context.environment.get(CLIENT_ID)
-    found = (
-        Directory(context.services.graph, now=context.now).find_application(client_id=client_id) if client_id else None
-    )
-    return found.created if found is not None else None
+def _application(context: Context) -> Application | None:
+    """The registration; None where it is still to be made."""
+    client_id = context.environment.get(EXISTING_CLIENT_ID) or context.environment.get(CLIENT_ID)
+    directory = Directory(context.services.graph, now=context.now)
+    return directory.find_application(client_id=client_id) if client_id else None
+
+
+def _restrictions(context: Context, default: dict[str, Any], application: Application | None) -> list[dict[str, Any]]:
+    """What counts for the registration's secrets: a policy that is assigned to it goes before the tenant's.
+
+    https://learn.microsoft.com/graph/api/resources/appmanagementpolicy
+    """
+    path = f"/v1.0/applications/{application.object_id}/appManagementPolicies" if application is not None else ""
+    for own in entries(_allowed(context, path) or {}, "value") if path else ():
+        if own.get("isEnabled") and part(own, "restrictions").get("passwordCredentials") is not None:
+            return entries(own, "restrictions", "passwordCredentials")
+    return entries(default, "applicationRestrictions", "passwordCredentials") if default.get("isEnabled") else []
 
 
 def _concerns(restriction: dict[str, Any], created: datetime | None) -> bool:

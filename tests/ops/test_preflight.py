@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -281,6 +281,43 @@ def test_registration_of_somebody_else_needs_no_right_to_register(ready: Ops) ->
     forbidden_secrets(ready.world)
     outcome = ready("preflight", ENTRA_EXISTING_CLIENT_ID="22222222-2222-4222-8222-222222222222")
     assert outcome.code == 0, outcome.text
+
+
+def assigned_policy(*restrictions: str, enabled: bool = True) -> dict[str, Any]:
+    listed = [{"restrictionType": kind, "state": "enabled"} for kind in restrictions]
+    return {"isEnabled": enabled, "restrictions": {"passwordCredentials": listed}}
+
+
+@pytest.mark.parametrize(
+    ("tenants", "own", "found"),
+    [
+        (False, assigned_policy("passwordAddition"), True),
+        (False, assigned_policy("passwordAddition", enabled=False), False),
+        (True, assigned_policy(), False),
+        (True, {"isEnabled": True, "restrictions": {"keyCredentials": []}}, True),
+    ],
+)
+def test_policy_that_is_assigned_to_the_registration_goes_before_the_tenants(
+    ready: Ops, tenants: bool, own: dict[str, Any], found: bool
+) -> None:
+    if tenants:
+        forbidden_secrets(ready.world)
+    ready.world.own_management_policies = [own]
+    outcome = ready("preflight")
+    assert outcome.code == found, outcome.text
+    assert ("a policy of the tenant forbids client secrets" in outcome.text) is found
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_policy_for_the_secrets_of_a_registration_of_somebody_else_is_noted(ready: Ops, own: bool) -> None:
+    """An owner may have put a secret into the vault before."""
+    if own:
+        ready.world.own_management_policies = [assigned_policy("passwordAddition")]
+    else:
+        forbidden_secrets(ready.world)
+    outcome = ready("preflight", ENTRA_EXISTING_CLIENT_ID=CLIENT_ID, ENTRA_CLIENT_ID=None)
+    assert outcome.code == 0, outcome.text
+    assert "no client secret may be added to the registration" in outcome.text
 
 
 def test_shorter_life_of_secrets_is_noted(ready: Ops) -> None:

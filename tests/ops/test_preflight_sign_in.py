@@ -8,8 +8,10 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
 from ops.clouds import PUBLIC
+from ops.commands.postprovision import NO_REGISTRATION
 from ops.preflight import directory, subscription
 from tests.support.azure import FakeCredential
+from tests.support.azure.world import CLIENT_ID
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
@@ -73,11 +75,24 @@ def test_different_reasons_are_different_findings(ready: Ops) -> None:
     assert outcome.text.count("FOUND") == outcome.text.count("Not looked at") == 2
 
 
-def test_registration_of_somebody_else_needs_no_token_for_the_directory(ready: Ops) -> None:
+@pytest.mark.parametrize(
+    ("client_id", "mode", "needed"),
+    [
+        (CLIENT_ID, "federated", False),
+        (CLIENT_ID, "verify", False),
+        (NO_REGISTRATION, "proxy", False),
+        (CLIENT_ID, "proxy", True),
+    ],
+)
+def test_registration_of_somebody_else_needs_a_token_for_the_directory_where_the_hook_does(
+    ready: Ops, client_id: str, mode: str, needed: bool
+) -> None:
     asked = refuse(ready, graph="Please run 'azd auth login'.")
-    outcome = ready("preflight", ENTRA_EXISTING_CLIENT_ID="22222222-2222-4222-8222-222222222222")
-    assert outcome.code == 0, outcome.text
-    assert not asked
+    variables = {"AUTH_MODE": mode, "ENTRA_CLIENT_ID": client_id, "ENTRA_APP_OBJECT_ID": None}
+    outcome = ready("preflight", **variables, ENTRA_EXISTING_CLIENT_ID=client_id)
+    assert outcome.code == needed, outcome.text
+    assert bool(asked) is needed
+    assert ready("postprovision", **variables).code == needed
 
 
 @pytest.mark.parametrize("module", [subscription, directory])

@@ -44,6 +44,7 @@ class GraphStandIn:
             Route(f"{base}/applications/{{id}}/addPassword", self.add_password, methods=["POST"]),
             Route(f"{base}/applications/{{id}}/removePassword", self.remove_password, methods=["POST"]),
             Route(f"{base}/applications/{{id}}/federatedIdentityCredentials", self.federated_credentials),
+            Route(f"{base}/applications/{{id}}/appManagementPolicies", self.own_management_policies),
             Route(f"{base}/directory/deletedItems/microsoft.graph.application", self.deleted),
             Route(f"{base}/directory/deletedItems/{{id}}", self.purge, methods=["DELETE"]),
             Route(f"{base}/directory/deletedItems/{{id}}/restore", self.restore, methods=["POST"]),
@@ -223,6 +224,10 @@ class GraphStandIn:
 
     async def management_policy(self, _: Request) -> Response:
         return JSONResponse(self._world.management_policy or {"isEnabled": False})
+
+    async def own_management_policies(self, request: Request) -> Response:
+        self._known(request.path_params["id"])
+        return JSONResponse({"value": self._world.own_management_policies})
 
     async def access_policies(self, _: Request) -> Response:
         if self._world.access_policies is None:

@@ -129,6 +129,8 @@ class World:
     directory_roles: list[str] = field(default_factory=list[str])
     may_create_apps: bool = True
     management_policy: dict[str, Any] = field(default_factory=dict[str, Any])
+    own_management_policies: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """Those that are assigned to the registration."""
     access_policies: list[dict[str, Any]] | None = None
     """None: the caller may not read them."""
 
