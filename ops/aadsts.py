@@ -178,7 +178,8 @@ AADSTS: dict[int, Explanation] = {
     ),
     650056: Explanation(
         "The registration is incomplete: it lists no permission for what it asks for.",
-        "Add the scopes of `ENTRA_ADDITIONAL_SCOPES` to its API permissions, then consent again.",
+        "Run `azd provision --no-state`, or add the scopes of `ENTRA_ADDITIONAL_SCOPES` to its API permissions; then "
+        "consent again.",
     ),
     700016: Explanation(
         "`ENTRA_CLIENT_ID` is not in the tenant of `ENTRA_TENANT_ID`.",
@@ -229,8 +230,8 @@ AADSTS: dict[int, Explanation] = {
     7000215: Explanation(
         "The client secret is wrong: its id instead of its value, one of another registration, or one not known "
         "everywhere yet.",
-        "Wait a minute. `python -m ops doctor` says whether the registration knows it; "
-        "`python -m ops rotate client-secret` creates another one.",
+        "Wait a minute. `python -m ops doctor` says whether the registration knows it, and `python -m ops "
+        "postprovision` adds one where it does not; `python -m ops rotate client-secret` adds one in any case.",
     ),
     7000218: Explanation(
         "The request has no client secret: the redirect URI is registered for another platform than Web.",

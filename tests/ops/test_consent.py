@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from local.config import REPOSITORY
 from tests.support.azure import FakeCredential
 from tests.support.azure.cli import AzureCli
 from tests.support.azure.deployment import deploy
@@ -207,3 +208,5 @@ def test_permission_that_a_pipeline_lacks_is_found(ready: Ops, permissions: list
     outcome = ready("preflight", ENTRA_ADMIN_CONSENT="true", ENTRA_OWNER_IDS=owners)
     assert outcome.code == (1 if found else 0), outcome.text
     assert f"the application permission {found}" in outcome.text or not found
+    section = (REPOSITORY / "docs" / "deploy.md").read_text("utf-8").partition("\n## Pipeline\n")[2]
+    assert not found or f"`{found}`" in section.partition("\n## ")[0], "where the finding says that the commands are"

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.config import REPOSITORY
+from ops.aadsts import codes_in
 from ops.client_secret import KEY_ID
 from ops.doctor.app import FUNCTIONS
 from ops.doctor.roles import NAMES
 from tests.infra.test_roles import BUILT_IN
 from tests.ops.test_doctor_faults import (
+    assert_agrees,
     expired_secret,
+    fix_of,
     no_optional_scope,
     no_permissions,
     no_redirect_uri,
@@ -176,6 +179,7 @@ def test_federated_credential_that_differs_is_found(
     assert outcome.code == 1
     assert f"({code})" in outcome.text
     assert outcome.text.count("FOUND") == 1
+    assert_agrees(codes_in(code)[0], fix_of(outcome))
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ops.preflight.policies import POLICIES
 from tests.ops import test_doctor_faults, test_preflight
+from tests.ops.test_policies import BUILT_IN, assign, define
 from tests.support.azure.cli import AzureCli
 from tests.support.azure.deployment import deploy, deploy_code, provision
 from tests.support.azure.world import SITE, STORAGE
@@ -30,6 +34,27 @@ LOGS = "az monitor app-insights query"
 BY_A_PERSON = (test_preflight.disabled, test_preflight.no_registrations)
 """What no command fixes: another subscription has to be chosen, an administrator has to give a role."""
 
+DAY = f"{datetime.now(UTC) + timedelta(days=60):%Y-%m-%d}"
+CHOSEN = {
+    "<one that is allowed>": "eastus",
+    "<name>=<value>": "owner=us",
+    "<a day, such as 2027-03-01>": DAY,
+    "<a day that the policy allows>": DAY,
+    "<no more than the policy says>": "90",
+}
+"""What a person chooses who satisfies a policy."""
+
+ASKED: dict[str, Any] = {
+    "effect": "Deny",
+    "listOfAllowedLocations": ["eastus"],
+    "tagName": "owner",
+    "maximumValidityInDays": 90,
+}
+"""Parameters of all assignments; each policy takes its own."""
+
+KNOWN = ("AZURE_KEY_VAULT_NAME", "AZURE_KEY_VAULT_ID", "ENTRA_CLIENT_ID", "ENTRA_APP_UNIQUE_NAME")
+"""Outputs of the infrastructure, of which a new environment has none."""
+
 
 def findings(text: str) -> list[list[list[str]]]:
     """For each finding its ways to fix it, each with its commands; ways without a command are left out."""
@@ -47,6 +72,17 @@ def _ways(fix: str) -> list[list[str]]:
     return [commands for commands in found if commands]
 
 
+def policy_ways(remedy: str) -> list[tuple[str, ...]]:
+    """Commands of a sentence: one after `or` takes the place of the one before it."""
+    groups: list[list[str]] = []
+    for words, command in re.findall(r"([^`]*)`(azd [^`]+)`", remedy):
+        if re.search(r"\bor\b", words):
+            groups[-1].append(command)
+        else:
+            groups.append([command])
+    return list(product(*groups))
+
+
 @dataclass
 class Shell:
     """Runs what a finding names: az, azd, and this tool."""
@@ -57,6 +93,8 @@ class Shell:
     """What was set in azd's environment."""
 
     def __call__(self, command: str) -> None:
+        for placeholder, value in CHOSEN.items():
+            command = command.replace(placeholder, value)
         words = shlex.split(re.sub(r"<one of (\w+)[^>]*>", r"\1", command))
         if words[0] == "az":
             name = words[-1].partition("=<value>")[0]
@@ -76,6 +114,8 @@ class Shell:
             deploy_code(self.ops.world)
         elif words[:2] == ["env", "set"]:
             self.changes[words[2]] = words[3]
+        elif words[:2] == ["env", "new"]:
+            self.changes = {"AZURE_ENV_NAME": "new", "AZURE_RESOURCE_GROUP": "", **dict.fromkeys(KNOWN, "")}
         else:
             # Without --no-state azd finds the template as it deployed it, and does nothing.
             assert words == ["provision"], words
@@ -107,12 +147,27 @@ def test_every_way_that_doctor_names_fixes_the_fault(
         number += 1
 
 
+@pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("fault", PREFLIGHT)
-def test_first_way_that_preflight_names_fixes_the_fault(ready: Ops, fault: Fault) -> None:
+def test_every_way_that_preflight_names_fixes_the_fault(ready: Ops, fault: Fault, number: int) -> None:
     fault(ready.world)
-    shell = Shell(ready)
-    for ways in findings(ready("preflight").text):
-        for command in ways[0]:
+    shell, found = Shell(ready), findings(ready("preflight").text)
+    assert all(1 <= len(ways) <= 2 for ways in found)
+    for ways in found:
+        for command in ways[min(number, len(ways) - 1)]:
             shell(command)
     outcome = ready("preflight", **shell.changes)
     assert outcome.code == 0, outcome.text
+
+
+@pytest.mark.parametrize("guid", POLICIES)
+def test_every_way_to_satisfy_a_policy_does(ready: Ops, guid: str) -> None:
+    assign(ready.world, define(ready.world, f"{BUILT_IN}/{guid}"), **ASKED)
+    remedy = POLICIES[guid].remedy
+    assert f"fix: {remedy}" in ready("preflight").text
+    for way in policy_ways(remedy):
+        shell = Shell(ready)
+        for command in way:
+            shell(command)
+        outcome = ready("preflight", **shell.changes)
+        assert outcome.code == 0, outcome.text
