@@ -57,7 +57,7 @@ def run(context: Context) -> int:
     """Looks at the machine, at who is signed in, at the subscription and the tenant."""
     context.report.heading("Tools")
     tools.check(context.report, environment=context.process)
-    _inputs(context)
+    usable = _inputs(context)
     context.report.heading("Sign-in")
     needed = {subscription.LOOKS_AT: context.services.arm}
     if directory.is_asked(context.environment):
@@ -75,22 +75,25 @@ def run(context: Context) -> int:
             context.report.text("PREFLIGHT=warn: azd goes on all the same.")
             return 0
         context.report.text("To go on all the same, where a finding is wrong: azd env set PREFLIGHT warn")
-        return 1
+        return 1 if usable else BadInputError.exit_code
     context.report.text("\nReady for `azd up`.")
     return 0
 
 
-def _inputs(context: Context) -> None:
-    """What the deployment and its hook would stop at, half way through."""
+def _inputs(context: Context) -> bool:
+    """Whether there is no variable that the deployment or its hook would stop at, half way through."""
     environment = context.environment
     checks: list[Callable[[], object]] = [lambda: expiry_of(environment, now=context.now())]
     if environment.get(AUTH_MODE, USES_CLIENT_SECRET) == USES_CLIENT_SECRET:
         checks.append(lambda: days_of(environment))
+    usable = True
     for check in checks:
         try:
             check()
         except BadInputError as error:
+            usable = False
             context.report.finding("variable", str(error), remedy=f"azd env set {error.name} <value>")
+    return usable
 
 
 def _subscription(context: Context) -> None:

@@ -78,7 +78,7 @@ def test_variable_that_the_deployment_would_stop_at_is_found_and_the_rest_is_loo
     ready: Ops, variables: dict[str, str], problem: str
 ) -> None:
     outcome = ready("preflight", **variables)
-    assert outcome.code == (1 if problem else 0), outcome.text
+    assert outcome.code == (2 if problem else 0), outcome.text
     assert outcome.text.count("FOUND") == bool(problem)
     assert problem in outcome.text
     assert "ok    deleted registrations" in outcome.text
