@@ -83,7 +83,10 @@ def run(context: Context) -> int:
 def _inputs(context: Context) -> bool:
     """Whether there is no variable that the deployment or its hook would stop at, half way through."""
     environment = context.environment
-    checks: list[Callable[[], object]] = [lambda: expiry_of(environment, now=context.now())]
+    checks: list[Callable[[], object]] = [
+        lambda: expiry_of(environment, now=context.now()),
+        lambda: environment.pairs(RESOURCE_TAGS),
+    ]
     if environment.get(AUTH_MODE, USES_CLIENT_SECRET) == USES_CLIENT_SECRET:
         checks.append(lambda: days_of(environment))
     usable = True

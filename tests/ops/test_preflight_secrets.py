@@ -71,6 +71,7 @@ def test_life_of_secrets_is_compared_with_the_one_that_was_asked_for(ready: Ops,
         ({"VAULT_EXPIRY_DATE": "soon"}, "VAULT_EXPIRY_DATE (or --vault-expiry-date) has to be a day such as"),
         ({"VAULT_EXPIRY_DATE": "2020-01-01"}, "VAULT_EXPIRY_DATE (or --vault-expiry-date) has to be a day that is"),
         ({"CLIENT_SECRET_DAYS": "many"}, "CLIENT_SECRET_DAYS (or --client-secret-days) has to be a number of days"),
+        ({"RESOURCE_TAGS": "owner:us"}, "RESOURCE_TAGS (or --resource-tags) has to be NAME=value;NAME=value"),
         ({"CLIENT_SECRET_DAYS": "many", "AUTH_MODE": "federated"}, ""),
     ],
 )
