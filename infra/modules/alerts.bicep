@@ -11,15 +11,16 @@ var rules = [
     name: 'server-errors'
     title: 'The server fails'
     severity: 1
-    // Without what a stranger can bring about: a request that the host cannot forward, or that its client leaves.
-    query: 'requests | where toint(resultCode) >= 500 and toint(resultCode) != 503 | join kind=leftanti (traces | where message contains " answered 4" or message contains "did not come" or message contains "The client left" | distinct operation_Id) on operation_Id'
+    // Without what a stranger can bring about: a request that the host cannot forward, or that its client leaves. By
+    // invocation, since an operation is the client's own trace, which may hold any number of requests.
+    query: 'requests | where toint(resultCode) >= 500 and toint(resultCode) != 503 | extend invocation = tostring(customDimensions.InvocationId) | join kind=leftanti (traces | where message matches regex "^[A-Z]+ /[^ ]* answered 4" or message startswith "The request of this invocation did not come" or message startswith "The client left" | extend invocation = tostring(customDimensions.InvocationId) | distinct invocation) on invocation'
     threshold: 5
   }
   {
     name: 'unavailable'
     title: 'The server is unavailable'
     severity: 1
-    query: 'requests | where resultCode == "503" | join kind=leftanti (traces | where message contains "did not come" | distinct operation_Id) on operation_Id'
+    query: 'requests | where resultCode == "503" | extend invocation = tostring(customDimensions.InvocationId) | join kind=leftanti (traces | where message startswith "The request of this invocation did not come" | extend invocation = tostring(customDimensions.InvocationId) | distinct invocation) on invocation'
     threshold: 5
   }
   {

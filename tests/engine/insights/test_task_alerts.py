@@ -1,4 +1,4 @@
-"""The alerts about what does not run find nothing in a recording of what ran, and the rest when nobody ran it."""
+"""The alerts about what fails or does not run find it, and find nothing in a recording of what ran."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+from psutil import CONN_LISTEN as LISTEN
 
 from local.config import REPOSITORY
 from tests.engine.insights.queries import Account, alerts
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-APP = REPOSITORY / "tests" / "support" / "background"
+APP, FAILING = (REPOSITORY / "tests" / "support" / name for name in ("background", "failing"))
 LATER = ("ago(15m)", "ago(2h)"), "now(1h)"
 """What counts as long ago in the alerts, and what is so of everything."""
 
@@ -36,10 +37,10 @@ class Unrun(Recording):
 
 @asynccontextmanager
 async def host_with_tasks(
-    tmp_path: Path, certificates: Path, azurite: str
-) -> AsyncGenerator[tuple[Recording, httpx2.AsyncClient, str]]:
+    tmp_path: Path, certificates: Path, azurite: str, *, app: Path = APP
+) -> AsyncGenerator[tuple[FunctionsHost, Recording, httpx2.AsyncClient, str]]:
     (port,) = free_ports(1)
-    host = FunctionsHost(port=port, log=tmp_path / "host.log", app=APP)
+    host = FunctionsHost(port=port, log=tmp_path / "host.log", app=app)
     async with (
         StandIns(folder=tmp_path / "standins", tls=certificates) as standins,
         recording(certificates) as (made, settings),
@@ -48,20 +49,30 @@ async def host_with_tasks(
         await asyncio.to_thread(host.start, {**standins.environment(), **settings, **own})
         try:
             async with httpx2.AsyncClient(base_url=host.url, timeout=30) as http:
-                yield made, http, standins.token()
+                yield host, made, http, standins.token()
         finally:
             await asyncio.to_thread(host.stop)
 
 
-async def run_task(http: httpx2.AsyncClient, token: str) -> None:
-    called = tool_call("moment", {}, protocol=SESSIONLESS, token=token, meta=OPTED_IN)
+async def run_task(http: httpx2.AsyncClient, token: str, tool: str = "moment", **arguments: object) -> None:
+    called = tool_call(tool, arguments, protocol=SESSIONLESS, token=token, meta=OPTED_IN)
     task_id = result(await http.post("/mcp", **called))["taskId"]
     asked = request("tasks/get", {"taskId": task_id}, protocol=SESSIONLESS, token=token, meta=OPTED_IN)
     while result(await http.post("/mcp", **asked))["status"] == "working":  # noqa: ASYNC110 - it is asked for
         await asyncio.sleep(0.2)
 
 
-def found(recorded: Recording, alert: str, *, later: bool) -> list[dict[str, Any]]:
+async def without_an_invocation(host: FunctionsHost, invented: str) -> None:
+    """Sends the worker a request as hosts up to 4.1037 forward it when its client names an invocation."""
+    (port,) = {
+        each.laddr.port for worker in host.workers for each in worker.net_connections("tcp") if each.status == LISTEN
+    }
+    async with httpx2.AsyncClient(timeout=30) as http:
+        answer = await http.get(f"http://127.0.0.1:{port}/", headers={"x-ms-invocation-id": invented})
+    assert answer.status_code == 503
+
+
+def found(recorded: Recording, alert: str, *, later: bool = False) -> list[dict[str, Any]]:
     query = alerts()[f"alert {alert}"]
     for moment in LATER[0] if later else ():
         query = query.replace(moment, LATER[1])
@@ -69,7 +80,7 @@ def found(recorded: Recording, alert: str, *, later: bool) -> list[dict[str, Any
 
 
 async def test_alerts_find_what_was_not_run(tmp_path: Path, certificates: Path, azurite: str) -> None:
-    async with host_with_tasks(tmp_path, certificates, azurite) as (made, http, token):
+    async with host_with_tasks(tmp_path, certificates, azurite) as (_, made, http, token):
         await run_task(http, token)
         assert (await http.post("/admin/functions/purge", json={})).status_code == 202
         await made.until(lambda each: {row["name"] for row in each.requests} >= {"run_task", "purge"})
@@ -81,3 +92,20 @@ async def test_alerts_find_what_was_not_run(tmp_path: Path, certificates: Path, 
     assert found(made, "nothing-runs", later=False) == [], "the timer ran just now"
     assert len(found(made, "nothing-runs", later=True)) == 1
     assert found(Unrun(made, "purge"), "nothing-runs", later=True) == [], "a new server has no timer to miss"
+
+
+async def test_alerts_find_what_fails(tmp_path: Path, certificates: Path, azurite: str) -> None:
+    """Beside what a stranger does: no line of theirs hides what fails in their own trace, nor the next request's."""
+    trace = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
+    async with host_with_tasks(tmp_path, certificates, azurite, app=FAILING) as (host, made, http, token):
+        await run_task(http, token, "large", size=9 * 2**20)
+        assert (await http.post("/mcp", headers=trace)).status_code == 401
+        for path, status in {"/broken": 500, "/away": 503}.items():
+            await without_an_invocation(host, path)
+            assert (await http.get(path, headers=trace)).status_code == status
+        assert (await http.post("/admin/functions/purge", json={})).status_code == 202
+        await made.until(lambda each: "purge" in {row["name"] for row in each.requests})
+        await asyncio.sleep(1)  # for the sending of the application
+    assert sum(" did not come in time." in row["message"] for row in made.traces) == 2
+    rows = {alert: found(made, alert) for alert in ("server-errors", "unavailable", "purge-failed", "tasks-failed")}
+    assert {alert: len(each) for alert, each in rows.items()} == dict.fromkeys(rows, 1)

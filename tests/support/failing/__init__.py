@@ -1,0 +1,1 @@
+"""A Functions app that fails on purpose."""
