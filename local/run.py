@@ -212,12 +212,15 @@ class _Run:
             account.line("can sign in: no check was made.")
             return False
         from local.check.report import CheckFailedError
+        from local.check.run import check_log
 
         heading = "A real MCP client signs in and calls the tools"
         account.heading("AUTH_MODE is verify: there is nothing to sign in to at this server" if verifies else heading)
         log = self._config.logs / "check.log"
         try:
             await (self._check_tokens(log) if verifies else self._check_sign_in(log))
+            if self._options.host == "local":
+                await check_log(self._config.local_url)
         except CheckFailedError as fault:
             account.failed(fault.step, fault.reason)
             for name in ("functions", "entra", "check"):

@@ -20,6 +20,7 @@ from local.check.shortcuts import Shortcuts
 from local.check.sign_in import ALLOW, SignIn, Trace
 from local.check.storage import FileStore
 from local.check.tools import call_tools
+from local.host.log import DROPPED
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -91,6 +92,15 @@ async def why_not_ready(mcp_url: str, *, shortcuts: Mapping[str, str] | None = N
     except httpx2.HTTPError as fault:
         return f"{url} does not answer: {fault}"
     return "" if answer.is_success else f"{url} answers {answer.status_code}: {answer.text[:1000]}"
+
+
+async def check_log(host_url: str) -> None:
+    """CheckFailedError when the local host has dropped lines of the log."""
+    async with httpx2.AsyncClient(trust_env=False, timeout=10.0) as http:
+        status = (await http.get(f"{host_url}/admin/host/status")).json()
+    if dropped := status.get("droppedLogLines"):
+        where = f"functions.log marks them with{DROPPED}"
+        raise CheckFailedError("log", f"{dropped} line(s) came after their invocation had ended; {where}")
 
 
 async def _attempt(

@@ -55,9 +55,9 @@ class ApplicationInsights:
 
     def user_line(self, line: Logged, invocation: Invocation) -> None:
         level = NAMES.get(line.level, "Information")
-        self._line(f"Function.{invocation.function}.User", level, line.text, invocation, at=line.time)
+        self._line(f"Function.{invocation.function}.User", level, line.text, invocation)
         # The real worker prints it besides, and the host takes what it prints for lines of its own.
-        self._line("Worker.rpcWorkerProcess", "Information", line.text, None, at=line.time)
+        self._line("Worker.rpcWorkerProcess", "Information", line.text, None)
 
     def ended(self, invocation: Invocation, *, error: str | None, status: int | None) -> None:
         """`status` is that of the answer to a request, and None for other triggers."""
@@ -75,10 +75,8 @@ class ApplicationInsights:
         }
         self._add("RequestData", "Host.Results", level, request, invocation, invocation.began)
 
-    def _line(
-        self, category: str, level: str, text: str, invocation: Invocation | None, *, at: float | None = None
-    ) -> None:
-        self._add("MessageData", category, level, {"message": text, "severityLevel": level}, invocation, at)
+    def _line(self, category: str, level: str, text: str, invocation: Invocation | None) -> None:
+        self._add("MessageData", category, level, {"message": text, "severityLevel": level}, invocation)
 
     def _add(
         self,
@@ -87,9 +85,9 @@ class ApplicationInsights:
         level: str,
         data: dict[str, Any],
         invocation: Invocation | None,
-        at: float | None,
+        at: float | None = None,
     ) -> None:
-        """`at` is a POSIX time, and None for now."""
+        """`at` is a POSIX time, and None for now: a line has no time of its own on its way to the host."""
         if not self._allowed(category, level):
             return
         tags = {"ai.cloud.roleInstance": "localhost", "ai.internal.sdkVersion": "azurefunctions: 4.1037.0.0"}

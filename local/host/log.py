@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from local.host.messages import Logged
     from local.host.process import Invocation
 
+DROPPED = " [dropped: its invocation has ended]"
+
 
 class AppLog:
     """Writes lines as they come; `telemetry` is None where nobody collects any."""
@@ -22,7 +24,7 @@ class AppLog:
     def __init__(self) -> None:
         self.dropped = 0
         self.telemetry: ApplicationInsights | None = None
-        self._seen: deque[tuple[str, str]] = deque(maxlen=200)
+        self._seen: deque[tuple[float, str]] = deque(maxlen=200)
 
     def began(self, invocation: Invocation) -> None:
         if self.telemetry is not None:
@@ -38,13 +40,13 @@ class AppLog:
         if invocation is not None:
             if self.telemetry is not None:
                 self.telemetry.user_line(line, invocation)
-            if (line.logger, line.text) in self._seen:
-                return  # the app has kept a line for an invocation, and it is above already
+            if (line.time, line.text) in self._seen:
+                return  # the app has kept this very line for an invocation, and it is above already
         elif line.invocation is None:
-            self._seen.append((line.logger, line.text))
+            self._seen.append((line.time, line.text))
         else:
             self.dropped += 1
-            note = " [dropped: its invocation has ended]"
+            note = DROPPED
         when = f"{datetime.fromtimestamp(line.time, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
         text = f"{when},{int(line.time % 1 * 1000):03} {line.level} {line.logger}: {line.text}{note}"
         print(text, file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal

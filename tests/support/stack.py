@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import psutil
 
 from local.config import REPOSITORY
+from local.host.log import DROPPED
 from tests.support.azurite import Azurite
 from tests.support.ports import free_ports
 from tests.support.processes import wait_until_gone
@@ -51,7 +52,12 @@ class FunctionsHost:
         assert wait_until_gone(*(worker.pid for worker in workers)), "the host's worker outlives it"
 
     def stop(self) -> None:
+        """Ends it; fails if it has dropped a line of the log."""
         self._program.stop()
+        dropped = (
+            [line for line in self.log.splitlines() if line.endswith(DROPPED)] if self._program.log.exists() else []
+        )
+        assert dropped == []
 
     @property
     def log(self) -> str:

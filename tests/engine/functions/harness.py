@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from local.config import REPOSITORY
+from local.host.log import DROPPED
 from tests.support.programs import Program
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class RunningHost:
     program: Program
     url: str
     state: str
+    dropped_lines: int = 0
+    """How many lines of the log a test drops on purpose."""
 
     @property
     def port(self) -> int:
@@ -62,14 +65,17 @@ class RunningHost:
 
 @contextmanager
 def running_host(
-    app: Path, *arguments: str, log: Path, environment: dict[str, str] | None = None
+    app: Path, *arguments: str, log: Path, environment: dict[str, str] | None = None, dropped_lines: int = 0
 ) -> Generator[RunningHost]:
+    """Fails at its end if the host has dropped another number of log lines."""
     program = Program("local.host", log=log)
     ready = program.start("--app", str(app), "--port", "0", "--ready-json", *arguments, environment=environment)
+    running = RunningHost(program=program, url=ready["url"], state=ready["state"], dropped_lines=dropped_lines)
     try:
-        yield RunningHost(program=program, url=ready["url"], state=ready["state"])
+        yield running
     finally:
         program.stop()
+    assert log.read_text("utf-8").count(f"{DROPPED}\n") == running.dropped_lines, log.read_text("utf-8")
 
 
 def eventually(condition: Callable[[], bool], *, seconds: float = PATIENCE) -> bool:

@@ -9,6 +9,11 @@ import httpx2
 import psutil
 import pytest
 
+from local.check.report import CheckFailedError
+from local.check.run import check_log
+from local.host.log import DROPPED, AppLog
+from local.host.messages import Logged
+from local.host.process import Invocation
 from tests.engine.functions.harness import MCP_APP, eventually, running_host
 from tests.support.mcp import tool_call
 
@@ -48,6 +53,8 @@ def test_application_that_fails_in_mid_answer_cuts_the_connection(host: RunningH
 
 
 def test_line_after_the_answer_is_dropped_and_counted_and_comes_again_with_the_next_request(host: RunningHost) -> None:
+    host.dropped_lines += 1
+
     def dropped() -> int:
         return host.get("/admin/host/status").json()["droppedLogLines"]
 
@@ -58,9 +65,32 @@ def test_line_after_the_answer_is_dropped_and_counted_and_comes_again_with_the_n
 
     def late_lines() -> list[bool]:
         lines = [line for line in host.log.read_text().splitlines() if "a late line" in line]
-        return [line.endswith("[dropped: its invocation has ended]") for line in lines]
+        return [line.endswith(DROPPED) for line in lines]
 
     assert eventually(lambda: late_lines() == [True, False]), late_lines()
+
+
+async def test_kept_line_is_shown_once_and_a_later_one_of_the_same_text_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    invocation = Invocation(function="mcp", ended=asyncio.get_running_loop().create_future(), operation="1" * 32)
+    log = AppLog()
+
+    for moment, running in ((1.0, None), (1.0, invocation), (2.0, invocation), (3.0, invocation)):
+        of = None if running is None else running.id
+        log.add(Logged(invocation=of, time=moment, level="WARNING", logger="app", text="The vault is away."), running)
+
+    assert capsys.readouterr().err.count("The vault is away.") == 3
+    assert log.dropped == 0
+
+
+def test_check_fails_over_a_dropped_line(tmp_path: Path) -> None:
+    with running_host(MCP_APP, log=tmp_path / "log", dropped_lines=1) as host:
+        asyncio.run(check_log(host.url))
+        host.get("/late-line")
+        assert eventually(lambda: DROPPED in host.log.read_text())
+        with pytest.raises(CheckFailedError, match=r"log: 1 line\(s\)"):
+            asyncio.run(check_log(host.url))
 
 
 @pytest.mark.long

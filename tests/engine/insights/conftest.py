@@ -49,8 +49,6 @@ async def recorded(
         try:
             async with httpx2.AsyncClient(base_url=host.url, timeout=30) as http:
                 await use(http, standins)
-                dropped = (await http.get("/admin/host/status")).json()["droppedLogLines"]
-                assert dropped == 0, host.log
                 await asyncio.sleep(1)  # for the sending of host and application
         finally:
             await asyncio.to_thread(host.stop)

@@ -53,7 +53,10 @@ async def test_line_of_a_refusal_belongs_to_the_operation_of_its_request(recorde
 
 
 async def test_start_is_there_once_though_it_has_no_invocation(recorded: Recording) -> None:
-    assert sum(" is up at " in row["message"] for row in recorded.traces) == 1
+    (line,) = [row for row in recorded.traces if " is up at " in row["message"]]
+    heading = next(row for row in recorded.traces if " lines follow " in row["message"])
+
+    assert line["timestamp"] >= heading["timestamp"], "it has the time at which it was logged again"
 
 
 HOST_FIELDS = {"RequestData": 380, "MessageData": 230}
