@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests.support.oauth import REDIRECT_URI
+from tests.support.oauth import REDIRECT_URI, OAuthClient
 from tests.support.ports import free_ports
 from tests.support.stack import FunctionsHost
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.stack import Stack
+
+JSON = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 
 
 @pytest.fixture
@@ -81,6 +83,28 @@ async def test_endless_body_is_refused_behind_the_functions_host(stack: Stack, p
         await asyncio.sleep(0.0005)
     assert (await asyncio.wait_for(status, 10)).split()[1] == b"413"
     writer.transport.abort()
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize(("megabytes", "pause", "times"), [(5, 0, 3), (50, 0, 3), (5, 0.03, 1)])
+async def test_refusal_of_a_large_call_arrives_behind_the_functions_host(
+    stack: Stack, http: httpx2.AsyncClient, megabytes: int, pause: float, times: int, chunked: bool
+) -> None:
+    """Its whole body is sent first: a sender need not look at the answer before. A declared length needs no caller."""
+    token = (await OAuthClient(http=http).sign_in())["access_token"]
+    for bearer in ("", "made-up", token):
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+
+        async def pieces() -> AsyncGenerator[bytes]:
+            for _ in range(20 * megabytes):
+                yield b"a" * 50_000
+                await asyncio.sleep(pause)
+
+        length = {} if chunked else {"Content-Length": str(megabytes * 10**6)}
+        for _ in range(times):
+            answer = await http.post("/mcp", content=pieces(), headers=headers | length | JSON)
+            assert answer.status_code == (401 if chunked and bearer != token else 413)
+            assert answer.json()["error"]
 
 
 async def test_chunked_body_arrives_behind_the_functions_host(http: httpx2.AsyncClient) -> None:
