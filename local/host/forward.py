@@ -70,8 +70,8 @@ class Exchange:
             raise self._failed(504) from None
 
     async def _run(self) -> None:
-        if any(not value.isascii() for _, value in self._scope["headers"]):
-            # The real forwarder fails over such a header when its invocation has begun, which waits for the request.
+        if self._scope["method"] == "CONNECT" or any(not value.isascii() for _, value in self._scope["headers"]):
+            # The real forwarder fails over these when their invocation has begun, which waits for the request.
             await asyncio.wait((self._invocation.ended,))
             raise ForwardingFailed(500)
         connection = await self._upstream.acquire()

@@ -107,6 +107,17 @@ async def test_refusal_of_a_large_call_arrives_behind_the_functions_host(
             assert answer.json()["error"]
 
 
+async def test_connect_begins_no_invocation_since_no_route_names_it(stack: Stack) -> None:
+    address = urlsplit(stack.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(b"CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443\r\n\r\n")
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+    writer.close()
+    await writer.wait_closed()
+    assert head.startswith(b"HTTP/1.1 404")
+    assert b"content-length: 0" in head.lower(), "the host's own, where the server's has a body"
+
+
 async def test_chunked_body_arrives_behind_the_functions_host(http: httpx2.AsyncClient) -> None:
     async def pieces() -> AsyncGenerator[bytes]:
         yield b'{"redirect_uris": '
