@@ -70,7 +70,9 @@ class Exchange:
             raise self._failed(504) from None
 
     async def _run(self) -> None:
-        if self._scope["method"] == "CONNECT" or any(not value.isascii() for _, value in self._scope["headers"]):
+        headers = self._scope["headers"]
+        unsendable = (b"host", b"") in headers or any(not value.isascii() for _, value in headers)
+        if unsendable or self._scope["method"] == "CONNECT":
             # The real forwarder fails over these when their invocation has begun, which waits for the request.
             await asyncio.wait((self._invocation.ended,))
             raise ForwardingFailed(500)

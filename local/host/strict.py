@@ -51,10 +51,9 @@ def refusal(scope: Scope) -> HTTPStatus | None:
         return HTTPStatus.REQUEST_URI_TOO_LONG
     if len(headers) > HEADER_LINES or sum(len(name) + len(value) + 4 for name, value in headers) > HEADER_BYTES:
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-    hosts = [value for name, value in headers if name == b"host"]
     # The target of CONNECT is an authority, and its path an empty one, for which a route may be there.
     no_path = scope["method"] != "CONNECT" and not scope["raw_path"].startswith(b"/")
-    bad = no_path or b"%00" in scope["raw_path"] or hosts == [b""]
+    bad = no_path or b"%00" in scope["raw_path"]
     return HTTPStatus.BAD_REQUEST if bad or any(not _is_utf8(value) for _, value in headers) else None
 
 

@@ -210,7 +210,7 @@ def test_dot_segments_are_removed(host: RunningHost, sent: str, arrives: str) ->
         (b"GET /echo/%00 HTTP/1.1\r\nHost: localhost", 400),
         (b"CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443", 500),
         (b"GET localhost:443 HTTP/1.1\r\nHost: localhost:443", 400),
-        (b"GET /echo/x HTTP/1.1\r\nHost:", 400),
+        (b"GET /echo/x HTTP/1.1\r\nHost:", 500),
         (b"GET /echo/x HTTP/1.1\r\nHost: localhost\r\nX-A: 1\r\n 2", 400),
         (b"GET /echo/x HTTP/1.1\r\nHost: localhost\r\nX-A: \xff", 400),
         (b"GET /echo/x HTTP/1.1\r\nHost: localhost\r\nX-A: \xc3\xa9", 500),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING
 
 import psutil
@@ -38,6 +39,10 @@ async def slow(req: Request) -> Response:
     await asyncio.sleep(60)
     return PlainTextResponse("late")
 
+@app.route("read")
+async def read(req: Request) -> Response:
+    return PlainTextResponse(await req.body())
+
 @app.timer_trigger("timer", {schedule!r})
 async def work(timer: func.TimerRequest) -> None:
     note("began")
@@ -66,6 +71,17 @@ def test_http_function_that_takes_too_long_fails_and_its_worker_is_replaced(tmp_
         assert eventually(lambda: host.get("/api/pid").text != first)
         assert not psutil.pid_exists(int(first))
         assert "slow takes longer than functionTimeout (0:00:02)" in host.log.read_text()
+
+
+@pytest.mark.long
+def test_limit_counts_from_the_first_byte_of_a_body_that_does_not_end(tmp_path: Path) -> None:
+    app = write_app(tmp_path, schedule="0 0 0 1 1 *", seconds=0)
+
+    with running_host(app, log=tmp_path / "log") as host, socket.create_connection(("127.0.0.1", host.port), 60) as one:
+        one.sendall(b"POST /api/read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n1")
+
+        assert one.recv(12) == b"HTTP/1.1 500"
+        assert "read takes longer than functionTimeout (0:00:02)" in host.log.read_text()
 
 
 @pytest.mark.long
