@@ -99,11 +99,12 @@ async def _timed(store: AsyncKeyValue, value: dict[str, Any]) -> dict[str, float
 async def _stores(stack: AsyncExitStack, connection_string: str) -> dict[str, AsyncKeyValue]:
     theirs = await stack.enter_async_context(AzureTablesStore(connection_string=connection_string, table_name="Theirs"))
     table = await stack.enter_async_context(Table.from_connection_string(connection_string, name="Ours"))
+    await table.create()
     cipher = RowCipher(KeyRing((RootKey(version="1", material=os.urandom(32)),)))
     stores: dict[str, AsyncKeyValue] = {
         BASELINE: FernetEncryptionWrapper(theirs, fernet=Fernet(Fernet.generate_key())),
         MEMORY: MemoryStore(),
-        OURS: TableStore(table=table, cipher=cipher, auto_create=True),
+        OURS: TableStore(table=table, cipher=cipher),
     }
     for store in stores.values():
         await store.get("warm up", collection=COLLECTION)

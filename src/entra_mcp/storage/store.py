@@ -56,9 +56,6 @@ class TableStore(BaseStore):
     A row that is read and was sealed under an older key of the ring is written again under the newest.
 
     `owner_of` returns whose a value of a collection is, if it is somebody's; such rows get a mark (owners.py).
-
-    `auto_create` creates the table at set-up, that is before the first operation or when `setup` is called. Without it
-    set-up costs no request.
     """
 
     def __init__(
@@ -66,7 +63,6 @@ class TableStore(BaseStore):
         *,
         table: Table,
         cipher: RowCipher,
-        auto_create: bool = False,
         marks: OwnerMarks | None = None,
         owner_of: Callable[[str, Mapping[str, Any]], str | None] | None = None,
     ) -> None:
@@ -75,19 +71,14 @@ class TableStore(BaseStore):
         self._owner_of = owner_of
         self._table = table
         self._cipher = cipher
-        self._auto_create = auto_create
 
     @override
     async def setup(self) -> None:
-        # Making a table twice does no harm, so there is no lock here: a lock would belong to one event loop.
-        if not self._setup_complete:
-            if self._auto_create:
-                await self._table.create()
-            self._setup_complete = True
+        """Does nothing, where the base class takes a lock, which belongs to one event loop: the table is there."""
 
     @override
     async def setup_collection(self, *, collection: str) -> None:
-        await self.setup()
+        """Does nothing: a collection is a part of the keys."""
 
     async def put_if_present(
         self, key: str, value: Mapping[str, Any], *, collection: str | None = None, ttl: SupportsFloat | None = None
@@ -97,7 +88,6 @@ class TableStore(BaseStore):
         What has expired counts as there until the purge removes it.
         """
         collection = collection or self.default_collection
-        await self.setup()
         return await self._table.replace_present(self._entity(collection, key, _new_entry(value, ttl)))
 
     @override

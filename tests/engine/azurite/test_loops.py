@@ -1,4 +1,4 @@
-"""A store on several event loops, after it was closed, and what set-up costs."""
+"""A store on several event loops, after it was closed, and what its creation costs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING
 from uuid import uuid4
+
+import pytest
 
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
@@ -16,12 +18,24 @@ if TYPE_CHECKING:
     from tests.support.fault_proxy import FaultProxy
 
 
-def test_store_works_on_one_loop_after_another(azurite: str, cipher: RowCipher) -> None:
+@pytest.fixture
+def created(azurite: str) -> Table:
+    """A table of its own, which no event loop uses yet."""
     table = Table.from_connection_string(azurite, name=f"T{uuid4().hex}")
-    store = TableStore(table=table, cipher=cipher, auto_create=True)
+
+    async def create() -> None:
+        async with table:
+            await table.create()
+
+    asyncio.run(create())
+    return table
+
+
+def test_store_works_on_one_loop_after_another(created: Table, cipher: RowCipher) -> None:
+    store = TableStore(table=created, cipher=cipher)
 
     async def use(number: int) -> None:
-        async with table:
+        async with created:
             await asyncio.gather(*(store.put(f"k{number}.{n}", {"n": n}, collection="c") for n in range(5)))
             assert await store.get("k0.4", collection="c") == {"n": 4}
 
@@ -29,14 +43,13 @@ def test_store_works_on_one_loop_after_another(azurite: str, cipher: RowCipher) 
         asyncio.run(use(number))
 
 
-def test_store_works_on_several_loops_at_once(azurite: str, cipher: RowCipher) -> None:
-    table = Table.from_connection_string(azurite, name=f"T{uuid4().hex}")
-    store = TableStore(table=table, cipher=cipher, auto_create=True)
+def test_store_works_on_several_loops_at_once(created: Table, cipher: RowCipher) -> None:
+    store = TableStore(table=created, cipher=cipher)
     together = threading.Barrier(4)
     found: list[list[object]] = []
 
     async def use(number: int) -> None:
-        async with table:
+        async with created:
             together.wait(10)
             await asyncio.gather(*(store.put(f"{number}.{n}", {"n": n}, collection="c") for n in range(20)))
             found.append(list(await store.get_many([f"{number}.{n}" for n in range(20)], collection="c")))
@@ -56,7 +69,7 @@ async def test_store_works_again_after_its_table_was_closed(store: TableStore, t
     assert await store.get("k", collection="c") == {"a": 1}
 
 
-async def test_set_up_without_auto_create_costs_no_request(azurite: str, cipher: RowCipher) -> None:
+async def test_set_up_costs_no_request(azurite: str, cipher: RowCipher) -> None:
     name = f"T{uuid4().hex}"
     async with Table.from_connection_string(azurite, name=name) as direct:
         await direct.create()
@@ -72,28 +85,25 @@ async def test_set_up_without_auto_create_costs_no_request(azurite: str, cipher:
         assert proxy.requests == {"GET": 2}
 
 
-async def test_set_up_with_auto_create_makes_the_table_once(azurite: str, cipher: RowCipher) -> None:
+async def test_table_may_be_created_twice_in_one_request_each(azurite: str) -> None:
     async with (
         fault_proxy(azurite) as (proxy, connection_string),
         Table.from_connection_string(connection_string, name=f"T{uuid4().hex}") as table,
     ):
         for _ in range(2):
-            store = TableStore(table=table, cipher=cipher, auto_create=True)
-            await store.setup()
-            await store.put("k", {}, collection="c")
-            await store.put("k", {}, collection="d")
-        assert proxy.requests == {"POST": 2, "PUT": 4}
+            await table.create()
+            await table.check()
+        assert proxy.requests == {"POST": 2, "GET": 2}
 
 
-async def test_set_up_whose_response_was_lost_is_complete(azurite: str, cipher: RowCipher) -> None:
+async def test_creation_whose_response_was_lost_is_complete(azurite: str) -> None:
     async with (
         fault_proxy(azurite) as (proxy, connection_string),
         Table.from_connection_string(connection_string, name=f"T{uuid4().hex}") as table,
     ):
         proxy.break_next(Fault.LOSE_RESPONSE, method="POST")
-        store = TableStore(table=table, cipher=cipher, auto_create=True)
-        await store.setup()
-        assert await store.get("k", collection="c") is None
+        await table.create()
+        await table.check()
 
 
 async def test_each_operation_costs_one_request(faulty: tuple[FaultProxy, TableStore, Table]) -> None:
