@@ -238,7 +238,15 @@ var scopeWords = union(
   filter(split(replace('${requiredScopes} ${optionalScopes}', ',', ' '), ' '), word => !empty(word)),
   []
 )
-var permissionWords = filter(split(replace(additionalScopes, ',', ' '), ' '), word => !empty(word))
+// A scope of another API is none of Microsoft Graph's, whose address may stand before the name: that of the public cloud,
+// where alone an application can be made.
+var graphWords = map(
+  filter(
+    split(replace(additionalScopes, ',', ' '), ' '),
+    word => !empty(word) && (!contains(word, '/') || startsWith(word, '${clouds.AzureCloud.graph}/'))
+  ),
+  word => last(split(word, '/'))
+)
 var roleWords = filter(split(replace(appRoles, ',', ' '), ' '), word => !empty(word))
 var ownerWords = filter(split(replace(ownerIds, ',', ' '), ' '), word => !empty(word))
 var apiPermissionWords = map(
@@ -407,7 +415,7 @@ module application 'modules/entra-application.bicep' = if (ownApplication) {
     homePageUrl: baseUrl
     scopes: scopeWords
     appRoles: roleWords
-    graphPermissions: permissionWords
+    graphPermissions: graphWords
     apiPermissions: apiPermissionWords
     knownClientIds: knownClientWords
     preauthorizedClientIds: preauthorizedWords
@@ -425,8 +433,7 @@ module consent 'modules/entra-consent.bicep' = if (ownApplication && adminConsen
   scope: group
   params: {
     servicePrincipalId: application.?outputs.servicePrincipalId ?? ''
-    // A scope of another API is none of Microsoft Graph's.
-    graphPermissions: filter(permissionWords, word => !contains(word, '/'))
+    graphPermissions: graphWords
     apiPermissions: apiPermissionWords
     scopes: scopeWords
   }
@@ -519,7 +526,7 @@ var callers = authMode == 'verify'
 var permissionLines = authMode == 'verify'
   ? []
   : concat(
-      ['Delegated permissions of Microsoft Graph: ${join(filter(permissionWords, word => !contains(word, '/')), ' ')}'],
+      ['Delegated permissions of Microsoft Graph: ${join(graphWords, ' ')}'],
       map(apiPermissionWords, word => 'Delegated permission of another API, as client id, name, id: ${word}')
     )
 var federatedLines = authMode == 'federated'

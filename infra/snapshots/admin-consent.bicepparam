@@ -1,9 +1,10 @@
-// Consent for everybody, app roles, a scope that single tools need, and only people who are assigned.
+// Consent for everybody, app roles, a scope that single tools need, a permission with its address, and only people who are assigned.
 
 using '../main.bicep'
 
 param environmentName = 'admin-consent'
 param location = 'northeurope'
+param additionalScopes = 'openid profile offline_access User.Read https://graph.microsoft.com/Calendars.Read api://other/Orders.Read'
 param adminConsent = true
 param assignmentRequired = true
 param appRoles = 'Admin Reader'

@@ -69,7 +69,7 @@ def test_hand_off_tells_all_that_the_templates_would_make() -> None:
         main().value("var", name) or "" for name in ("handOff", "callers", "permissionLines", "federatedLines")
     )
     used = identifiers(text)
-    assert used >= {"identifierUri", "scopeWords", "roleWords", "redirectUris", "preauthorizedWords", "permissionWords"}
+    assert used >= {"identifierUri", "scopeWords", "roleWords", "redirectUris", "preauthorizedWords", "graphWords"}
     assert used >= {"issuer", "identity", "cloud"}
     assert "requestedAccessTokenVersion = 2" in text
 

@@ -165,6 +165,14 @@ def test_consent_for_everybody_covers_other_apis_each_by_a_grant_of_its_own() ->
     ]
 
 
+def test_permission_of_graph_may_have_its_address_before_its_name() -> None:
+    (graph,) = application("admin-consent")["requiredResourceAccess"]
+    ids = json.loads((INFRA / "graph-permissions.json").read_text("utf-8"))
+    assert ids["Calendars.Read"] in [each["id"] for each in graph["resourceAccess"]]
+    grants = of_type("admin-consent", "Microsoft.Graph/oauth2PermissionGrants@v1.0")
+    assert grants[0]["properties"]["scope"] == "openid profile offline_access User.Read Calendars.Read"
+
+
 def test_known_clients_are_those_asked_for() -> None:
     assert application("dev")["api"]["knownClientApplications"] == []
     assert application("other-apis")["api"]["knownClientApplications"] == ["99999999-9999-4999-8999-999999999999"]
