@@ -240,13 +240,15 @@ var scopeWords = union(
 )
 // A scope of another API is none of Microsoft Graph's, whose address may stand before the name: that of the public cloud,
 // where alone an application can be made.
-var graphWords = map(
-  filter(
-    split(replace(additionalScopes, ',', ' '), ' '),
-    word => !empty(word) && (!contains(word, '/') || startsWith(word, '${clouds.AzureCloud.graph}/'))
-  ),
-  word => last(split(word, '/'))
+var graphScopes = filter(
+  split(replace(additionalScopes, ',', ' '), ' '),
+  word =>
+    !empty(word) && !endsWith(word, '.default') && (!contains(word, '/') || startsWith(
+      word,
+      '${clouds.AzureCloud.graph}/'
+    ))
 )
+var graphWords = union(map(graphScopes, word => last(split(word, '/'))), [])
 var roleWords = filter(split(replace(appRoles, ',', ' '), ' '), word => !empty(word))
 var ownerWords = filter(split(replace(ownerIds, ',', ' '), ' '), word => !empty(word))
 var apiPermissionWords = map(

@@ -12,11 +12,14 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ops.clouds import NAMED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ops.http import Api
 
+GRAPH_ADDRESSES = tuple(f"{cloud.graph}/" for cloud in NAMED.values())
 MICROSOFT_GRAPH = "00000003-0000-0000-c000-000000000000"
 OPENID = frozenset({"openid", "profile", "email", "offline_access"})
 """What people are asked for beside every other permission."""
@@ -58,7 +61,12 @@ def gap_of(
     for resource, scopes in _by_resource(additional, api_permissions).items():
         if (found := _resource_id(graph, resource)) is None:
             gap.scopes.extend(scopes.values())
-            gap.commands.append(f"az ad sp create --id {shlex.quote(resource)}")
+            # The command takes a URI for an application of this directory only.
+            gap.commands.append(
+                f"(no API of this directory is called {resource}: ENTRA_ADDITIONAL_SCOPES may need its client id)"
+                if "/" in resource
+                else f"az ad sp create --id {shlex.quote(resource)}"
+            )
         else:
             wanted[found] = scopes | wanted.get(found, {})
     grants = [
@@ -87,7 +95,7 @@ def _by_resource(additional: Iterable[str], api_permissions: Iterable[str]) -> d
         found[MICROSOFT_GRAPH] = {scope: scope for scope in graph_scopes}
     for word in [*additional, *(one.rpartition("/")[0] for one in api_permissions)]:
         resource, _, scope = word.rpartition("/")
-        if resource and scope != ALL_LISTED:
+        if resource and scope != ALL_LISTED and not word.startswith(GRAPH_ADDRESSES):
             found.setdefault(resource, {})[scope] = word
     return found
 
@@ -100,5 +108,6 @@ def _resource_id(graph: Api, name: str) -> str | None:
 
 
 def permissions(additional: Iterable[str]) -> list[str]:
-    """The permissions of Microsoft Graph among the scopes; those that name a resource are of other APIs."""
-    return [scope for scope in additional if scope not in OPENID and "/" not in scope]
+    """The permissions of Microsoft Graph among the scopes, with its address or without."""
+    names = [scope.rpartition("/")[2] if scope.startswith(GRAPH_ADDRESSES) else scope for scope in additional]
+    return [name for name in dict.fromkeys(names) if name not in OPENID | {ALL_LISTED} and "/" not in name]

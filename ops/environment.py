@@ -56,6 +56,9 @@ REQUIRED_SCOPES = Input("ENTRA_REQUIRED_SCOPES", "scopes of the registration tha
 OPTIONAL_SCOPES = Input("ENTRA_OPTIONAL_SCOPES", "further scopes of the registration, which single tools need")
 ADDITIONAL_SCOPES = Input("ENTRA_ADDITIONAL_SCOPES", "what else people are asked for at the sign-in")
 API_PERMISSIONS = Input("ENTRA_API_PERMISSIONS", "delegated permissions of other APIs, as docs/deploy.md prints them")
+PRIVATE_DNS_ZONES = Input(
+    "NETWORK_PRIVATE_DNS_ZONES", "id of the resource group of the private DNS zones, or none where a policy has them"
+)
 RESOURCE_TAGS = Input("RESOURCE_TAGS", "further tags of all resources: NAME=value;NAME=value")
 PURGE_PROTECTION = Input("VAULT_PURGE_PROTECTION", "whether nobody can purge the deleted vault: true or false")
 EXPIRY_DATE = Input("VAULT_EXPIRY_DATE", "day on which keys that are put into the vault expire, such as 2027-03-01")

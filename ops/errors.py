@@ -61,6 +61,7 @@ class ApiError(OpsError):
 
     def __init__(self, *, service: str, request: str, status: int, code: str, text: str, remedy: str) -> None:
         self.service = service
+        self.request = request
         self.status = status
         self.code = code
         self.text = text

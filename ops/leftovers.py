@@ -104,15 +104,15 @@ def deleted_applications(directory: Directory, *, client_id: str, unique_name: s
 
 
 def unless_refused(report: Report, remove: Callable[[], int], *, command: str) -> int:
-    """What `remove` gives. A person who may not delete registrations for good sees who may, and the rest goes on.
+    """What `remove` gives. A person who may not list or purge what is deleted sees who may, and the rest goes on.
 
     https://learn.microsoft.com/graph/api/directory-deleteditems-delete
     """
     try:
         return remove()
     except ApiError as error:
-        if error.status != HTTPStatus.FORBIDDEN:
-            raise
+        if error.status != HTTPStatus.FORBIDDEN or "/deletedItems/" not in error.request:
+            raise  # of a registration that is not deleted yet, too
         report.finding(
             "registration",
             f"this account may not look for it among the deleted ones, or delete it for good: {error.code}",

@@ -4,7 +4,7 @@ using '../main.bicep'
 
 param environmentName = 'admin-consent'
 param location = 'northeurope'
-param additionalScopes = 'openid profile offline_access User.Read https://graph.microsoft.com/Calendars.Read api://other/Orders.Read'
+param additionalScopes = 'openid profile offline_access User.Read https://graph.microsoft.com/Calendars.Read https://graph.microsoft.com/User.Read https://graph.microsoft.com/.default api://other/Orders.Read'
 param adminConsent = true
 param assignmentRequired = true
 param appRoles = 'Admin Reader'

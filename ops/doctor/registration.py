@@ -66,7 +66,9 @@ def _missing(context: Context, directory: Directory, facts: Facts) -> None:
     context.report.finding(
         "registration",
         "ENTRA_CLIENT_ID is not a registration of this tenant (AADSTS700016)",
-        remedy=_or_provision(context, facts, "correct ENTRA_CLIENT_ID or ENTRA_TENANT_ID"),
+        remedy=f"azd env set {EXISTING_CLIENT_ID.name} <client id>\nazd provision --no-state"
+        if facts.site and context.environment.has(EXISTING_CLIENT_ID)
+        else _or_provision(context, facts, "correct ENTRA_CLIENT_ID or ENTRA_TENANT_ID"),
     )
 
 
@@ -261,6 +263,7 @@ def _federated_credential(context: Context, facts: Facts, application: Applicati
     problems: list[str] = []
     # Graph takes neither a second credential of one name nor a second one of one issuer and subject.
     taken: dict[str, str] = {}
+    foreign = False
     for found in context.services.graph.pages(path):
         held = (str(found.get("issuer")), str(found.get("subject")), (words(found, "audiences") or [""])[0])
         if held == wanted:
@@ -270,6 +273,7 @@ def _federated_credential(context: Context, facts: Facts, application: Applicati
         problems.append(f"one differs in {', '.join(differing)}")
         if held[:2] == wanted[:2]:
             taken["subject"] = str(found.get("id"))
+            foreign = found.get("name") != OWN_CREDENTIAL
         elif found.get("name") == OWN_CREDENTIAL:
             taken["name"] = str(found.get("id"))
     right = dict(zip(CREDENTIAL, (*wanted[:2], [wanted[2]]), strict=True))
@@ -277,15 +281,12 @@ def _federated_credential(context: Context, facts: Facts, application: Applicati
         change = f"update --federated-credential-id {taken.get('subject') or taken['name']}"
     else:
         change, right = "create", {"name": OWN_CREDENTIAL, **right}
+    command = f"az ad app federated-credential {change} --id {application.client_id} --parameters "
+    way = f"run: {command}{json.dumps(json.dumps(right))}"
     context.report.finding(
         "federated credential",
         f"none trusts the app's managed identity ({'; '.join(problems) or 'there is none'})",
-        remedy=_or_provision(
-            context,
-            facts,
-            f"run: az ad app federated-credential {change} --id {application.client_id} --parameters "
-            + json.dumps(json.dumps(right)),
-        ),
+        remedy=way if foreign else _or_provision(context, facts, way),
     )
 
 

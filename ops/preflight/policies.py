@@ -1,7 +1,7 @@
 """Policies of the subscription that would refuse a part of the deployment, and which variable satisfies each.
 
-Read are the assignments at the resource group where it exists, at the subscription and above it, with what excludes or
-exempts the group from them. Only an effect that refuses counts; of an initiative, which may hold hundreds of
+It reads the assignments at the resource group where it exists, at the subscription and above it, and what excludes or
+exempts the group. Only an effect that refuses counts; of an initiative, which may hold hundreds of
 definitions, the built-in ones that are not known here count by the effect that it gives them. What holds for some
 resources only is no finding but a note. docs/deploy.md shows the same table, which a test compares.
 https://learn.microsoft.com/azure/governance/policy/concepts/assignment-structure
@@ -204,7 +204,8 @@ class _Assignments:
                 effect = parameters.get("effect")
                 if effect is None and read:
                     effect = part(self._definition(identifier), "policyRule", "then").get("effect")
-                if str(effect).lower() in REFUSING:
+                overriding = {str(one.get("value")).lower() for one in entries(assignment, "overrides")}
+                if not REFUSING.isdisjoint({str(effect).lower(), *overriding}):
                     guid = identifier.rsplit("/", 1)[-1].lower()
                     yield Assigned(
                         definition=guid, assignment=name, parameters=parameters, certain=whole and not exempted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ops.deployment import resource_group
@@ -13,12 +14,14 @@ from ops.environment import (
     ENVIRONMENT_NAME,
     FUNCTIONS_SUBNET,
     LOCATION,
+    PRIVATE_DNS_ZONES,
     PRIVATE_NETWORK,
     RESOURCE_LOCK,
     SUBSCRIPTION,
     TENANT,
     VAULT_NAME,
 )
+from ops.errors import ApiError
 from ops.leftovers import DeletedVaults
 from ops.preflight import policies
 from ops.preflight.attempt import attempt
@@ -63,6 +66,7 @@ ELSEWHERE = {
     DIAGNOSTICS_WORKSPACE: ("Microsoft.OperationalInsights/workspaces/sharedKeys/action", "Log Analytics Contributor"),
     FUNCTIONS_SUBNET: JOIN,
     ENDPOINTS_SUBNET: JOIN,
+    PRIVATE_DNS_ZONES: ("Microsoft.Network/privateDnsZones/join/action", "Private DNS Zone Contributor"),
 }
 """What has to be allowed on the resource of which a variable has the id, which may be in another subscription."""
 
@@ -164,7 +168,8 @@ def _permissions(context: Context, arm: Api, base: str, *, missing: Collection[s
         needed |= LOCKS
     wanted = {base: needed}
     for item, (action, role) in ELSEWHERE.items():
-        if environment.has(item) and (item == DIAGNOSTICS_WORKSPACE or environment.says(PRIVATE_NETWORK)):
+        used = item == DIAGNOSTICS_WORKSPACE or environment.says(PRIVATE_NETWORK)
+        if used and environment.get(item).startswith("/"):
             wanted[environment[item].rstrip("/")] = {action: role}
     before = report.findings
     for scope, actions in wanted.items():
@@ -181,7 +186,12 @@ def _permissions(context: Context, arm: Api, base: str, *, missing: Collection[s
 
 def _lacking(arm: Api, scope: str, actions: Mapping[str, str]) -> set[str]:
     path = f"{scope}/providers/Microsoft.Authorization/permissions"
-    granted = list(arm.pages(path, **{"api-version": "2022-04-01"}))
+    try:
+        granted = list(arm.pages(path, **{"api-version": "2022-04-01"}))
+    except ApiError as error:
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise
+        granted = []  # whoever may not even read their rights there has none
     return {role for action, role in actions.items() if not may(granted, action)}
 
 

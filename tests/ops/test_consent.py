@@ -106,7 +106,7 @@ def test_more_scopes_want_more_consent(registered: Ops) -> None:
     [
         (f"{ORDERS}/Orders.Read", "", f"{ORDERS}/Orders.Read"),
         ("api://orders/Orders.Read", "", "api://orders/Orders.Read"),
-        ("https://graph.microsoft.com/Mail.Read", "", "https://graph.microsoft.com/Mail.Read"),
+        ("https://graph.microsoft.com/Mail.Read", "", "Mail.Read"),
         ("Mail.Read https://graph.microsoft.com/Mail.Read", "", "Mail.Read"),
         ("https://graph.microsoft.com//User.Read", "", ""),
         (f"{ORDERS}/.default", "", ""),
@@ -134,6 +134,17 @@ def test_scopes_of_other_apis_want_consent_too(
             az(given)
     outcome = run(ENTRA_API_PERMISSIONS=permissions)
     assert outcome.code == 0, outcome.text
+
+
+def test_api_that_this_directory_does_not_know_by_its_uri_is_to_be_named_by_its_client_id(registered: Ops) -> None:
+    consented(registered.world)
+    asked = "openid User.Read api://elsewhere/Costs.Read"
+    outcome = registered("preflight", **ASSIGNED, ENTRA_ADDITIONAL_SCOPES=asked)
+    assert outcome.code == 1
+    assert "(no API of this directory is called api://elsewhere: ENTRA_ADDITIONAL_SCOPES may need its client id)" in (
+        outcome.text
+    )
+    assert "az ad sp create" not in outcome.text
 
 
 def assigned(world: World) -> None:

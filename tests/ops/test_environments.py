@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -14,6 +14,9 @@ import yaml
 from local.config import REPOSITORY
 from ops.clouds import NAMED
 from ops.package import STAGE
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GUIDE = (REPOSITORY / "docs" / "environments.md").read_text("utf-8")
 WORKFLOW: dict[str, Any] = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "azure-dev.yml").read_text("utf-8"))
@@ -69,16 +72,23 @@ SHARED_BY_NONE = {
 
 
 @pytest.mark.parametrize("name", [name for name, value in SHARED_BY_NONE.items() if value])
-def test_promotion_stops_first_where_a_variable_of_the_first_environment_is_left(name: str) -> None:
+def test_promotion_stops_first_where_a_variable_of_the_first_environment_is_left(name: str, tmp_path: Path) -> None:
     deploy, refusal = WORKFLOW["jobs"]["deploy"], WORKFLOW["jobs"]["promote"]["steps"][0]
     assert deploy["outputs"] == {each: f"${{{{ vars.{each} }}}}" for each in SHARED_BY_NONE}
     assert (refusal["shell"], refusal["env"]) == ("python", {"FIRST": "${{ toJSON(needs.deploy.outputs) }}"})
     own = {each: value and f"other {value}" for each, value in SHARED_BY_NONE.items()}
-    for given, code, text in ((own, 0, ""), (own | {name: SHARED_BY_NONE[name]}, 1, f"of its own for {name}.")):
-        environment = {**given, "FIRST": json.dumps(SHARED_BY_NONE)}
+    kept = tmp_path / "environment"
+    cases = (
+        (own, 0, ""),
+        (own | {name: SHARED_BY_NONE[name]}, 1, f"of its own, or none, for {name}."),
+        (own | {name: "none"}, 0, ""),
+    )
+    for given, code, text in cases:
+        environment = {**given, "FIRST": json.dumps(SHARED_BY_NONE), "GITHUB_ENV": str(kept)}
         command = [sys.executable, "-c", refusal["run"]]
         finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert (finished.returncode, text in finished.stderr) == (code, True)
+    assert kept.read_text() == f"{name}=\n", "which the steps after it see"
     assert f"`{name}`" in GUIDE
 
 

@@ -162,6 +162,15 @@ def test_what_an_assignment_leaves_out_is_no_finding(ready: Ops, more: dict[str,
         assert NOT_JUDGED not in satisfied.text
 
 
+def test_override_that_refuses_is_noted_where_the_effect_itself_does_not(ready: Ops) -> None:
+    assign(ready.world, define(ready.world, f"{BUILT_IN}/{PRIVATE_STORAGE}"), effect="Audit")
+    assert NOT_JUDGED not in ready("preflight").text
+    override = {"overrides": [{"kind": "policyEffect", "value": "Deny"}]}
+    ready.world.policy_assignments[0]["properties"].update(override)
+    outcome = ready("preflight")
+    assert (outcome.code, NOT_JUDGED in outcome.text) == (0, True), outcome.text
+
+
 @pytest.mark.parametrize(
     ("scope", "exemption", "code", "text"),
     [

@@ -254,6 +254,15 @@ def test_account_that_may_not_purge_registrations_purges_the_vault_all_the_same(
     assert OBJECT_ID not in down.deleted_applications
 
 
+def test_registration_that_the_account_may_not_delete_is_not_called_deleted(ops: Ops, down: World) -> None:
+    down.applications[OBJECT_ID] = down.deleted_applications.pop(OBJECT_ID)
+    down.faults.append(Fault("DELETE", f"/applications/{OBJECT_ID}", 403, DENIED))
+    outcome = ops("postdown", "--purge")
+    assert outcome.code == 1
+    assert "30 days" not in outcome.text
+    assert f"/applications/{OBJECT_ID}" in outcome.text
+
+
 def test_hook_of_an_account_that_may_not_list_deleted_registrations_shows_the_vault(ops: Ops, down: World) -> None:
     down.faults.append(Fault("GET", "/deletedItems/", 403, DENIED, times=9))
     outcome = ops("postdown")

@@ -189,7 +189,13 @@ def test_missing_provider_that_the_account_may_not_register_is_found(ready: Ops)
         ({"DIAGNOSTICS_WORKSPACE_ID": CENTRAL}, "Log Analytics Contributor", CENTRAL),
         ({"NETWORK_FUNCTIONS_SUBNET_ID": CENTRAL, "PRIVATE_NETWORK": "true"}, "Network Contributor", CENTRAL),
         ({"NETWORK_ENDPOINTS_SUBNET_ID": CENTRAL, "PRIVATE_NETWORK": "true"}, "Network Contributor", CENTRAL),
+        (
+            {"NETWORK_PRIVATE_DNS_ZONES": CENTRAL, "PRIVATE_NETWORK": "true"},
+            "Private DNS Zone Contributor",
+            CENTRAL,
+        ),
         ({"NETWORK_ENDPOINTS_SUBNET_ID": CENTRAL}, "", ""),
+        ({"NETWORK_PRIVATE_DNS_ZONES": "none", "PRIVATE_NETWORK": "true"}, "", ""),
         ({}, "", ""),
     ],
 )
@@ -209,6 +215,14 @@ def test_role_that_a_variable_wants_is_found_where_it_lacks(
         assert command in outcome.text
         AzureCli(ready.cloud)(command)
         assert ready("preflight", **variables).code == 0
+
+
+def test_account_that_may_not_read_its_own_rights_has_none(ready: Ops) -> None:
+    denied = {"error": {"code": "AuthorizationFailed", "message": "May not read permissions."}}
+    ready.world.faults.append(Fault("GET", f"{CENTRAL}/providers/Microsoft.Authorization/permissions", 403, denied))
+    outcome = ready("preflight", DIAGNOSTICS_WORKSPACE_ID=CENTRAL)
+    assert outcome.code == 1
+    assert "the account lacks the role Log Analytics Contributor on central" in outcome.text
 
 
 def test_missing_provider_that_a_subnet_is_delegated_to_is_found(ready: Ops) -> None:

@@ -39,6 +39,7 @@ ACTIONS = {
     "User Access Administrator": ["Microsoft.Authorization/*"],
     "Log Analytics Contributor": ["Microsoft.OperationalInsights/*"],
     "Network Contributor": ["Microsoft.Network/*"],
+    "Private DNS Zone Contributor": ["Microsoft.Network/privateDnsZones/*"],
 }
 
 
@@ -97,6 +98,8 @@ class AzureCli:
         return found
 
     def _principal_create(self, options: Options) -> None:
+        if "/" in options["id"]:
+            raise AzureCliError("It resolves a URI among the applications of this directory only.")
         identifier = ENTERPRISE_ID if options["id"] == CLIENT_ID else uuid.uuid4().hex
         self.world.principals[options["id"]] = {"id": identifier, "accountEnabled": True}
 
