@@ -45,5 +45,20 @@ async def test_tools_are_listed_and_none_is_called(caplog: pytest.LogCaptureFixt
     assert "1 tools" in caplog.text
 
 
+class Away(Middleware):
+    """A provider's server that does not answer."""
+
+    @override
+    async def on_list_tools(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
+        raise ConnectionError("no answer")
+
+
+async def test_list_that_fails_is_no_reason_not_to_start(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "entra_mcp"):
+        await warm_up(FastMCP("test", middleware=[Away()]))
+    (record,) = [record for record in caplog.records if record.name == "entra_mcp.server.warmup"]
+    assert (record.levelno, "did not succeed" in record.getMessage()) == (logging.WARNING, True)
+
+
 async def test_server_without_tools_is_warmed_up_too() -> None:
     await warm_up(FastMCP("empty"))
