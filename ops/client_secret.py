@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from ops.environment import SECRET_DAYS
+from ops.environment import AUTH_MODE, SECRET_DAYS
 from ops.errors import ApiError, BadInputError, OpsError, SecretPolicyError
 from ops.graph import REPLICATION_WAITS
 from ops.refusals import REFUSALS
@@ -187,6 +187,11 @@ class ClientSecret:
                 continue
             if self._directory.remove_password(application, password.key_id):
                 self._report.ok("older client secret", f"removed, made {password.starts:%Y-%m-%d}")
+
+
+def wants_client_secret(environment: Environment) -> bool:
+    """Whether the server signs people in with one."""
+    return environment.get(AUTH_MODE, "proxy") == "proxy"
 
 
 def days_of(environment: Environment) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ops.client_secret import KEY_ID, PREVIOUS_KEY_ID, ClientSecret, days_of
+from ops.client_secret import KEY_ID, PREVIOUS_KEY_ID, ClientSecret, days_of, wants_client_secret
 from ops.command import Command
 from ops.deployment import remember
 from ops.environment import (
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 NO_REGISTRATION = "00000000-0000-0000-0000-000000000000"
 """Stands for a registration that is still to be made by somebody else (docs/deploy.md)."""
 
-USES_CLIENT_SECRET = "proxy"  # noqa: S105 - a value of AUTH_MODE
-
 
 def run(context: Context) -> int:
     """Sees to both secrets; running it again changes nothing."""
@@ -38,8 +36,8 @@ def run(context: Context) -> int:
     vault = vault_resource(context)
     context.report.heading(f"Secrets in {vault.name}")
     ensure_signing_key(context, vault)
-    mode = context.environment.get(AUTH_MODE, USES_CLIENT_SECRET)
-    if mode != USES_CLIENT_SECRET:
+    mode = context.environment.get(AUTH_MODE, "proxy")
+    if not wants_client_secret(context.environment):
         context.report.ok(CLIENT_SECRET, f"not needed: AUTH_MODE is {mode}")
         _show_unused_secret(context, vault)
         return 0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ops.client_secret import days_of
+from ops.client_secret import days_of, wants_client_secret
 from ops.command import Command
-from ops.commands.postprovision import USES_CLIENT_SECRET
 from ops.environment import (
     ADDITIONAL_SCOPES,
     ADMIN_CONSENT,
@@ -88,7 +87,7 @@ def _inputs(context: Context) -> bool:
         lambda: expiry_of(environment, now=context.now()),
         lambda: environment.pairs(RESOURCE_TAGS),
     ]
-    if environment.get(AUTH_MODE, USES_CLIENT_SECRET) == USES_CLIENT_SECRET:
+    if wants_client_secret(environment):
         checks.append(lambda: days_of(environment))
     usable = True
     for check in checks:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
-from ops.client_secret import days_of
-from ops.commands.postprovision import NO_REGISTRATION, USES_CLIENT_SECRET
+from ops.client_secret import days_of, wants_client_secret
+from ops.commands.postprovision import NO_REGISTRATION
 from ops.consent import gap_of, principal_of
 from ops.documents import entries, part
 from ops.environment import (
@@ -73,8 +73,7 @@ def is_asked(environment: Environment) -> bool:
 
 
 def _gets_secret(environment: Environment) -> bool:
-    proxy = environment.get(AUTH_MODE, USES_CLIENT_SECRET) == USES_CLIENT_SECRET
-    return proxy and environment.get(EXISTING_CLIENT_ID) != NO_REGISTRATION
+    return wants_client_secret(environment) and environment.get(EXISTING_CLIENT_ID) != NO_REGISTRATION
 
 
 def check(context: Context) -> None:

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ops.client_secret import days_of
+from ops.client_secret import days_of, wants_client_secret
 from ops.deployment import resource_group
 from ops.documents import entries, part, words
 from ops.environment import (
-    AUTH_MODE,
     EXPIRY_DATE,
     LOCATION,
     PRESET,
@@ -96,8 +95,8 @@ def _short_enough(environment: Environment, parameters: Parameters, now: datetim
     longest, day = parameters.get("maximumValidityInDays"), expiry_of(environment, now=now)
     if day is None or not isinstance(longest, int):
         return day is not None
-    with_secret = environment.get(AUTH_MODE, "proxy") == "proxy"
-    return day <= now + timedelta(days=longest) and not (with_secret and days_of(environment) > longest)
+    too_long = wants_client_secret(environment) and days_of(environment) > longest
+    return day <= now + timedelta(days=longest) and not too_long
 
 
 def _allowed_location(environment: Environment, parameters: Parameters, _: datetime) -> bool:
@@ -194,6 +193,7 @@ class _Assignments:
             whole = not (above or assignment.get("overrides") or assignment.get("resourceSelectors"))
             own = [one for one in exemptions if one["policyAssignmentId"].lower() == str(document.get("id")).lower()]
             name = str(assignment.get("displayName") or document.get("name"))
+            overriding = {str(one.get("value")).lower() for one in entries(assignment, "overrides")}
             for identifier, given, read, reference in self._members(assignment):
                 exempted = [
                     one for one in own if reference in (words(one, "policyDefinitionReferenceIds") or [reference])
@@ -204,7 +204,6 @@ class _Assignments:
                 effect = parameters.get("effect")
                 if effect is None and read:
                     effect = part(self._definition(identifier), "policyRule", "then").get("effect")
-                overriding = {str(one.get("value")).lower() for one in entries(assignment, "overrides")}
                 if not REFUSING.isdisjoint({str(effect).lower(), *overriding}):
                     guid = identifier.rsplit("/", 1)[-1].lower()
                     yield Assigned(
