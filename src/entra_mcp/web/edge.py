@@ -38,8 +38,7 @@ class Edge:
 
     A stream of events begins with a comment, because the forwarder of the Functions host holds back an answer's headers
     until bytes of its body follow. A call that reports nothing would look dead to its client until the MCP SDK's first
-    ping, after 15 seconds. In the protocol of 2026-07-28 the SDK begins a stream only with the first event or after
-    those 15 seconds, since the answer to a quick call is no stream.
+    ping. In the protocol of 2026-07-28 that ping begins the stream, after five seconds: a quicker answer is no stream.
     """
 
     def __init__(self, app: ASGIApp, *, address: Callable[[Scope], str], security: SecurityHeaders) -> None:

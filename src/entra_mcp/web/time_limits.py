@@ -8,6 +8,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import mcp.server._streamable_http_modern as modern
+
 from entra_mcp.errors import DependencyError
 from entra_mcp.patience import Patience
 from entra_mcp.request import REQUEST, Deadline, note_fault
@@ -27,6 +29,10 @@ GRACE_SECONDS = 15.0
 
 SILENCE_SECONDS = 4.0
 """For a whole request: several slow answers of a dependency add up. What has succeeded by then may end in a second."""
+
+# In the protocol of 2026-07-28 the SDK begins the answer of a silent call with its first ping, after 15 s. It must not
+# begin before the silence limit: 503 would come too late then.
+modern._SSE_PING_INTERVAL = SILENCE_SECONDS + 1  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - see docs/upgrade.md
 
 logger = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import mcp.server._streamable_http_modern as modern
 import pytest
 from azure_functions_runtime.http_v2 import HttpCoordinator, HttpV2Registry
 from fastmcp import FastMCP
@@ -25,12 +26,17 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 ROOT = Path(__file__).parents[3]
-ROW = re.compile(r"^\| `(\w+\._\w+)` \| `([\w/]+)\.py` \| (.+) \| `([\w/]+\.py)` \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `([\w.]+\._\w+)` \| `([\w/]+)\.py` \| (.+) \| `([\w/]+\.py)` \|$", re.MULTILINE)
 LISTED = {(row[1], row[2]): row for row in ROW.finditer((ROOT / "docs" / "upgrade.md").read_text("utf-8"))}
 MOST = 20
 
-VARIABLES: dict[str, type] = {"coordinator": HttpCoordinator, "HttpV2Registry": HttpV2Registry, "server": FastMCP}
-"""Of what class something is whose private attribute is used from outside."""
+VARIABLES: dict[str, type | ModuleType] = {
+    "coordinator": HttpCoordinator,
+    "HttpV2Registry": HttpV2Registry,
+    "server": FastMCP,
+    "modern": modern,
+}
+"""Of what class, or which module, something is whose private attribute is used from outside."""
 
 
 def modules() -> dict[str, ModuleType]:
@@ -77,8 +83,9 @@ def used_by(module: ModuleType) -> set[str]:
                 read = {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
                 found |= inherited(kind, {name for name in defined | read if private(name)})
             case ast.Attribute(value=ast.Name(id=variable), attr=name) if private(name) and variable in VARIABLES:
-                assert hasattr(VARIABLES[variable], name) or name in names_of(VARIABLES[variable])
-                found.add(f"{VARIABLES[variable].__name__}.{name}")
+                owner = VARIABLES[variable]
+                assert hasattr(owner, name) or (isinstance(owner, type) and name in names_of(owner))
+                found.add(f"{owner.__name__}.{name}")
             case ast.ImportFrom(module=str(source)) if not source.startswith("entra_mcp"):
                 found |= {f"{source}.{part.name}" for part in node.names if private(part.name)}
             case _:

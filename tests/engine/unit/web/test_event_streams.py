@@ -6,11 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import httpx2
+import pytest
+from fastmcp import FastMCP
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 from starlette.responses import PlainTextResponse, StreamingResponse
 
 from entra_mcp.web.edge import COMMENT
+from entra_mcp.web.time_limits import SILENCE_SECONDS
+from tests.support.clock import virtual_time
 from tests.support.edge import edged
+from tests.support.mcp import tool_call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -34,6 +39,27 @@ async def test_first_bytes_of_a_silent_stream_arrive_before_its_first_event() ->
         assert await anext(pieces) == COMMENT
         go_on.set()
         assert await anext(pieces) == b"data: 1\n\n"
+
+
+async def test_silent_call_of_the_newest_protocol_begins_its_answer_after_the_silence_limit() -> None:
+    go_on, server = asyncio.Event(), FastMCP("S")
+
+    @server.tool
+    async def wait() -> str:
+        await go_on.wait()
+        return "done"
+
+    app = server.http_app(path="/mcp", stateless_http=True)
+    call = tool_call("wait", protocol="2026-07-28")
+    async with app.lifespan(app), over(app) as http:
+        with virtual_time() as clock:
+            began = clock.now
+            async with http.stream("POST", "/mcp", **call) as answer:
+                pieces = answer.aiter_raw()
+                assert await anext(pieces) == COMMENT
+                assert clock.now - began == pytest.approx(SILENCE_SECONDS + 1)
+                go_on.set()
+                assert b'"done"' in b"".join([piece async for piece in pieces])
 
 
 async def test_other_answers_are_left_alone() -> None:
