@@ -26,7 +26,7 @@ from opentelemetry.trace import SpanKind
 from entra_mcp.telemetry.calls import Calls
 from entra_mcp.telemetry.instruments import Instruments
 from entra_mcp.telemetry.requests import RequestSpans
-from entra_mcp.telemetry.sampling import WholeTraces
+from entra_mcp.telemetry.sampling import KeptFailures, WholeTraces
 from entra_mcp.telemetry.scrubbing import Scrubbed, has_failed
 from entra_mcp.telemetry.telemetry import Telemetry, Work
 
@@ -81,7 +81,7 @@ class Pipeline:
         *,
         leaves_out: Callable[[ReadableSpan], bool] = lambda _: False,
     ) -> None:
-        self.processors.append(BatchSpanProcessor(Scrubbed(spans, leaves_out=leaves_out)))
+        self.processors.append(KeptFailures(BatchSpanProcessor(Scrubbed(spans, leaves_out=leaves_out))))
         self.readers.append(PeriodicExportingMetricReader(measures))
 
 

@@ -1,7 +1,8 @@
-"""Which traces are kept where not all are: whole ones.
+"""Which spans are kept where not all are: those of whole traces, and each that failed.
 
 Microsoft's sampler decides again at each span, so that what it leaves of a tool call lacks some parts, and it keeps
-nothing of its first moments, in which a process starts (azure-monitor-opentelemetry-exporter 1.0.0b58, measured).
+nothing of its first moments, in which a process starts (azure-monitor-opentelemetry-exporter 1.0.0b58, measured). Nor
+can a sampler know what will fail, since it decides when a span begins.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, override
 
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import SpanContext, TraceFlags
+
+from entra_mcp.telemetry.scrubbing import changed, has_failed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -26,7 +30,8 @@ SHARE = "_MS.sampleRate"
 class WholeTraces(Sampler):
     """Asks another sampler at the first span of a trace in this process; those below share its fate.
 
-    `always` names first spans that are kept in any case: there are few of them.
+    A trace that is not kept is recorded all the same, for `KeptFailures`. `always` names first spans that are kept in
+    any case: there are few of them.
     """
 
     def __init__(self, first: Sampler, *, always: Collection[str] = ()) -> None:
@@ -47,13 +52,48 @@ class WholeTraces(Sampler):
         parent = trace.get_current_span(parent_context)
         context = parent.get_span_context()
         if context.is_valid and not context.is_remote:
-            decision = Decision.RECORD_AND_SAMPLE if context.trace_flags.sampled else Decision.DROP
+            decision = Decision.RECORD_AND_SAMPLE if context.trace_flags.sampled else Decision.RECORD_ONLY
             share = (parent.attributes or {}).get(SHARE) if isinstance(parent, ReadableSpan) else None
             return SamplingResult(decision, {**(attributes or {}), **({} if share is None else {SHARE: share})})
         if name in self._always:
             return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
-        return self._first.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        result = self._first.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        if result.decision is Decision.DROP:
+            return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
+        return result
 
     @override
     def get_description(self) -> str:
         return f"WholeTraces{{{self._first.get_description()}}}"
+
+
+class KeptFailures(SpanProcessor):
+    """Hands spans to another processor; what failed is kept whatever becomes of its trace, and stands for itself."""
+
+    def __init__(self, processor: SpanProcessor) -> None:
+        self._processor = processor
+
+    @override
+    def on_end(self, span: ReadableSpan) -> None:
+        self._processor.on_end(_kept(span) if has_failed(span) else span)
+
+    @override
+    def shutdown(self) -> None:
+        self._processor.shutdown()
+
+    @override
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._processor.force_flush(timeout_millis)
+
+
+def _kept(span: ReadableSpan) -> ReadableSpan:
+    context = span.get_span_context()
+    if context is None:
+        return span
+    return changed(
+        span,
+        context=SpanContext(
+            context.trace_id, context.span_id, context.is_remote, TraceFlags(TraceFlags.SAMPLED), context.trace_state
+        ),
+        attributes={name: value for name, value in (span.attributes or {}).items() if name != SHARE},
+    )

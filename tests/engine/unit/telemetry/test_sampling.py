@@ -1,4 +1,4 @@
-"""Sampling: a trace is kept whole or not at all, whatever the request says."""
+"""Sampling: a trace is kept whole or not at all, whatever the request says, and what failed is kept in any case."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, TraceIdRatioBased
+from opentelemetry.trace import Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from entra_mcp.telemetry.sampling import SHARE, WholeTraces
+from entra_mcp.telemetry.exported import TRACES_PER_SECOND
+from entra_mcp.telemetry.sampling import SHARE, KeptFailures, WholeTraces
 from entra_mcp.telemetry.telemetry import Work
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ BELOW = 4
 def provided(sampler: Sampler) -> tuple[InMemorySpanExporter, Tracer]:
     memory = InMemorySpanExporter()
     provider = TracerProvider(sampler=sampler)
-    provider.add_span_processor(SimpleSpanProcessor(memory))
+    provider.add_span_processor(KeptFailures(SimpleSpanProcessor(memory)))
     return memory, provider.get_tracer("test")
 
 
@@ -76,3 +78,40 @@ def test_own_work_of_the_process_is_always_kept(work: Work) -> None:
     one_trace(tracer, name=work.value)
     one_trace(tracer, name="other")
     assert len(memory.get_finished_spans()) == 1 + BELOW
+
+
+def test_every_failure_is_kept_and_counts_once() -> None:
+    memory, tracer = provided(WholeTraces(RateLimitedSampler(TRACES_PER_SECOND)))
+    for _ in range(400):
+        with tracer.start_as_current_span("POST /mcp"), tracer.start_as_current_span("tools/call") as call:
+            call.set_status(Status(StatusCode.ERROR))
+    kept = Counter(span.name for span in memory.get_finished_spans())
+    assert kept["tools/call"] == 400
+    assert kept["POST /mcp"] < 400
+    assert not any(
+        SHARE in (span.attributes or {}) for span in memory.get_finished_spans() if span.name == "tools/call"
+    )
+
+
+def test_failure_keeps_its_place_in_the_trace() -> None:
+    memory, tracer = provided(WholeTraces(ALWAYS_OFF))
+    with (
+        tracer.start_as_current_span("POST /mcp") as request,
+        pytest.raises(ValueError, match="x"),
+        tracer.start_as_current_span("tools/call", attributes={"gen_ai.tool.name": "add"}),
+    ):
+        raise ValueError("x")
+    (span,) = memory.get_finished_spans()
+    assert span.parent == request.get_span_context()
+    assert span.context is not None
+    assert span.context.trace_flags.sampled
+    assert dict(span.attributes or {}) == {"gen_ai.tool.name": "add"}
+    assert [event.name for event in span.events] == ["exception"]
+
+
+def test_row_that_is_not_there_is_no_failure() -> None:
+    memory, tracer = provided(WholeTraces(ALWAYS_OFF))
+    with tracer.start_as_current_span("GetEntity") as span:
+        span.set_attribute("error.type", "azure.core.exceptions.ResourceNotFoundError")
+        span.set_status(Status(StatusCode.ERROR))
+    assert memory.get_finished_spans() == ()
