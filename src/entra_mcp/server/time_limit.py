@@ -1,4 +1,9 @@
-"""Ends an MCP request whose time is over, and says why in the answer to that very request."""
+"""Ends an MCP request whose time is over, and says why in the answer to that very request.
+
+What a request asks for runs as a task of its own. So it is cancelled once, has a few seconds to clean up, and the
+request ends even if it ignores that. The SDK's own cancellation comes again at every `await`, those of a clean-up
+included, and waits for threads until they end.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,7 @@ from fastmcp.server.middleware import Middleware
 from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR
 
+from entra_mcp.cancellation import end
 from entra_mcp.request import REQUEST, lift_silence_limit
 
 if TYPE_CHECKING:
@@ -32,15 +38,28 @@ class RequestTimeLimit(Middleware):
         deadline = request.deadline if request else None
         if deadline is None:
             return await call_next(context)
-        limit = asyncio.timeout_at(deadline.at)
+        work: asyncio.Task[Any] = asyncio.ensure_future(call_next(context))
+        left = deadline.at - asyncio.get_running_loop().time()
         try:
-            async with limit:
-                return await call_next(context)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-        name = str(context.message.name) if context.method == TOOL_CALL else ""
-        logger.warning("%s was ended after %g s.", f"{context.method} {name}".strip(), deadline.seconds)
+            await asyncio.wait([work], timeout=max(0.0, left))
+        except asyncio.CancelledError:
+            await _end(context, work)
+            raise
+        if work.done():
+            return work.result()
+        await _end(context, work)
+        if work.done() and not work.cancelled():
+            return work.result()
+        logger.warning("%s was ended after %g s.", _name(context), deadline.seconds)
         message = f"This took longer than {deadline.seconds:g} s, and was ended. Ask for less."
         # A model sees the text of a tool's error; an error of the protocol may stay with its client.
-        raise ToolError(message) if name else MCPError(INTERNAL_ERROR, message)
+        raise ToolError(message) if context.method == TOOL_CALL else MCPError(INTERNAL_ERROR, message)
+
+
+async def _end(context: MiddlewareContext[Any], work: asyncio.Task[Any]) -> None:
+    if not await end(work):
+        logger.error("%s ignores its cancellation, and goes on without anybody waiting for it.", _name(context))
+
+
+def _name(context: MiddlewareContext[Any]) -> str:
+    return f"{context.method} {context.message.name}" if context.method == TOOL_CALL else str(context.method)

@@ -32,6 +32,7 @@ from mcp.types import (
     InputRequiredResult,
 )
 
+from entra_mcp.cancellation import end
 from entra_mcp.errors import DependencyError, StorageError
 from entra_mcp.tasks.queue import body_of
 from entra_mcp.tasks.rows import Stored, Task, TaskChangedError
@@ -48,9 +49,6 @@ if TYPE_CHECKING:
 
 END_PAUSES = (0.2, 1.0, 3.0, 5.0)
 """Seconds before each new try to write a task's end, all of them within its lease."""
-
-CANCEL_SECONDS = 5.0
-"""How long a tool may take to end that is cancelled."""
 
 SIGNED_OUT = "The sign-in of the task's caller has ended. Sign in again, and call the tool again."
 UNREACHABLE = "What the task depends on was out of reach too often."
@@ -219,11 +217,8 @@ class Run:
                 return self._stored.task
             return self._runner.failed(self._stored.task, TOO_LONG.format(self._limits.run))
         finally:
-            for other in each:
-                other.cancel()
-            _, pending = await asyncio.wait(each, timeout=CANCEL_SECONDS)
-            if pending:
-                logger.warning("A background task of %s does not let itself be cancelled.", self._stored.task.tool)
+            if not await end(*each):
+                logger.error("A background task of %s ignores its cancellation, and goes on.", self._stored.task.tool)
 
     async def _outcome(self, caller: AuthenticatedUser | None) -> Task:
         """Calls the tool in a context of its own, as the caller."""

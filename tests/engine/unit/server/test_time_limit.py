@@ -6,19 +6,21 @@ import asyncio
 import json
 import re
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
+from anyio import from_thread
 from fastmcp import FastMCP
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from starlette.responses import PlainTextResponse, StreamingResponse
 
+from entra_mcp import cancellation
 from entra_mcp.server.time_limit import RequestTimeLimit
 from entra_mcp.telemetry.calls import Calls
 from entra_mcp.telemetry.instruments import Instruments
@@ -46,48 +48,73 @@ class Server:
     def __init__(self) -> None:
         self.cancelled: list[str] = []
         self.go_on = threading.Event()
+        self.began = asyncio.Event()
+        self.cleaned_up = asyncio.Event()
+        self.left = asyncio.Event()
         self.reader = InMemoryMetricReader()
         meter = MeterProvider(metric_readers=[self.reader]).get_meter("test")
         self.mcp = FastMCP("limited", middleware=[RequestTimeLimit(), Calls(Instruments(meter))])
-
-        async def hang(what: str) -> str:
-            try:
-                await asyncio.get_running_loop().create_future()
-            finally:
-                self.cancelled.append(what)
-            return "never"
-
-        async def tool() -> str:
-            return await hang("tool")
-
-        async def resource() -> str:
-            return await hang("resource")
-
-        async def prompt() -> str:
-            return await hang("prompt")
-
-        async def complete(*_: object) -> list[str]:
-            return [await hang("completion")]
-
-        async def quick() -> int:
-            return 1
-
-        async def fail() -> None:
-            raise TimeoutError("of its own")
-
-        def block() -> None:
-            self.go_on.wait(30)
-
-        for each in (tool, quick, fail, block):
+        for each in (self.tool, self.stubborn, self.tidy, self.quick, self.fail, self.block):
             self.mcp.tool(each)
-        self.mcp.resource("hanging://resource")(resource)
-        self.mcp.prompt(prompt)
-        self.mcp.completion(complete)
+        self.mcp.resource("hanging://resource")(self.resource)
+        self.mcp.prompt(self.prompt)
+        self.mcp.completion(self.complete)
+
+    async def hang(self, what: str) -> str:
+        self.began.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.cancelled.append(what)
+        return "never"
+
+    async def tool(self) -> str:
+        return await self.hang("tool")
+
+    async def resource(self) -> str:
+        return await self.hang("resource")
+
+    async def prompt(self) -> str:
+        return await self.hang("prompt")
+
+    async def complete(self, *_: object) -> list[str]:
+        return [await self.hang("completion")]
+
+    async def stubborn(self) -> None:
+        while not self.go_on.is_set():
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+
+    async def tidy(self) -> None:
+        try:
+            await self.hang("tidy")
+        finally:
+            for _ in range(3):
+                await asyncio.sleep(0)
+            self.cleaned_up.set()
+
+    async def quick(self) -> int:
+        return 1
+
+    async def fail(self) -> None:
+        raise TimeoutError("of its own")
+
+    def block(self) -> None:
+        from_thread.run_sync(self.began.set)
+        self.go_on.wait(30)
 
     @asynccontextmanager
     async def serving(self, *, seconds: float = SOON) -> AsyncGenerator[httpx2.AsyncClient]:
         app = self.mcp.http_app(path="/mcp", stateless_http=True)
-        transport = StreamingASGITransport(edged(RequestDeadline(app, seconds=seconds)))
+
+        async def until_left(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await app(scope, receive, send)
+            finally:
+                self.left.set()
+
+        limited = edged(RequestDeadline(until_left, seconds=seconds))
+        transport = StreamingASGITransport(limited, cancel_on_close=False)
         async with app.lifespan(app), httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
             yield http
         self.go_on.set()
@@ -138,9 +165,52 @@ async def test_tool_that_blocks_a_thread_keeps_nobody_waiting() -> None:
         assert not server.go_on.is_set(), "the thread goes on"
 
 
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+async def test_tool_that_ignores_its_cancellation_keeps_nobody_waiting(
+    protocol: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancellation, "CANCEL_SECONDS", 0.05)
+    server = Server()
+    async with server.serving() as http:
+        assert refusal(await http.post("/mcp", **tool_call("stubborn", protocol=protocol))) == TOLD
+    assert "tools/call stubborn ignores its cancellation" in caplog.text
+
+
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+async def test_tool_cleans_up_when_its_time_is_over(protocol: str) -> None:
+    server = Server()
+    async with server.serving() as http:
+        assert refusal(await http.post("/mcp", **tool_call("tidy", protocol=protocol))) == TOLD
+        assert server.cleaned_up.is_set()
+
+
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+async def test_tool_cleans_up_when_its_client_leaves(protocol: str) -> None:
+    server = Server()
+    async with server.serving(seconds=60) as http:
+        await leave(http, server, "tidy", protocol)
+        await server.cleaned_up.wait()
+
+
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+async def test_thread_of_a_client_that_left_keeps_no_request_open(protocol: str) -> None:
+    server = Server()
+    async with server.serving(seconds=60) as http:
+        await leave(http, server, "block", protocol)
+        await server.left.wait()
+        assert not server.go_on.is_set(), "the thread goes on"
+
+
 async def test_timeout_of_the_tool_itself_is_not_taken_for_the_limit() -> None:
     async with Server().serving(seconds=60) as http:
         assert "took longer than" not in refusal(await http.post("/mcp", **tool_call("fail")))
+
+
+async def leave(http: httpx2.AsyncClient, server: Server, tool: str, protocol: str) -> None:
+    """Begins a call, and gives it up as soon as the tool runs."""
+    call = asyncio.create_task(http.post("/mcp", **tool_call(tool, protocol=protocol)))
+    await server.began.wait()
+    call.cancel()
 
 
 def error(answer: httpx2.Response) -> dict[str, Any]:
