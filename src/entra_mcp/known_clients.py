@@ -74,7 +74,7 @@ def redirect_patterns(setting: Iterable[str]) -> list[str]:
             patterns += redirect_patterns(DEFAULTS)
         elif entry in GROUPS:
             patterns += GROUPS[entry]
-        elif host and word in HOSTED:
+        elif word in HOSTED and host and "/" not in host:
             patterns.append(f"https://{host}{HOSTED[word]}")
         else:
             patterns.append(entry)

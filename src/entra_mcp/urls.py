@@ -7,6 +7,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from pydantic import AnyUrl, ValidationError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -47,13 +49,16 @@ def require_origin(url: str) -> str:
     """Returns scheme, host and port of the URL.
 
     Raises:
-        ValueError: as `require_https`, or the URL has more than an origin.
+        ValueError: as `require_https`, or the URL has more than an origin, or is not how browsers send that.
     """
     url = require_https(url)
     parts = urlsplit(url)
     if parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username is not None:
         raise ValueError("has to be an origin, without a path, query, fragment or user name")
-    return f"{parts.scheme}://{parts.netloc}"
+    origin = f"{parts.scheme}://{parts.netloc}"
+    if (normal := normal_form(origin)) != f"{origin.lower()}/":
+        raise ValueError(f"is not in the normal form of an origin{f', {normal[:-1]}' if normal else ''}")
+    return origin
 
 
 def require_page_origin(origin: str) -> str:
@@ -81,8 +86,25 @@ def origins_pattern(origins: Iterable[str]) -> str:
     return "|".join(re.escape(origin) + ("[a-z0-9-]+" if origin == WEBVIEWS else "") for origin in origins)
 
 
+def normal_form(uri: str) -> str | None:
+    """Returns the URI as browsers write it, or None for what is none."""
+    try:
+        return str(AnyUrl(uri))
+    except ValidationError:
+        return None
+
+
+def canonical(uri: str) -> str | None:
+    """Returns the URI as it is kept; None for one that is not written in its normal form.
+
+    Two that are in it are the same when their characters are (RFC 9700 section 4.1.3). An empty path may be left out.
+    """
+    kept = normal_form(uri) if uri.isascii() and uri.isprintable() and " " not in uri else None
+    return kept if kept in {uri, f"{uri}/"} else None
+
+
 def require_narrow(pattern: str) -> None:
-    """Refuses a pattern of redirect URIs that admits more than one client's callback (RFC 9700 section 4.1).
+    """Refuses a pattern of redirect URIs that admits more than one client's callback (RFC 9700 section 4.1), or none.
 
     Raises:
         ValueError: the message completes a sentence that begins with the name of a setting.
@@ -104,6 +126,10 @@ def require_narrow(pattern: str) -> None:
         raise ValueError("has a redirect URI without a path, which would admit every page of that site")
     if "*" in re.sub(r"(?<==)\*(?=&|$)", "", parts.query):
         raise ValueError("has `*` in a query, where it can only be a whole value: app://host/callback?id=*")
+    example = parts._replace(netloc=parts.netloc.lower()).geturl().replace("*", "1")
+    if canonical(example) is None:
+        better = f", only {normal}" if (normal := normal_form(example)) else ""
+        raise ValueError(f"has a redirect URI that no client may send{better}: {pattern}")
 
 
 def _is_of_an_application(scheme: str) -> bool:

@@ -31,12 +31,13 @@ from entra_mcp.auth.endpoints import Endpoints, metadata_routes
 from entra_mcp.auth.identity_assertions import AssertionEndpoint, grants_of
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
 from entra_mcp.auth.parameters import Parameters, RefusedRequestError, narrowed
-from entra_mcp.auth.redirects import canonical, is_allowed
+from entra_mcp.auth.redirects import is_allowed
 from entra_mcp.auth.revocation import RevocationEndpoint
 from entra_mcp.auth.sign_ins import SignIns
 from entra_mcp.known_clients import redirect_patterns
 from entra_mcp.request import REQUEST
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
+from entra_mcp.urls import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

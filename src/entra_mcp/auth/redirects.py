@@ -10,11 +10,9 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AnyUrl, ValidationError
-
 from entra_mcp.auth.parameters import described
 from entra_mcp.known_clients import GROUPS, HOSTED
-from entra_mcp.urls import is_loopback
+from entra_mcp.urls import canonical, is_loopback, normal_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +40,7 @@ def refusal_of(uri: str, patterns: Iterable[str]) -> str | None:
     if is_allowed(uri, patterns):
         return None
     if canonical(uri) is None:
-        normal = _normal(uri)
+        normal = normal_form(uri)
         reason = f"is not in the normal form of a URI{f', {normal[:200]}' if normal else ''}"
     elif not _is_clear(uri):
         reason = "has a user name, a fragment, dot segments or other parts that no setting admits"
@@ -70,24 +68,6 @@ def is_allowed(uri: str, patterns: Iterable[str]) -> bool:
         and _is_clear(uri)
         and any(_matches(parts, pattern) for pattern in patterns)
     )
-
-
-def canonical(uri: str) -> str | None:
-    """Returns the URI as it is kept; None for one that is not written in its normal form.
-
-    Two that are in it are the same when their characters are (RFC 9700 section 4.1.3). An empty path may be left out.
-    """
-    kept = _normal(uri)
-    return kept if kept in {uri, f"{uri}/"} else None
-
-
-def _normal(uri: str) -> str | None:
-    if not uri.isascii() or not uri.isprintable() or " " in uri:
-        return None
-    try:
-        return str(AnyUrl(uri))
-    except ValidationError:
-        return None
 
 
 def _is_clear(uri: str) -> bool:

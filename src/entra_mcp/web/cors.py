@@ -39,7 +39,8 @@ class Cors:
         self._mcp = CORSMiddleware(
             app,
             allow_origin_regex=origins_pattern(mcp_origins),
-            allow_methods=["POST", "DELETE"],
+            # GET too: a page of an older client tries it, and shall be able to read the 405.
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
             expose_headers=EXPOSED,
             max_age=PREFLIGHT_SECONDS,

@@ -31,8 +31,8 @@ STYLE = """\
 body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
 main { max-width: 44rem; margin: 0 auto; padding: 3rem 1.25rem 4rem; }
 header { display: flex; gap: 1rem; align-items: center; }
-header img { width: 3.5rem; height: 3.5rem; }
-h1 { font-size: 1.6rem; line-height: 1.2; margin: 0; }
+header img { width: 3.5rem; height: 3.5rem; flex: none; }
+h1 { font-size: 1.6rem; line-height: 1.2; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.05rem; margin: 0; }
 p { margin: .75rem 0; }
 .soft { color: var(--soft); }

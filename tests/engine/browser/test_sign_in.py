@@ -84,6 +84,9 @@ async def test_person_reads_the_home_page(
         await page.set_viewport_size({"width": width, "height": 760})
         assert await fits(page)
     await screenshot("home-narrow")
+    # A name of 64 letters is the longest one.
+    await page.evaluate("document.querySelector('h1').textContent = 'm'.repeat(64)")
+    assert await fits(page)
 
 
 async def test_person_copies_from_the_home_page(stack: Stack, page: Page) -> None:

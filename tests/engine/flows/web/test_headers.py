@@ -121,11 +121,11 @@ async def test_what_is_not_for_scripts_is_not_opened_to_them(http: httpx2.AsyncC
 
 
 async def test_mcp_is_opened_to_the_origins_of_the_setting_alone(https: httpx2.AsyncClient) -> None:
-    async def preflight(origin: str) -> httpx2.Response:
+    async def preflight(origin: str, method: str = "POST") -> httpx2.Response:
         wanted = "authorization, content-type, mcp-protocol-version, mcp-method, mcp-name, mcp-param-region"
         headers = {
             "Origin": origin,
-            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Method": method,
             "Access-Control-Request-Headers": wanted,
         }
         return await https.options("/mcp", headers=headers)
@@ -134,6 +134,8 @@ async def test_mcp_is_opened_to_the_origins_of_the_setting_alone(https: httpx2.A
         accepted = await preflight(origin)
         assert (accepted.status_code, accepted.headers["access-control-allow-origin"]) == (200, origin)
         assert {"mcp-method", "mcp-param-region"} <= set(accepted.headers["access-control-allow-headers"].split(", "))
+    # Clients of earlier protocols open a stream with GET, and go on without one after 405.
+    assert (await preflight(CHAT, "GET")).status_code == 200
     foreign = (
         "https://evil.example",
         "vscode-webview://",

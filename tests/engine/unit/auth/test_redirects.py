@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from entra_mcp.auth.redirects import admitting_word, canonical, is_allowed
+from entra_mcp.auth.redirects import admitting_word, is_allowed
 from entra_mcp.known_clients import DEFAULTS, GROUPS, redirect_patterns
-from entra_mcp.urls import require_narrow
+from entra_mcp.urls import canonical, require_narrow
 from tests.engine.real_clients import ASSUMED, RECORDED
 
 CLIENTS = RECORDED | ASSUMED
