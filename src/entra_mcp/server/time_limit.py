@@ -1,28 +1,34 @@
 """Ends an MCP request whose time is over, and says why in the answer to that very request.
 
-What a request asks for runs as a task of its own. So it is cancelled once, has a few seconds to clean up, and the
-request ends even if it ignores that. The SDK's own cancellation comes again at every `await`, those of a clean-up
-included, and waits for threads until they end.
+What a request asks for runs as a task of its own, so that the request ends even if that task ignores its cancellation,
+or waits for a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, override
 
+from anyio import CancelScope
 from fastmcp.exceptions import ToolError
 from fastmcp.server.middleware import Middleware
 from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR
+from opentelemetry import trace
+from opentelemetry.trace import StatusCode
 
-from entra_mcp.cancellation import end
+from entra_mcp.cancellation import ended
 from entra_mcp.request import REQUEST, lift_silence_limit
 
 if TYPE_CHECKING:
     from fastmcp.server.middleware import CallNext, MiddlewareContext
 
 TOOL_CALL = "tools/call"
+
+_limited: ContextVar[bool] = ContextVar("limited", default=False)
+"""Whether the code runs within a limit already: a tool can call another one."""
 
 logger = logging.getLogger(__name__)
 
@@ -36,29 +42,48 @@ class RequestTimeLimit(Middleware):
         lift_silence_limit()
         request = REQUEST.get()
         deadline = request.deadline if request else None
-        if deadline is None:
+        if deadline is None or _limited.get():
             return await call_next(context)
-        work: asyncio.Task[Any] = asyncio.ensure_future(call_next(context))
-        left = deadline.at - asyncio.get_running_loop().time()
+        loop, scope = asyncio.get_running_loop(), CancelScope()
+        work = asyncio.create_task(_within(scope, context, call_next))
         try:
-            await asyncio.wait([work], timeout=max(0.0, left))
+            await asyncio.wait([work], timeout=max(0.0, deadline.at - loop.time()))
         except asyncio.CancelledError:
-            await _end(context, work)
+            # The client has left. In a scope of anyio a thread can ask whether it was cancelled. It keeps its place
+            # among the threads as long as it could if the client had stayed.
+            scope.cancel()
+            if not await _ended(context, work):
+                loop.call_at(deadline.at, work.cancel)
             raise
-        if work.done():
-            return work.result()
-        await _end(context, work)
-        if work.done() and not work.cancelled():
-            return work.result()
+        late = not work.done()
+        if late:
+            work.cancel()
+            await _ended(context, work)
+        try:
+            if work.done() and not (late and work.cancelled()):
+                return work.result()
+        finally:
+            del work  # what it raised refers to this frame
         logger.warning("%s was ended after %g s.", _name(context), deadline.seconds)
+        span = trace.get_current_span()
+        span.set_attribute("error.type", "timeout")
+        span.set_status(StatusCode.ERROR)
         message = f"This took longer than {deadline.seconds:g} s, and was ended. Ask for less."
         # A model sees the text of a tool's error; an error of the protocol may stay with its client.
         raise ToolError(message) if context.method == TOOL_CALL else MCPError(INTERNAL_ERROR, message)
 
 
-async def _end(context: MiddlewareContext[Any], work: asyncio.Task[Any]) -> None:
-    if not await end(work):
+async def _within[T](scope: CancelScope, context: MiddlewareContext[Any], call_next: CallNext[Any, T]) -> T | None:
+    _limited.set(True)
+    with scope:
+        return await call_next(context)
+
+
+async def _ended(context: MiddlewareContext[Any], work: asyncio.Task[Any]) -> bool:
+    done = await ended(work)
+    if not done:
         logger.error("%s ignores its cancellation, and goes on without anybody waiting for it.", _name(context))
+    return done
 
 
 def _name(context: MiddlewareContext[Any]) -> str:

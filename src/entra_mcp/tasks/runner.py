@@ -32,7 +32,7 @@ from mcp.types import (
     InputRequiredResult,
 )
 
-from entra_mcp.cancellation import end
+from entra_mcp.cancellation import ended
 from entra_mcp.errors import DependencyError, StorageError
 from entra_mcp.tasks.queue import body_of
 from entra_mcp.tasks.rows import Stored, Task, TaskChangedError
@@ -217,7 +217,9 @@ class Run:
                 return self._stored.task
             return self._runner.failed(self._stored.task, TOO_LONG.format(self._limits.run))
         finally:
-            if not await end(*each):
+            for other in each:
+                other.cancel()
+            if not await ended(*each):
                 logger.error("A background task of %s ignores its cancellation, and goes on.", self._stored.task.tool)
 
     async def _outcome(self, caller: AuthenticatedUser | None) -> Task:

@@ -54,15 +54,16 @@ class Calls(Middleware):
             _forget_name(method)
             raise
         except asyncio.CancelledError:
-            request = REQUEST.get()
-            late = request is not None and request.deadline is not None and request.deadline.has_passed
-            error = "timeout" if late else "cancelled"
+            error = "cancelled"
             raise
         except Exception as failure:
             error = type(failure).__name__
             raise
         finally:
             _name_caller()
+            request = REQUEST.get()
+            if request is not None and request.deadline is not None and request.deadline.has_passed:
+                error = "timeout"  # also of what ignored its cancellation: its client got no more
             if method == UNKNOWN:
                 _forget_method()
             self._metrics.called(method=method, seconds=time.monotonic() - started, tool=tool, error=error)

@@ -11,6 +11,8 @@ import pytest
 import pytest_asyncio
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.trace import SpanKind, StatusCode
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -19,6 +21,7 @@ from entra_mcp.settings import Settings
 from entra_mcp.telemetry.exported import Pipeline, pipeline
 from entra_mcp.telemetry.instruments import Instruments
 from entra_mcp.telemetry.metrics import Grant, Outcome
+from entra_mcp.telemetry.sampling import WholeTraces
 from local.loopback.tls import ensure_tls
 from tests.support.serving import serving
 
@@ -87,11 +90,15 @@ def end(made: Pipeline) -> None:
 
 
 def send(made: Pipeline) -> None:
-    """Sends a span with more in it than may leave, and a metric."""
+    """Sends a span with more in it than may leave, one that failed in a trace that is not kept, and a metric."""
     traces, metrics = providers(made)
     with traces.get_tracer("test").start_as_current_span("start") as span:
         span.set_attributes({"enduser.id": "an object id", "mcp.session.id": "hunter2"})
         span.record_exception(ValueError("hunter2"))
+    off = TracerProvider(sampler=WholeTraces(ALWAYS_OFF))
+    off.add_span_processor(made.processors[0])
+    with off.get_tracer("test").start_as_current_span("kept", kind=SpanKind.CLIENT) as span:
+        span.set_status(StatusCode.ERROR)
     Instruments(metrics.get_meter("test")).granted(Grant.SIGN_IN, Outcome.COMPLETED)
     traces.shutdown()
     metrics.shutdown()
@@ -123,6 +130,7 @@ async def test_telemetry_arrives_scrubbed_and_as_the_identity(
     await asyncio.to_thread(lambda: send(pipeline(Settings.load())))
     told = json.dumps(service.taken)
     assert '"start"' in told
+    assert '"kept"' in told
     assert "an object id" in told
     assert "entra_mcp.sign_ins" in told
     assert "hunter2" not in told

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,7 @@ from entra_mcp.app import purge_expired
 from entra_mcp.auth.verifier import EntraTokenVerifier
 from entra_mcp.errors import StorageError
 from entra_mcp.storage.table import Table
+from entra_mcp.web.time_limits import RequestDeadline
 from local.config import REPOSITORY
 from tests.engine.flows.conftest import COLLECTOR, over
 from tests.support.app.server import running_app
@@ -331,3 +333,18 @@ print([name for name in sys.modules if name.startswith((*costly, "azure.monitor"
         check=True,
     )
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+async def test_call_that_ran_into_its_limit_is_a_failed_span(
+    environment: Callable[..., None], seen: Seen, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
+    monkeypatch.setattr("entra_mcp.web.stack.RequestDeadline", partial(RequestDeadline, seconds=0.5))
+    async with started(seen) as client:
+        token = (await client.sign_in())["access_token"]
+        called = tool_call("count_slowly", {"to": 3, "seconds_each": 10}, token=token, protocol=protocol)
+        assert "took longer than 0.5 s" in (await client.http.post("/mcp", **called)).text
+    call = only(seen.named("tools/call count_slowly"))
+    assert call.status.status_code is StatusCode.ERROR
+    assert (call.attributes or {})["error.type"] == "timeout"

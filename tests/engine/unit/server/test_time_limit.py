@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import logging
 import re
 import threading
+import weakref
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from anyio import from_thread
-from fastmcp import FastMCP
+from anyio import CancelScope, from_thread
+from anyio.to_thread import current_default_thread_limiter
+from fastmcp import Context, FastMCP
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -42,6 +46,10 @@ START_SECONDS = 60.0
 SOON = 0.3
 
 
+class WatchedError(TimeoutError):
+    """One that can be watched."""
+
+
 class Server:
     """Whatever it offers hangs, and writes down when it is cancelled."""
 
@@ -51,10 +59,11 @@ class Server:
         self.began = asyncio.Event()
         self.cleaned_up = asyncio.Event()
         self.left = asyncio.Event()
+        self.failure: weakref.ref[WatchedError] | None = None
         self.reader = InMemoryMetricReader()
         meter = MeterProvider(metric_readers=[self.reader]).get_meter("test")
         self.mcp = FastMCP("limited", middleware=[RequestTimeLimit(), Calls(Instruments(meter))])
-        for each in (self.tool, self.stubborn, self.tidy, self.quick, self.fail, self.block):
+        for each in (self.tool, self.stubborn, self.tidy, self.outer, self.quick, self.fail, self.block, self.watchful):
             self.mcp.tool(each)
         self.mcp.resource("hanging://resource")(self.resource)
         self.mcp.prompt(self.prompt)
@@ -84,24 +93,43 @@ class Server:
         while not self.go_on.is_set():
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(0.01)
+        raise ValueError("nobody looks")
 
     async def tidy(self) -> None:
         try:
             await self.hang("tidy")
         finally:
-            for _ in range(3):
-                await asyncio.sleep(0)
-            self.cleaned_up.set()
+            with CancelScope(shield=True):
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                self.cleaned_up.set()
+
+    async def outer(self, context: Context) -> str:
+        return str(await context.fastmcp.call_tool("tidy"))
 
     async def quick(self) -> int:
         return 1
 
     async def fail(self) -> None:
-        raise TimeoutError("of its own")
+        error = WatchedError("of its own")
+        self.failure = weakref.ref(error)
+        try:
+            raise error
+        finally:
+            del error
 
     def block(self) -> None:
         from_thread.run_sync(self.began.set)
         self.go_on.wait(30)
+
+    def watchful(self) -> None:
+        from_thread.run_sync(self.began.set)
+        while not self.go_on.wait(0.01):
+            try:
+                from_thread.check_cancelled()
+            except BaseException:
+                self.cancelled.append("watchful")
+                raise
 
     @asynccontextmanager
     async def serving(self, *, seconds: float = SOON) -> AsyncGenerator[httpx2.AsyncClient]:
@@ -173,7 +201,38 @@ async def test_tool_that_ignores_its_cancellation_keeps_nobody_waiting(
     server = Server()
     async with server.serving() as http:
         assert refusal(await http.post("/mcp", **tool_call("stubborn", protocol=protocol))) == TOLD
-    assert "tools/call stubborn ignores its cancellation" in caplog.text
+        assert "tools/call stubborn ignores its cancellation" in caplog.text
+        server.go_on.set()
+        async with asyncio.timeout(10):
+            while not (counted := points(server.reader, "mcp.server.operation.duration")):  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.01)
+    assert counted[("error.type", "timeout"), ("gen_ai.tool.name", "stubborn"), ("mcp.method.name", "tools/call")] == 1
+    gc.collect()
+    assert "never retrieved" not in caplog.text
+
+
+async def test_tool_that_another_tool_calls_is_ended_once_and_cleans_up(caplog: pytest.LogCaptureFixture) -> None:
+    server = Server()
+    async with server.serving() as http:
+        assert refusal(await http.post("/mcp", **tool_call("outer"))) == TOLD
+        assert server.cleaned_up.is_set()
+    assert [line for line in caplog.messages if "was ended" in line] == [
+        f"tools/call outer was ended after {SOON:g} s."
+    ]
+
+
+async def test_failure_is_gone_with_its_request() -> None:
+    server = Server()
+    logging.disable(logging.ERROR)  # the records would keep it
+    gc.disable()
+    try:
+        async with server.serving() as http:
+            await http.post("/mcp", **tool_call("fail"))
+            assert server.failure is not None
+            assert server.failure() is None
+    finally:
+        gc.enable()
+        logging.disable(logging.NOTSET)
 
 
 @pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
@@ -187,18 +246,34 @@ async def test_tool_cleans_up_when_its_time_is_over(protocol: str) -> None:
 @pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
 async def test_tool_cleans_up_when_its_client_leaves(protocol: str) -> None:
     server = Server()
-    async with server.serving(seconds=60) as http:
+    async with server.serving(seconds=60) as http, asyncio.timeout(10):
         await leave(http, server, "tidy", protocol)
         await server.cleaned_up.wait()
 
 
 @pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
-async def test_thread_of_a_client_that_left_keeps_no_request_open(protocol: str) -> None:
+async def test_thread_of_a_client_that_left_keeps_its_place_and_no_request_open(
+    protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancellation, "CANCEL_SECONDS", 0.05)
     server = Server()
-    async with server.serving(seconds=60) as http:
+    threads = current_default_thread_limiter()
+    async with server.serving(seconds=2) as http, asyncio.timeout(10):
         await leave(http, server, "block", protocol)
         await server.left.wait()
+        assert threads.borrowed_tokens == 1
+        while threads.borrowed_tokens:  # noqa: ASYNC110 - the limiter has no event
+            await asyncio.sleep(0.01)
         assert not server.go_on.is_set(), "the thread goes on"
+
+
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+async def test_thread_can_ask_whether_its_client_has_left(protocol: str) -> None:
+    server = Server()
+    async with server.serving(seconds=60) as http, asyncio.timeout(10):
+        await leave(http, server, "watchful", protocol)
+        while server.cancelled != ["watchful"]:  # noqa: ASYNC110 - a thread writes it
+            await asyncio.sleep(0.01)
 
 
 async def test_timeout_of_the_tool_itself_is_not_taken_for_the_limit() -> None:
