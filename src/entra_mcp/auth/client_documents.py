@@ -8,9 +8,10 @@ with a key on one instance alone, all of them in one place that anybody with a k
 from __future__ import annotations
 
 import logging
+import math
 import re
 import socket
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING, Any, cast, override
 from urllib.parse import urlsplit
 
 import httpx2
@@ -24,10 +25,12 @@ from fastmcp.server.auth.cimd import (
     CIMDValidationError,
 )
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
+from fastmcp.server.auth.ssrf import SSRFError, SSRFFetchError
 from mcp.server.auth.middleware.client_auth import AuthenticationError, ClientAuthenticator
 from mcp.shared.auth import InvalidRedirectUriError
 
 from entra_mcp.auth.client_fetches import TooManyLookupsError
+from entra_mcp.auth.client_keys import ClientKeys
 from entra_mcp.auth.parameters import described
 from entra_mcp.auth.redirects import refusal_of
 from entra_mcp.errors import DependencyError
@@ -97,14 +100,16 @@ class ClientDocuments(CIMDClientManager):
         scopes: Sequence[str],
         grants: Sequence[str],
         allowed_redirect_uri_patterns: list[str],
+        audiences: Sequence[str],
         fetches: ClientFetches,
         ledger: Ledger,
     ) -> None:
+        """Takes what an assertion may name as its audience: the token endpoint, or the issuer, as most SDKs do."""
         super().__init__(allowed_redirect_uri_patterns=allowed_redirect_uri_patterns)
         self._scope = " ".join(scopes)
         self._grants = list(grants)
         self._documents = DocumentFetcher(timeout=FETCH_SECONDS)
-        self._assertions = _AssertionValidator()
+        self._assertions = _AssertionValidator(audiences)
         self._fetches = fetches
         self._ledger = ledger
 
@@ -152,12 +157,17 @@ class ClientDocuments(CIMDClientManager):
             await self._fetches.run(
                 lambda: validate(assertion, client_id, token_endpoint, document), seconds=FETCH_SECONDS
             )
-        except (TooManyLookupsError, TimeoutError) as error:
-            note_fault(DependencyError("client_document", "the keys of a client cannot be fetched now"))
-            raise ValueError("the keys cannot be fetched now") from error
-        jti = jwt.decode(assertion, options={"verify_signature": False})["jti"]
+        except (SSRFError, SSRFFetchError, TooManyLookupsError, TimeoutError) as error:
+            if _is_outage(error):
+                note_fault(DependencyError("client_document", "the keys of a client cannot be fetched now"))
+            raise ValueError("the keys cannot be fetched") from error
+        claims = jwt.decode(assertion, options={"verify_signature": False})
+        jti = claims["jti"]
         if not isinstance(jti, str) or len(jti) > LONGEST_ASSERTION_ID:
             raise ValueError("the id of the assertion is no text, or too long")
+        if not all(math.isfinite(claims.get(name, 0)) for name in ("exp", "iat", "nbf")):
+            # Whatever is compared with NaN is false, whether it is too long or not.
+            raise ValueError("a time of the assertion is no number")
         identity = f"{client_id}\0{jti}"
         with noting_faults():
             claim = await self._ledger.claim(ASSERTION, identity, lease=LEASE_SECONDS, expires_in=REMEMBERED_SECONDS)
@@ -169,11 +179,24 @@ class ClientDocuments(CIMDClientManager):
 class _AssertionValidator(CIMDAssertionValidator):
     """Leaves it to the ledger whether an assertion was used, and so keeps nothing that strangers send."""
 
+    def __init__(self, audiences: Sequence[str]) -> None:
+        super().__init__()
+        self._audiences = list(audiences)
+        self._keys = ClientKeys(seconds=FETCH_SECONDS)
+
     @override
     async def validate_assertion(
         self, assertion: str, client_id: str, token_endpoint: str, cimd_doc: CIMDDocument
     ) -> bool:
-        valid = await super().validate_assertion(assertion, client_id, token_endpoint, cimd_doc)
+        if cimd_doc.jwks_uri:
+            try:
+                header = jwt.get_unverified_header(assertion)
+            except jwt.PyJWTError as error:
+                raise ValueError("the assertion is no JWT") from error
+            keys = await self._keys.get(str(cimd_doc.jwks_uri), key_id=header.get("kid"))
+            cimd_doc = cimd_doc.model_copy(update={"jwks_uri": None, "jwks": keys})
+        audiences = cast("str", self._audiences)  # the verifier behind it takes several
+        valid = await super().validate_assertion(assertion, client_id, audiences, cimd_doc)
         self._jti_cache.clear()
         return valid
 
@@ -238,10 +261,12 @@ def _on_any_port(client: DocumentedClient) -> CIMDDocument | None:
 
 
 def _is_outage(error: BaseException) -> bool:
-    """Whether another attempt may succeed: no connection, no answer, no name server, too much to do."""
+    """Whether another attempt may succeed: no connection, no answer, no name server, too much to do, there or here."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, httpx2.RequestError | TimeoutError | TooManyLookupsError):
+            return True
+        if isinstance(cause, SSRFFetchError) and re.match(r"HTTP (429|5\d\d) ", str(cause)):
             return True
         if isinstance(cause, socket.gaierror):
             return cause.errno == socket.EAI_AGAIN

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Any, override
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
 PLATFORM = IPv4Address("168.63.129.16")
 
-LOOKUPS_AT_ONCE = 4
+LOOKUPS_AT_ONCE = 8
+LOOKUPS_OF_ONE_NETWORK = 4
+"""So that one network leaves places for the others, however long its names take."""
+
 FETCHES_AT_ONCE = 16
 
 
@@ -47,6 +51,8 @@ class NameLookups(ThreadPoolExecutor):
         super().__init__(max_workers=LOOKUPS_AT_ONCE, thread_name_prefix="client-documents")
         self._by_network = by_network
         self._overall = overall
+        self._running = Counter[str]()
+        self._counting = threading.Lock()
 
     @override
     def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -56,10 +62,20 @@ class NameLookups(ThreadPoolExecutor):
             TooManyLookupsError: the network that the request came from, or all of them together, have had theirs.
         """
         request = REQUEST.get()
-        # In this order, so that one network cannot use up what is for all.
-        if self._by_network.take(network(request.address if request else UNKNOWN)) or self._overall.take():
-            raise TooManyLookupsError("too many names of clients are looked up at this moment")
-        return super().submit(_not_the_platform, fn, *args, **kwargs)
+        asking = network(request.address if request else UNKNOWN)
+        with self._counting:
+            # In this order, so that one network cannot use up what is for all.
+            if self._running[asking] >= LOOKUPS_OF_ONE_NETWORK or self._by_network.take(asking) or self._overall.take():
+                raise TooManyLookupsError("too many names of clients are looked up at this moment")
+            self._running[asking] += 1
+        found = super().submit(_not_the_platform, fn, *args, **kwargs)
+        found.add_done_callback(lambda _: self._end(asking))
+        return found
+
+    def _end(self, asking: str) -> None:
+        with self._counting:
+            self._running.subtract([asking])
+            self._running = +self._running
 
 
 def _not_the_platform(lookup: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever a look-up takes and returns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -13,6 +14,7 @@ from fastmcp.server.auth import cimd
 from fastmcp.server.auth.ssrf import SSRFFetchError, SSRFFetchResponse
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
+from entra_mcp.auth import client_keys
 from entra_mcp.settings import Settings
 from tests.engine.flows.conftest import BASE_URL, usual_environment
 from tests.support.app.server import running_app
@@ -116,13 +118,28 @@ def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         answer["fetched"] = url
         if (cause := answer.get("failure")) is not None:
             raise SSRFFetchError(f"Error fetching {url}") from cause
+        if (status := answer.get("status", 200)) != HTTPStatus.OK:
+            raise SSRFFetchError(f"HTTP {status} fetching {url}")
         body = answer.get("body", json.dumps(answer["document"]).encode())
         return SSRFFetchResponse(body, 200, {"cache-control": f"max-age={answer.get('seconds', 0)}"})
 
+    async def fetch_keys(url: str, **_: object) -> bytes:
+        answer.setdefault("keys_fetched", []).append(url)
+        if (failure := answer.get("keys_failure")) is not None:
+            raise failure
+        return json.dumps(answer["keys"]).encode()
+
     monkeypatch.setattr(cimd, "ssrf_safe_fetch_response", fetch)
+    monkeypatch.setattr(client_keys, "ssrf_safe_fetch", fetch_keys)
     return answer
 
 
 def browser(app: ASGIApp, *, base_url: str = BASE_URL) -> httpx2.AsyncClient:
     """A client with cookies of its own."""
     return httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=base_url, timeout=30)
+
+
+def from_address(address: str, *, claimed: str = "") -> dict[str, str]:
+    """What the Functions host sends the worker for a request from there; `claimed` is what the client itself sent."""
+    forwarded = f"{claimed}, {address}" if claimed else address
+    return {"X-MS-Invocation-Id": "1", "X-Forwarded-Host": "localhost:7071", "X-Forwarded-For": forwarded}

@@ -9,14 +9,17 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import jwt
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import ec
 from fastmcp.server.auth.auth import JWT_BEARER_ASSERTION_TYPE
 from fastmcp.server.auth.cimd import CIMDAssertionValidator
+from fastmcp.server.auth.ssrf import SSRFError, SSRFFetchError
 from jwt.algorithms import ECAlgorithm
 
+from entra_mcp.auth.client_documents import REMEMBERED_SECONDS
 from tests.engine.flows.conftest import BASE_URL
 from tests.engine.flows.web.conftest import DOCUMENT, PUBLIC, browser
 from tests.support.oauth import OAuthClient
@@ -112,3 +115,91 @@ async def test_assertions_of_one_client_cost_no_other_client_anything(
             for code in (status, 401):
                 answer = await client.refresh("x", **assertion(key, jti=jti, **named))
                 assert (answer.status_code, jti[:9]) == (code, jti[:9])
+
+
+@pytest.mark.parametrize(
+    ("audience", "status"),
+    [
+        (f"{BASE_URL}/token", 400),
+        (f"{BASE_URL}/", 400),
+        (BASE_URL, 400),
+        ("https://another.example/", 401),
+        (f"{BASE_URL}/mcp", 401),
+    ],
+)
+async def test_assertion_names_the_token_endpoint_or_the_issuer(
+    client: OAuthClient, served: dict[str, Any], audience: str, status: int
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    served["document"] = keyed(key)
+    assert (await client.refresh("x", **assertion(key, aud=audience))).status_code == status
+
+
+async def test_sign_in_ends_with_an_assertion_alone(client: OAuthClient, served: dict[str, Any]) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    served["document"] = keyed(key)
+    named = {"token": "x", "client_id": PUBLIC}
+    assert (await client.http.post("/revoke", data=named)).status_code == 401
+    assert (await client.http.post("/revoke", data=named | assertion(key))).status_code == 200
+
+
+@pytest.mark.parametrize("claim", ["iat", "exp", "nbf"])
+async def test_time_that_is_no_number_is_a_bad_one(client: OAuthClient, served: dict[str, Any], claim: str) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    served["document"] = keyed(key)
+    sent = assertion(key, **{"exp": int(time.time()) + 10**9, "iat": float("nan"), claim: float("nan")})
+    assert (await client.refresh("x", **sent)).status_code == 401
+
+
+async def test_assertion_is_remembered_for_longer_than_it_is_good() -> None:
+    clocks = 60
+    assert CIMDAssertionValidator.MAX_ASSERTION_LIFETIME + clocks < REMEMBERED_SECONDS
+
+
+AWAY = [SSRFFetchError("HTTP 503 fetching the keys"), httpx2.ConnectError("x")]
+
+
+@pytest.mark.parametrize("failure", AWAY, ids=repr)
+async def test_keys_that_cannot_be_fetched_for_a_while_sign_nobody_out(
+    client: OAuthClient, served: dict[str, Any], failure: Exception
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    at = f"https://93.184.215.14/{secrets.token_hex()}.json"
+    served["document"] = keyed(key) | {"jwks": None, "jwks_uri": at}
+    served["keys"] = keyed(key)["jwks"]
+    away = SSRFFetchError("Error fetching the keys")
+    away.__cause__ = failure
+    served["keys_failure"] = away
+    answer = await client.refresh("x", **assertion(key))
+    assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+    served["keys_failure"] = None
+    assert (await client.refresh("x", **assertion(key))).status_code == 400
+    served["keys_failure"] = away
+    assert (await client.refresh("x", **assertion(key))).status_code == 400
+    assert served["keys_fetched"] == [at, at]
+
+
+@pytest.mark.parametrize(
+    ("keys", "failure"),
+    [
+        ({"keys": []}, None),
+        (["keys"], None),
+        (None, SSRFError("not a public address")),
+        (None, SSRFFetchError("HTTP 404 fetching the keys")),
+    ],
+    ids=repr,
+)
+async def test_address_without_the_key_is_a_bad_assertion(
+    client: OAuthClient, served: dict[str, Any], keys: object, failure: Exception | None
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    at = f"https://93.184.215.14/{secrets.token_hex()}.json"
+    served["document"] = keyed(key) | {"jwks": None, "jwks_uri": at}
+    served |= {"keys": keys, "keys_failure": failure}
+    assert (await client.refresh("x", **assertion(key))).status_code == 401
+
+
+@pytest.mark.parametrize("at", ["https://93.184.215.14:8443/keys", "https://user@93.184.215.14/keys"])
+async def test_keys_at_a_strange_address_make_no_client(client: OAuthClient, served: dict[str, Any], at: str) -> None:
+    served["document"] = keyed(ec.generate_private_key(ec.SECP256R1())) | {"jwks": None, "jwks_uri": at}
+    assert (await client.authorize()).status_code == 400

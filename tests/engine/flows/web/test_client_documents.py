@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from entra_mcp.auth import client_documents
-from tests.engine.flows.web.conftest import DOCUMENT, PUBLIC, browser
+from tests.engine.flows.web.conftest import DOCUMENT, PUBLIC, browser, from_address
 from tests.support.mcp import structured
 from tests.support.oauth import REDIRECT_URI, OAuthClient
 from tests.support.tasks import in_own_task
@@ -228,18 +228,26 @@ async def test_hostile_document_makes_no_client(client: OAuthClient, served: dic
 
 
 @pytest.mark.parametrize(
-    ("failure", "status"), [(httpx2.ConnectError("x"), 503), (httpx2.ReadTimeout("x"), 503), (None, 401)], ids=repr
+    ("fault", "status"),
+    [
+        ({"failure": httpx2.ConnectError("x")}, 503),
+        ({"failure": httpx2.ReadTimeout("x")}, 503),
+        *(({"status": away}, 503) for away in (429, 500, 502, 503, 504)),
+        ({"status": 404}, 401),
+        ({"document": {}}, 401),
+    ],
+    ids=repr,
 )
 async def test_document_that_cannot_be_fetched_for_a_while_signs_nobody_out(
-    client: OAuthClient, served: dict[str, Any], failure: Exception | None, status: int
+    client: OAuthClient, served: dict[str, Any], fault: dict[str, Any], status: int
 ) -> None:
     back = await client.callback((await client.consent(await client.consent_page())).headers["location"])
     tokens = (await client.redeem(client.answer(back)["code"])).json()
-    served |= {"failure": failure, "document": {}}
+    served |= fault
     answer = await client.refresh(tokens["refresh_token"])
     assert answer.status_code == status
     assert ("retry-after" in answer.headers) == (status == 503)
-    served |= {"failure": None, "document": DOCUMENT}
+    served |= {"failure": None, "status": 200, "document": DOCUMENT}
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
 
@@ -275,6 +283,17 @@ async def test_network_that_has_too_many_names_looked_up_is_told_to_wait(start: 
     assert "retry-after" in answers[-1].headers
 
 
+async def test_all_networks_together_have_so_many_names_looked_up(start: Start) -> None:
+    limits = {"MCP_REGISTRATIONS_PER_MINUTE": "100", "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "2"}
+    async with start(**limits) as app, in_own_task(browser(app)) as http:
+        statuses: list[int] = []
+        for number in range(3):
+            http.headers.update(from_address(f"203.0.{number}.7"))
+            client = OAuthClient(http=http, client_id=f"https://10.0.0.{number}/client.json")
+            statuses.append((await client.authorize()).status_code)
+    assert statuses == [400, 400, 503]
+
+
 async def test_names_that_never_resolve_keep_nobody_else_from_resolving_theirs(
     client: OAuthClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,6 +316,10 @@ async def test_names_that_never_resolve_keep_nobody_else_from_resolving_theirs(
             )
         )
         assert {answer.status_code for answer in answers} == {503}
+        # Whoever comes from elsewhere still has a document looked up: this one at an address that is not public.
+        client.http.headers.update(from_address("203.0.113.7"))
+        client.client_id = "https://10.0.0.1/client.json"
+        assert (await client.authorize()).status_code == 400
         assert await asyncio.get_running_loop().getaddrinfo("localhost", 443)
         assert not let_go.is_set()
     finally:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engine.flows.web.conftest import browser
+from tests.engine.flows.web.conftest import browser, from_address
 from tests.support.mcp import structured
 from tests.support.oauth import REDIRECT_URI, OAuthClient
 
@@ -20,12 +20,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 TIGHT = {"MCP_REGISTRATIONS_PER_MINUTE": "5", "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "20"}
-
-
-def from_address(address: str, *, claimed: str = "") -> dict[str, str]:
-    """What the Functions host sends the worker for a request from there; `claimed` is what the client itself sent."""
-    forwarded = f"{claimed}, {address}" if claimed else address
-    return {"X-MS-Invocation-Id": "1", "X-Forwarded-Host": "localhost:7071", "X-Forwarded-For": forwarded}
 
 
 async def register(http: httpx2.AsyncClient, headers: dict[str, str]) -> httpx2.Response:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fastmcp import Client
 from fastmcp.apps import UI_EXTENSION_ID
+from fastmcp.server.providers import LocalProvider
 
 from entra_mcp.definition import Server
 from entra_mcp.errors import ComponentsError
@@ -130,12 +131,18 @@ async def test_tool_on_behalf_of_the_caller_needs_a_sign_in_here(
         assert {tool.name for tool in await client.list_tools()} == offered
 
 
-@pytest.mark.parametrize(("scheme", "offered"), [("ui", True), ("report", False)])
-async def test_user_interfaces_are_offered_where_there_are_some(
-    package: Callable[..., ModuleType], load_settings: Callable[..., Settings], scheme: str, offered: bool
+@pytest.mark.parametrize(
+    ("scheme", "providers", "offered"), [("ui", [], True), ("report", [], False), ("report", [LocalProvider()], True)]
+)
+async def test_user_interfaces_are_offered_where_there_are_some_or_may_be(
+    package: Callable[..., ModuleType],
+    load_settings: Callable[..., Settings],
+    scheme: str,
+    providers: list[LocalProvider],
+    offered: bool,
 ) -> None:
     found = package(first=RESOURCE.format(scheme=scheme))
-    definition = Server(name="Fork", instructions="", components=[found])
+    definition = Server(name="Fork", instructions="", components=[found], providers=providers)
     async with instance(load_settings(), definition=definition) as http:
         asked = request("server/discover", protocol=SESSIONLESS, token=ALICE)
         capabilities = result(await http.post("/mcp", **asked))["capabilities"]
