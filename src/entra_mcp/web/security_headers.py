@@ -39,15 +39,11 @@ class SecurityHeaders:
         headers.update(self._always)
         for name, value in UNLESS_SET.items():
             headers.setdefault(name, value)
-        if _private(path, status, headers):
+        # Nobody may keep it (RFC 6749 section 5.1); what says nothing of itself is taken for private.
+        if (
+            path in OAUTH
+            or status >= HTTPStatus.BAD_REQUEST
+            or "cache-control" not in headers
+            or headers.get("content-type", "").startswith("text/html")
+        ):
             headers["Cache-Control"] = "no-store"
-
-
-def _private(path: str, status: int, headers: MutableHeaders) -> bool:
-    """Whether nobody may keep the response (RFC 6749 section 5.1); what says nothing of itself is taken for private."""
-    return (
-        path in OAUTH
-        or status >= HTTPStatus.BAD_REQUEST
-        or "cache-control" not in headers
-        or headers.get("content-type", "").startswith("text/html")
-    )
