@@ -32,7 +32,8 @@ COLUMNS = {
     "redirect_uri": "redirect URI",
 }
 EVENTS = {
-    "refresh": "its access token expired during an outage",
+    "refresh": "its access token expired",
+    "outage_refresh": "it expired during an outage",
     "rotated_key": "the signing key was rotated",
     "lost_storage": "the server lost its storage",
 }

@@ -23,10 +23,16 @@ window.notices = [];
 new MutationObserver(changes => {
   for (const node of changes.flatMap(change => [...change.addedNodes]))
     if (node instanceof Element)
-      window.notices.push(...[node, ...node.querySelectorAll("*")].filter(each => each.role === "alert"));
+      for (const notice of [node, ...node.querySelectorAll("*")].filter(each => each.role === "alert")) {
+        notice.text = notice.innerText;
+        window.notices.push(notice);
+      }
 }).observe(document, { childList: true, subtree: true });
 """
-"""Keeps the notices of the page, some of which go away by themselves."""
+"""Keeps the notices of the page with their text, since some go away by themselves."""
+
+SHOWN = "window.notices.map(notice => notice.isConnected ? notice.innerText : notice.text)"
+"""What the notices say."""
 
 
 async def use(
@@ -56,7 +62,9 @@ async def use(
         await expect(connected.or_(notice).first).to_be_visible(timeout=MOST_MILLISECONDS)
     if await connected.is_visible():
         return None, uris
-    shown: list[str] = await page.evaluate("window.notices.map(notice => notice.textContent)")
+    shown: list[str] = await page.evaluate(
+        "window.notices.map(notice => notice.isConnected ? notice.innerText : notice.text)"
+    )
     return " ".join([text for text in shown if not HARMLESS.search(text)][-1].split()), uris
 
 
@@ -68,10 +76,13 @@ async def tools(page: Page) -> list[str]:
     return [lines[-1] for lines in buttons if len(lines) > 1]
 
 
-async def call(page: Page, tool: str, answer: str, **arguments: str) -> None:
-    """Calls a tool on the page of tools, and waits until it shows the answer."""
+async def call(page: Page, tool: str, answer: str, **arguments: str) -> str:
+    """Calls a tool on the page of tools, waits until that shows the answer, and returns the part that matches."""
     await page.get_by_text(tool, exact=True).click()
     for name, value in arguments.items():
         await page.get_by_label(re.compile(rf"^{name}( \*)?$")).fill(value)
     await page.get_by_role("button", name="Execute Tool").click()
-    await expect(page.get_by_text(re.compile(answer)).first).to_be_visible(timeout=MOST_MILLISECONDS)
+    shown = page.get_by_text(re.compile(answer)).first
+    await expect(shown).to_be_visible(timeout=MOST_MILLISECONDS)
+    found = re.search(answer, await shown.inner_text())
+    return found[0] if found else ""

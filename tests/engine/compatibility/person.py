@@ -32,7 +32,7 @@ class Visit:
     redirect_uri: str
     page: str
     refused: bool = False
-    """Whether the server showed a problem instead of the consent page; then nothing leads back to the client."""
+    """Whether the sign-in ended at the first page, so that nothing leads back to the client."""
 
 
 class Person:
@@ -51,12 +51,12 @@ class Person:
             await context.close()
 
     async def walk(self, url: str, labels: Sequence[str]) -> Visit:
-        """Opens `url`, the client's authorization request, and presses the buttons in turn."""
+        """Opens `url`, the client's authorization request, and presses the buttons in turn, if there are any."""
         redirect_uri = parse_qs(urlsplit(url).query)["redirect_uri"][0]
         await _listens(urlsplit(redirect_uri).hostname or "", urlsplit(redirect_uri).port or 80)
         async with self.page() as page:
             answer = await page.goto(url)
-            if answer is not None and not answer.ok:
+            if not labels or (answer is not None and not answer.ok):
                 return Visit(redirect_uri=redirect_uri, page=await text_of(page), refused=True)
             await press(page, labels)
             await page.wait_for_url(f"{redirect_uri}?**", wait_until="load", timeout=STEP_SECONDS * 1000)

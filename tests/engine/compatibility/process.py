@@ -35,6 +35,9 @@ NOWHERE = "http://127.0.0.1:9"
 
 ESCAPES = re.compile(r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)|\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>])")
 
+WIDTH = 500
+"""Columns of a client's terminal: no message is broken into lines."""
+
 MOST_SECONDS = 240
 """How long any program may take; on a machine that does other things too, some need half of it."""
 
@@ -95,22 +98,25 @@ class Home:
         labels: Sequence[str] = (),
         typing: Sequence[tuple[str, str]] | None = None,
         until: str | None = None,
+        seconds: float = MOST_SECONDS,
     ) -> Outcome:
         """Runs `command`, presses `labels` in each browser that it opens, and returns when it ends.
 
+        Without `labels` the person reads the page, and does nothing.
+
         With `typing` the program gets a terminal, and each answer there (what to wait for, what to type then). It is
-        ended when its output matches `until`, and after a time that no run needs.
+        ended when its output matches `until`, and after so many `seconds`.
         """
         opened = self.folder / "opened"
         opened.unlink(missing_ok=True)
         visits: list[Visit] = []
         async with self.started(*command, typing=typing) as run:
             with suppress(TimeoutError):
-                async with asyncio.timeout(MOST_SECONDS):
+                async with asyncio.timeout(seconds):
                     while not run.ended and not (until and re.search(until, run.text)):
                         await asyncio.sleep(0.05)
                         addresses = opened.read_text().splitlines() if opened.exists() else []
-                        if labels and len(addresses) > len(visits):
+                        if len(addresses) > len(visits):
                             visits.append(await self.person.walk(addresses[len(visits)], labels))
                             if visits[-1].refused:  # the client would wait for an answer that never comes
                                 break
@@ -143,7 +149,7 @@ class Running:
     async def start(self, command: Sequence[str], home: Home, *, terminal: bool) -> None:
         self._ours, theirs = pty.openpty() if terminal else os.pipe()
         if terminal:
-            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, WIDTH, 0, 0))
         self._process = await asyncio.create_subprocess_exec(
             *command,
             cwd=home.folder,

@@ -53,6 +53,7 @@ class Client:
     async def first(self) -> None:
         """Signs in, lists and calls."""
         found = await self.driver.sign_in(self.home, self.server.mcp_url, ALLOW)
+        self.note_attempts("sign_in", found)
         self.seen["sign_in"] = YES if found.ok else readable(found.message)
         self.seen["redirect_uri"] = re.sub(r":\d+", ":*", ", ".join(found.redirect_uris))
         found = await self.driver.connect(self.home, self.server.mcp_url, (), "all")
@@ -69,6 +70,7 @@ class Client:
         for name, labels in (("denied", DENY), ("wrong_tenant", FOREIGN)):
             found = await self.driver.sign_in(self.new_home(name), self.server.mcp_url, labels)
             self.seen[name] = "comes in" if found.ok else readable(found.message)
+            self.note_attempts(name, found)
         await self.throttled()
 
     def note_attempts(self, step: str, found: Found) -> None:
@@ -78,10 +80,10 @@ class Client:
 
     async def throttled(self, attempt: int = 1) -> None:
         """Registers where nobody can any more."""
-        await self.server.use_up_registrations()
         home = self.new_home(f"throttled-{attempt}")
-        found = await self.driver.sign_in(home, f"{self.server.throttled.url}/mcp", DENY)
-        if found.redirect_uris and attempt < MOST_ATTEMPTS:  # a minute was over just then, and it could register
+        async with self.server.no_registrations():
+            found = await self.driver.sign_in(home, f"{self.server.throttled.url}/mcp", DENY)
+        if found.redirect_uris and attempt < MOST_ATTEMPTS:  # a minute was over in that very moment
             await self.throttled(attempt + 1)
         else:
             self.seen["throttled"] = readable(found.message)
@@ -121,23 +123,30 @@ async def everything(folder: Path, names: Sequence[str], say: Callable[[str], No
             with server.other_hosts():
                 await each(clients, Client.first, "signs in and calls", say)
                 signed_in = time.monotonic()
-                await each(clients, Client.refused, "is refused", say)
                 with_tasks = [client for client in clients if client.driver.has_tasks]
                 await each(with_tasks, Client.in_background, "lets tools run in the background", say)
-            wait = max(0.0, signed_in + 60 * TOKEN_MINUTES - time.monotonic())
-            say(f"Waiting {wait:.0f} s for the access tokens to expire")
-            await asyncio.sleep(wait)
+            await expiry(signed_in, say)
+            await each(clients, lambda client: client.again("refresh"), "after its access token expired", say)
+            refreshed = time.monotonic()
+            with server.other_hosts():
+                await each(clients, Client.refused, "is refused", say)
+            await expiry(refreshed, say)
             await asyncio.to_thread(server.azurite.stop)
             await each(clients, Client.outage, "while storage is away", say)
             await asyncio.to_thread(server.azurite.start)
-            await each(
-                clients, lambda client: client.again("refresh"), "after its access token expired during the outage", say
-            )
+            await each(clients, lambda client: client.again("outage_refresh"), "after an expiry at an outage", say)
             await server.rotate_signing_key()
             await each(clients, lambda client: client.again("rotated_key"), "after the signing key was rotated", say)
             await server.lose_storage()
             await each(clients, lambda client: client.again("lost_storage"), "after storage was lost", say)
     return {client.driver.name: {"version": version_of(client.driver.package), **client.seen} for client in clients}
+
+
+async def expiry(issued: float, say: Callable[[str], None]) -> None:
+    """Waits until the access tokens issued by then have expired; `issued` is of `time.monotonic()`."""
+    wait = max(0.0, issued + 60 * TOKEN_MINUTES - time.monotonic())
+    say(f"Waiting {wait:.0f} s for the access tokens to expire")
+    await asyncio.sleep(wait)
 
 
 async def each(

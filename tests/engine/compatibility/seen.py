@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 YES = "yes"
 CONNECTS = "connects"
-"""It says that it is connected; whether it listed the tools was not seen."""
+"""It says that it is connected, and does not show the tools."""
 NO_ACCOUNT = "needs an account"
 NOT_OFFERED = "does not offer the tool"
 """It listed the tools, and the one whose role the person lacks was not among them."""
@@ -41,7 +41,7 @@ def of_calls(found: Found, *, calls: bool) -> dict[str, Any]:
         return seen | dict.fromkeys(("call", "on_behalf", "progress", "missing_role"), NO_ACCOUNT)
     profile = structured(facts, "graph_me").get("username")
     return seen | {
-        "call": YES if structured(facts, "add") == {"result": 42} else text_of(facts.get("add", {})),
+        "call": YES if structured(facts, "add") == {"result": 2345.75} else text_of(facts.get("add", {})),
         "on_behalf": YES if profile == "user@local.example" else text_of(facts.get("graph_me", {})),
         "progress": progress(facts["arrivals"]) if "arrivals" in facts else NOT_TRIED,
         "missing_role": of_role(facts, tools),

@@ -6,7 +6,8 @@ import asyncio
 import base64
 import os
 import shutil
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, override
 
 import httpx2
@@ -17,7 +18,7 @@ from tests.support.stack import FunctionsHost, Stack
 from tests.support.vault import vault_client
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncGenerator, Generator
     from pathlib import Path
 
 BACKGROUND = REPOSITORY / "tests" / "support" / "background"
@@ -66,12 +67,26 @@ class Server(Stack):
                 stack.callback(host.stop)
             yield
 
-    async def use_up_registrations(self) -> None:
-        """Registers at the second host until it is refused."""
+    @asynccontextmanager
+    async def no_registrations(self) -> AsyncGenerator[None]:
+        """Lets nobody else register at the second host: each registration that it has to give is taken at once."""
         client = {"client_name": "Another client", "redirect_uris": ["http://localhost:5000/callback"]}
-        async with httpx2.AsyncClient(base_url=self.throttled.url, timeout=60, trust_env=False) as http:
-            while (await http.post("/register", json=client)).status_code != 429:
-                pass
+        refused = asyncio.Event()
+
+        async def register() -> None:
+            async with httpx2.AsyncClient(base_url=self.throttled.url, timeout=60, trust_env=False) as http:
+                while True:
+                    if (await http.post("/register", json=client)).status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                        refused.set()
+                        await asyncio.sleep(0.1)
+
+        registering = asyncio.create_task(register())
+        try:
+            await refused.wait()
+            yield
+        finally:
+            registering.cancel()
+            await asyncio.gather(registering, return_exceptions=True)
 
     async def rotate_signing_key(self) -> None:
         """Puts another key into the vault, and starts the server again, which then knows both."""

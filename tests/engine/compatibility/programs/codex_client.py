@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from typing import Any
 
 from tasks import carry_out, run
@@ -22,6 +23,8 @@ class AppServer:
         self._process = process
         self._number = 0
         self.startup: dict[str, Any] = {}
+        self.progress: list[float] = []
+        """When news of a running call came."""
 
     async def request(self, method: str, **params: object) -> dict[str, Any]:
         """The result; raises RuntimeError with the server's message."""
@@ -43,6 +46,9 @@ class AppServer:
         message = json.loads(await self._process.stdout.readline())
         if message.get("method") == "mcpServer/startupStatus/updated":
             self.startup = message["params"]
+        if message.get("method") == "item/mcpToolCall/progress":
+            arrivals = self.progress
+            arrivals.append(time.monotonic())
         return message
 
 
@@ -57,7 +63,8 @@ class Adapter:
         (found,) = (await self._server.request("mcpServerStatus/list"))["data"]
         return list(found["tools"])
 
-    async def call(self, tool: str, arguments: dict[str, Any], arrivals: list[float]) -> dict[str, Any]:  # noqa: ARG002 - it shows no progress
+    async def call(self, tool: str, arguments: dict[str, Any], arrivals: list[float]) -> dict[str, Any]:
+        self._server.progress = arrivals
         return await self._server.request(
             "mcpServer/tool/call", threadId=self._thread, server=SERVER, tool=tool, arguments=arguments
         )

@@ -44,7 +44,8 @@ async def main(url: str, folder: Path, task: str, bridge: list[str]) -> dict[str
         auth = OAuth(url, client_name="FastMCP", token_storage=FileStore(folder / "sign-in.json"))
         transport = StreamableHttpTransport(url, auth=auth)
     async with Client(transport, mode="legacy" if bridge else "auto") as client:
-        return await carry_out(Adapter(client), task, protocol=str(client.protocol_version))
+        # Behind a bridge it is no choice of the bridge's.
+        return await carry_out(Adapter(client), task, protocol="" if bridge else str(client.protocol_version))
 
 
 if __name__ == "__main__":

@@ -11,18 +11,21 @@ import asyncio
 import json
 import sys
 import time
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import mcp
 import mcp.client.auth as auth
 from callback import Callback, open_browser
-from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from tasks import carry_out, run
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from pydantic import BaseModel
 
 if TYPE_CHECKING or version("mcp").startswith("2."):
@@ -80,17 +83,27 @@ async def main(url: str, folder: Path, task: str) -> dict[str, Any]:
         )
         async with (
             httpx.AsyncClient(auth=provider, timeout=60, follow_redirects=True) as http,
-            streamable_http_client(url, http_client=http) as streams,
-            ClientSession(*streams[:2]) as session,
+            connected(streamable_http_client(url, http_client=http)) as (client, protocol),
         ):
-            greeting = (await session.initialize()).model_dump(mode="json", by_alias=True)
-            return await carry_out(Adapter(session), task, protocol=greeting["protocolVersion"])
+            return await carry_out(Adapter(client), task, protocol=protocol)
+
+
+@asynccontextmanager
+async def connected(transport: Any) -> AsyncGenerator[tuple[Any, str]]:  # noqa: ANN401 - each version has types of its own
+    """A connected client as each version's guide has it, and the protocol that it agreed on."""
+    if version("mcp").startswith("2."):
+        async with mcp.Client(transport) as client:
+            yield client, client.protocol_version
+        return
+    async with transport as streams, mcp.ClientSession(*streams[:2]) as session:
+        greeting = (await session.initialize()).model_dump(mode="json", by_alias=True)
+        yield session, greeting["protocolVersion"]
 
 
 class Adapter:
     """The session, as tasks.py wants it."""
 
-    def __init__(self, session: ClientSession) -> None:
+    def __init__(self, session: Any) -> None:  # noqa: ANN401 - as above
         self._session = session
 
     async def tools(self) -> list[str]:

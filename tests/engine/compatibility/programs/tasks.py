@@ -28,7 +28,7 @@ async def carry_out(client: Adapter, task: str, *, protocol: str) -> dict[str, A
     found: dict[str, Any] = {"protocol": protocol, "tools": await client.tools()}
     if task == "all":
         arrivals: list[float] = []
-        found["add"] = await client.call("add", {"a": 20, "b": 22}, [])
+        found["add"] = await client.call("add", {"a": 2000.25, "b": 345.5}, [])
         found["graph_me"] = await client.call("graph_me", {}, [])
         found["counted"] = await client.call("count_slowly", {"to": 3, "seconds_each": 0.4}, arrivals)
         found["arrivals"] = arrivals

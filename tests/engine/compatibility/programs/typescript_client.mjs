@@ -74,7 +74,7 @@ async function carryOut() {
   const protocol = client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion;
   const found = { protocol, tools: tools.map((tool) => tool.name) };
   if (task === "all") {
-    found.add = await call("add", { a: 20, b: 22 });
+    found.add = await call("add", { a: 2000.25, b: 345.5 });
     found.graph_me = await call("graph_me", {});
     found.counted = await call("count_slowly", { to: 3, seconds_each: 0.4 }, { onprogress });
     found.arrivals = arrivals;
