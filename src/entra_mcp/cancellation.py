@@ -14,14 +14,13 @@ CANCEL_SECONDS = 5.0
 async def ended(*tasks: asyncio.Task[Any]) -> bool:
     """Waits for the ends of the tasks; returns False if one of them goes on."""
     for task in tasks:
-        task.add_done_callback(_look)
+        leave(task)
     # A cancelled scope of anyio would end the wait at once.
     with CancelScope(shield=True):
         await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
     return all(task.done() for task in tasks)
 
 
-def _look(task: asyncio.Task[Any]) -> None:
-    """Looks at what a task raised: asyncio logs what nobody looked at."""
-    if not task.cancelled():
-        task.exception()
+def leave(task: asyncio.Task[Any]) -> None:
+    """Leaves the task to itself: asyncio logs what it raises unless somebody looks at it."""
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())

@@ -11,7 +11,7 @@ import logging
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, override
 
-from anyio import CancelScope
+from anyio.to_thread import current_default_thread_limiter
 from fastmcp.exceptions import ToolError
 from fastmcp.server.middleware import Middleware
 from mcp.shared.exceptions import MCPError
@@ -19,7 +19,7 @@ from mcp.types import INTERNAL_ERROR
 from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
-from entra_mcp.cancellation import ended
+from entra_mcp.cancellation import ended, leave
 from entra_mcp.request import REQUEST, lift_silence_limit
 
 if TYPE_CHECKING:
@@ -44,26 +44,24 @@ class RequestTimeLimit(Middleware):
         deadline = request.deadline if request else None
         if deadline is None or _limited.get():
             return await call_next(context)
-        loop, scope = asyncio.get_running_loop(), CancelScope()
-        work = asyncio.create_task(_within(scope, context, call_next))
+        loop, work = asyncio.get_running_loop(), asyncio.create_task(_limited_call(context, call_next))
         try:
             await asyncio.wait([work], timeout=max(0.0, deadline.at - loop.time()))
-        except asyncio.CancelledError:
-            # The client has left. In a scope of anyio a thread can ask whether it was cancelled. It keeps its place
-            # among the threads as long as it could if the client had stayed.
-            scope.cancel()
-            if not await _ended(context, work):
+        except asyncio.CancelledError:  # the client has left
+            if work in current_default_thread_limiter().statistics().borrowers:
+                # Nothing can end a thread. It keeps its place among the threads until the deadline, as if the client
+                # had stayed: otherwise somebody who calls and leaves could start any number of them.
+                leave(work)
                 loop.call_at(deadline.at, work.cancel)
+            else:
+                await _end(context, work)
             raise
-        late = not work.done()
-        if late:
-            work.cancel()
-            await _ended(context, work)
-        try:
-            if work.done() and not (late and work.cancelled()):
+        if work.done():
+            try:
                 return work.result()
-        finally:
-            del work  # what it raised refers to this frame
+            finally:
+                del work  # what it raised refers to this frame
+        await _end(context, work)
         logger.warning("%s was ended after %g s.", _name(context), deadline.seconds)
         span = trace.get_current_span()
         span.set_attribute("error.type", "timeout")
@@ -73,17 +71,15 @@ class RequestTimeLimit(Middleware):
         raise ToolError(message) if context.method == TOOL_CALL else MCPError(INTERNAL_ERROR, message)
 
 
-async def _within[T](scope: CancelScope, context: MiddlewareContext[Any], call_next: CallNext[Any, T]) -> T | None:
+async def _limited_call[T](context: MiddlewareContext[Any], call_next: CallNext[Any, T]) -> T:
     _limited.set(True)
-    with scope:
-        return await call_next(context)
+    return await call_next(context)
 
 
-async def _ended(context: MiddlewareContext[Any], work: asyncio.Task[Any]) -> bool:
-    done = await ended(work)
-    if not done:
+async def _end(context: MiddlewareContext[Any], work: asyncio.Task[Any]) -> None:
+    work.cancel()
+    if not await ended(work):
         logger.error("%s ignores its cancellation, and goes on without anybody waiting for it.", _name(context))
-    return done
 
 
 def _name(context: MiddlewareContext[Any]) -> str:

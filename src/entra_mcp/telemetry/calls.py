@@ -63,7 +63,7 @@ class Calls(Middleware):
             _name_caller()
             request = REQUEST.get()
             if request is not None and request.deadline is not None and request.deadline.has_passed:
-                error = "timeout"  # also of what ignored its cancellation: its client got no more
+                error = "timeout"  # also of what ignored its cancellation, or returned in spite of it
             if method == UNKNOWN:
                 _forget_method()
             self._metrics.called(method=method, seconds=time.monotonic() - started, tool=tool, error=error)

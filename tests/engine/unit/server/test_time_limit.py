@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from anyio import CancelScope, from_thread
+from anyio import from_thread
 from anyio.to_thread import current_default_thread_limiter
 from fastmcp import Context, FastMCP
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
@@ -55,6 +55,7 @@ class Server:
 
     def __init__(self) -> None:
         self.cancelled: list[str] = []
+        self.cancellations = 0
         self.go_on = threading.Event()
         self.began = asyncio.Event()
         self.cleaned_up = asyncio.Event()
@@ -63,7 +64,8 @@ class Server:
         self.reader = InMemoryMetricReader()
         meter = MeterProvider(metric_readers=[self.reader]).get_meter("test")
         self.mcp = FastMCP("limited", middleware=[RequestTimeLimit(), Calls(Instruments(meter))])
-        for each in (self.tool, self.stubborn, self.tidy, self.outer, self.quick, self.fail, self.block, self.watchful):
+        tools = (self.tool, self.stubborn, self.tidy, self.gathering, self.late, self.outer, self.quick, self.fail)
+        for each in (*tools, self.block):
             self.mcp.tool(each)
         self.mcp.resource("hanging://resource")(self.resource)
         self.mcp.prompt(self.prompt)
@@ -90,19 +92,29 @@ class Server:
         return [await self.hang("completion")]
 
     async def stubborn(self) -> None:
+        self.began.set()
         while not self.go_on.is_set():
-            with suppress(asyncio.CancelledError):
+            try:
                 await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                self.cancellations += 1
         raise ValueError("nobody looks")
 
     async def tidy(self) -> None:
         try:
             await self.hang("tidy")
         finally:
-            with CancelScope(shield=True):
-                for _ in range(3):
-                    await asyncio.sleep(0)
-                self.cleaned_up.set()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            self.cleaned_up.set()
+
+    async def gathering(self) -> None:
+        await asyncio.gather(self.tidy(), self.hang("the other"))
+
+    async def late(self) -> str:
+        with suppress(asyncio.CancelledError):
+            await self.hang("late")
+        return "in spite of it"
 
     async def outer(self, context: Context) -> str:
         return str(await context.fastmcp.call_tool("tidy"))
@@ -121,15 +133,6 @@ class Server:
     def block(self) -> None:
         from_thread.run_sync(self.began.set)
         self.go_on.wait(30)
-
-    def watchful(self) -> None:
-        from_thread.run_sync(self.began.set)
-        while not self.go_on.wait(0.01):
-            try:
-                from_thread.check_cancelled()
-            except BaseException:
-                self.cancelled.append("watchful")
-                raise
 
     @asynccontextmanager
     async def serving(self, *, seconds: float = SOON) -> AsyncGenerator[httpx2.AsyncClient]:
@@ -268,12 +271,32 @@ async def test_thread_of_a_client_that_left_keeps_its_place_and_no_request_open(
 
 
 @pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
-async def test_thread_can_ask_whether_its_client_has_left(protocol: str) -> None:
+async def test_tool_that_ignores_that_its_client_left_leaves_the_processor_alone(
+    protocol: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancellation, "CANCEL_SECONDS", 0.05)
     server = Server()
     async with server.serving(seconds=60) as http, asyncio.timeout(10):
-        await leave(http, server, "watchful", protocol)
-        while server.cancelled != ["watchful"]:  # noqa: ASYNC110 - a thread writes it
+        await leave(http, server, "stubborn", protocol)
+        while "stubborn ignores its cancellation" not in caplog.text:  # noqa: ASYNC110 - the log has no event
             await asyncio.sleep(0.01)
+        before = server.cancellations
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert server.cancellations == before
+
+
+async def test_tool_whose_parts_run_at_once_cleans_up_when_its_client_leaves() -> None:
+    server = Server()
+    async with server.serving(seconds=60) as http, asyncio.timeout(10):
+        await leave(http, server, "gathering", "2025-11-25")
+        await server.cleaned_up.wait()
+
+
+async def test_what_a_tool_returns_after_its_limit_is_dropped() -> None:
+    server = Server()
+    async with server.serving() as http:
+        assert refusal(await http.post("/mcp", **tool_call("late"))) == TOLD
 
 
 async def test_timeout_of_the_tool_itself_is_not_taken_for_the_limit() -> None:
