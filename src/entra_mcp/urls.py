@@ -22,6 +22,10 @@ TAURI_PAGES = "http://tauri.localhost"
 """The pages of Tauri's applications on Windows and Android; the application answers for the name, no network does."""
 
 
+UNCLEAR = re.compile(r"\\|#|/\.{1,2}(/|$)|%2e|%2f|%5c|%[01]|%7f", re.IGNORECASE)
+"""What browsers and servers may read in another way than this server."""
+
+
 def is_loopback(url: str) -> bool:
     """Whether the URL's host is this machine: 127.0.0.0/8, ::1 or localhost (RFC 6761 section 6.3)."""
     host = urlsplit(url).hostname or ""
@@ -88,6 +92,8 @@ def origins_pattern(origins: Iterable[str]) -> str:
 
 def normal_form(uri: str) -> str | None:
     """Returns the URI as browsers write it, or None for what is none."""
+    if not uri.isprintable() or " " in uri:
+        return None
     try:
         return str(AnyUrl(uri))
     except ValidationError:
@@ -99,7 +105,7 @@ def canonical(uri: str) -> str | None:
 
     Two that are in it are the same when their characters are (RFC 9700 section 4.1.3). An empty path may be left out.
     """
-    kept = normal_form(uri) if uri.isascii() and uri.isprintable() and " " not in uri else None
+    kept = normal_form(uri) if uri.isascii() else None
     return kept if kept in {uri, f"{uri}/"} else None
 
 
@@ -117,8 +123,10 @@ def require_narrow(pattern: str) -> None:
         )
     if "*" in (parts.hostname or ""):
         raise ValueError("has `*` in a host: name each host")
-    if "#" in pattern or "@" in parts.netloc:
-        raise ValueError("has a redirect URI with a fragment or a user name")
+    if "@" in parts.netloc or UNCLEAR.search(pattern):
+        raise ValueError("has a redirect URI with a user name, a fragment, dot segments or the like")
+    if not re.fullmatch(r"(\[[^\]]*\]|[^:]*)(:(\*|[1-9]\d*))?", parts.netloc):
+        raise ValueError("has a port that is neither a number nor `*`")
     if parts.scheme == "http" and not is_loopback(pattern):
         raise ValueError("has an http redirect URI that is not on loopback")
     no_path = {"/*"} if _is_of_an_application(parts.scheme) else {"", "/", "/*"}

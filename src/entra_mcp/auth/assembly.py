@@ -129,7 +129,6 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
         scopes=settings.offered_scopes,
         grants=grants_of(settings),
         allowed_redirect_uri_patterns=redirect_patterns(settings.allowed_redirect_uris),
-        audiences=(f"{settings.base_url}/token", f"{settings.base_url}/", settings.base_url),
         fetches=fetches,
         ledger=parts.ledger,
     )

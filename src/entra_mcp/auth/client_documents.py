@@ -30,7 +30,7 @@ from mcp.server.auth.middleware.client_auth import AuthenticationError, ClientAu
 from mcp.shared.auth import InvalidRedirectUriError
 
 from entra_mcp.auth.client_fetches import TooManyLookupsError
-from entra_mcp.auth.client_keys import ClientKeys
+from entra_mcp.auth.client_keys import ClientKeys, chosen, public_keys
 from entra_mcp.auth.parameters import described
 from entra_mcp.auth.redirects import refusal_of
 from entra_mcp.errors import DependencyError
@@ -100,16 +100,14 @@ class ClientDocuments(CIMDClientManager):
         scopes: Sequence[str],
         grants: Sequence[str],
         allowed_redirect_uri_patterns: list[str],
-        audiences: Sequence[str],
         fetches: ClientFetches,
         ledger: Ledger,
     ) -> None:
-        """Takes what an assertion may name as its audience: the token endpoint, or the issuer, as most SDKs do."""
         super().__init__(allowed_redirect_uri_patterns=allowed_redirect_uri_patterns)
         self._scope = " ".join(scopes)
         self._grants = list(grants)
         self._documents = DocumentFetcher(timeout=FETCH_SECONDS)
-        self._assertions = _AssertionValidator(audiences)
+        self._assertions = _AssertionValidator()
         self._fetches = fetches
         self._ledger = ledger
 
@@ -179,24 +177,27 @@ class ClientDocuments(CIMDClientManager):
 class _AssertionValidator(CIMDAssertionValidator):
     """Leaves it to the ledger whether an assertion was used, and so keeps nothing that strangers send."""
 
-    def __init__(self, audiences: Sequence[str]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._audiences = list(audiences)
-        self._keys = ClientKeys(seconds=FETCH_SECONDS)
+        self._keys = ClientKeys()
 
     @override
     async def validate_assertion(
         self, assertion: str, client_id: str, token_endpoint: str, cimd_doc: CIMDDocument
     ) -> bool:
-        if cimd_doc.jwks_uri:
-            try:
-                header = jwt.get_unverified_header(assertion)
-            except jwt.PyJWTError as error:
-                raise ValueError("the assertion is no JWT") from error
-            keys = await self._keys.get(str(cimd_doc.jwks_uri), key_id=header.get("kid"))
-            cimd_doc = cimd_doc.model_copy(update={"jwks_uri": None, "jwks": keys})
-        audiences = cast("str", self._audiences)  # the verifier behind it takes several
-        valid = await super().validate_assertion(assertion, client_id, audiences, cimd_doc)
+        try:
+            header = jwt.get_unverified_header(assertion)
+        except jwt.PyJWTError as error:
+            raise ValueError("the assertion is no JWT") from error
+        at = cimd_doc.jwks_uri
+        key = await self._keys.get(str(at), header) if at else chosen(public_keys(cimd_doc.jwks), header)
+        if key is None:
+            raise ValueError("the client has no such key")
+        document = cimd_doc.model_copy(update={"jwks_uri": None, "jwks": {"keys": [key]}})
+        # The token endpoint, or the issuer, as the MCP SDKs have it. The verifier behind this takes several.
+        issuer = token_endpoint.removesuffix("token")
+        audiences = cast("str", [token_endpoint, issuer, issuer.removesuffix("/")])
+        valid = await super().validate_assertion(assertion, client_id, audiences, document)
         self._jti_cache.clear()
         return valid
 

@@ -16,6 +16,7 @@ from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Any, override
+from weakref import WeakValueDictionary
 
 from entra_mcp.errors import EntraMcpError
 from entra_mcp.patience import Patience
@@ -31,7 +32,7 @@ PLATFORM = IPv4Address("168.63.129.16")
 
 LOOKUPS_AT_ONCE = 8
 LOOKUPS_OF_ONE_NETWORK = 4
-"""So that one network leaves places for the others, however long its names take."""
+"""So that one network leaves places for the others, however long its names take; the rest of its own wait."""
 
 FETCHES_AT_ONCE = 16
 
@@ -59,7 +60,8 @@ class NameLookups(ThreadPoolExecutor):
         """Submits a look-up.
 
         Raises:
-            TooManyLookupsError: the network that the request came from, or all of them together, have had theirs.
+            TooManyLookupsError: the network that the request came from, or all of them together, have had theirs; or
+                so many of its look-ups hang.
         """
         request = REQUEST.get()
         asking = network(request.address if request else UNKNOWN)
@@ -93,6 +95,7 @@ class ClientFetches:
         """The buckets hold name look-ups, which one network and all of them together may cause."""
         self._lookups = NameLookups(by_network=by_network, overall=overall)
         self._slots = asyncio.Semaphore(FETCHES_AT_ONCE)
+        self._places = WeakValueDictionary[str, asyncio.Semaphore]()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -102,7 +105,10 @@ class ClientFetches:
         Raises:
             TimeoutError: it has not ended in time, the wait for a place included.
         """
-        async with Patience(seconds), self._slots:
+        request = REQUEST.get()
+        asking = network(request.address if request else UNKNOWN)
+        places = self._places.setdefault(asking, asyncio.Semaphore(LOOKUPS_OF_ONE_NETWORK))
+        async with Patience(seconds), places, self._slots:
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch(), self._running()))
 
     def close(self) -> None:

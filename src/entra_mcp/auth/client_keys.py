@@ -1,75 +1,125 @@
-"""The keys of clients whose document names an address for them (`jwks_uri`).
+"""The public keys of clients with a document: which one an assertion means, and those that are at an address.
 
-To FastMCP an address that does not answer is one without the key, for half a minute. So a moment without an answer
-from a client's own web server would sign its people out.
+Threat: a document is anybody's. With the members of a private key in it, or a modulus of thousands of digits, the
+library would reckon for seconds before it looks at a signature, and the whole process with it. So the public members
+alone are taken, of a bounded length. FastMCP takes an address that does not answer for one without the key, for half a
+minute; a moment without an answer from a client's own web server would sign its people out.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, Any, cast
 
 from fastmcp.server.auth.ssrf import SSRFFetchError, ssrf_safe_fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    type Key = dict[str, str]
+
+TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
+"""The type of key (RFC 7518 section 6.1, RFC 8037) by the first two letters of an algorithm."""
+
+MEMBERS = ("kty", "kid", "use", "alg", "n", "e", "crv", "x", "y")
+LONGEST_MEMBER = 1400
+"""Characters: the modulus of an RSA key of 8,192 bits has 1,366."""
+
+MOST_KEYS = 20
+MOST_ADDRESSES = 100
+MOST_BYTES = 65_536
 
 FRESH_SECONDS = 300.0
 STALE_SECONDS = 24 * 3600.0
 """How long keys serve while their address does not give any."""
 
 UNKNOWN_KEY_SECONDS = 30.0
-"""How often an unknown key may make this server ask again."""
+"""How often an unknown key may make this server ask again, and an address that is away."""
 
-MOST_ADDRESSES = 100
-MOST_BYTES = 65_536
+FETCH_SECONDS = 2.0
 
 
-class _KeySet(NamedTuple):
-    keys: dict[str, Any]
-    fetched_at: float
+def public_keys(key_set: object) -> list[Key]:
+    """Returns the keys of a key set (RFC 7517), each with its public members; what is no key is passed over."""
+    entries = cast("dict[str, Any]", key_set).get("keys") if isinstance(key_set, dict) else None
+    found = [_public(entry) for entry in cast("list[Any]", entries)] if isinstance(entries, list) else []
+    return [key for key in found if key is not None][:MOST_KEYS]
 
-    def has(self, key_id: object) -> bool:
-        found = self.keys.get("keys")
-        keys = cast("list[Any]", found) if isinstance(found, list) else []
-        return any(isinstance(key, dict) and cast("dict[str, Any]", key).get("kid") == key_id for key in keys)
+
+def chosen(keys: list[Key], header: Mapping[str, Any]) -> Key | None:
+    """Returns the key that a signature with this header means: by its id, or the only one of its type."""
+    fitting = [key for key in keys if key["kty"] == TYPES.get(str(header.get("alg"))[:2])]
+    named = [key for key in fitting if key.get("kid") == header.get("kid")]
+    found = named if len(named) == 1 else [key for key in fitting if "kid" not in key or "kid" not in header]
+    return found[0] if len(found) == 1 else None
 
 
 class ClientKeys:
-    """Fetches key sets (RFC 7517) and keeps the last ones."""
+    """Fetches key sets, and keeps the last ones."""
 
-    def __init__(self, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = seconds
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: dict[str, _KeySet] = {}
 
-    async def get(self, address: str, *, key_id: object) -> dict[str, Any]:
-        """Returns the key set at the address.
+    async def get(self, address: str, header: Mapping[str, Any]) -> Key | None:
+        """Returns the key at the address that a signature with this header means; None if there is none.
 
         Raises:
-            SSRFFetchError: it cannot be fetched, and none that is known has the key.
-            SSRFError: the address is not public.
-            ValueError: it is no JSON.
-            TypeError: it is no JSON object.
+            SSRFFetchError: the keys cannot be fetched, and none that are known serve. Likewise others of its kind,
+                whatever keeps them from being fetched.
         """
-        known = self._known.get(address)
-        age = float("inf") if known is None else self._clock() - known.fetched_at
-        if known is not None and age < (FRESH_SECONDS if known.has(key_id) else UNKNOWN_KEY_SECONDS):
-            return known.keys
-        try:
-            found: object = json.loads(
-                await ssrf_safe_fetch(address, max_size=MOST_BYTES, overall_timeout=self._seconds)
-            )
-        except SSRFFetchError:
-            if known is not None and age < STALE_SECONDS and known.has(key_id):
-                return known.keys
-            raise
-        if not isinstance(found, dict):
-            raise TypeError("the keys of a client are no JSON object")
-        keys = cast("dict[str, Any]", found)
-        self._known.pop(address, None)
-        while len(self._known) >= MOST_ADDRESSES:
+        known = self._known.setdefault(address, _KeySet())
+        while len(self._known) > MOST_ADDRESSES:
             del self._known[next(iter(self._known))]
-        self._known[address] = _KeySet(keys, self._clock())
-        return keys
+        async with known.asking:
+            return await self._get(address, known, header)
+
+    async def _get(self, address: str, known: _KeySet, header: Mapping[str, Any]) -> Key | None:
+        now = self._clock()
+        age = now - known.fetched_at
+        if age >= STALE_SECONDS:
+            known.keys = []
+        key = chosen(known.keys, header)
+        if key is not None and age < FRESH_SECONDS:
+            return key
+        if not known.keys or now - known.asked_at >= UNKNOWN_KEY_SECONDS:
+            known.asked_at = now
+            known.failure = await self._fetch(address, known)
+            key = chosen(known.keys, header)
+        if key is None and known.failure is not None:
+            raise known.failure.with_traceback(None)
+        return key
+
+    async def _fetch(self, address: str, known: _KeySet) -> Exception | None:
+        """Fetches the keys, and returns what kept it from that; then those that are known stay."""
+        try:
+            body = await ssrf_safe_fetch(address, max_size=MOST_BYTES, overall_timeout=FETCH_SECONDS)
+            found = public_keys(json.loads(body))
+        except Exception as error:  # noqa: BLE001 - whatever kept it, keys that are known serve
+            if isinstance(error, SSRFFetchError) and str(error).startswith(("HTTP 404 ", "HTTP 410 ")):
+                known.keys = []  # whoever takes them away wants them to count no more
+            return error
+        if found:
+            known.keys, known.fetched_at = found, self._clock()
+        return None
+
+
+@dataclass(slots=True)
+class _KeySet:
+    keys: list[Key] = field(default_factory=list["Key"])
+    fetched_at: float = -inf
+    asked_at: float = -inf
+    failure: Exception | None = None
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+def _public(entry: object) -> Key | None:
+    if not isinstance(entry, dict):
+        return None
+    members = {name: value for name, value in cast("dict[str, Any]", entry).items() if name in MEMBERS}
+    fits = all(isinstance(value, str) and len(value) <= LONGEST_MEMBER for value in members.values())
+    return members if fits and "kty" in members else None

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from entra_mcp.auth.parameters import described
 from entra_mcp.known_clients import GROUPS, HOSTED
-from entra_mcp.urls import canonical, is_loopback, normal_form
+from entra_mcp.urls import UNCLEAR, canonical, is_loopback, normal_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,11 +73,7 @@ def is_allowed(uri: str, patterns: Iterable[str]) -> bool:
 def _is_clear(uri: str) -> bool:
     """Whether browsers and servers read the URI in the same way."""
     parts = _split(uri)
-    return (
-        parts is not None
-        and "@" not in parts.netloc
-        and not re.search(r"\\|#|/\.{1,2}(/|$)|%2e|%2f|%5c|%[01]|%7f", uri, re.IGNORECASE)
-    )
+    return parts is not None and "@" not in parts.netloc and not UNCLEAR.search(uri)
 
 
 def _matches(uri: SplitResult, pattern: str) -> bool:

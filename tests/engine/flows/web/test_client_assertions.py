@@ -199,6 +199,18 @@ async def test_address_without_the_key_is_a_bad_assertion(
     assert (await client.refresh("x", **assertion(key))).status_code == 401
 
 
+@pytest.mark.parametrize("keys", [["x"], {"a": 1}, [None], [{"kty": "EC", "kid": "k1"}], [{"kty": ["EC"]}]], ids=repr)
+@pytest.mark.parametrize("inline", [True, False])
+async def test_keys_that_are_none_make_a_bad_assertion(
+    client: OAuthClient, served: dict[str, Any], keys: object, inline: bool
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    at = f"https://93.184.215.14/{secrets.token_hex()}.json"
+    served["keys"] = {"keys": keys}
+    served["document"] = keyed(key) | ({"jwks": served["keys"]} if inline else {"jwks": None, "jwks_uri": at})
+    assert (await client.refresh("x", **assertion(key))).status_code == 401
+
+
 @pytest.mark.parametrize("at", ["https://93.184.215.14:8443/keys", "https://user@93.184.215.14/keys"])
 async def test_keys_at_a_strange_address_make_no_client(client: OAuthClient, served: dict[str, Any], at: str) -> None:
     served["document"] = keyed(ec.generate_private_key(ec.SECP256R1())) | {"jwks": None, "jwks_uri": at}

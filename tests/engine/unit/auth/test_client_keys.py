@@ -1,32 +1,55 @@
-"""The key sets of clients: when they are fetched, and how long they serve."""
+"""The public keys of clients: which one is meant, when they are fetched, and how long they serve."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from typing import Any
 
 import pytest
-from fastmcp.server.auth.ssrf import SSRFFetchError
+from fastmcp.server.auth.ssrf import SSRFError, SSRFFetchError
 
 from entra_mcp.auth import client_keys
-from entra_mcp.auth.client_keys import FRESH_SECONDS, MOST_ADDRESSES, STALE_SECONDS, UNKNOWN_KEY_SECONDS, ClientKeys
+from entra_mcp.auth.client_keys import (
+    FRESH_SECONDS,
+    LONGEST_MEMBER,
+    MOST_ADDRESSES,
+    MOST_KEYS,
+    STALE_SECONDS,
+    UNKNOWN_KEY_SECONDS,
+    ClientKeys,
+    chosen,
+    public_keys,
+)
 from tests.support.clock import Clock
 
 AT = "https://client.example/keys.json"
+A, B = {"kty": "RSA", "kid": "a"}, {"kty": "RSA", "kid": "b"}
+
+
+def signed_with(kid: str) -> dict[str, Any]:
+    """The header of an assertion."""
+    return {"alg": "RS256", "kid": kid}
 
 
 class Site:
-    """Where key sets are, with one key each."""
+    """Where a key set is."""
 
     def __init__(self) -> None:
-        self.key = "a"
-        self.away = False
+        self.body = json.dumps({"keys": [A]}).encode()
+        self.failure: Exception | None = None
         self.asked = 0
+        self.was_asked = asyncio.Event()
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
 
-    async def fetch(self, address: str, **_: object) -> bytes:
+    async def fetch(self, _address: str, **_: object) -> bytes:
         self.asked += 1
-        if self.away:
-            raise SSRFFetchError(f"HTTP 503 fetching {address}")
-        return json.dumps({"keys": [{"kid": self.key}]}).encode()
+        self.was_asked.set()
+        await self.goes_on.wait()
+        if self.failure is not None:
+            raise self.failure
+        return self.body
 
 
 @pytest.fixture
@@ -36,41 +59,106 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Site:
     return site
 
 
+@pytest.mark.parametrize(
+    ("keys", "header", "found"),
+    [
+        ([A, B], {"alg": "RS256", "kid": "b"}, B),
+        ([A, B], {"alg": "RS256", "kid": "c"}, None),
+        ([A, B], {"alg": "RS256"}, None),
+        ([A], {"alg": "RS256"}, A),
+        ([{"kty": "RSA"}], {"alg": "PS256", "kid": "a"}, {"kty": "RSA"}),
+        ([A, {"kty": "EC"}], {"alg": "ES256"}, {"kty": "EC"}),
+        ([A, {"kty": "EC", "kid": "a"}], {"alg": "ES256", "kid": "a"}, {"kty": "EC", "kid": "a"}),
+        ([{"kty": "OKP"}], {"alg": "EdDSA"}, {"kty": "OKP"}),
+        ([{"kty": "OKP"}], {"alg": "Ed25519"}, {"kty": "OKP"}),
+        ([A], {"alg": "ES256", "kid": "a"}, None),
+        ([A], {"alg": ["RS256"], "kid": "a"}, None),
+        ([A], {}, None),
+    ],
+)
+def test_key_is_the_one_of_its_type_that_the_header_names(
+    keys: list[dict[str, str]], header: dict[str, Any], found: dict[str, str] | None
+) -> None:
+    assert chosen(keys, header) == found
+
+
+@pytest.mark.parametrize("key_set", [None, [], {}, {"keys": None}, {"keys": {"a": 1}}, {"keys": ["x", None, 1, [A]]}])
+def test_what_is_no_key_is_passed_over(key_set: object) -> None:
+    assert public_keys(key_set) == []
+
+
+def test_public_members_of_a_bounded_length_are_taken() -> None:
+    private = A | {"n": "x" * LONGEST_MEMBER, "e": "AQAB", "d": "secret", "p": "secret"}
+    long, strange = A | {"n": "x" * (LONGEST_MEMBER + 1)}, A | {"e": 65537}
+    found = public_keys({"keys": ["x", private, long, strange, {"kid": "a"}]})
+    assert found == [A | {"n": "x" * LONGEST_MEMBER, "e": "AQAB"}]
+    assert len(public_keys({"keys": [A] * 1000})) == MOST_KEYS
+
+
 async def test_keys_are_fetched_again_when_they_are_old_or_lack_the_one_that_is_asked_for(site: Site) -> None:
     clock = Clock()
-    keys = ClientKeys(seconds=3, clock=clock)
+    keys = ClientKeys(clock=clock)
     for _ in range(3):
-        await keys.get(AT, key_id="a")
+        assert await keys.get(AT, signed_with("a")) == A
     assert site.asked == 1
-    site.key = "b"
-    await keys.get(AT, key_id="b")
-    assert site.asked == 1, "not yet: anybody can name a key that is not there"
+    site.body = json.dumps({"keys": [B]}).encode()
+    assert await keys.get(AT, signed_with("b")) is None, "not yet: anybody can name a key that is not there"
     clock.advance(UNKNOWN_KEY_SECONDS)
-    assert await keys.get(AT, key_id="b") == {"keys": [{"kid": "b"}]}
+    assert await keys.get(AT, signed_with("b")) == B
     clock.advance(FRESH_SECONDS)
-    await keys.get(AT, key_id="b")
+    assert await keys.get(AT, signed_with("b")) == B
     assert site.asked == 3
 
 
-async def test_keys_serve_for_a_day_while_their_site_is_away(site: Site) -> None:
+async def test_keys_are_fetched_once_for_all_who_ask_at_once(site: Site) -> None:
+    keys = ClientKeys()
+    site.goes_on.clear()
+    asking = [asyncio.create_task(keys.get(AT, signed_with("a"))) for _ in range(10)]
+    await site.was_asked.wait()
+    site.goes_on.set()
+    assert await asyncio.gather(*asking) == [A] * 10
+    assert site.asked == 1
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [SSRFFetchError("HTTP 503 fetching it"), SSRFError("DNS resolution failed"), TimeoutError(), None],
+    ids=repr,
+)
+async def test_keys_serve_for_a_day_while_their_site_gives_none(site: Site, failure: Exception | None) -> None:
     clock = Clock()
-    keys = ClientKeys(seconds=3, clock=clock)
-    await keys.get(AT, key_id="a")
-    site.away = True
+    keys = ClientKeys(clock=clock)
+    await keys.get(AT, signed_with("a"))
+    site.failure, site.body = failure, b"<p>Back soon.</p>"
     clock.advance(STALE_SECONDS - 1)
-    await keys.get(AT, key_id="a")
-    with pytest.raises(SSRFFetchError):
-        await keys.get(AT, key_id="b")
+    asked = site.asked
+    for _ in range(3):
+        assert await keys.get(AT, signed_with("a")) == A
+        with pytest.raises(type(failure) if failure else ValueError):
+            await keys.get(AT, signed_with("b"))
+    assert site.asked == asked + 1, "an address that is away is asked again after a while"
     clock.advance(1)
-    with pytest.raises(SSRFFetchError):
-        await keys.get(AT, key_id="a")
+    with pytest.raises(type(failure) if failure else ValueError):
+        await keys.get(AT, signed_with("a"))
+
+
+@pytest.mark.parametrize("status", [404, 410])
+async def test_keys_that_were_taken_away_count_no_more(site: Site, status: int) -> None:
+    clock = Clock()
+    keys = ClientKeys(clock=clock)
+    await keys.get(AT, signed_with("a"))
+    site.failure = SSRFFetchError(f"HTTP {status} fetching it")
+    clock.advance(FRESH_SECONDS)
+    for _ in range(2):
+        with pytest.raises(SSRFFetchError):
+            await keys.get(AT, signed_with("a"))
 
 
 async def test_so_many_sites_are_kept(site: Site) -> None:
-    keys = ClientKeys(seconds=3)
+    keys = ClientKeys()
     for number in range(MOST_ADDRESSES + 1):
-        await keys.get(f"{AT}?{number}", key_id="a")
-    await keys.get(f"{AT}?{MOST_ADDRESSES}", key_id="a")
+        await keys.get(f"{AT}?{number}", signed_with("a"))
+    await keys.get(f"{AT}?{MOST_ADDRESSES}", signed_with("a"))
     assert site.asked == MOST_ADDRESSES + 1
-    await keys.get(f"{AT}?0", key_id="a")
+    await keys.get(f"{AT}?0", signed_with("a"))
     assert site.asked == MOST_ADDRESSES + 2
