@@ -332,34 +332,28 @@ class GeminiCli(Driver):
         home.write(".gemini/settings.json", json.dumps(settings))
         typing = [("Type your message", self.signs_in_with), (self.signs_in_with, "\r"), ("want to continue", "\r")]
         done = r"Successfully authenticated|Failed to authenticate[^\n]*\n"
-        found = Found(ok=False, message="")
-        for attempt in range(1, MOST_ATTEMPTS + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             outcome = await home.run("gemini", labels=labels, typing=typing, until=done, seconds=TYPING_SECONDS)
-            found = Found(
-                ok="Successfully authenticated" in outcome.output,
-                message=_after(outcome, "Failed to authenticate"),
-                redirect_uris=[visit.redirect_uri for visit in outcome.visits],
-                attempts=attempt,
-            )
-            if re.search(done, outcome.output):
+            if re.search(done, outcome.output) or attempt == MOST_ATTEMPTS:
                 break
-        return found
+        uris = [visit.redirect_uri for visit in outcome.visits]
+        ok = "Successfully authenticated" in outcome.output
+        return Found(ok=ok, message=_after(outcome, "Failed to authenticate"), redirect_uris=uris, attempts=attempt)
 
     @override
     async def connect(self, home: Home, url: str, labels: Sequence[str], task: str = "list") -> Found:
         # It gives a server five seconds to connect, which a busy machine needs for the start of a program alone.
-        found = Found(ok=False, message="")
-        for attempt in range(1, MOST_ATTEMPTS + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             outcome = await home.run("gemini", "mcp", "list")
-            found = Found(
-                ok="- Connected" in outcome.output,
-                message=_after(outcome, f"{NAME}: "),
-                facts={"protocol": "", "tools": None},
-                attempts=attempt,
-            )
-            if found.ok:
+            ok = "- Connected" in outcome.output
+            if ok or attempt == MOST_ATTEMPTS:
                 break
-        return found
+        facts = {"protocol": "", "tools": None}
+        return Found(ok=ok, message=_after(outcome, f"{NAME}: "), facts=facts, attempts=attempt)
 
 
 class OpenCode(Driver):
