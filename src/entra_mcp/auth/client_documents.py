@@ -230,8 +230,8 @@ class DocumentedClientAuthenticator(PrivateKeyJWTClientAuthenticator):
     async def authenticate_request(self, request: Request) -> OAuthClientInformationFull:
         try:
             return await super().authenticate_request(request)
-        except (RecursionError, UnicodeError, TypeError, OverflowError) as error:
-            # Lists in lists, text that is no Unicode, a claim of another type, a time without end.
+        except (RecursionError, UnicodeError, TypeError, OverflowError, KeyError) as error:
+            # Lists in lists, text that is no Unicode, a claim of another type, a time without end, a curve unheard of.
             raise AuthenticationError("Invalid client assertion") from error
 
 

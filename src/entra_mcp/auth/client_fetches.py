@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections import Counter
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Any, override
-from weakref import WeakValueDictionary
 
 from entra_mcp.errors import EntraMcpError
 from entra_mcp.patience import Patience
@@ -24,7 +25,7 @@ from entra_mcp.request import REQUEST
 from entra_mcp.web.forwarded import UNKNOWN, network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
     from entra_mcp.web.buckets import TokenBuckets
 
@@ -53,6 +54,7 @@ class NameLookups(ThreadPoolExecutor):
         self._by_network = by_network
         self._overall = overall
         self._running = Counter[str]()
+        self._waiting = defaultdict[str, deque[Callable[[], None]]](deque)
         self._counting = threading.Lock()
 
     @override
@@ -60,24 +62,47 @@ class NameLookups(ThreadPoolExecutor):
         """Submits a look-up.
 
         Raises:
-            TooManyLookupsError: the network that the request came from, or all of them together, have had theirs; or
-                so many of its look-ups hang.
+            TooManyLookupsError: the network that the request came from, or all of them together, have had theirs.
         """
         request = REQUEST.get()
         asking = network(request.address if request else UNKNOWN)
+        # In this order, so that one network cannot use up what is for all.
+        if self._by_network.take(asking) or self._overall.take():
+            raise TooManyLookupsError("too many names of clients are looked up at this moment")
+        found = Future[T]()
         with self._counting:
-            # In this order, so that one network cannot use up what is for all.
-            if self._running[asking] >= LOOKUPS_OF_ONE_NETWORK or self._by_network.take(asking) or self._overall.take():
-                raise TooManyLookupsError("too many names of clients are looked up at this moment")
-            self._running[asking] += 1
-        found = super().submit(_not_the_platform, fn, *args, **kwargs)
-        found.add_done_callback(lambda _: self._end(asking))
+            self._waiting[asking].append(lambda: _look_up(found, fn, *args, **kwargs))
+        self._begin(asking)
         return found
 
-    def _end(self, asking: str) -> None:
+    def _begin(self, asking: str) -> None:
+        """Begins the network's next look-up, if there is one and it has a place."""
+        with self._counting:
+            waiting = self._waiting[asking]
+            if not waiting:
+                del self._waiting[asking]
+            if not waiting or self._running[asking] >= LOOKUPS_OF_ONE_NETWORK:
+                return
+            self._running[asking] += 1
+            lookup = waiting.popleft()
+        with suppress(RuntimeError):  # after the end
+            super().submit(self._run, asking, lookup)
+
+    def _run(self, asking: str, lookup: Callable[[], None]) -> None:
+        lookup()
         with self._counting:
             self._running.subtract([asking])
             self._running = +self._running
+        self._begin(asking)
+
+
+def _look_up[T](found: Future[T], lookup: Callable[..., T], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as below
+    if not found.set_running_or_notify_cancel():
+        return
+    try:
+        found.set_result(_not_the_platform(lookup, *args, **kwargs))
+    except BaseException as error:  # noqa: BLE001 - it is for whoever waits
+        found.set_exception(error)
 
 
 def _not_the_platform(lookup: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever a look-up takes and returns
@@ -95,7 +120,6 @@ class ClientFetches:
         """The buckets hold name look-ups, which one network and all of them together may cause."""
         self._lookups = NameLookups(by_network=by_network, overall=overall)
         self._slots = asyncio.Semaphore(FETCHES_AT_ONCE)
-        self._places = WeakValueDictionary[str, asyncio.Semaphore]()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -105,10 +129,7 @@ class ClientFetches:
         Raises:
             TimeoutError: it has not ended in time, the wait for a place included.
         """
-        request = REQUEST.get()
-        asking = network(request.address if request else UNKNOWN)
-        places = self._places.setdefault(asking, asyncio.Semaphore(LOOKUPS_OF_ONE_NETWORK))
-        async with Patience(seconds), places, self._slots:
+        async with Patience(seconds), self._slots:
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch(), self._running()))
 
     def close(self) -> None:

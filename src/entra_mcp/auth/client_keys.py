@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fastmcp.server.auth.ssrf import SSRFFetchError, ssrf_safe_fetch
 
+from entra_mcp.auth.client_fetches import TooManyLookupsError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -38,15 +40,24 @@ STALE_SECONDS = 24 * 3600.0
 """How long keys serve while their address does not give any."""
 
 UNKNOWN_KEY_SECONDS = 30.0
-"""How often an unknown key may make this server ask again, and an address that is away."""
+"""How often an unknown key may make this server ask again, or old keys of an address that is away."""
+
+AWAY_SECONDS = 5.0
+"""How often an address is asked that gave no keys: clients are told to come again after so long."""
 
 FETCH_SECONDS = 2.0
 
 
 def public_keys(key_set: object) -> list[Key]:
-    """Returns the keys of a key set (RFC 7517), each with its public members; what is no key is passed over."""
+    """Returns the keys of a key set (RFC 7517), each with its public members; what is no key is passed over.
+
+    Raises:
+        ValueError: it is no key set.
+    """
     entries = cast("dict[str, Any]", key_set).get("keys") if isinstance(key_set, dict) else None
-    found = [_public(entry) for entry in cast("list[Any]", entries)] if isinstance(entries, list) else []
+    if not isinstance(entries, list):
+        raise ValueError("it is no key set")  # noqa: TRY004 - in whatever way
+    found = [_public(entry) for entry in cast("list[Any]", entries)]
     return [key for key in found if key is not None][:MOST_KEYS]
 
 
@@ -72,39 +83,48 @@ class ClientKeys:
             SSRFFetchError: the keys cannot be fetched, and none that are known serve. Likewise others of its kind,
                 whatever keeps them from being fetched.
         """
-        known = self._known.setdefault(address, _KeySet())
-        while len(self._known) > MOST_ADDRESSES:
-            del self._known[next(iter(self._known))]
+        known = self._known.pop(address, None) or _KeySet()
+        while len(self._known) >= MOST_ADDRESSES:
+            # The oldest of those that never had keys, or else the one that was not asked for the longest.
+            del self._known[next((each for each, of in self._known.items() if not of.keys), next(iter(self._known)))]
+        self._known[address] = known
         async with known.asking:
-            return await self._get(address, known, header)
-
-    async def _get(self, address: str, known: _KeySet, header: Mapping[str, Any]) -> Key | None:
-        now = self._clock()
-        age = now - known.fetched_at
-        if age >= STALE_SECONDS:
-            known.keys = []
-        key = chosen(known.keys, header)
-        if key is not None and age < FRESH_SECONDS:
-            return key
-        if not known.keys or now - known.asked_at >= UNKNOWN_KEY_SECONDS:
-            known.asked_at = now
-            known.failure = await self._fetch(address, known)
+            now = self._clock()
+            age = now - known.fetched_at
+            if age >= STALE_SECONDS:
+                known.keys = []
             key = chosen(known.keys, header)
+            if key is not None and age < FRESH_SECONDS:
+                return key
+            if now - known.asked_at >= (UNKNOWN_KEY_SECONDS if known.keys else AWAY_SECONDS):
+                try:
+                    known.failure = await self._fetch(address, known)
+                except TooManyLookupsError:
+                    if key is None:
+                        raise
+                    return key
+                known.asked_at = now
+                key = chosen(known.keys, header)
         if key is None and known.failure is not None:
             raise known.failure.with_traceback(None)
         return key
 
     async def _fetch(self, address: str, known: _KeySet) -> Exception | None:
-        """Fetches the keys, and returns what kept it from that; then those that are known stay."""
+        """Fetches the keys, and returns what kept the address from giving them; then those that are known stay.
+
+        Raises:
+            TooManyLookupsError: whoever asks has had too much; that is no news of the address.
+        """
         try:
             body = await ssrf_safe_fetch(address, max_size=MOST_BYTES, overall_timeout=FETCH_SECONDS)
-            found = public_keys(json.loads(body))
-        except Exception as error:  # noqa: BLE001 - whatever kept it, keys that are known serve
+            known.keys = public_keys(json.loads(body))
+        except TooManyLookupsError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, keys that are known serve
             if isinstance(error, SSRFFetchError) and str(error).startswith(("HTTP 404 ", "HTTP 410 ")):
                 known.keys = []  # whoever takes them away wants them to count no more
             return error
-        if found:
-            known.keys, known.fetched_at = found, self._clock()
+        known.fetched_at = self._clock()
         return None
 
 

@@ -25,10 +25,16 @@ from entra_mcp.request import REQUEST, lift_silence_limit
 if TYPE_CHECKING:
     from fastmcp.server.middleware import CallNext, MiddlewareContext
 
+    from entra_mcp.request import Deadline
+
 TOOL_CALL = "tools/call"
 
 _limited: ContextVar[bool] = ContextVar("limited", default=False)
 """Whether the code runs within a limit already: a tool can call another one."""
+
+_ending: set[asyncio.Task[None]] = set()
+
+LOOK_SECONDS = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -44,15 +50,15 @@ class RequestTimeLimit(Middleware):
         deadline = request.deadline if request else None
         if deadline is None or _limited.get():
             return await call_next(context)
-        loop, work = asyncio.get_running_loop(), asyncio.create_task(_limited_call(context, call_next))
+        work = asyncio.create_task(_limited_call(context, call_next))
         try:
-            await asyncio.wait([work], timeout=max(0.0, deadline.at - loop.time()))
+            await asyncio.wait([work], timeout=max(0.0, deadline.at - asyncio.get_running_loop().time()))
         except asyncio.CancelledError:  # the client has left
-            if work in current_default_thread_limiter().statistics().borrowers:
-                # Nothing can end a thread. It keeps its place among the threads until the deadline, as if the client
-                # had stayed: otherwise somebody who calls and leaves could start any number of them.
+            if _waits_for_a_thread(work):
                 leave(work)
-                loop.call_at(deadline.at, work.cancel)
+                ending = asyncio.create_task(_end_after_its_thread(work, deadline))
+                _ending.add(ending)
+                ending.add_done_callback(_ending.discard)
             else:
                 await _end(context, work)
             raise
@@ -74,6 +80,21 @@ class RequestTimeLimit(Middleware):
 async def _limited_call[T](context: MiddlewareContext[Any], call_next: CallNext[Any, T]) -> T:
     _limited.set(True)
     return await call_next(context)
+
+
+def _waits_for_a_thread(work: asyncio.Task[Any]) -> bool:
+    return work in current_default_thread_limiter().statistics().borrowers
+
+
+async def _end_after_its_thread(work: asyncio.Task[Any], deadline: Deadline) -> None:
+    """Cancels the task when its thread ends.
+
+    Nothing can end a thread. It keeps its place among the threads until the deadline, as if the client had stayed:
+    otherwise somebody who calls and leaves could start any number of them.
+    """
+    while _waits_for_a_thread(work) and not deadline.has_passed:
+        await asyncio.wait([work], timeout=LOOK_SECONDS)
+    work.cancel()
 
 
 async def _end(context: MiddlewareContext[Any], work: asyncio.Task[Any]) -> None:

@@ -10,7 +10,9 @@ import pytest
 from fastmcp.server.auth.ssrf import SSRFError, SSRFFetchError
 
 from entra_mcp.auth import client_keys
+from entra_mcp.auth.client_fetches import TooManyLookupsError
 from entra_mcp.auth.client_keys import (
+    AWAY_SECONDS,
     FRESH_SECONDS,
     LONGEST_MEMBER,
     MOST_ADDRESSES,
@@ -82,9 +84,14 @@ def test_key_is_the_one_of_its_type_that_the_header_names(
     assert chosen(keys, header) == found
 
 
-@pytest.mark.parametrize("key_set", [None, [], {}, {"keys": None}, {"keys": {"a": 1}}, {"keys": ["x", None, 1, [A]]}])
-def test_what_is_no_key_is_passed_over(key_set: object) -> None:
-    assert public_keys(key_set) == []
+@pytest.mark.parametrize("key_set", [None, [], {}, {"keys": None}, {"keys": {"a": 1}}])
+def test_what_is_no_key_set_is_refused(key_set: object) -> None:
+    with pytest.raises(ValueError, match="no key set"):
+        public_keys(key_set)
+
+
+def test_what_is_no_key_is_passed_over() -> None:
+    assert public_keys({"keys": ["x", None, 1, [A]]}) == []
 
 
 def test_public_members_of_a_bounded_length_are_taken() -> None:
@@ -154,11 +161,69 @@ async def test_keys_that_were_taken_away_count_no_more(site: Site, status: int) 
             await keys.get(AT, signed_with("a"))
 
 
+async def test_empty_set_takes_keys_away_too(site: Site) -> None:
+    clock = Clock()
+    keys = ClientKeys(clock=clock)
+    await keys.get(AT, signed_with("a"))
+    site.body = b'{"keys": []}'
+    clock.advance(FRESH_SECONDS)
+    assert await keys.get(AT, signed_with("a")) is None
+
+
+async def test_address_that_gave_no_keys_is_asked_again_after_some_seconds(site: Site) -> None:
+    clock = Clock()
+    keys = ClientKeys(clock=clock)
+    site.failure = SSRFFetchError("HTTP 503 fetching it")
+    for _ in range(3):
+        with pytest.raises(SSRFFetchError):
+            await keys.get(AT, signed_with("a"))
+    assert site.asked == 1
+    site.failure = None
+    clock.advance(AWAY_SECONDS)
+    assert await keys.get(AT, signed_with("a")) == A
+
+
+async def test_limit_of_whoever_asks_is_no_news_of_the_address(site: Site) -> None:
+    clock = Clock()
+    keys = ClientKeys(clock=clock)
+    await keys.get(AT, signed_with("a"))
+    site.failure, site.body = TooManyLookupsError("too many"), json.dumps({"keys": [B]}).encode()
+    clock.advance(FRESH_SECONDS)
+    assert await keys.get(AT, signed_with("a")) == A
+    with pytest.raises(TooManyLookupsError):
+        await keys.get(AT, signed_with("b"))
+    site.failure = None
+    assert await keys.get(AT, signed_with("b")) == B
+
+
+async def test_fetch_that_nobody_waited_for_is_no_news_of_the_address(site: Site) -> None:
+    keys = ClientKeys()
+    site.goes_on.clear()
+    left = asyncio.create_task(keys.get(AT, signed_with("a")))
+    await site.was_asked.wait()
+    left.cancel()
+    site.goes_on.set()
+    assert await keys.get(AT, signed_with("a")) == A
+
+
 async def test_so_many_sites_are_kept(site: Site) -> None:
     keys = ClientKeys()
-    for number in range(MOST_ADDRESSES + 1):
+    for number in range(MOST_ADDRESSES):
         await keys.get(f"{AT}?{number}", signed_with("a"))
-    await keys.get(f"{AT}?{MOST_ADDRESSES}", signed_with("a"))
-    assert site.asked == MOST_ADDRESSES + 1
     await keys.get(f"{AT}?0", signed_with("a"))
+    assert site.asked == MOST_ADDRESSES
+    await keys.get(f"{AT}?new", signed_with("a"))
+    await keys.get(f"{AT}?0", signed_with("a"))
+    assert site.asked == MOST_ADDRESSES + 1, "what is in use stays"
+    await keys.get(f"{AT}?1", signed_with("a"))
     assert site.asked == MOST_ADDRESSES + 2
+
+
+async def test_addresses_that_never_gave_keys_push_nobody_out(site: Site) -> None:
+    keys = ClientKeys()
+    await keys.get(AT, signed_with("a"))
+    site.failure = SSRFFetchError("HTTP 503 fetching it")
+    for number in range(MOST_ADDRESSES + 1):
+        with pytest.raises(SSRFFetchError):
+            await keys.get(f"{AT}?{number}", signed_with("a"))
+    assert await keys.get(AT, signed_with("a")) == A

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from anyio import from_thread
+from anyio import from_thread, to_thread
 from anyio.to_thread import current_default_thread_limiter
 from fastmcp import Context, FastMCP
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
@@ -65,7 +65,7 @@ class Server:
         meter = MeterProvider(metric_readers=[self.reader]).get_meter("test")
         self.mcp = FastMCP("limited", middleware=[RequestTimeLimit(), Calls(Instruments(meter))])
         tools = (self.tool, self.stubborn, self.tidy, self.gathering, self.late, self.outer, self.quick, self.fail)
-        for each in (*tools, self.block):
+        for each in (*tools, self.threaded, self.block):
             self.mcp.tool(each)
         self.mcp.resource("hanging://resource")(self.resource)
         self.mcp.prompt(self.prompt)
@@ -110,6 +110,10 @@ class Server:
 
     async def gathering(self) -> None:
         await asyncio.gather(self.tidy(), self.hang("the other"))
+
+    async def threaded(self) -> str:
+        await to_thread.run_sync(self.block)
+        return await self.hang("after its thread")
 
     async def late(self) -> str:
         with suppress(asyncio.CancelledError):
@@ -293,10 +297,22 @@ async def test_tool_whose_parts_run_at_once_cleans_up_when_its_client_leaves() -
         await server.cleaned_up.wait()
 
 
+async def test_tool_with_a_thread_ends_after_it_when_its_client_has_left() -> None:
+    server = Server()
+    async with server.serving(seconds=60) as http, asyncio.timeout(10):
+        await leave(http, server, "threaded", "2025-11-25")
+        await server.left.wait()
+        server.go_on.set()
+        while server.cancelled != ["after its thread"]:  # noqa: ASYNC110 - a list has no event
+            await asyncio.sleep(0.01)
+
+
 async def test_what_a_tool_returns_after_its_limit_is_dropped() -> None:
     server = Server()
     async with server.serving() as http:
         assert refusal(await http.post("/mcp", **tool_call("late"))) == TOLD
+    counted = points(server.reader, "mcp.server.operation.duration")
+    assert counted[("error.type", "timeout"), ("gen_ai.tool.name", "late"), ("mcp.method.name", "tools/call")] == 1
 
 
 async def test_timeout_of_the_tool_itself_is_not_taken_for_the_limit() -> None:
