@@ -1,7 +1,7 @@
 """The public keys of clients with a document: which one an assertion means, and those that are at an address.
 
 Threat: a document is anybody's. With the members of a private key in it, or a modulus of thousands of digits, the
-library would reckon for seconds before it looks at a signature, and the whole process with it. So the public members
+library would compute for seconds before it looks at a signature, and the whole process with it. So the public members
 alone are taken, of a bounded length. FastMCP takes an address that does not answer for one without the key, for half a
 minute; a moment without an answer from a client's own web server would sign its people out.
 """
@@ -43,7 +43,7 @@ UNKNOWN_KEY_SECONDS = 30.0
 """How often an unknown key may make this server ask again, or old keys of an address that is away."""
 
 AWAY_SECONDS = 5.0
-"""How often an address is asked that gave no keys: clients are told to come again after so long."""
+"""How often an address is asked that gave no keys: an answer of 503 asks for so much patience, too."""
 
 FETCH_SECONDS = 2.0
 
