@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import json
 import secrets
 import ssl
 from dataclasses import dataclass, field
@@ -229,7 +230,9 @@ class StandIns:
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 any JSON
         """Call the control API under /_local; returns its JSON answer, or None."""
         with self.http() as http:
-            response = http.request(method, f"/_local{path}", json=body)
+            # httpx would refuse NaN, which a hostile issuer does not.
+            sent, of_json = None if body is None else json.dumps(body), {"Content-Type": "application/json"}
+            response = http.request(method, f"/_local{path}", content=sent, headers=of_json)
             response.raise_for_status()
             return response.json() if response.content else None
 

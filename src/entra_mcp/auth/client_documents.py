@@ -8,7 +8,6 @@ with a key on one instance alone, all of them in one place that anybody with a k
 from __future__ import annotations
 
 import logging
-import math
 import re
 import socket
 from typing import TYPE_CHECKING, Any, cast, override
@@ -31,7 +30,7 @@ from mcp.shared.auth import InvalidRedirectUriError
 
 from entra_mcp.auth.client_fetches import TooManyLookupsError
 from entra_mcp.auth.client_keys import ClientKeys, chosen, public_keys
-from entra_mcp.auth.parameters import described
+from entra_mcp.auth.parameters import described, has_finite_times
 from entra_mcp.auth.redirects import refusal_of
 from entra_mcp.errors import DependencyError
 from entra_mcp.request import note_fault, noting_faults
@@ -163,8 +162,7 @@ class ClientDocuments(CIMDClientManager):
         jti = claims["jti"]
         if not isinstance(jti, str) or len(jti) > LONGEST_ASSERTION_ID:
             raise ValueError("the id of the assertion is no text, or too long")
-        if not all(math.isfinite(claims.get(name, 0)) for name in ("exp", "iat", "nbf")):
-            # Whatever is compared with NaN is false, whether it is too long or not.
+        if not has_finite_times(claims):
             raise ValueError("a time of the assertion is no number")
         identity = f"{client_id}\0{jti}"
         with noting_faults():

@@ -27,7 +27,7 @@ from mcp.server.auth.provider import TokenError
 from mcp.shared.auth import JWT_BEARER_GRANT_TYPE, OAuthToken
 from starlette.responses import JSONResponse
 
-from entra_mcp.auth.parameters import GRANTS, RefusedRequestError, described
+from entra_mcp.auth.parameters import GRANTS, RefusedRequestError, described, has_finite_times
 from entra_mcp.auth.verifier import IssuerVerifier
 from entra_mcp.ownership import OWNER
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
@@ -197,6 +197,8 @@ class _Validator(IdentityAssertionValidator):
         validate = super().validate  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - a `dict` of anything there
         claims = cast("dict[str, Any]", await validate(assertion, client_id=client_id, resource_url=resource_url))
         self._jti_cache.clear()
+        if not has_finite_times(claims):
+            raise IdentityAssertionError("a time of the assertion is no number")
         return claims
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -20,12 +21,15 @@ from entra_mcp.auth.resource_indicators import INVALID_TARGET, ITSELF_ALONE, RES
 from entra_mcp.errors import EntraMcpError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from starlette.responses import Response
     from starlette.types import Message
 
 MAX_PARAMETERS = 50
+
+TIMES = ("exp", "iat", "nbf")
+"""The times of an assertion (RFC 7519 section 4.1)."""
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -36,6 +40,11 @@ OPENID_SCOPES = frozenset({"openid", "profile", "email", "address", "phone", "of
 
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 """A SHA-256 in base64url without padding."""
+
+
+def has_finite_times(claims: Mapping[str, Any]) -> bool:
+    """Whether all times of an assertion are finite. Whatever is compared with NaN is false, whether too long or not."""
+    return all(math.isfinite(claims[name]) for name in TIMES if claims.get(name) is not None)
 
 
 class RefusedRequestError(EntraMcpError):

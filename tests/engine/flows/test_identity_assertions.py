@@ -144,7 +144,7 @@ async def test_assertion_without_a_scope_that_every_call_needs_is_not_used_up(
     assert (await present(clients[1], assertion(standins, clients[1], claims=jti))).status_code == 200
 
 
-NOW = int(time.time())
+NOW, NAN = int(time.time()), float("nan")
 
 NOT_GOOD: list[dict[str, Any]] = [
     {"audience": "https://other.example/"},
@@ -158,6 +158,9 @@ NOT_GOOD: list[dict[str, Any]] = [
     {"claims": {"exp": NOW + 86_400}},
     {"claims": {"iat": NOW + 3_600, "exp": NOW + 3_700}},
     {"claims": {"nbf": NOW + 3_600}},
+    {"claims": {"exp": NAN}},
+    {"claims": {"exp": NOW + 86_400, "iat": NAN}},
+    {"claims": {"nbf": NAN}},
     {"claims": {"jti": None}},
     {"claims": {"jti": ["a"]}},
     {"claims": {"sub": None}},
