@@ -33,8 +33,10 @@ _limited: ContextVar[bool] = ContextVar("limited", default=False)
 """Whether the code runs within a limit already: a tool can call another one."""
 
 _ending: set[asyncio.Task[None]] = set()
+"""Holds what waits for a thread: the event loop alone would not keep it."""
 
 LOOK_SECONDS = 0.1
+"""How often it looks whether the thread has ended."""
 
 logger = logging.getLogger(__name__)
 
