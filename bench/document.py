@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench import pictures
 from bench.calls import PROTOCOLS
 from bench.contestants import MEMORY, TABLES
-from bench.figures import Run, ratio_text, table
+from bench.figures import BenchError, Run, ratio_text, table
 from bench.options import PARTS
 from local.config import REPOSITORY
 
@@ -48,8 +48,15 @@ SHOWN = {"calls": "calls.svg", "latency": "latency.svg"}
 
 
 def record(run: Run) -> None:
-    """Keeps the parts of a run as the recorded ones, and writes the document and the pictures again."""
-    recorded = run.merged_into(Run.read(RECORDED)) if RECORDED.exists() else run
+    """Keeps the parts of a run as the recorded ones, and writes the document and the pictures again.
+
+    Raises:
+        BenchError: the record is of another machine, and has parts that the run lacks. Nothing is written.
+    """
+    earlier = Run.read(RECORDED)
+    recorded = run.merged_into(earlier)
+    if missing := earlier.parts.keys() - recorded.parts.keys():
+        raise BenchError(f"The record is of another machine. Measure these parts too: {', '.join(sorted(missing))}.")
     recorded.write(RECORDED)
     DOCUMENT.write_text(document(recorded), "utf-8")
     for name, drawn in pictures.drawings(recorded).items():

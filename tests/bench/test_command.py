@@ -73,6 +73,16 @@ def test_ratio_that_got_worse_is_shown_and_one(tmp_path: Path) -> None:
     assert bench("--run", str(RECORDED), "--compare", str(tmp_path / "slower.json")).returncode == 0
 
 
+def test_run_of_another_machine_replaces_no_record_that_has_more(tmp_path: Path) -> None:
+    before = RECORDED.read_bytes()
+    run = Run.read(RECORDED)
+    Run({**run.machine, "processor": "another"}, {"cold_start": run.parts["cold_start"]}).write(tmp_path / "run.json")
+    told = bench("--run", str(tmp_path / "run.json"), "--record")
+    assert told.returncode == 1
+    assert "Measure these parts too: calls, " in told.stderr
+    assert RECORDED.read_bytes() == before
+
+
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_every_part_measures_this_server_and_a_baseline(tmp_path: Path) -> None:
