@@ -53,7 +53,7 @@ def record(run: Run) -> None:
     Raises:
         BenchError: the record is of another machine, and has parts that the run lacks. Nothing is written.
     """
-    earlier = Run.read(RECORDED)
+    earlier = Run.read(RECORDED) if RECORDED.exists() else run
     recorded = run.merged_into(earlier)
     if missing := earlier.parts.keys() - recorded.parts.keys():
         raise BenchError(f"The record is of another machine. Measure these parts too: {', '.join(sorted(missing))}.")
