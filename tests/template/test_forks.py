@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NEW = ("-m", "local", "new", "--name", "Order desk")
 ORIGIN = ("--template", "https://example.com/template.git")
 
-QUICK = ("tests/app", "tests/engine/unit/server", "tests/engine/unit/test_contract.py", "tests/engine/unit/toolkit")
+QUICK = ("tests/app", "tests/engine/unit/test_contract.py", "tests/engine/unit/toolkit")
 
 
 def fork_in(folder: Path, *options: str) -> Path:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 from entra_mcp.auth import single_use
+from entra_mcp.auth.upstream import EntraOAuthClient
+from entra_mcp.storage.ledger import Ledger
+from entra_mcp.web import time_limits
 from tests.engine.flows.conftest import over
 from tests.engine.flows.test_single_use import works
 from tests.support.app.server import running_app
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pytest
+
+    from entra_mcp.storage.ledger import Claim
 
     Environment = Callable[..., None]
 
@@ -118,25 +124,42 @@ async def test_whether_a_refresh_token_was_used_does_not_show_in_the_storage_req
 
 
 async def test_exchange_that_is_slower_than_its_lease_keeps_its_claim_from_another_instance(
-    environment: Environment, azurite: str, monkeypatch: pytest.MonkeyPatch
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(single_use, "LEASE_SECONDS", 1.5)
-    monkeypatch.setattr(single_use, "RENEW_SECONDS", 0.3)
-    monkeypatch.setattr(single_use, "EXCHANGE_SECONDS", 30.0)
-    async with fault_proxy(azurite) as (proxy, through):
-        environment(AzureWebJobsStorage=through)
-        async with running_app() as slow, over(slow) as slow_http:
-            monkeypatch.setenv("AzureWebJobsStorage", azurite)
-            async with running_app() as other, over(other) as http:
-                client = OAuthClient(http=http)
-                token = (await client.sign_in())["refresh_token"]
-                proxy.requests.clear()
-                proxy.latency = 0.3
-                exchanging = asyncio.create_task(OAuthClient(http=slow_http, client_id=client.client_id).refresh(token))
-                async with asyncio.timeout(60):
-                    while not proxy.requests["POST"]:  # noqa: ASYNC110 - the proxy has no event for it
-                        await asyncio.sleep(0.01)
-                await asyncio.sleep(0.4)
-                answers = [await client.refresh(token), await exchanging]
-                assert [answer.status_code for answer in answers] == [200, 200]
-                assert len({answer.json()["refresh_token"] for answer in answers}) == 1
+    """The test moves the clock of the leases, and decides when Entra ID is asked."""
+    now, ask, renewed = [time.time()], asyncio.Event(), asyncio.Semaphore(0)
+    renew, refresh = Ledger.renew, EntraOAuthClient.refresh_token
+
+    async def counted(ledger: Ledger, claim: Claim, *, lease: float) -> None:
+        await renew(ledger, claim, lease=lease)
+        renewed.release()
+
+    async def held(entra: EntraOAuthClient, url: str, **parameters: str | None) -> dict[str, Any]:
+        await ask.wait()
+        return await refresh(entra, url, **parameters)
+
+    async def renewals(count: int) -> None:
+        async with asyncio.timeout(60):
+            for _ in range(count):
+                await renewed.acquire()
+
+    environment()
+    monkeypatch.setitem(Ledger.__init__.__kwdefaults__ or {}, "clock", lambda: now[0])
+    monkeypatch.setattr(Ledger, "renew", counted)
+    monkeypatch.setattr(EntraOAuthClient, "refresh_token", held)
+    monkeypatch.setattr(single_use, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(single_use, "EXCHANGE_SECONDS", 120.0)
+    monkeypatch.setattr(time_limits, "SILENCE_SECONDS", 120.0)
+    async with running_app() as slow, over(slow) as slow_http, running_app() as other, over(other) as http:
+        client = OAuthClient(http=http)
+        token = (await client.sign_in())["refresh_token"]
+        exchanging = asyncio.create_task(OAuthClient(http=slow_http, client_id=client.client_id).refresh(token))
+        for _ in range(2):
+            await renewals(2)  # the second one began after the clock was moved
+            now[0] += single_use.LEASE_SECONDS * 0.75
+        again = asyncio.create_task(client.refresh(token))
+        await renewals(4)
+        ask.set()
+        answers = await asyncio.gather(exchanging, again)
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert len({answer.json()["refresh_token"] for answer in answers}) == 1
