@@ -74,6 +74,9 @@ param additionalScopes string = 'openid profile offline_access User.Read'
 @description('Roles that people can be given in the application, separated by spaces.')
 param appRoles string = ''
 
+@description('Roles that applications can be given, of which one that calls for itself needs one; empty refuses all.')
+param allowedAppRoles string = ''
+
 @description('Delegated permissions of other APIs than Microsoft Graph: <client id of the API>/<scope>/<id of the scope>.')
 param apiPermissions string = ''
 
@@ -250,6 +253,7 @@ var graphScopes = filter(
 )
 var graphWords = union(map(graphScopes, word => last(split(word, '/'))), [])
 var roleWords = filter(split(replace(appRoles, ',', ' '), ' '), word => !empty(word))
+var applicationRoleWords = filter(split(replace(allowedAppRoles, ',', ' '), ' '), word => !empty(word))
 var ownerWords = filter(split(replace(ownerIds, ',', ' '), ' '), word => !empty(word))
 var apiPermissionWords = map(
   filter(split(replace(apiPermissions, ',', ' '), ' '), word => !empty(word)),
@@ -416,7 +420,8 @@ module application 'modules/entra-application.bicep' = if (ownApplication) {
     redirectUris: authMode == 'verify' ? [] : redirectUris
     homePageUrl: baseUrl
     scopes: scopeWords
-    appRoles: roleWords
+    peopleRoles: roleWords
+    applicationRoles: applicationRoleWords
     graphPermissions: graphWords
     apiPermissions: apiPermissionWords
     knownClientIds: knownClientWords
@@ -464,6 +469,7 @@ module appSettings 'modules/app-settings.bicep' = {
     requiredScopes: requiredScopes
     optionalScopes: optionalScopes
     additionalScopes: additionalScopes
+    allowedAppRoles: allowedAppRoles
     authorityHost: cloud.authority
     assertionAudience: cloud.tokenExchange
     graphUrl: cloud.graph

@@ -20,6 +20,7 @@ param allowedTenants string
 param requiredScopes string
 param optionalScopes string
 param additionalScopes string
+param allowedAppRoles string
 param authorityHost string
 param assertionAudience string
 param graphUrl string
@@ -52,6 +53,7 @@ var server = {
   AUTH_MODE: authMode
   AZURE_CLIENT_ID: identityClientId
   ENTRA_ADDITIONAL_SCOPES: additionalScopes
+  ENTRA_ALLOWED_APP_ROLES: allowedAppRoles
   ENTRA_ALLOWED_TENANTS: allowedTenants
   ENTRA_ASSERTION_AUDIENCE: assertionAudience
   ENTRA_AUTHORITY: authorityHost

@@ -9,7 +9,8 @@ param identifierUri string
 param redirectUris array
 param homePageUrl string
 param scopes array
-param appRoles array
+param peopleRoles array
+param applicationRoles array
 param graphPermissions array
 
 @description('Of other APIs: <client id of the API>/<scope>/<id of the scope>.')
@@ -67,14 +68,15 @@ resource application 'Microsoft.Graph/applications@v1.0' = {
     ]
   }
   appRoles: [
-    for role in appRoles: {
+    for role in union(peopleRoles, applicationRoles): {
       id: guid(uniqueName, 'role', role)
       value: role
       displayName: role
       description: 'The role ${role} in ${displayName}.'
-      allowedMemberTypes: [
-        'User'
-      ]
+      allowedMemberTypes: concat(
+        contains(peopleRoles, role) ? ['User'] : [],
+        contains(applicationRoles, role) ? ['Application'] : []
+      )
       isEnabled: true
     }
   ]

@@ -47,6 +47,7 @@ VALUES = {
     "requiredScopes": "",
     "optionalScopes": "",
     "additionalScopes": "",
+    "allowedAppRoles": "",
     "assertionAudience": "api://AzureADTokenExchange",
     "authorityHost": "login.microsoftonline.com",
     "graphUrl": "https://graph.microsoft.com",

@@ -156,10 +156,10 @@ def test_deployment_signs_in_without_a_secret_and_uses_outputs_that_exist() -> N
     }
 
 
-def test_docs_use_outputs_that_exist() -> None:
-    outputs = set(main().of("output"))
-    for file in [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md"), REPOSITORY / ".vscode" / "mcp.json"]:
-        assert set(re.findall(r"azd env get-value (\w+)", file.read_text("utf-8"))) <= outputs, file.name
+def test_docs_use_outputs_and_variables_that_exist() -> None:
+    known = set(main().of("output")) | {variable for variable, _ in variables().values()}
+    for file in [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"), REPOSITORY / ".vscode" / "mcp.json"]:
+        assert set(re.findall(r"azd env get-value (\w+)", file.read_text("utf-8"))) <= known, file.name
 
 
 def test_editors_and_codespaces_files_are_json_that_names_what_exists() -> None:
