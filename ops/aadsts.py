@@ -44,7 +44,8 @@ AADSTS: dict[int, Explanation] = {
     ),
     50020: Explanation(
         "The account belongs to another tenant, and is not a guest of this one.",
-        "Invite it as a guest, or admit other tenants: `ENTRA_TENANT_ID=organizations` and a registration for them.",
+        "Invite it as a guest. To admit other tenants run `azd env set ENTRA_SIGN_IN_TENANT organizations` and "
+        "`azd provision`; on your machine set `ENTRA_TENANT_ID=organizations`.",
     ),
     50034: Explanation(
         "The account does not exist in this tenant.",
@@ -76,7 +77,9 @@ AADSTS: dict[int, Explanation] = {
     ),
     50194: Explanation(
         "The registration is for one tenant, and was used as if for all.",
-        "Set `ENTRA_TENANT_ID` to the tenant's GUID, or let the registration admit accounts of any organization.",
+        "For one tenant run `azd env set ENTRA_SIGN_IN_TENANT ''`, for any organization `azd env set "
+        "ENTRA_SIGN_IN_TENANT organizations`; then `azd provision`. On your machine the setting is `ENTRA_TENANT_ID`, "
+        "and a single tenant is its GUID.",
     ),
     51004: Explanation(
         "The account does not exist in the tenant that was asked.",

@@ -33,6 +33,7 @@ from ops.environment import (
 )
 from ops.errors import ApiError, MissingInputsError, SignInError, UnreachableError, UsageError
 from ops.refusals import REFUSALS
+from ops.server_errors import SERVER_ERRORS
 
 if TYPE_CHECKING:
     import argparse
@@ -131,6 +132,9 @@ def _explain(context: Context, text: str) -> int:
     code = parse_code(text)
     if code is None and text in REFUSALS:
         context.report.text(f"{text}\n  {REFUSALS[text]}")
+        return 0
+    if code is None and (known := SERVER_ERRORS.get(text)):
+        context.report.text(f"{text}, status {known.status}\n  means   {known.means}\n  do      {known.remedy}")
         return 0
     if code is None:
         raise UsageError(f"{text} is no code such as AADSTS65001. docs/errors lists those that are explained.")

@@ -1,4 +1,4 @@
-"""`python -m ops revoke`: ends every sign-in of one person, on all instances at once.
+"""`python -m ops revoke`: ends every sign-in of one person, on all instances.
 
 Threat: whoever runs this may delete, not read. A mark finds the rows; the vault's key creates it (storage/owners.py).
 The key that would open a row is derived from a secret which is stored nowhere.
@@ -95,7 +95,7 @@ COMMAND = Command(
     summary="end every sign-in of one person",
     description=(
         "Deletes the tokens of Entra ID that the server keeps for one person, without being able to read them. Every\n"
-        "access and refresh token that clients got for the person is dead on all instances at once."
+        "refresh is then refused at once. Calls are answered for MCP_UPSTREAM_TOKEN_CACHE_SECONDS more (10 by default)."
     ),
     run=run,
     add_arguments=add_arguments,

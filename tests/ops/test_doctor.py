@@ -15,6 +15,7 @@ from ops.aadsts import codes_in
 from ops.client_secret import KEY_ID
 from ops.doctor.app import FUNCTIONS
 from ops.doctor.roles import NAMES
+from ops.server_errors import SERVER_ERRORS
 from tests.infra.test_roles import BUILT_IN
 from tests.ops.test_doctor_faults import (
     assert_agrees,
@@ -325,6 +326,13 @@ def test_code_of_a_refusal_is_explained(ops: Ops) -> None:
     outcome = ops("doctor", "--explain", "CredentialTypeNotAllowedAsPerAppPolicy")
     assert outcome.code == 0
     assert "AUTH_MODE federated" in outcome.text
+
+
+@pytest.mark.parametrize("code", SERVER_ERRORS)
+def test_code_of_the_server_is_explained(ops: Ops, code: str) -> None:
+    outcome = ops("doctor", "--explain", code)
+    assert outcome.code == 0
+    assert SERVER_ERRORS[code].remedy in outcome.text
 
 
 def test_unknown_code_leads_to_microsofts_page(ops: Ops) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from fastmcp.server.auth import middleware as bearer_auth
 
-from tests.template.error_pages import FOLDER, OWN, pages
+from ops.server_errors import SERVER_ERRORS
+from tests.template.error_pages import FOLDER, pages
 from tests.template.pictures import DARK, LIGHT, PICTURES, architecture
 
 ROOT = Path(__file__).parents[2]
@@ -95,11 +96,13 @@ def test_page_of_every_error_code_is_what_the_tables_say() -> None:
     assert written == pages(), "python -m tests.template.error_pages writes them"
 
 
-def test_codes_of_this_server_that_have_a_page_are_ones_that_it_answers_with() -> None:
+def test_codes_of_this_server_that_have_a_page_are_those_that_it_answers_with() -> None:
     """In the engine, or in FastMCP's check of bearer tokens."""
     bearer = Path(bearer_auth.__file__)
     source = "".join(file.read_text("utf-8") for file in [bearer, *(ROOT / "src" / "entra_mcp").rglob("*.py")])
-    assert [code for code in OWN if f'"{code}"' not in source] == []
+    assert [code for code in SERVER_ERRORS if f'"{code}"' not in source] == []
+    answered = re.findall(r'\b(?:refusal|RefusedRequestError)\(\s*(?:(?:\d+|HTTPStatus\.\w+),\s*)?"(\w+)"', source)
+    assert {*answered, *re.findall(r'"error": "(\w+)"', source)} <= SERVER_ERRORS.keys()
 
 
 def test_picture_of_the_architecture_is_what_its_source_draws() -> None:
