@@ -19,6 +19,9 @@ DOCUMENT = REPOSITORY / "docs" / "clients.md"
 TEXT = Path(__file__).with_name("clients.md")
 """What no run measures: the clicks of clients that need an account."""
 
+EXAMPLES = Path(__file__).with_name("examples")
+"""Programs of a user's own, as the document shows them."""
+
 URL, SERVER = "https://mcp.contoso.com/mcp", "contoso"
 
 COLUMNS = {
@@ -31,6 +34,26 @@ COLUMNS = {
     "progress": "shows progress",
     "redirect_uri": "redirect URI",
 }
+OWN_PROGRAMS = "programs-of-your-own"
+SETUP = {
+    "Claude Code": ("claude-code", "It shows tools to its model alone."),
+    "Codex": ("codex", "`codex mcp login contoso` signs in again."),
+    "Gemini CLI": ("gemini-cli", "It does not show why a sign-in was denied."),
+    "opencode": ("opencode", "It shows tools to its model alone."),
+    "MCP Inspector, web page": ("mcp-inspector", "It needs Node 22.19 or newer."),
+    "MCP Inspector, command line": ("mcp-inspector", "It needs Node 22.19 or newer."),
+    "mcp-remote": ("claude-desktop-and-others-that-only-start-programs", "It signs in for clients that cannot."),
+    "FastMCP": (OWN_PROGRAMS, "It keeps the sign-in in memory unless it gets a `token_storage`."),
+    "FastMCP with tasks": (OWN_PROGRAMS, "It gets long calls as background tasks, and can cancel them."),
+    "MCP SDK for Python 2": (OWN_PROGRAMS, "Started again, it signs in instead of refreshing."),
+    "MCP SDK for Python 1": (OWN_PROGRAMS, "Started again, it signs in instead of refreshing."),
+    "MCP SDK for TypeScript 2": (
+        OWN_PROGRAMS,
+        'It speaks 2026-07-28 with `versionNegotiation: { mode: "auto" }` alone.',
+    ),
+    "MCP SDK for TypeScript 1": (OWN_PROGRAMS, "It speaks 2025-11-25 and older protocols."),
+}
+"""The heading with the lines that set a client up, as a link names it, and what its users should know."""
 EVENTS = {
     "refresh": "its access token expired",
     "outage_refresh": "it expired during an outage",
@@ -48,7 +71,8 @@ REFUSALS = {
     "wrong_tenant": "The account is of another tenant",
     "missing_role": "A tool needs a role that the person lacks",
     "throttled": "Too many clients register (429)",
-    "outage": "The server's storage is away (503)",
+    "outage_call": "The server's storage is away (503), and the access token is still valid",
+    "outage": "The server's storage is away (503), and the access token has expired",
 }
 
 
@@ -57,7 +81,10 @@ def document() -> str:
     recorded = record.read()
     seen = {driver.name: recorded[driver.name] for driver in DRIVERS}
     parts = {
-        "{tested}": table(["client", *COLUMNS.values()], [[name, *cells(of, COLUMNS)] for name, of in seen.items()]),
+        "{tested}": table(
+            ["client", *COLUMNS.values(), "note"],
+            [[f"[{name}](#{SETUP[name][0]})", *cells(of, COLUMNS), SETUP[name][1]] for name, of in seen.items()],
+        ),
         "{events}": table(
             ["client", *(f"after {what}" for what in EVENTS.values())],
             [[name, *(event(of, key) for key in EVENTS)] for name, of in seen.items()],
@@ -75,6 +102,7 @@ def document() -> str:
             + (f"\n\nOr open this link:\n\n```text\n{guide.install}\n```" if guide.install else "")
             for guide in connection_guides(URL, SERVER)
         ),
+        **{f"{{{file.stem}}}": file.read_text("utf-8").strip() for file in EXAMPLES.glob("*.py")},
         "{redirects}": table(
             ["client", "admitted by", "redirect URI", "source"],
             [

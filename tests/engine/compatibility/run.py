@@ -89,11 +89,11 @@ class Client:
             self.seen["throttled"] = readable(found.message)
             self.note_attempts("throttled", replace(found, attempts=attempt))
 
-    async def outage(self) -> None:
-        """Connects while the server's storage is away, with an access token that has expired."""
+    async def outage(self, name: str) -> None:
+        """Connects while the server's storage is away."""
         found = await self.driver.connect(self.home, self.server.mcp_url, ())
-        self.seen["outage"] = CONNECTS if found.ok else readable(found.message) or SILENT
-        self.note_attempts("outage", found)
+        self.seen[name] = CONNECTS if found.ok else readable(found.message) or SILENT
+        self.note_attempts(name, found)
 
     async def again(self, name: str) -> None:
         """Connects, and notes whether that needed the person."""
@@ -128,12 +128,13 @@ async def everything(folder: Path, names: Sequence[str], say: Callable[[str], No
             await expiry(signed_in, say)
             await each(clients, lambda client: client.again("refresh"), "after its access token expired", say)
             refreshed = time.monotonic()
+            async with server.storage_away():
+                await each(clients, lambda client: client.outage("outage_call"), "while storage is away", say)
             with server.other_hosts():
                 await each(clients, Client.refused, "is refused", say)
             await expiry(refreshed, say)
-            await asyncio.to_thread(server.azurite.stop)
-            await each(clients, Client.outage, "while storage is away", say)
-            await asyncio.to_thread(server.azurite.start)
+            async with server.storage_away():
+                await each(clients, lambda client: client.outage("outage"), "has expired, and storage is away", say)
             await each(clients, lambda client: client.again("outage_refresh"), "after an expiry at an outage", say)
             await server.rotate_signing_key()
             await each(clients, lambda client: client.again("rotated_key"), "after the signing key was rotated", say)

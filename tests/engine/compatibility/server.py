@@ -88,6 +88,15 @@ class Server(Stack):
             registering.cancel()
             await asyncio.gather(registering, return_exceptions=True)
 
+    @asynccontextmanager
+    async def storage_away(self) -> AsyncGenerator[None]:
+        """Stops the storage for as long as the context lasts."""
+        await asyncio.to_thread(self.azurite.stop)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.azurite.start)
+
     async def rotate_signing_key(self) -> None:
         """Puts another key into the vault, and starts the server again, which then knows both."""
         async with vault_client(self.standins) as vault:
