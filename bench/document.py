@@ -139,4 +139,11 @@ Times are longer than on machines of their own; ratios are what to read.
 
 `make bench` repeats all of it, and `make bench PART=calls` one part. Each run is kept in `.local/bench`. `make bench
 COMPARE=<file>` shows which ratios changed beyond the spread of both runs, and fails when one got worse.
+
+## Where the time goes
+
+`make run TRACE=1` draws each request as a tree of spans, with the requests to storage and to Entra ID in it. Here
+somebody signed in, from below, and then called `graph_me` ([telemetry.md](telemetry.md#see-it-on-your-machine)).
+
+![Traces of a login and of a tool call](pictures/traces.png)
 """

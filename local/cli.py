@@ -41,6 +41,8 @@ With make:
 
 Without make `python -m local ...` does the same; `python -m local run --help` lists every option and default."""
 
+UPGRADES_FROM = "Where upgrades come from (the template's address, not your own repository's)"
+
 COMMANDS = {
     "run": "start everything, sign in with a real MCP client, call the tools, and stay up",
     "services": "start only Azurite and the stand-ins for Entra ID and Key Vault, for `func start`",
@@ -273,7 +275,7 @@ def _new(options: argparse.Namespace, root: Path) -> int:
         samples=_answer(options.samples, "Keep the sample tools (yes, no)", default="yes") in {True, "yes", "y"},
         licence_holder=_answer(options.licence_holder, "Who holds the licence (empty keeps the line)", default=""),
     )
-    template = None if options.copied else options.template or _answer(None, "Upgrades from", default=origin(root))
+    template = None if options.copied else options.template or _answer(None, UPGRADES_FROM, default=origin(root))
     return new(root, answers, template=template)
 
 

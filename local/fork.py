@@ -146,7 +146,7 @@ def _next_steps(answers: Answers) -> list[str]:
     if answers.auth_mode != "proxy":
         steps.append(f"azd env set AUTH_MODE {answers.auth_mode}    # for each azd environment, before azd up")
     if answers.tenants != "one":
-        steps.append(f"azd env set ENTRA_TENANT_ID {answers.tenants}    # likewise")
+        steps.append(f"azd env set ENTRA_SIGN_IN_TENANT {answers.tenants}    # likewise")
     return steps
 
 
