@@ -32,6 +32,7 @@ INVISIBLE_SECONDS = 600
 RENEW_SECONDS = 300.0
 SHORTEST_PAUSE_SECONDS = 0.1
 MAX_BATCH = 32
+POISON = "-poison"
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +148,8 @@ class Listener:
                 await client.delete_message(message.id, receipt)
                 return
             logger.error("%s failed: %s", self._function.name, error)
+            if self._queue.endswith(POISON):
+                return  # it has no poison queue: the message stays invisible until its time is over
             if message.dequeue_count >= self._options.max_dequeue_count:
                 await self._poison(message)
                 await client.delete_message(message.id, receipt)
@@ -158,7 +161,7 @@ class Listener:
 
     async def _poison(self, message: _Message) -> None:
         logger.error("A message of %s has been tried %d times.", self._queue, message.dequeue_count)
-        async with self._client(f"{self._queue}-poison") as poison:
+        async with self._client(f"{self._queue}{POISON}") as poison:
             with suppress(ResourceExistsError):
                 await poison.create_queue()
             await poison.send_message(message.content)

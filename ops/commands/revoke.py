@@ -53,7 +53,7 @@ async def _revoke(context: Context, person: str) -> int:
     from entra_mcp.errors import DependencyError
     from entra_mcp.ownership import OWNED
     from entra_mcp.storage.owners import OwnerMarks, delete_owned
-    from entra_mcp.tasks.rows import TASKS
+    from entra_mcp.tasks.rows import RESULTS, TASKS
     from entra_mcp.vault.client import Vault
 
     credential = AsyncCredential(context.services.credential())
@@ -71,7 +71,10 @@ async def _revoke(context: Context, person: str) -> int:
                     await asyncio.to_thread(context.services.patience.sleep, SETTLE_SECONDS)
                 seen = deleted = 0
                 async for seen, deleted in delete_owned(
-                    table, marks=OwnerMarks(secrets.signing_keys), owner=person, collections=(*reversed(OWNED), TASKS)
+                    table,
+                    marks=OwnerMarks(secrets.signing_keys),
+                    owner=person,
+                    collections=(*reversed(OWNED), TASKS, RESULTS),
                 ):
                     context.report.step(f"{seen:,} rows looked at, {deleted:,} deleted")
                 total += deleted

@@ -19,6 +19,7 @@ from fastmcp.server.extensions import MethodBinding, ServerExtension
 from fastmcp.tools import ToolResult
 from fastmcp.utilities.tasks import TASKS_EXTENSION_ID
 from fastmcp.utilities.versions import VersionSpec
+from key_value.aio.errors import ValueTooLargeError
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp.types import INVALID_PARAMS
@@ -101,7 +102,7 @@ class TasksExtension(ServerExtension):
         request = context.request_context
         modern = request is not None and request.protocol_version in MODERN
         if modern and context.client_extension_settings(self.identifier) is not None:
-            return CreateTaskResult(**_fields(await self._start(tool, params, asks=can_ask(context))))
+            return CreateTaskResult(**_fields(await self._start(tool, params, id=new_task_id(), asks=can_ask(context))))
         if tool.task_config.mode == "optional":
             # A round that brings answers ends as it began: a task could not take them over.
             answered = params.input_responses or params.request_state
@@ -125,7 +126,7 @@ class TasksExtension(ServerExtension):
                 raise
         finally:
             RUNNING.reset(token)
-        task = await self._start(tool, params, checkpoint=running.checkpoint)
+        task = await self._start(tool, params, id=running.id, checkpoint=running.checkpoint)
         message = GOES_ON.format(seconds=self._limits.inline, tool=TASK_RESULT, task_id=task.id)
         # A result that does not follow the tool's output schema has to be an error.
         return ToolResult(content=message, is_error=tool.output_schema is not None)
@@ -141,7 +142,6 @@ class TasksExtension(ServerExtension):
         now = self._parts.clock()
         try:
             task = Task(
-                id=new_task_id(),
                 tool=tool.name,
                 version=tool.version,
                 arguments=params.arguments or {},
@@ -193,8 +193,8 @@ class TasksExtension(ServerExtension):
             task = stored.task
             asked = task.questions or {}
             known = {name: answer for name, answer in params.input_responses.items() if name in asked}
-            if task.status == "working" and not task.running:
-                # Its answers are here, and its message may not have been sent.
+            if task.status == "working" and task.answers and not task.running and task.lease <= self._parts.clock():
+                # Its message may not have been sent.
                 await self._parts.send(task)
             if task.status != "input_required" or not known:
                 return Acknowledgement()
@@ -206,6 +206,8 @@ class TasksExtension(ServerExtension):
                 await self._rows.write(stored, changed)
             except TaskChangedError:
                 continue
+            except ValueTooLargeError:
+                raise MCPError(INVALID_PARAMS, "The answers are too large for the task.") from None
             if changed.status == "working":
                 await self._parts.send(changed)
             return Acknowledgement()
@@ -239,7 +241,10 @@ class TasksExtension(ServerExtension):
 
 
 class _Inline(BackgroundTask):
-    """What a tool sees while its client waits: what it saves is kept for the task that the call may become."""
+    """What a tool sees while its client waits; a task that its call becomes has the same id and checkpoint."""
+
+    def __init__(self) -> None:
+        self.id = new_task_id()
 
     @override
     async def save(self, checkpoint: object) -> None:

@@ -32,8 +32,13 @@ class Limits:
     late: float = 60.0
     """After how long without a run a task is reported as late (docs/operate.md)."""
 
-    deaths: int = 3
+    deaths: int = 5
     """How many runs may end with their process, since the last new checkpoint, before the task fails."""
+
+    apart: float = 10.0
+    """How long, at most, a task waits after its run has died; `apart_factor` times as long after each further death."""
+
+    apart_factor: int = 6
 
     outages: int = 8
     """How often, since the last new checkpoint, the sign-in may be out of reach for a run before the task fails."""

@@ -203,7 +203,8 @@ class TaskRows:
         starts = range(0, len(result), PART_BYTES)
         for number, start in enumerate(starts):
             part = result[start : start + PART_BYTES]
-            await self._table.replace(self._sealed(RESULTS, f"{task.id}/{number}", part, expires))
+            sealed = self._sealed(RESULTS, _part_key(task, number), part, expires)
+            await self._table.replace(sealed | {"U": self._mark(task)})
         return len(starts)
 
     async def result(self, task: Task) -> Mapping[str, Any]:
@@ -214,7 +215,7 @@ class TaskRows:
         """
         if not task.parts:
             return task.result or {}
-        parts = [(await self._open(RESULTS, f"{task.id}/{number}"))[0] for number in range(task.parts)]
+        parts = [(await self._open(RESULTS, _part_key(task, number)))[0] for number in range(task.parts)]
         if None in parts:
             raise TaskChangedError
         return json.loads(b"".join(part for part in parts if part is not None))
@@ -289,10 +290,19 @@ class TaskRows:
     def _entity(self, task: Task) -> dict[str, Any]:
         plain = json.dumps(asdict(task), separators=(",", ":")).encode()
         entity = self._sealed(TASKS, task.id, plain, math.ceil(task.expires * 1000))
-        return entity | {"T": task.status, "R": task.runs, "U": self._marks.mark(task.owner.rpartition("/")[2])}
+        return entity | {"T": task.status, "R": task.runs, "U": self._mark(task)}
+
+    def _mark(self, task: Task) -> bytes:
+        """What `python -m ops revoke` finds the rows of a person by."""
+        return self._marks.mark(task.owner.rpartition("/")[2])
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _part_key(task: Task, number: int) -> str:
+    """Of the turn too: a run that has lost its task writes over nothing."""
+    return f"{task.id}/{task.turn}/{number}"
 
 
 def new_task_id() -> str:

@@ -1,7 +1,4 @@
-"""Runs a task for a message of the queue, as the caller, and writes down what came of it.
-
-The tool is called through an MCP client in memory. So it finds the same context as in a call: middleware, roles,
-progress, dependencies, questions in rounds.
+"""Decides what a message of the queue leads to: a run of its task, a later message, or the end of the task.
 
 The queue delivers a message at least once, and its own count of deliveries counts also what neighbours in the process
 did. So the row alone decides: a run takes a lease on it, renews that as long as it runs, and ends the task only if the
@@ -10,52 +7,29 @@ row is still its own.
 A run begins with a message that comes when its lease is over. If the run lives then, the message is sent again for the
 end of the renewed lease. If it died, with its process or its whole host, the message begins the next one. So nothing
 has to look for dead runs, and an app with no task under way does nothing.
+
+A task that ends its process takes its neighbours along. So after a death the next run begins at a random moment, later
+each time: tasks that died together do not start together again.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 import secrets
-from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn, cast, override
+from typing import TYPE_CHECKING
 
-from fastmcp.exceptions import ToolError
-from mcp.server.auth.middleware.auth_context import auth_context_var
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.shared.exceptions import MCPError
-from mcp.types import (
-    SERVER_INFO_META_KEY,
-    ElicitResult,
-    InputRequiredResult,
-)
-
-from entra_mcp.cancellation import ended
-from entra_mcp.errors import DependencyError, StorageError
 from entra_mcp.tasks.queue import body_of
-from entra_mcp.tasks.rows import Stored, Task, TaskChangedError
-from entra_mcp.tasks.wire import answers_of, error_of
-from entra_mcp.toolkit.background import RUNNING, BackgroundTask
+from entra_mcp.tasks.rows import TaskChangedError
+from entra_mcp.tasks.run import Run, failed
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from fastmcp import FastMCP
-    from mcp.types import RequestParamsMeta
 
     from entra_mcp.tasks.parts import TaskParts
+    from entra_mcp.tasks.rows import Stored, Task
 
-END_PAUSES = (0.2, 1.0, 3.0, 5.0)
-"""Seconds before each new try to write a task's end, all of them within its lease."""
-
-SIGNED_OUT = "The sign-in of the task's caller has ended. Sign in again, and call the tool again."
-UNREACHABLE = "What the task depends on was out of reach too often."
 DIED = "The server stopped too often while it ran the task."
-TOO_LONG = "The task took longer than {:g} s without saving a checkpoint."
-TOO_LATE = "The task would be gone before the moment that it waits for."
-TOO_LARGE = "The result is larger than {} bytes."
 
 logger = logging.getLogger(__name__)
 
@@ -73,29 +47,26 @@ class Runner:
         Raises:
             DependencyError: storage or the vault is out of reach. The host brings the message again.
         """
-        stored = await self._addressed(message)
-        if stored is None:
-            return
-        task, now = stored.task, self.parts.clock()
-        if task.lease > now:
-            await self.parts.send(task, delay=task.lease - now)
-            return
-        if task.running:
-            # The lease has run out, so the run's process is gone or cut off.
-            task = task.counted("lost")
-            if task.attempts["lost"] >= self.parts.limits.deaths:
-                await self._write(stored, self.failed(task, DIED))
+        # This may be the only message that counts. So when somebody else was faster, the row as it is now decides.
+        while (stored := await self._addressed(message)) is not None:
+            task, now = stored.task, self.parts.clock()
+            if task.lease > now:
+                await self.parts.send(task, delay=task.lease - now)
                 return
-        waited = now - max(task.updated, task.lease)
-        if waited > self.parts.limits.late:
-            logger.warning("A background task of %s is late: it waited %d s.", task.tool, waited)
-        turn = secrets.token_urlsafe(12)
-        task = replace(task, turn=turn, running=True, runs=task.runs + 1, lease=now + self.parts.limits.lease)
-        # First the message, then the row: a message of a turn that never began does not count.
-        await self.parts.send(task, delay=self.parts.limits.lease)
-        taken = await self._write(stored, task)
-        if taken is not None:
-            await Run(self, taken).execute()
+            if task.running:
+                # The lease has run out, so the run's process is gone or cut off.
+                task = self._after_death(task, now)
+            if not task.is_final and task.lease <= now:
+                task = self._next_turn(task, now)
+            # First the message, then the row: a message of a turn that never began does not count.
+            if not task.is_final:
+                await self.parts.send(task, delay=task.lease - now)
+            written = await self._write(stored, task)
+            if written is None:
+                continue
+            if task.running:
+                await Run(self.server, self.parts, written).execute()
+            return
 
     async def judge(self, message: bytes) -> None:
         """Decides about a message that the host has given up: its task goes on, or fails after too many of these.
@@ -103,21 +74,36 @@ class Runner:
         Raises:
             DependencyError: as `run`.
         """
-        stored = await self._addressed(message)
-        if stored is None:
-            return
-        task = stored.task.counted("refused")
-        logger.warning("The host gave up a message of a background task of %s.", task.tool)
-        if task.attempts["refused"] >= self.parts.limits.refused:
-            await self._write(stored, self.failed(task, DIED))
-            return
-        await self.parts.send(task, delay=self.parts.limits.backoff)
-        await self._write(stored, task)
+        while (stored := await self._addressed(message)) is not None:
+            task, now = stored.task, self.parts.clock()
+            if task.lease > now:
+                await self.parts.send(task, delay=task.lease - now)
+                return
+            task = task.counted("refused")
+            logger.warning("The host gave up a message of a background task of %s.", task.tool)
+            if task.attempts["refused"] >= self.parts.limits.refused:
+                task = failed(task, DIED)
+            else:
+                await self.parts.send(task, delay=self.parts.limits.backoff)
+            if await self._write(stored, task) is not None or not task.is_final:
+                return
 
-    def failed(self, task: Task, why: str) -> Task:
-        """The task as it ends when the server could not bring it to its end."""
-        logger.warning("A background task of %s failed after %d runs: %s", task.tool, task.runs, why)
-        return task.ended("failed", error=error_of(why))
+    def _after_death(self, task: Task, now: float) -> Task:
+        """The task after a run that ended with its process: it waits for a random moment, or fails."""
+        task = task.counted("lost")
+        deaths, limits = task.attempts["lost"], self.parts.limits
+        if deaths >= limits.deaths:
+            return failed(task, DIED)
+        longest = min(limits.apart * limits.apart_factor ** (deaths - 1), limits.longest_backoff)
+        return replace(task, running=False, lease=now + longest * secrets.randbelow(1000) / 1000)
+
+    def _next_turn(self, task: Task, now: float) -> Task:
+        """The task as a run takes it."""
+        waited = now - max(task.updated, task.lease)
+        if waited > self.parts.limits.late:
+            logger.warning("A background task of %s is late: it waited %d s.", task.tool, waited)
+        turn, lease = secrets.token_urlsafe(12), now + self.parts.limits.lease
+        return replace(task, turn=turn, running=True, runs=task.runs + 1, lease=lease)
 
     async def _addressed(self, message: bytes) -> Stored | None:
         """The task of the message, if something is left to do for it and the message still counts."""
@@ -138,236 +124,3 @@ class Runner:
             # The answer to this very write may have been lost.
             found = await self.parts.rows.read(task.id)
             return found if found is not None and found.task.running and found.task.turn == task.turn else None
-
-
-class Run:
-    """One run of one task, which holds its lease."""
-
-    def __init__(self, runner: Runner, stored: Stored) -> None:
-        self._runner = runner
-        self._stored = stored
-        self._turn = stored.task.turn
-        self._parts = runner.parts
-        self._limits = runner.parts.limits
-        self._progress: str | None = None
-        self._saved = False
-        self._lost = False
-        self._waits = asyncio.Event()
-        self._pause = 0.0
-        self._retries = 0
-        self._writing = asyncio.Lock()
-
-    async def execute(self) -> None:
-        """Runs the tool and writes down what came of it."""
-        task = self._stored.task
-        try:
-            token = await self._parts.callers.find(task.caller, seconds=self._limits.run)
-        except DependencyError as error:
-            logger.warning("A task of tool %s cannot run now: %s", task.tool, error)
-            await self._leave(self._again(task, "outage", times=self._limits.outages, why=UNREACHABLE))
-            return
-        if task.caller and token is None:
-            await self._end(task.ended("failed", error=error_of(SIGNED_OUT)))
-            return
-        left = await self._call(None if token is None else AuthenticatedUser(token))
-        if left is not None:
-            await self._leave(left)
-
-    async def save(self, checkpoint: object) -> None:
-        """Writes a checkpoint into the row; a new one is progress, so that what stopped earlier runs counts no more."""
-        # A copy: the tool goes on with what it has saved, and each sign of life writes the checkpoint again.
-        copy = json.loads(json.dumps(checkpoint))
-        task = self._stored.task
-        attempts = task.attempts if copy == task.checkpoint else task.own_attempts
-        await self._keep(checkpoint=copy, attempts=attempts)
-        self._saved = True
-
-    async def wait(self, seconds: float) -> NoReturn:
-        """Ends this run; the next one begins after so many seconds."""
-        self._pause = seconds
-        self._waits.set()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    def now(self) -> float:
-        """The time, in seconds since 1970."""
-        return self._parts.clock()
-
-    def retry(self, times: int) -> None:
-        """Notes that the tool has failed in a way that so many further runs may cure."""
-        self._retries = times
-
-    async def _call(self, caller: AuthenticatedUser | None) -> Task | None:
-        """Calls the tool, with a sign of life every few seconds; returns the task as the call leaves it.
-
-        It is None when the task is not this run's any more.
-        """
-        call = asyncio.create_task(self._outcome(caller))
-        beat, waits = asyncio.create_task(self._beat()), asyncio.create_task(self._waits.wait())
-        each = (call, beat, waits)
-        try:
-            await asyncio.wait(each, timeout=self._limits.run, return_when=asyncio.FIRST_COMPLETED)
-            if call.done():
-                return call.result()
-            if beat.done():
-                if error := beat.exception():
-                    logger.error("A background task of %s lost its lease.", self._stored.task.tool, exc_info=error)
-                return None
-            if waits.done() or self._saved:
-                return self._stored.task
-            return self._runner.failed(self._stored.task, TOO_LONG.format(self._limits.run))
-        finally:
-            for other in each:
-                other.cancel()
-            if not await ended(*each):
-                logger.error("A background task of %s ignores its cancellation, and goes on.", self._stored.task.tool)
-
-    async def _outcome(self, caller: AuthenticatedUser | None) -> Task:
-        """Calls the tool in a context of its own, as the caller."""
-        from fastmcp import Client  # a tenth of a second, which no start has to wait for
-
-        task = self._stored.task
-        auth_context_var.set(caller)
-        RUNNING.set(_Handle(self, task))
-        meta = cast("RequestParamsMeta", {"fastmcp": {"version": task.version}}) if task.version else None
-        try:
-            # A client that has such a handler says that it can ask the person; it is never called.
-            async with Client(self._runner.server, elicitation_handler=_decline if task.asks else None) as client:
-                called = await client.session.call_tool(
-                    task.tool,
-                    dict(task.arguments),
-                    progress_callback=self._report,
-                    input_responses=answers_of(task.answers),
-                    request_state=task.state,
-                    meta=meta,
-                    allow_input_required=True,
-                )
-        except MCPError as error:
-            return self._stored.task.ended("failed", error=error.error.model_dump(mode="json", exclude_none=True))
-        if isinstance(called, InputRequiredResult):
-            return self._asking(called)
-        if called.is_error and self._stored.task.attempts.get("error", 0) < self._retries:
-            return self._again(self._stored.task, "error", times=self._retries + 1, why="")
-        answer = called.model_dump(
-            mode="json", by_alias=True, exclude_none=True, exclude={"meta": {SERVER_INFO_META_KEY}}
-        )
-        result = json.dumps(answer).encode()
-        if len(result) > self._limits.result:
-            return self._runner.failed(self._stored.task, TOO_LARGE.format(self._limits.result))
-        parts = await self._parts.rows.write_result(task, result)
-        details: dict[str, Any] = {"parts": parts} if parts else {"result": answer}
-        return self._stored.task.ended("completed", **details)
-
-    def _asking(self, asked: InputRequiredResult) -> Task:
-        """The task as it waits for the person's answers, with no instance that waits too."""
-        task = self._stored.task
-        questions = {
-            # The name of a question must be a new one each time (SEP-2663).
-            f"{name}-{task.runs}": question.model_dump(by_alias=True, mode="json", exclude_none=True)
-            for name, question in (asked.input_requests or {}).items()
-        }
-        waiting = replace(task, running=False, lease=0.0, answers=None, state=asked.request_state)
-        return replace(waiting, status="input_required", questions=questions)
-
-    async def _report(self, progress: float, total: float | None, message: str | None) -> None:
-        self._progress = message or (f"{progress:g}" if total is None else f"{progress:g} of {total:g}")
-
-    async def _beat(self) -> None:
-        """Renews the lease until the task is somebody else's, ended, or nothing can be known of it any more."""
-        while not self._lost:
-            await asyncio.sleep(self._limits.heartbeat)
-            try:
-                await self._keep()
-            except StorageError as error:
-                self._lost = self._parts.clock() >= self._stored.task.lease
-                logger.warning("A task's lease is not renewed: %s", error)
-
-    async def _keep(self, **changes: Any) -> None:  # noqa: ANN401 - fields of a task
-        """Writes the row with a renewed lease; notices when it is not this run's any more."""
-        async with self._writing:
-            while not self._lost:
-                lease = self._parts.clock() + self._limits.lease
-                message = self._progress or self._stored.task.message
-                task = replace(self._stored.task, lease=lease, message=message, **changes)
-                try:
-                    self._stored = await self._parts.rows.write(self._stored, task)
-                except TaskChangedError:
-                    await self._look()
-                else:
-                    return
-
-    async def _look(self) -> None:
-        """Reads the row again: after a lost answer it has changed, and is this run's all the same until it ends."""
-        found = await self._parts.rows.read(self._stored.task.id)
-        if found is None or not found.task.running or found.task.turn != self._turn:
-            self._lost = True
-        else:
-            self._stored = found
-
-    def _again(self, task: Task, cause: str, *, times: int, why: str) -> Task:
-        """The task as it waits for its next run, longer each time; it fails instead when there were `times` of them."""
-        task = task.counted(cause)
-        count = task.attempts[cause]
-        if count >= times:
-            return self._runner.failed(task, why)
-        self._pause = min(self._limits.backoff * 2 ** (count - 1), self._limits.longest_backoff)
-        return task
-
-    async def _leave(self, task: Task) -> None:
-        """Writes what the run leaves, and where the task goes on, sends the message for the next run."""
-        if task.is_final or task.status == "input_required":
-            await self._end(task)
-            return
-        if await self._end(replace(task, running=False, lease=self._parts.clock() + self._pause)):
-            await self._parts.send(task, delay=self._pause)
-
-    async def _end(self, task: Task) -> bool:
-        """Writes what the run leaves, unless the task is not its own any more; returns whether it did.
-
-        Raises:
-            StorageError: it could not be written. The task runs again when its lease is over.
-        """
-        for pause in (*END_PAUSES, None):
-            try:
-                self._stored = await self._parts.rows.write(self._stored, task)
-            except TaskChangedError:
-                await self._look()
-            except StorageError:
-                if pause is None:
-                    raise
-                await asyncio.sleep(pause)
-            else:
-                return True
-            if self._lost:
-                return False
-        raise TaskChangedError
-
-
-class _Handle(BackgroundTask):
-    """What the tool sees of its run."""
-
-    def __init__(self, run: Run, task: Task) -> None:
-        self.id = task.id
-        self.checkpoint = deepcopy(task.checkpoint)
-        self._expires = task.expires
-        self._run = run
-
-    @override
-    async def save(self, checkpoint: object) -> None:
-        await self._run.save(checkpoint)
-        self.checkpoint = deepcopy(checkpoint)
-
-    @override
-    async def wait_until(self, moment: datetime) -> None:
-        if moment.timestamp() >= self._expires:
-            raise ToolError(TOO_LATE)
-        if (seconds := moment.timestamp() - self._run.now()) > 0:
-            await self._run.wait(seconds)
-
-    @override
-    def retry(self, times: int) -> None:
-        self._run.retry(times)
-
-
-async def _decline(*_: object) -> ElicitResult:
-    return ElicitResult(action="decline")

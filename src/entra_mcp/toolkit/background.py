@@ -32,6 +32,7 @@ class BackgroundTask:
 
         Raises:
             StorageError: it could not be saved. The checkpoint before it is still there.
+            ToolError: it is too large (docs/tasks.md).
         """
 
     async def wait_until(self, moment: datetime) -> None:

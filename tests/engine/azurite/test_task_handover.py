@@ -108,3 +108,11 @@ async def test_result_is_nobody_elses(tasks: Background) -> None:
     await tasks.deliver()
     asked = tool_call("task_result", {"task_id": task_id}, protocol=SESSIONLESS, token=BOB)
     assert "no such task" in refusal(await tasks.http.post("/mcp", **asked))
+
+
+async def test_task_has_the_id_that_the_tool_saw_while_its_client_waited(tasks: Background) -> None:
+    work.hold("pay")
+    task_id = await handed_over(tasks, "charge", protocol="2025-11-25", name="pay")
+    work.gates["pay"].set()
+    await tasks.deliver()
+    assert work.ids == [task_id, task_id]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from base64 import b64encode
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from entra_mcp.errors import ComponentsError
 from tests.engine.flows.conftest import over
 from tests.support import scoped
 from tests.support.app.server import SERVER
+from tests.support.background.instance import OPTED_IN
+from tests.support.background.server import SERVER as TASKS
 from tests.support.mcp import SESSIONLESS, message, protocol_error, request, result, structured, tool_call
 from tests.support.oauth import OAuthClient
 from tests.support.scoped.tools import APPROVE, DELETE
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx2
+
+    from entra_mcp.tasks.runner import Runner
 
 running_app = partial(entra_mcp.app.running_app, dataclasses.replace(SERVER, components=(*SERVER.components, scoped)))
 
@@ -144,6 +149,27 @@ async def test_what_a_person_allowed_one_client_no_other_gets(instances: tuple[O
     widened = await there.refresh(refreshed["refresh_token"], scope=f"access_as_user {APPROVE}")
     assert widened.json()["scope"] == "access_as_user"
     assert structured(await here.call(allowed["access_token"], "approve_order", {"number": 1}))
+
+
+async def test_what_a_person_allowed_one_client_no_task_of_another_gets(scopes_on_offer: Callable[..., None]) -> None:
+    """A task runs with a token of Entra ID that has all of it."""
+    scopes_on_offer()
+    runners: list[Runner] = []
+    async with entra_mcp.app.running_app(TASKS, on_tasks=runners.append) as app, over(app) as http:
+        client = OAuthClient(http=http)
+        await client.register()
+        await sign_in(client, f"access_as_user {OPTIONAL}")
+        other = OAuthClient(http=http)
+        token = (await other.sign_in())["access_token"]
+        called = tool_call("own_scopes", {}, protocol=SESSIONLESS, token=token, meta=OPTED_IN)
+        task_id = result(await http.post("/mcp", **called))["taskId"]
+        (runner,) = runners
+        stored = await runner.parts.rows.read(task_id)
+        assert stored is not None
+        await runner.run(b64encode(runner.parts.rows.message(stored.task)))
+        asked = request("tasks/get", {"taskId": task_id}, protocol=SESSIONLESS, token=token, meta=OPTED_IN)
+        done = result(await http.post("/mcp", **asked))
+    assert done["result"]["structuredContent"] == {"result": ["access_as_user"]}
 
 
 async def test_refresh_keeps_the_scopes_unless_it_asks_for_fewer(instances: tuple[OAuthClient, OAuthClient]) -> None:

@@ -27,6 +27,7 @@ class Queues:
     """What is in the queues, and what the function has done."""
 
     def __init__(self, connection_string: str, record: Path) -> None:
+        self.connection_string = connection_string
         self.work = QueueClient.from_connection_string(connection_string, "work")
         self.poison = QueueClient.from_connection_string(connection_string, "work-poison")
         self._record = record
@@ -80,6 +81,21 @@ def test_message_whose_function_fails_comes_again_and_ends_in_the_poison_queue(q
     assert [run["attempt"] for run in queues.runs("fail")] == [1, 2, 3]
     assert len(queues.runs("hello")) == 1
     assert eventually(lambda: queues.left() == 0)
+
+
+def test_message_of_a_poison_queue_whose_function_fails_stays_invisible(queues: Queues) -> None:
+    """There is no poison queue of a poison queue, so the host leaves the message as it is."""
+    with QueueClient.from_connection_string(queues.connection_string, "odd-poison") as odd:
+        odd.create_queue()
+        odd.send_message("fail here")
+        assert eventually(lambda: len(queues.runs("fail here")) == 1, seconds=60)
+        queues.send("fail")
+        assert eventually(lambda: queues.poisoned() == ["fail"], seconds=60), "after three tries"
+        assert len(queues.runs("fail here")) == 1
+        assert odd.get_queue_properties().approximate_message_count == 1
+    none = QueueClient.from_connection_string(queues.connection_string, "odd-poison-poison")
+    with none, pytest.raises(ResourceNotFoundError):
+        none.get_queue_properties()
 
 
 def test_as_many_run_at_once_as_a_batch_and_the_threshold(queues: Queues) -> None:

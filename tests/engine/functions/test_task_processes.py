@@ -94,7 +94,7 @@ async def ended(table: Table, connection_string: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(2700)
 async def test_thousand_tasks_survive_killed_workers(
     tmp_path: Path, certificates: Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -41,7 +41,8 @@ EXTENSION = "io.modelcontextprotocol/tasks"
 CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 OPTED_IN: dict[str, Any] = {CAPABILITIES: {"extensions": {EXTENSION: {}}, "elicitation": {"form": {}}}}
 
-FAST = Limits(heartbeat=0.1)
+FAST = Limits(heartbeat=0.1, apart=0.0)
+"""The next run of a task that has died begins at once, where a test is not about that."""
 
 
 class DelayedQueue:

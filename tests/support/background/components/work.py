@@ -14,13 +14,16 @@ from typing import Any
 from fastmcp import Context  # noqa: TC002 - FastMCP reads the annotation
 from fastmcp.exceptions import ToolError
 from fastmcp.server.auth import require_roles
-from fastmcp.tools import tool
+from fastmcp.tools import ToolResult, tool
 from fastmcp.utilities.tasks import TaskConfig
 from mcp.types import InputRequiredResult  # noqa: TC002 - FastMCP reads the annotation
 from pydantic import BaseModel
 
 from entra_mcp.downstream import Graph, GraphClient
 from entra_mcp.toolkit import BackgroundTask, Caller, CurrentCaller, CurrentTask, answered, ask, can_ask
+
+ids: list[str | None] = []
+"""The task ids that a tool saw, run by run."""
 
 starts: Counter[str] = Counter()
 """How often a tool began, by the name that a test gave its call."""
@@ -33,6 +36,7 @@ def reset() -> None:
     """Forgets what other tests have done."""
     starts.clear()
     gates.clear()
+    ids.clear()
 
 
 def hold(name: str) -> None:
@@ -55,6 +59,12 @@ async def work(context: Context, name: str, steps: int = 1) -> str:
 async def only_as_task(caller: Caller = CurrentCaller()) -> str:
     """Say who the caller is."""
     return caller.object_id
+
+
+@tool(task=True)
+async def own_scopes(caller: Caller = CurrentCaller()) -> list[str]:
+    """Say what the caller may be asked for."""
+    return sorted(caller.scopes)
 
 
 @tool(task=True, auth=require_roles("Admin", extract=lambda claims: claims.get("roles", ())))
@@ -185,3 +195,44 @@ async def ask_first(context: Context, name: str) -> str | InputRequiredResult:
         return ask("approval", Approval, "May I?", state=name)
     answer = answered(context, "approval", Approval)
     return f"{context.request_state}: {answer.approved if answer else 'declined'}"
+
+
+@tool(task=True)
+async def charge(name: str, task: BackgroundTask = CurrentTask()) -> str:
+    """Note the id, which an API would take as idempotency key, and wait for the gate."""
+    ids.append(task.id)
+    await gates[name].wait()
+    return "charged"
+
+
+@tool(task=True, output_schema={"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
+async def unfit() -> ToolResult:
+    """Return something that does not fit the schema."""
+    starts["unfit"] += 1
+    return ToolResult(content="unfit", structured_content={"n": "no number"})
+
+
+@tool(task=True)
+async def verbose(context: Context, name: str, characters: int) -> str:
+    """Report a long message, and wait for the gate."""
+    await context.report_progress(1, 2, "y" * characters)
+    starts[name] += 1
+    await gates[name].wait()
+    return "done"
+
+
+@tool(task=True)
+async def save_much(characters: int, task: BackgroundTask = CurrentTask()) -> str:
+    """Save a checkpoint of that size."""
+    starts["save_much"] += 1
+    await task.save("x" * characters)
+    return "saved"
+
+
+@tool(task=True)
+async def ask_with_state(context: Context, characters: int) -> str | InputRequiredResult:
+    """Ask, with a state of that size."""
+    starts["ask_with_state"] += 1
+    if context.input_responses is None:
+        return ask("approval", Approval, "May I?", state="s" * characters)
+    return "done"

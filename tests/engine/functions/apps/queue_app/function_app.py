@@ -30,7 +30,7 @@ async def work(message: func.QueueMessage) -> None:
         match body.split():
             case ["sleep", seconds]:
                 await asyncio.sleep(float(seconds))
-            case ["fail"]:
+            case ["fail", *_]:
                 raise RuntimeError("It does not work.")
             case ["die"]:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -38,3 +38,8 @@ async def work(message: func.QueueMessage) -> None:
                 pass
     finally:
         running -= 1
+
+
+@app.queue_trigger("message", "odd-poison", "AzureWebJobsStorage")  # pyright: ignore[reportUnknownMemberType] - the SDK's
+async def judge(message: func.QueueMessage) -> None:
+    await work(message)

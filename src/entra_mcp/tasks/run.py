@@ -1,0 +1,324 @@
+"""One run of a task, which calls the tool as the caller and writes down what came of it.
+
+The tool is called through an MCP client in memory. So it finds the same context as in a call: middleware, roles,
+progress, dependencies, questions in rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn, cast, override
+
+from fastmcp.exceptions import ToolError
+from key_value.aio.errors import ValueTooLargeError
+from mcp.server.auth.middleware.auth_context import auth_context_var
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    SERVER_INFO_META_KEY,
+    CallToolRequest,
+    CallToolRequestParams,
+    CallToolResult,
+    ElicitResult,
+    InputRequiredResult,
+)
+from pydantic import TypeAdapter
+
+from entra_mcp.cancellation import ended
+from entra_mcp.errors import DependencyError, StorageError
+from entra_mcp.tasks.rows import Stored, Task, TaskChangedError
+from entra_mcp.tasks.wire import answers_of, error_of
+from entra_mcp.toolkit.background import RUNNING, BackgroundTask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from fastmcp import FastMCP
+
+    from entra_mcp.tasks.parts import TaskParts
+
+END_PAUSES = (0.2, 1.0, 3.0, 5.0)
+"""Seconds before each new try to write a task's end, all of them within its lease."""
+
+SIGNED_OUT = "The sign-in of the task's caller has ended. Sign in again, and call the tool again."
+UNREACHABLE = "What the task depends on was out of reach too often."
+TOO_LONG = "The task took longer than {:g} s without saving a checkpoint."
+TOO_MUCH = "The task keeps more than a row takes: its arguments, checkpoint, questions, answers and state."
+BROKEN = "The server could not bring the task to its end. Its log has the reason."
+TOO_LATE = "The task would be gone before the moment that it waits for."
+TOO_LARGE = "The result is larger than {} bytes."
+
+LONGEST_MESSAGE = 1000
+"""Characters of a progress message that are kept."""
+
+CALLED: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
+
+logger = logging.getLogger(__name__)
+
+
+def failed(task: Task, why: str) -> Task:
+    """The task as it ends when the server could not bring it to its end; an alert looks for the warning."""
+    logger.warning("A background task of %s failed after %d runs: %s", task.tool, task.runs, why)
+    return task.ended("failed", error=error_of(why))
+
+
+def refused(task: Task, error: Mapping[str, Any]) -> Task:
+    """The task as it ends when its caller may not run it any more."""
+    logger.info("A background task of %s was refused after %d runs: %s", task.tool, task.runs, error["message"])
+    return task.ended("failed", error=error)
+
+
+class Run:
+    """One run of one task, which holds its lease."""
+
+    def __init__(self, server: FastMCP, parts: TaskParts, stored: Stored) -> None:
+        self._server = server
+        self._stored = stored
+        self._turn = stored.task.turn
+        self._parts = parts
+        self._limits = parts.limits
+        self._progress: str | None = None
+        self._saved = False
+        self._lost = False
+        self._waits = asyncio.Event()
+        self._pause = 0.0
+        self._retries = 0
+        self._writing = asyncio.Lock()
+
+    async def execute(self) -> None:
+        """Runs the tool and writes down what came of it."""
+        task = self._stored.task
+        try:
+            token = await self._parts.callers.find(task.caller, seconds=self._limits.run)
+        except DependencyError as error:
+            logger.warning("A task of tool %s cannot run now: %s", task.tool, error)
+            await self._leave(self._again(task, "outage", times=self._limits.outages, why=UNREACHABLE))
+            return
+        if task.caller and token is None:
+            await self._end(refused(task, error_of(SIGNED_OUT)))
+            return
+        try:
+            left = await self._call(None if token is None else AuthenticatedUser(token))
+            if left is not None:
+                await self._leave(left)
+        except (DependencyError, TaskChangedError):
+            raise
+        except ValueTooLargeError:
+            await self._end(failed(self._stored.task, TOO_MUCH))
+        except Exception:
+            logger.exception("A background task of %s could not end.", task.tool)
+            await self._end(failed(self._stored.task, BROKEN))
+
+    async def save(self, checkpoint: object) -> None:
+        """Writes a checkpoint into the row; a new one is progress, so that what stopped earlier runs counts no more.
+
+        Raises:
+            ToolError: the row cannot hold it.
+        """
+        # A copy: the tool goes on with what it has saved, and each sign of life writes the checkpoint again.
+        copy = json.loads(json.dumps(checkpoint))
+        task = self._stored.task
+        is_new = copy != task.checkpoint
+        try:
+            await self._keep(checkpoint=copy, attempts=task.own_attempts if is_new else task.attempts)
+        except ValueTooLargeError as error:
+            raise ToolError(TOO_MUCH) from error
+        self._saved |= is_new
+
+    async def wait(self, seconds: float) -> NoReturn:
+        """Ends this run; the next one begins after so many seconds."""
+        self._pause = seconds
+        self._waits.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def now(self) -> float:
+        """The time, in seconds since 1970."""
+        return self._parts.clock()
+
+    def retry(self, times: int) -> None:
+        """Notes that the tool has failed in a way that so many further runs may cure."""
+        self._retries = times
+
+    async def _call(self, caller: AuthenticatedUser | None) -> Task | None:
+        """Calls the tool, with a sign of life every few seconds; returns the task as the call leaves it.
+
+        It is None when the task is not this run's any more.
+        """
+        call = asyncio.create_task(self._outcome(caller))
+        beat, waits = asyncio.create_task(self._beat()), asyncio.create_task(self._waits.wait())
+        each = (call, beat, waits)
+        try:
+            await asyncio.wait(each, timeout=self._limits.run, return_when=asyncio.FIRST_COMPLETED)
+            if call.done():
+                return call.result()
+            if beat.done():
+                if error := beat.exception():
+                    logger.error("A background task of %s lost its lease.", self._stored.task.tool, exc_info=error)
+                return None
+            if waits.done() or self._saved:
+                return self._stored.task
+            return failed(self._stored.task, TOO_LONG.format(self._limits.run))
+        finally:
+            for other in each:
+                other.cancel()
+            if not await ended(*each):
+                logger.error("A background task of %s ignores its cancellation, and goes on.", self._stored.task.tool)
+
+    async def _outcome(self, caller: AuthenticatedUser | None) -> Task:
+        """Calls the tool in a context of its own, as the caller."""
+        from fastmcp import Client  # a tenth of a second, which no start has to wait for
+
+        task = self._stored.task
+        auth_context_var.set(caller)
+        RUNNING.set(_Handle(self, task))
+        params = CallToolRequestParams(
+            name=task.tool,
+            arguments=dict(task.arguments),
+            input_responses=answers_of(task.answers),
+            request_state=task.state,
+            _meta=cast("Any", {"fastmcp": {"version": task.version}} if task.version else None),
+        )
+        try:
+            # A client that has such a handler says that it can ask the person; it is never called.
+            async with Client(self._server, elicitation_handler=_decline if task.asks else None) as client:
+                # Not `call_tool`: it lists the tools first, and holds the result to the schema, as a client should.
+                called = await client.session.send_request(
+                    CallToolRequest(params=params), CALLED, progress_callback=self._report
+                )
+        except MCPError as error:
+            return refused(self._stored.task, error.error.model_dump(mode="json", exclude_none=True))
+        if isinstance(called, InputRequiredResult):
+            return self._asking(called)
+        if called.is_error and self._stored.task.attempts.get("error", 0) < self._retries:
+            return self._again(self._stored.task, "error", times=self._retries + 1, why="")
+        answer = called.model_dump(
+            mode="json", by_alias=True, exclude_none=True, exclude={"meta": {SERVER_INFO_META_KEY}}
+        )
+        result = json.dumps(answer).encode()
+        if len(result) > self._limits.result:
+            return failed(self._stored.task, TOO_LARGE.format(self._limits.result))
+        parts = await self._parts.rows.write_result(task, result)
+        details: dict[str, Any] = {"parts": parts} if parts else {"result": answer}
+        return self._stored.task.ended("completed", **details)
+
+    def _asking(self, asked: InputRequiredResult) -> Task:
+        """The task as it waits for the person's answers, with no instance that waits too."""
+        task = self._stored.task
+        questions = {
+            # The name of a question must be a new one each time (SEP-2663).
+            f"{name}-{task.runs}": question.model_dump(by_alias=True, mode="json", exclude_none=True)
+            for name, question in (asked.input_requests or {}).items()
+        }
+        waiting = replace(task, running=False, lease=0.0, answers=None, state=asked.request_state)
+        return replace(waiting, status="input_required", questions=questions)
+
+    async def _report(self, progress: float, total: float | None, message: str | None) -> None:
+        text = message or (f"{progress:g}" if total is None else f"{progress:g} of {total:g}")
+        self._progress = text[:LONGEST_MESSAGE]
+
+    async def _beat(self) -> None:
+        """Renews the lease until the task is somebody else's, ended, or nothing can be known of it any more."""
+        while not self._lost:
+            await asyncio.sleep(self._limits.heartbeat)
+            try:
+                await self._keep()
+            except StorageError as error:
+                self._lost = self._parts.clock() >= self._stored.task.lease
+                logger.warning("A task's lease is not renewed: %s", error)
+
+    async def _keep(self, **changes: Any) -> None:  # noqa: ANN401 - fields of a task
+        """Writes the row with a renewed lease; notices when it is not this run's any more."""
+        async with self._writing:
+            while not self._lost:
+                lease = self._parts.clock() + self._limits.lease
+                message = self._progress or self._stored.task.message
+                task = replace(self._stored.task, lease=lease, message=message, **changes)
+                try:
+                    self._stored = await self._parts.rows.write(self._stored, task)
+                except TaskChangedError:
+                    await self._look()
+                else:
+                    return
+
+    async def _look(self) -> None:
+        """Reads the row again: after a lost answer it has changed, and is this run's all the same until it ends."""
+        found = await self._parts.rows.read(self._stored.task.id)
+        if found is None or not found.task.running or found.task.turn != self._turn:
+            self._lost = True
+        else:
+            self._stored = found
+
+    def _again(self, task: Task, cause: str, *, times: int, why: str) -> Task:
+        """The task as it waits for its next run, longer each time; it fails instead when there were `times` of them."""
+        task = task.counted(cause)
+        count = task.attempts[cause]
+        if count >= times:
+            return failed(task, why)
+        self._pause = min(self._limits.backoff * 2 ** (count - 1), self._limits.longest_backoff)
+        return task
+
+    async def _leave(self, task: Task) -> None:
+        """Writes what the run leaves, and where the task goes on, sends the message for the next run."""
+        if task.is_final or task.status == "input_required":
+            await self._end(task)
+            return
+        if await self._end(replace(task, running=False, lease=self._parts.clock() + self._pause)):
+            await self._parts.send(task, delay=self._pause)
+
+    async def _end(self, task: Task) -> bool:
+        """Writes what the run leaves, unless the task is not its own any more; returns whether it did.
+
+        Raises:
+            StorageError: it could not be written. The task runs again when its lease is over.
+        """
+        for pause in (*END_PAUSES, None):
+            try:
+                try:
+                    self._stored = await self._parts.rows.write(self._stored, task)
+                except TaskChangedError:
+                    await self._look()
+                else:
+                    return True
+            except StorageError:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+            if self._lost:
+                return False
+        raise TaskChangedError
+
+
+class _Handle(BackgroundTask):
+    """What the tool sees of its run."""
+
+    def __init__(self, run: Run, task: Task) -> None:
+        self.id = task.id
+        self.checkpoint = deepcopy(task.checkpoint)
+        self._expires = task.expires
+        self._run = run
+
+    @override
+    async def save(self, checkpoint: object) -> None:
+        await self._run.save(checkpoint)
+        self.checkpoint = deepcopy(checkpoint)
+
+    @override
+    async def wait_until(self, moment: datetime) -> None:
+        if moment.timestamp() >= self._expires:
+            raise ToolError(TOO_LATE)
+        if (seconds := moment.timestamp() - self._run.now()) > 0:
+            await self._run.wait(seconds)
+
+    @override
+    def retry(self, times: int) -> None:
+        self._run.retry(times)
+
+
+async def _decline(*_: object) -> ElicitResult:
+    return ElicitResult(action="decline")
