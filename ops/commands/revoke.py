@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context) -> int:
-    """Deletes the token sets and unredeemed codes of the person; run again, it finds nothing."""
+    """Deletes the token sets, unredeemed codes and background tasks of the person; run again, it finds nothing."""
     try:
         person = str(UUID(context.options.user))
     except ValueError:

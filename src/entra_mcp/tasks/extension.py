@@ -19,7 +19,6 @@ from fastmcp.server.extensions import MethodBinding, ServerExtension
 from fastmcp.tools import ToolResult
 from fastmcp.utilities.tasks import TASKS_EXTENSION_ID
 from fastmcp.utilities.versions import VersionSpec
-from key_value.aio.errors import ValueTooLargeError
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp.types import INVALID_PARAMS
@@ -31,7 +30,7 @@ from entra_mcp.errors import StorageError
 from entra_mcp.request import note_fault
 from entra_mcp.tasks.callers import owner_of_request
 from entra_mcp.tasks.companion import TASK_RESULT
-from entra_mcp.tasks.rows import Stored, Task, TaskChangedError, TooManyTasksError, new_task_id
+from entra_mcp.tasks.rows import MOST_BYTES, TOO_MUCH, Stored, Task, TaskChangedError, TooManyTasksError, new_task_id
 from entra_mcp.tasks.wire import (
     Acknowledgement,
     CreateTaskResult,
@@ -115,7 +114,7 @@ class TasksExtension(ServerExtension):
         self, tool: Tool, params: CallToolRequestParams, call_next: ToolCallContinuation
     ) -> ToolCallOutcome:
         """Runs the tool while the client waits; when that takes too long, it runs again, or on, as a task."""
-        running = _Inline()
+        running = _Inline(room=MOST_BYTES - len(json.dumps(params.arguments)))
         token = RUNNING.set(running)
         limit = asyncio.timeout(self._limits.inline)
         try:
@@ -152,6 +151,8 @@ class TasksExtension(ServerExtension):
                 poll_ms=int(tool.task_config.poll_interval.total_seconds() * 1000),
                 **details,
             )
+            if not self._rows.has_room(task):
+                raise ToolError(TOO_MUCH)
             stored = await self._rows.create(task)
             try:
                 await self._rows.admit(task, limit=self._limits.per_caller)
@@ -199,6 +200,8 @@ class TasksExtension(ServerExtension):
             if task.status != "input_required" or not known:
                 return Acknowledgement()
             changed = _answered(task, known)
+            if not self._rows.has_room(changed):
+                raise MCPError(INVALID_PARAMS, "The answers are too large for the task.")
             if changed.status == "working":
                 # Whatever becomes of this process, the task goes on once the row is written.
                 await self._parts.send(changed, delay=self._limits.lease)
@@ -206,8 +209,6 @@ class TasksExtension(ServerExtension):
                 await self._rows.write(stored, changed)
             except TaskChangedError:
                 continue
-            except ValueTooLargeError:
-                raise MCPError(INVALID_PARAMS, "The answers are too large for the task.") from None
             if changed.status == "working":
                 await self._parts.send(changed)
             return Acknowledgement()
@@ -243,12 +244,16 @@ class TasksExtension(ServerExtension):
 class _Inline(BackgroundTask):
     """What a tool sees while its client waits; a task that its call becomes has the same id and checkpoint."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, room: int) -> None:
         self.id = new_task_id()
+        self._room = room
 
     @override
     async def save(self, checkpoint: object) -> None:
-        self.checkpoint = json.loads(json.dumps(checkpoint))
+        text = json.dumps(checkpoint)
+        if len(text) > self._room:
+            raise ToolError(TOO_MUCH)
+        self.checkpoint = json.loads(text)
 
 
 def _fields(task: Task) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class Limits:
     """Pause before the first new try after an outage; it doubles each time, up to `longest_backoff`."""
 
     longest_backoff: float = 600.0
+    """The longest pause of a task whose run failed, or died."""
 
     per_caller: int = 20
     """How many tasks of one person, or of one application, may be unfinished at a time."""

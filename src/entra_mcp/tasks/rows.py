@@ -43,8 +43,13 @@ OPEN_TASKS = "mcp-open-tasks"
 MESSAGES = "mcp-task-messages"
 """The collection under whose name ids are sealed for the queue; it has no rows."""
 
+MOST_BYTES = MAX_PLAIN_BYTES - 16_384
+"""Of a task's row, for what a call or its tool puts there: the rest is for what runs write down of themselves."""
+
 PART_BYTES = MAX_PLAIN_BYTES // 2
 """Of a result that does not fit its task's row, in each row of its own."""
+
+TOO_MUCH = "The task keeps more than a row takes: its arguments, checkpoint, questions, answers and state."
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
 
@@ -170,6 +175,10 @@ class TaskRows:
             raise TaskChangedError
         return found
 
+    def has_room(self, task: Task) -> bool:
+        """Whether a row holds all that the task keeps."""
+        return len(_plain(task)) <= MOST_BYTES
+
     async def read(self, task_id: str) -> Stored | None:
         """Returns the task, or None when there is none, or none any more."""
         plain, etag = await self._open(TASKS, task_id)
@@ -288,8 +297,7 @@ class TaskRows:
         return pack(Address.of(collection, key), Row(sealed=sealed, created=self._now(), expires=expires))
 
     def _entity(self, task: Task) -> dict[str, Any]:
-        plain = json.dumps(asdict(task), separators=(",", ":")).encode()
-        entity = self._sealed(TASKS, task.id, plain, math.ceil(task.expires * 1000))
+        entity = self._sealed(TASKS, task.id, _plain(task), math.ceil(task.expires * 1000))
         return entity | {"T": task.status, "R": task.runs, "U": self._mark(task)}
 
     def _mark(self, task: Task) -> bytes:
@@ -298,6 +306,10 @@ class TaskRows:
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _plain(task: Task) -> bytes:
+    return json.dumps(asdict(task), separators=(",", ":")).encode()
 
 
 def _part_key(task: Task, number: int) -> str:

@@ -1,7 +1,7 @@
 """One run of a task, which calls the tool as the caller and writes down what came of it.
 
-The tool is called through an MCP client in memory. So it finds the same context as in a call: middleware, roles,
-progress, dependencies, questions in rounds.
+The tool is called through an MCP client in memory. So it finds what it has in a call: middleware, roles, progress,
+dependencies, questions in rounds. There is no HTTP request.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast, override
 
 from fastmcp.exceptions import ToolError
-from key_value.aio.errors import ValueTooLargeError
 from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
+    INVALID_PARAMS,
     SERVER_INFO_META_KEY,
     CallToolRequest,
     CallToolRequestParams,
@@ -30,12 +30,12 @@ from pydantic import TypeAdapter
 
 from entra_mcp.cancellation import ended
 from entra_mcp.errors import DependencyError, StorageError
-from entra_mcp.tasks.rows import Stored, Task, TaskChangedError
+from entra_mcp.tasks.rows import TOO_MUCH, Stored, Task, TaskChangedError
 from entra_mcp.tasks.wire import answers_of, error_of
 from entra_mcp.toolkit.background import RUNNING, BackgroundTask
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
 
     from fastmcp import FastMCP
@@ -43,12 +43,11 @@ if TYPE_CHECKING:
     from entra_mcp.tasks.parts import TaskParts
 
 END_PAUSES = (0.2, 1.0, 3.0, 5.0)
-"""Seconds before each new try to write a task's end, all of them within its lease."""
+"""Seconds before each new try to write what came of a run; its lease is longer than all of them."""
 
 SIGNED_OUT = "The sign-in of the task's caller has ended. Sign in again, and call the tool again."
 UNREACHABLE = "What the task depends on was out of reach too often."
 TOO_LONG = "The task took longer than {:g} s without saving a checkpoint."
-TOO_MUCH = "The task keeps more than a row takes: its arguments, checkpoint, questions, answers and state."
 BROKEN = "The server could not bring the task to its end. Its log has the reason."
 TOO_LATE = "The task would be gone before the moment that it waits for."
 TOO_LARGE = "The result is larger than {} bytes."
@@ -61,10 +60,10 @@ CALLED: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallTool
 logger = logging.getLogger(__name__)
 
 
-def failed(task: Task, why: str) -> Task:
+def failed(task: Task, why: str, *, error: Mapping[str, Any] | None = None) -> Task:
     """The task as it ends when the server could not bring it to its end; an alert looks for the warning."""
     logger.warning("A background task of %s failed after %d runs: %s", task.tool, task.runs, why)
-    return task.ended("failed", error=error_of(why))
+    return task.ended("failed", error=error or error_of(why))
 
 
 def refused(task: Task, error: Mapping[str, Any]) -> Task:
@@ -91,43 +90,35 @@ class Run:
         self._writing = asyncio.Lock()
 
     async def execute(self) -> None:
-        """Runs the tool and writes down what came of it."""
-        task = self._stored.task
+        """Runs the tool and writes down what came of it.
+
+        Raises:
+            DependencyError: it could not be written. The task runs again when its lease is over.
+        """
         try:
-            token = await self._parts.callers.find(task.caller, seconds=self._limits.run)
-        except DependencyError as error:
-            logger.warning("A task of tool %s cannot run now: %s", task.tool, error)
-            await self._leave(self._again(task, "outage", times=self._limits.outages, why=UNREACHABLE))
-            return
-        if task.caller and token is None:
-            await self._end(refused(task, error_of(SIGNED_OUT)))
-            return
-        try:
-            left = await self._call(None if token is None else AuthenticatedUser(token))
+            left = await self._attempt(self._stored.task)
             if left is not None:
                 await self._leave(left)
-        except (DependencyError, TaskChangedError):
+        except DependencyError:
             raise
-        except ValueTooLargeError:
-            await self._end(failed(self._stored.task, TOO_MUCH))
         except Exception:
-            logger.exception("A background task of %s could not end.", task.tool)
+            logger.exception("A background task of %s could not end.", self._stored.task.tool)
             await self._end(failed(self._stored.task, BROKEN))
 
     async def save(self, checkpoint: object) -> None:
-        """Writes a checkpoint into the row; a new one is progress, so that what stopped earlier runs counts no more.
+        """Writes a checkpoint into the row; a new one is progress: only errors of the tool count on from before it.
 
         Raises:
             ToolError: the row cannot hold it.
+            StorageError: it could not be written.
         """
         # A copy: the tool goes on with what it has saved, and each sign of life writes the checkpoint again.
         copy = json.loads(json.dumps(checkpoint))
         task = self._stored.task
+        if not self._parts.rows.has_room(replace(task, checkpoint=copy)):
+            raise ToolError(TOO_MUCH)
         is_new = copy != task.checkpoint
-        try:
-            await self._keep(checkpoint=copy, attempts=task.own_attempts if is_new else task.attempts)
-        except ValueTooLargeError as error:
-            raise ToolError(TOO_MUCH) from error
+        await self._keep(checkpoint=copy, attempts=task.own_attempts if is_new else task.attempts)
         self._saved |= is_new
 
     async def wait(self, seconds: float) -> NoReturn:
@@ -145,10 +136,21 @@ class Run:
         """Notes that the tool has failed in a way that so many further runs may cure."""
         self._retries = times
 
+    async def _attempt(self, task: Task) -> Task | None:
+        """Finds the caller and calls the tool; returns the task as that leaves it, or None as `_call` does."""
+        try:
+            token = await self._parts.callers.find(task.caller, seconds=self._limits.run)
+        except DependencyError as error:
+            logger.warning("A task of tool %s cannot run now: %s", task.tool, error)
+            return self._again(task, "outage", times=self._limits.outages, why=UNREACHABLE)
+        if task.caller and token is None:
+            return refused(task, error_of(SIGNED_OUT))
+        return await self._call(None if token is None else AuthenticatedUser(token))
+
     async def _call(self, caller: AuthenticatedUser | None) -> Task | None:
         """Calls the tool, with a sign of life every few seconds; returns the task as the call leaves it.
 
-        It is None when the task is not this run's any more.
+        It is None when the task is not this run's any more, or its lease can be renewed no longer.
         """
         call = asyncio.create_task(self._outcome(caller))
         beat, waits = asyncio.create_task(self._beat()), asyncio.create_task(self._waits.wait())
@@ -192,7 +194,10 @@ class Run:
                     CallToolRequest(params=params), CALLED, progress_callback=self._report
                 )
         except MCPError as error:
-            return refused(self._stored.task, error.error.model_dump(mode="json", exclude_none=True))
+            described = error.error.model_dump(mode="json", exclude_none=True)
+            if error.error.code == INVALID_PARAMS:  # no such tool, for this caller
+                return refused(self._stored.task, described)
+            return failed(self._stored.task, error.error.message, error=described)
         if isinstance(called, InputRequiredResult):
             return self._asking(called)
         if called.is_error and self._stored.task.attempts.get("error", 0) < self._retries:
@@ -203,7 +208,7 @@ class Run:
         result = json.dumps(answer).encode()
         if len(result) > self._limits.result:
             return failed(self._stored.task, TOO_LARGE.format(self._limits.result))
-        parts = await self._parts.rows.write_result(task, result)
+        parts = await self._persist(lambda: self._parts.rows.write_result(task, result))
         details: dict[str, Any] = {"parts": parts} if parts else {"result": answer}
         return self._stored.task.ended("completed", **details)
 
@@ -216,7 +221,8 @@ class Run:
             for name, question in (asked.input_requests or {}).items()
         }
         waiting = replace(task, running=False, lease=0.0, answers=None, state=asked.request_state)
-        return replace(waiting, status="input_required", questions=questions)
+        waiting = replace(waiting, status="input_required", questions=questions)
+        return waiting if self._parts.rows.has_room(waiting) else failed(task, TOO_MUCH)
 
     async def _report(self, progress: float, total: float | None, message: str | None) -> None:
         text = message or (f"{progress:g}" if total is None else f"{progress:g} of {total:g}")
@@ -277,21 +283,23 @@ class Run:
         Raises:
             StorageError: it could not be written. The task runs again when its lease is over.
         """
-        for pause in (*END_PAUSES, None):
+        while not self._lost:
             try:
-                try:
-                    self._stored = await self._parts.rows.write(self._stored, task)
-                except TaskChangedError:
-                    await self._look()
-                else:
-                    return True
+                self._stored = await self._persist(lambda: self._parts.rows.write(self._stored, task))
+            except TaskChangedError:
+                await self._persist(self._look)
+            else:
+                return True
+        return False
+
+    async def _persist[Found](self, work: Callable[[], Awaitable[Found]]) -> Found:
+        """Does the work with the table, again after pauses while that is out of reach."""
+        for pause in END_PAUSES:
+            try:
+                return await work()
             except StorageError:
-                if pause is None:
-                    raise
                 await asyncio.sleep(pause)
-            if self._lost:
-                return False
-        raise TaskChangedError
+        return await work()
 
 
 class _Handle(BackgroundTask):

@@ -9,7 +9,7 @@ end of the renewed lease. If it died, with its process or its whole host, the me
 has to look for dead runs, and an app with no task under way does nothing.
 
 A task that ends its process takes its neighbours along. So after a death the next run begins at a random moment, later
-each time: tasks that died together do not start together again.
+each time: tasks that died together seldom start together again.
 """
 
 from __future__ import annotations
@@ -53,6 +53,9 @@ class Runner:
             if task.lease > now:
                 await self.parts.send(task, delay=task.lease - now)
                 return
+            waited = now - max(task.updated, task.lease)
+            if waited > self.parts.limits.late:
+                logger.warning("A background task of %s is late: it waited %d s.", task.tool, waited)
             if task.running:
                 # The lease has run out, so the run's process is gone or cut off.
                 task = self._after_death(task, now)
@@ -99,9 +102,6 @@ class Runner:
 
     def _next_turn(self, task: Task, now: float) -> Task:
         """The task as a run takes it."""
-        waited = now - max(task.updated, task.lease)
-        if waited > self.parts.limits.late:
-            logger.warning("A background task of %s is late: it waited %d s.", task.tool, waited)
         turn, lease = secrets.token_urlsafe(12), now + self.parts.limits.lease
         return replace(task, turn=turn, running=True, runs=task.runs + 1, lease=lease)
 
@@ -121,6 +121,6 @@ class Runner:
         try:
             return await self.parts.rows.write(stored, task)
         except TaskChangedError:
-            # The answer to this very write may have been lost.
-            found = await self.parts.rows.read(task.id)
+            # The answer to this very write may have been lost. A turn that it began is nobody else's.
+            found = await self.parts.rows.read(task.id) if task.turn != stored.task.turn else None
             return found if found is not None and found.task.running and found.task.turn == task.turn else None

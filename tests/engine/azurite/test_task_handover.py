@@ -116,3 +116,10 @@ async def test_task_has_the_id_that_the_tool_saw_while_its_client_waited(tasks: 
     work.gates["pay"].set()
     await tasks.deliver()
     assert work.ids == [task_id, task_id]
+
+
+async def test_checkpoint_that_is_too_large_is_an_error_of_the_tool_while_its_client_waits(tasks: Background) -> None:
+    called = tool_call("save_much", {"characters": 800_000}, protocol="2025-11-25", token=ALICE)
+    answer = result(await tasks.http.post("/mcp", **called))
+    assert answer["isError"] is True
+    assert "more than a row takes" in answer["content"][0]["text"]

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from base64 import b64encode
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 
 from entra_mcp.errors import StorageError
 from entra_mcp.storage.owners import OwnerMarks, delete_owned
 from entra_mcp.tasks.limits import Limits
 from entra_mcp.tasks.rows import RESULTS, Stored, Task, TaskChangedError, TaskRows
 from entra_mcp.tasks.run import Run
+from entra_mcp.toolkit.background import RUNNING
 from tests.support.background.components import work
 from tests.support.background.instance import Background, background
 from tests.support.background.steps import running, until
@@ -27,8 +30,10 @@ QUIET = Limits(heartbeat=3600, apart=0.0)
 """No run gives a sign of life by itself."""
 
 
+@pytest.mark.parametrize("lost", [0, Limits().deaths - 1], ids=["takes the task", "gives the task up"])
+@pytest.mark.parametrize("by", ["run", "judge"])
 async def test_message_that_loses_to_a_late_sign_of_life_comes_again(
-    azurite: str, monkeypatch: pytest.MonkeyPatch
+    azurite: str, monkeypatch: pytest.MonkeyPatch, lost: int, by: str
 ) -> None:
     """The run that it took for dead renews its lease in that moment, and dies afterwards."""
     work.reset()
@@ -40,26 +45,50 @@ async def test_message_that_loses_to_a_late_sign_of_life_comes_again(
         await execute(run)
 
     async def racing(rows: TaskRows, stored: Stored, task: Task) -> Stored:
-        if len(runs) == 1 and task.attempts:
+        if len(runs) == 1 and task.attempts.get("lost", 0) + task.attempts.get("refused", 0) > lost:
             (late,) = runs
             runs.append(late)
             await late.save(None)
         return await write(rows, stored, task)
 
     monkeypatch.setattr(Run, "execute", noted)
-    monkeypatch.setattr(TaskRows, "write", racing)
     async with background(working_settings(monkeypatch), azurite, limits=QUIET) as tasks:
         task_id, first = await running(tasks, "victim")
+        stored = await tasks.rows.read(task_id)
+        assert stored is not None
+        counted = replace(stored.task, attempts={"lost": lost, "refused": Limits().refused - 1 if lost else 0})
+        runs[0]._stored = await tasks.rows.write(stored, counted)  # pyright: ignore[reportPrivateUsage] - as if it had died before
+        monkeypatch.setattr(TaskRows, "write", racing)
         tasks.clock.advance(Limits().lease)
-        await tasks.deliver()
+        for message in await tasks.messages():
+            await getattr(tasks.runner, by)(message)
         assert (await tasks.task(task_id)).runs == 1
+        assert (await tasks.task(task_id)).status == "working"
         first.cancel()
         await asyncio.wait((first,))
         work.gates["victim"].set()
+        while not (await tasks.task(task_id)).is_final:
+            assert tasks.delayed.waiting, "nothing would run the task again"
+            tasks.clock.advance(Limits().lease)
+            await tasks.deliver()
+
+
+async def test_no_run_begins_while_a_task_waits_after_a_death(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    work.reset()
+    limits = Limits(heartbeat=3600, apart=3600, longest_backoff=3600)
+    async with background(working_settings(monkeypatch), azurite, limits=limits) as tasks:
+        task_id, first = await running(tasks, "once")
+        first.cancel()
+        await asyncio.wait((first,))
         tasks.clock.advance(Limits().lease)
         await tasks.deliver()
         task = await tasks.task(task_id)
-        assert (task.status, task.runs) == ("completed", 2)
+        assert (task.running, task.runs, task.attempts) == (False, 1, {"lost": 1})
+        assert 0 <= task.lease - tasks.clock() < 3600
+        work.gates["once"].set()
+        tasks.clock.advance(3600)
+        await tasks.deliver()
+        assert (await tasks.task(task_id)).status == "completed"
 
 
 async def test_neighbour_of_a_task_that_kills_its_process_is_completed(
@@ -145,6 +174,45 @@ async def test_end_is_written_though_the_row_cannot_be_looked_at_once(
     assert (task.status, task.runs, faults) == ("completed", 1, [])
 
 
+async def test_result_is_written_once_the_table_is_back(tasks: Background, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_result, faults = TaskRows.write_result, [StorageError("away")]
+
+    async def away(rows: TaskRows, task: Task, result: bytes) -> int:
+        if faults:
+            raise faults.pop()
+        return await write_result(rows, task, result)
+
+    monkeypatch.setattr(TaskRows, "write_result", away)
+    task_id = (await tasks.start("work", name="patient"))["taskId"]
+    await tasks.deliver()
+    task = await tasks.task(task_id)
+    assert (task.status, work.starts["patient"], faults) == ("completed", 1, [])
+
+
+async def test_task_whose_result_cannot_be_written_runs_again(
+    tasks: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(rows: TaskRows, task: Task, result: bytes) -> int:
+        raise StorageError("away")
+
+    monkeypatch.setattr("entra_mcp.tasks.run.END_PAUSES", (0.0,))
+    task_id = (await tasks.start("work", name="again"))["taskId"]
+    with monkeypatch.context() as patch:
+        patch.setattr(TaskRows, "write_result", away)
+        with pytest.raises(StorageError):
+            await tasks.deliver()
+    assert (await tasks.task(task_id)).status == "working"
+    tasks.clock.advance(Limits().lease)
+    await tasks.deliver()
+    assert (await tasks.task(task_id)).status == "completed"
+
+
+async def test_update_of_a_task_that_has_not_begun_sends_nothing(tasks: Background) -> None:
+    task_id = (await tasks.start("work", name="new"))["taskId"]
+    await tasks.ask("tasks/update", task_id, inputResponses={})
+    assert await tasks.deliver() == 1
+
+
 async def test_poisoned_message_of_a_task_that_runs_does_it_no_harm(tasks: Background) -> None:
     task_id, run = await running(tasks, "alive")
     ((_, message),) = tasks.delayed.waiting
@@ -157,8 +225,13 @@ async def test_poisoned_message_of_a_task_that_runs_does_it_no_harm(tasks: Backg
 
 
 async def test_answers_to_a_task_that_waits_for_a_moment_send_nothing(tasks: Background) -> None:
-    task_id = (await tasks.start("wait_until", name="nap", moment=tasks.clock() + 3600))["taskId"]
+    task_id = (await tasks.start("ask_and_wait", moment=tasks.clock() + 3600))["taskId"]
     await tasks.deliver()
+    (question,) = (await tasks.get(task_id))["inputRequests"]
+    answer = {question: {"action": "accept", "content": {"approved": True}}}
+    await tasks.ask("tasks/update", task_id, inputResponses=answer)
+    await tasks.deliver()
+    assert (await tasks.task(task_id)).answers, "it waits with the answers"
     waiting = len(tasks.delayed.waiting)
     for _ in range(3):
         await tasks.ask("tasks/update", task_id, inputResponses={})
@@ -239,6 +312,31 @@ async def test_state_that_is_too_large_fails_the_task_at_once(tasks: Background)
     done = await tasks.get(task_id)
     assert (done["status"], work.starts["ask_with_state"]) == ("failed", 1)
     assert "more than a row takes" in done["error"]["message"]
+
+
+async def test_answers_that_are_too_large_for_the_task_are_refused(tasks: Background) -> None:
+    task_id = (await tasks.start("ask_with_state", characters=500_000))["taskId"]
+    await tasks.deliver()
+    (question,) = (await tasks.get(task_id))["inputRequests"]
+    answer = {question: {"action": "accept", "content": {"approved": "y" * 200_000}}}
+    assert "too large" in (await tasks.ask("tasks/update", task_id, inputResponses=answer)).text
+    assert (await tasks.task(task_id)).status == "input_required"
+
+
+async def test_error_of_the_server_beside_the_tool_is_a_warning(
+    tasks: Background, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Middleware):
+        async def on_call_tool(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:  # noqa: ANN401 - as FastMCP has it
+            if RUNNING.get() is not None:
+                raise LookupError("nobody expects this")
+            return await call_next(context)
+
+    tasks.runner.server.add_middleware(Broken())
+    task_id = (await tasks.start("work", name="beside"))["taskId"]
+    await tasks.deliver()
+    assert (await tasks.get(task_id))["status"] == "failed"
+    assert "A background task of work failed" in caplog.text
 
 
 async def test_error_outside_the_tool_fails_the_task_at_once(

@@ -236,3 +236,14 @@ async def ask_with_state(context: Context, characters: int) -> str | InputRequir
     if context.input_responses is None:
         return ask("approval", Approval, "May I?", state="s" * characters)
     return "done"
+
+
+@tool(task=True)
+async def ask_and_wait(
+    context: Context, moment: float, task: BackgroundTask = CurrentTask()
+) -> str | InputRequiredResult:
+    """Ask, and then wait for a moment."""
+    if context.input_responses is None:
+        return ask("approval", Approval, "May I?", state="")
+    await task.wait_until(datetime.fromtimestamp(moment, UTC))
+    return "done"
