@@ -45,12 +45,16 @@ class Patience:
     def expired(self) -> bool:
         return self._limit.expired()
 
-    def lift(self) -> None:
-        """Lets the block take as long as it wants, unless it is being ended already."""
+    def lift(self) -> float:
+        """Lets the block take as long as it wants, unless it is being ended already.
+
+        Returns how many seconds it had left.
+        """
         if self._timer is not None:
             self._timer.cancel()
         if not self._limit.expired():
             self._limit.reschedule(None)
+        return max(self._left, 0.0)
 
     def _wait(self) -> None:
         step = min(self._left, BEAT_SECONDS)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from entra_mcp.errors import DependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from starlette.datastructures import Headers
@@ -71,6 +71,9 @@ class RequestScope:
     silence: Patience | None = None
     """What ends the request when something else does not answer it; None once it has what it waited for."""
 
+    end_turn: Callable[[], None] | None = None
+    """Gives the place of an exchange to the next one that waits (web/exchange_queue.py)."""
+
     refusal: str | None = None
     """What a person gets to read whom Entra ID, or this server after it, did not let in."""
 
@@ -82,12 +85,24 @@ REQUEST: ContextVar[RequestScope | None] = ContextVar("request", default=None)
 """The request that this code, and the tasks that it starts, run for; None outside of one."""
 
 
-def lift_silence_limit() -> None:
-    """Says that the running request has what it waited for: its success must not become an error any more."""
+def lift_silence_limit() -> float:
+    """Says that the running request has what it waited for: its success must not become an error any more.
+
+    Returns how many seconds the limit had left.
+    """
     request = REQUEST.get()
-    if request is not None and request.silence is not None:
-        request.silence.lift()
-        request.silence = None
+    if request is None or request.silence is None:
+        return 0.0
+    left = request.silence.lift()
+    request.silence = None
+    return left
+
+
+def give_up_turn() -> None:
+    """Says that the running request waits for what a stranger chose: it holds no place that others wait for."""
+    request = REQUEST.get()
+    if request is not None and request.end_turn is not None:
+        request.end_turn()
 
 
 def note_fault(error: DependencyError) -> None:

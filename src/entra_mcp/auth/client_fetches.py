@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, override
 
 from entra_mcp.errors import EntraMcpError
 from entra_mcp.patience import Patience
-from entra_mcp.request import REQUEST
+from entra_mcp.request import REQUEST, give_up_turn
 from entra_mcp.web.forwarded import UNKNOWN, network
 
 if TYPE_CHECKING:
@@ -31,11 +31,13 @@ if TYPE_CHECKING:
 
 PLATFORM = IPv4Address("168.63.129.16")
 
-LOOKUPS_AT_ONCE = 8
+LOOKUPS_AT_ONCE = 32
 LOOKUPS_OF_ONE_NETWORK = 4
 """So that one network leaves places for the others, however long its names take; the rest of its own wait."""
 
 FETCHES_AT_ONCE = 16
+WAITING_FETCHES = 64
+"""How many may wait for a place; more are refused at once."""
 
 
 class TooManyLookupsError(EntraMcpError):
@@ -120,6 +122,7 @@ class ClientFetches:
         """The buckets hold name look-ups, which one network and all of them together may cause."""
         self._lookups = NameLookups(by_network=by_network, overall=overall)
         self._slots = asyncio.Semaphore(FETCHES_AT_ONCE)
+        self._waiting = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -128,9 +131,21 @@ class ClientFetches:
 
         Raises:
             TimeoutError: it has not ended in time, the wait for a place included.
+            TooManyLookupsError: too many wait already.
         """
-        async with Patience(seconds), self._slots:
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch(), self._running()))
+        give_up_turn()
+        if self._slots.locked() and self._waiting >= WAITING_FETCHES:
+            raise TooManyLookupsError("too many documents of clients are fetched at this moment")
+        async with Patience(seconds):
+            self._waiting += 1
+            try:
+                await self._slots.acquire()
+            finally:
+                self._waiting -= 1
+            try:
+                return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch(), self._running()))
+            finally:
+                self._slots.release()
 
     def close(self) -> None:
         """Ends the thread; a look-up that hangs in another one is left to end by itself."""

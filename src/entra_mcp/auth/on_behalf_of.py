@@ -6,6 +6,7 @@ somebody else there (https://github.com/AzureAD/microsoft-authentication-library
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections import OrderedDict
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from entra_mcp.auth.client_credential import ClientCredential
 
+CLOSE_SECONDS = 5.0
+
 MOST = 128
 """Credentials that are kept; each holds the tokens that it got."""
 
@@ -44,6 +47,7 @@ class OnBehalfOfCredentials:
         self._authority = authority
         self._credential = credential
         self._kept: OrderedDict[bytes, _Shared] = OrderedDict()
+        self._closing: set[asyncio.Task[None]] = set()
 
     def get(self, user_assertion: str) -> PersonCredential:
         """Returns what exchanges a user's token, with this server's proof as it is at that moment."""
@@ -69,7 +73,9 @@ class OnBehalfOfCredentials:
     async def close(self) -> None:
         while self._kept:
             _, shared = self._kept.popitem()
-            await shared.credential.close()
+            self._close(shared)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=CLOSE_SECONDS)
 
     async def _exchange(
         self, user_assertion: str, proof: Mapping[str, str], *scopes: str, claims: str | None, enable_cae: bool
@@ -84,7 +90,9 @@ class OnBehalfOfCredentials:
             return await shared.credential.get_token(*scopes, claims=claims, enable_cae=enable_cae)
         finally:
             shared.users -= 1
-            await self._evict()
+            # Nobody finds a credential any more when it is closed, so nobody uses it then and nobody closes it twice.
+            while (idle := self._take_idle()) is not None:
+                self._close(idle)
 
     def _make(self, user_assertion: str, proof: Mapping[str, str]) -> OnBehalfOfCredential:
         authority = f"https://{self._authority}"
@@ -111,10 +119,19 @@ class OnBehalfOfCredentials:
         claims: dict[str, Any] = jwt.decode(user_assertion, options={"verify_signature": False})
         return str(claims.get("tid") or self._registered_tenant)
 
-    async def _evict(self) -> None:
-        # Nobody finds a credential any more when it is closed, so nobody uses it then and nobody closes it twice.
-        while (idle := self._take_idle()) is not None:
-            await idle.credential.close()
+    def _close(self, shared: _Shared) -> None:
+        """Closes another person's credential beside the call, which has its token."""
+
+        async def close() -> None:
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await shared.credential.close()
+            except Exception as error:  # noqa: BLE001 - whatever becomes of its connections, nobody uses them any more
+                logger.warning("A credential for other APIs did not close: %s", type(error).__name__)
+
+        closing = asyncio.create_task(close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     def _take_idle(self) -> _Shared | None:
         """Takes out the one that was not used for longest, if there are too many and it is not in use."""

@@ -17,7 +17,7 @@ import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastmcp.server.auth import TokenVerificationError
 
-from entra_mcp.errors import DependencyError
+from entra_mcp.errors import DependencyError, first_line
 from entra_mcp.patience import Patience
 
 if TYPE_CHECKING:
@@ -82,6 +82,17 @@ class PublicKeys:
             raise self._failure
         return self.keys.get(key_id)
 
+    async def ensure(self) -> None:
+        """Returns when there are keys that serve.
+
+        Raises:
+            SigningKeysError: there are none, or only ones that are too old.
+        """
+        if self._age() >= STALE_SECONDS:
+            await asyncio.wait((self._refresh(),))
+        if self._age() >= STALE_SECONDS and self._failure is not None:
+            raise self._failure
+
     def _age(self) -> float:
         return float("inf") if self._fetched_at is None else self._clock() - self._fetched_at
 
@@ -102,6 +113,8 @@ class PublicKeys:
             self._failure = SigningKeysError(f"no answer within {FETCH_SECONDS:.0f} s")
         except SigningKeysError as error:
             self._failure = error
+        except Exception as error:  # noqa: BLE001 - whatever an issuer sends, keys that are known serve
+            self._failure = SigningKeysError(f"{type(error).__name__}: {first_line(error)[:200]}")
         else:
             self.keys, self._fetched_at, self._failure = keys, self._clock(), None
         finally:

@@ -45,6 +45,11 @@ EXCHANGE_SECONDS = 3.0
 """For one exchange, Entra ID included; a client that gets no answer in time is asked to try again."""
 
 SETTLE_SECONDS = 0.6
+"""For writing down that it was used, besides what the exchange has left of its time."""
+
+LONGEST_SETTLE_SECONDS = 2.5
+"""Shorter than a lease that was renewed `RENEW_SECONDS` ago."""
+
 RELEASE_SECONDS = 0.4
 """For giving a claim back, after which it is left to its lease."""
 
@@ -180,12 +185,12 @@ class SingleUse:
             await self._give_back(claim, running)
             raise
         # From here on the use may be written down, and then the tokens are the answer.
-        lift_silence_limit()
+        left = lift_silence_limit()
         outcome: dict[str, Any] = {"token_set": running.token_set, "user": audit.current_user()}
         if not new_login:
             outcome["tokens"] = tokens.model_dump(mode="json")
         try:
-            async with Patience(SETTLE_SECONDS):
+            async with Patience(min(SETTLE_SECONDS + left, LONGEST_SETTLE_SECONDS)):
                 settled = await self._ledger.settle(claim, outcome)
         except (StorageError, TimeoutError):
             settled = False

@@ -82,9 +82,11 @@ class EntraOAuthClient:
         Raises:
             SignInRefusedError: Entra ID refused, or the token is not one that this server accepts.
             UpstreamUnavailableError: Entra ID does not answer, or does not know this server.
-            SigningKeysError: the token cannot be verified now.
+            SigningKeysError: the token could not be verified now; the code was not used.
         """
         with noting_faults():
+            # Before the code is used: it is good once, and without the keys its token could not be verified.
+            await self._verifier.public_keys.ensure()
             try:
                 tokens = await self._request(url, {"grant_type": grant_type, **params})
             except OAuthError as error:

@@ -62,13 +62,13 @@ class TokenCache:
         self._max_tokens = max_tokens
         self._clock = clock
         self._tokens: OrderedDict[TokenKey, Token] = OrderedDict()
-        self._flights: dict[TokenKey, asyncio.Task[Token]] = {}
+        self._flights: dict[tuple[TokenKey, str], asyncio.Task[Token]] = {}
 
     def __len__(self) -> int:
         return len(self._tokens)
 
-    async def get(self, key: TokenKey, acquire: Callable[[], Awaitable[Token]]) -> str:
-        """Returns the token, from memory or from `acquire`, of which one runs for a key at a time.
+    async def get(self, key: TokenKey, acquire: Callable[[], Awaitable[Token]], *, claims: str = "") -> str:
+        """Returns the token, from memory or from `acquire`, of which one runs for a key and its `claims` at a time.
 
         Whoever waits may be cancelled; the acquisition goes on for the others, so it must end by itself.
         """
@@ -77,9 +77,9 @@ class TokenCache:
             self._tokens.move_to_end(key)
             self.counts.hits += 1
             return token.value
-        flight = self._flights.get(key)
+        flight = self._flights.get((key, claims))
         if flight is None:
-            flight = self._flights[key] = asyncio.create_task(self._acquire(key, acquire))
+            flight = self._flights[key, claims] = asyncio.create_task(self._acquire(key, acquire, claims))
             flight.add_done_callback(_note_outcome)
         return (await asyncio.shield(flight)).value
 
@@ -96,12 +96,12 @@ class TokenCache:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    async def _acquire(self, key: TokenKey, acquire: Callable[[], Awaitable[Token]]) -> Token:
+    async def _acquire(self, key: TokenKey, acquire: Callable[[], Awaitable[Token]], claims: str) -> Token:
         try:
             self.counts.exchanges += 1
             token = self._tokens[key] = await acquire()
         finally:
-            del self._flights[key]
+            del self._flights[key, claims]
         while len(self._tokens) > self._max_tokens:
             self._tokens.popitem(last=False)
         return token

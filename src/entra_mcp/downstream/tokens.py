@@ -97,7 +97,7 @@ class DelegatedToken:
             ToolError: Entra ID did not give one, as when it wants the person to sign in again first.
         """
         self._cache.drop(self._key, refused)
-        return await self._cache.get(self._key, lambda: self._exchange(claims))
+        return await self._cache.get(self._key, lambda: self._exchange(claims), claims=claims)
 
     async def _exchange(self, claims: str | None = None) -> Token:
         what = " ".join(self._scopes)

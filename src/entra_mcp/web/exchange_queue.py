@@ -3,6 +3,9 @@
 Overload is not an outage. When everybody comes at once, work that is begun for all of them ends in time for nobody; it
 is done again when they try again, and the overload feeds itself. So an exchange waits before it has begun, and what
 would wait too long is refused before anything of it is used.
+
+Threat: a client id can be the address of a document on a server that never answers. An exchange that waits for one
+gives up its turn (`request.give_up_turn`): otherwise strangers would hold all turns with a few such ids.
 """
 
 from __future__ import annotations
@@ -11,9 +14,12 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from entra_mcp.request import REQUEST
 from entra_mcp.web.answers import NO_STORE, refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 EXCHANGES = frozenset({"/token", "/auth/callback"})
@@ -57,10 +63,24 @@ class ExchangeQueue:
             headers = {**NO_STORE, "Retry-After": str(RETRY_SECONDS)}
             await refusal(503, "temporarily_unavailable", TOO_MANY, headers=headers)(scope, receive, send)
             return
+        end_turn = self._once()
+        if (request := REQUEST.get()) is not None:
+            request.end_turn = end_turn
         try:
             await self._app(scope, receive, send)
         finally:
-            self._turns.release()
+            end_turn()
+
+    def _once(self) -> Callable[[], None]:
+        ended = False
+
+        def end_turn() -> None:
+            nonlocal ended
+            if not ended:
+                ended = True
+                self._turns.release()
+
+        return end_turn
 
     async def _admitted(self) -> bool:
         if self._turns.locked() and self._waiting >= self._max_waiting:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from azure.data.tables import TableServiceClient
 
-from entra_mcp.auth import public_keys
+from entra_mcp.auth import public_keys, verifier
+from entra_mcp.auth.public_keys import SigningKeysError
 from entra_mcp.patience import Patience
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.rows import Address
@@ -24,7 +25,7 @@ from tests.support.oauth import OAuthClient
 from tests.support.vault import vault_client
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     import httpx2
 
@@ -225,6 +226,28 @@ async def test_keys_of_entra_that_a_cold_instance_cannot_get_are_503_until_it_ca
             await unavailable(cold.call(tokens["access_token"], "add", {"a": 1, "b": 1}))
         await asyncio.to_thread(own_standins.entra.start)
         assert await adds(cold, tokens["access_token"])
+
+
+async def test_sign_in_goes_on_once_the_keys_of_entra_can_be_fetched(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cold instance needs them to verify what it gets for Entra ID's code, which is good once."""
+    fetched, away = verifier.fetched, [SigningKeysError("away")]
+
+    async def once_away(http: httpx2.AsyncClient, address: str) -> Mapping[str, Any]:
+        if away:
+            raise away.pop()
+        return await fetched(http, address)
+
+    monkeypatch.setattr(verifier, "fetched", once_away)
+    environment()
+    async with running_app() as app, over(app) as http:
+        client = OAuthClient(http=http)
+        parameters = await at_the_callback(client)
+        assert (await client.entra_return(parameters)).status_code == 503
+        answer = client.answer(await client.entra_return(parameters))
+        tokens = (await client.redeem(answer["code"])).json()
+        assert await adds(client, tokens["access_token"])
 
 
 async def test_vault_that_is_away_changes_nothing_for_a_running_instance(

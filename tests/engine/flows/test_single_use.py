@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from entra_mcp.auth import single_use
+from entra_mcp.storage.ledger import Ledger
 from entra_mcp.web import outage, time_limits
 from tests.engine.flows.conftest import over
 from tests.support.app.server import running_app
@@ -17,10 +18,11 @@ from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     import httpx2
 
+    from entra_mcp.storage.ledger import Claim
     from tests.support.fault_proxy import FaultProxy
 
     Environment = Callable[..., None]
@@ -142,6 +144,29 @@ async def test_refresh_over_slow_storage_signs_nobody_out(
             if told.status_code == 200:
                 assert again["refresh_token"] == told.json()["refresh_token"]
             assert await works(client, again)
+
+
+async def test_settlement_of_a_code_has_the_time_that_the_exchange_left_it(
+    environment: Environment, azurite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Storage takes longer for it than a settlement has by itself; what was written could not be redeemed again."""
+    settle = Ledger.settle
+
+    async with fault_proxy(azurite) as (proxy, connection_string):
+
+        async def slowly(ledger: Ledger, claim: Claim, outcome: Mapping[str, Any]) -> bool:
+            proxy.latency = single_use.SETTLE_SECONDS + 0.3
+            return await settle(ledger, claim, outcome)
+
+        environment(AzureWebJobsStorage=connection_string)
+        async with running_app() as app, over(app) as http:
+            client = OAuthClient(http=http)
+            code = await code_of(client)
+            monkeypatch.setattr(Ledger, "settle", slowly)
+            redeemed = await client.redeem(code)
+            proxy.latency = 0.0
+            assert redeemed.status_code == 200, redeemed.text
+            assert await works(client, redeemed.json())
 
 
 async def test_refresh_with_another_scope_is_refused_and_costs_nothing(client: OAuthClient) -> None:

@@ -15,13 +15,15 @@ import pytest
 import pytest_asyncio
 
 from entra_mcp.auth import client_documents
+from entra_mcp.web import time_limits
+from entra_mcp.web.exchange_queue import AT_ONCE
 from tests.engine.flows.web.conftest import DOCUMENT, PUBLIC, browser, from_address
 from tests.support.mcp import structured
 from tests.support.oauth import REDIRECT_URI, OAuthClient
 from tests.support.tasks import in_own_task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from starlette.types import ASGIApp
 
@@ -294,10 +296,9 @@ async def test_all_networks_together_have_so_many_names_looked_up(start: Start) 
     assert statuses == [400, 400, 503]
 
 
-async def test_names_that_never_resolve_keep_nobody_else_from_resolving_theirs(
-    client: OAuthClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As many as the event loop has threads for names, and more, each looked up until the test lets it go."""
+@pytest.fixture
+def slow_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Names below `slow.example` are looked up until the test lets them go."""
     resolve, let_go = socket.getaddrinfo, threading.Event()
 
     def hang(host: str, *options: Any) -> Any:  # noqa: ANN401 - as it is
@@ -307,20 +308,53 @@ async def test_names_that_never_resolve_keep_nobody_else_from_resolving_theirs(
         return resolve(host, *options)
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    monkeypatch.setattr(client_documents, "FETCH_SECONDS", 0.2)
-    try:
-        answers = await asyncio.gather(
-            *(
-                OAuthClient(http=client.http, client_id=f"https://{number}.slow.example/client.json").authorize()
-                for number in range(40)
+    yield let_go
+    let_go.set()
+
+
+async def test_documents_that_do_not_come_keep_nobody_else_from_refreshing(
+    client: OAuthClient, monkeypatch: pytest.MonkeyPatch, slow_names: threading.Event
+) -> None:
+    """More of them than there are turns for exchanges, and from several networks."""
+    monkeypatch.setattr(client_documents, "FETCH_SECONDS", 120)
+    monkeypatch.setattr(time_limits, "SILENCE_SECONDS", 120)
+    tokens = await client.sign_in()
+    strangers = [
+        asyncio.create_task(
+            client.http.post(
+                "/token",
+                data={
+                    "grant_type": "refresh_token",
+                    "refresh_token": "made-up",
+                    "client_id": f"https://{number}.slow.example/client.json",
+                },
+                headers=from_address(f"203.0.{number % 5}.7"),
             )
         )
-        assert {answer.status_code for answer in answers} == {503}
-        # Whoever comes from elsewhere still has a document looked up: this one at an address that is not public.
-        client.http.headers.update(from_address("203.0.113.7"))
-        client.client_id = "https://10.0.0.1/client.json"
-        assert (await client.authorize()).status_code == 400
-        assert await asyncio.get_running_loop().getaddrinfo("localhost", 443)
-        assert not let_go.is_set()
-    finally:
-        let_go.set()
+        for number in range(2 * AT_ONCE)
+    ]
+    await asyncio.sleep(0)
+    refreshed = await client.refresh(tokens["refresh_token"])
+    assert refreshed.status_code == 200
+    assert not any(stranger.done() for stranger in strangers)
+    slow_names.set()
+    assert {answer.status_code for answer in await asyncio.gather(*strangers)} == {503}
+
+
+async def test_names_that_never_resolve_keep_nobody_else_from_resolving_theirs(
+    client: OAuthClient, monkeypatch: pytest.MonkeyPatch, slow_names: threading.Event
+) -> None:
+    """As many as the event loop has threads for names, and more, from several networks."""
+    monkeypatch.setattr(client_documents, "FETCH_SECONDS", 0.2)
+    statuses: set[int] = set()
+    for number in range(40):
+        client.http.headers.update(from_address(f"203.0.{number % 4}.7"))
+        client.client_id = f"https://{number}.slow.example/client.json"
+        statuses.add((await client.authorize()).status_code)
+    assert statuses == {503}
+    # Whoever comes from elsewhere still has a document looked up: this one at an address that is not public.
+    client.http.headers.update(from_address("203.0.113.7"))
+    client.client_id = "https://10.0.0.1/client.json"
+    assert (await client.authorize()).status_code == 400
+    assert await asyncio.get_running_loop().getaddrinfo("localhost", 443)
+    assert not slow_names.is_set()

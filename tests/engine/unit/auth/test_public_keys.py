@@ -26,6 +26,7 @@ class Endpoint:
         self.asked = 0
         self.up = True
         self.hangs = False
+        self.error: Exception | None = None
         self.key_set: Any = {}
         self.publish(*key_ids)
 
@@ -37,6 +38,8 @@ class Endpoint:
     async def fetch(self) -> Mapping[str, Any]:
         self.asked += 1
         await asyncio.sleep(60 if self.hangs else 0)
+        if self.error is not None:
+            raise self.error
         if not self.up:
             raise SigningKeysError("down")
         return self.key_set
@@ -108,6 +111,35 @@ async def test_outage_before_the_first_keys_ends_with_the_first_answer() -> None
         with pytest.raises(SigningKeysError):
             await keys.get("a")
     endpoint.up = True
+    assert await keys.get("a") is not None
+
+
+async def test_there_are_keys_or_it_is_an_outage() -> None:
+    endpoint = Endpoint("a")
+    endpoint.up = False
+    keys = endpoint.keys()
+    with pytest.raises(SigningKeysError):
+        await keys.ensure()
+    endpoint.up = True
+    await keys.ensure()
+    endpoint.up = False
+    await keys.ensure()
+    assert endpoint.asked == 2
+    endpoint.now += STALE_SECONDS
+    with pytest.raises(SigningKeysError):
+        await keys.ensure()
+
+
+async def test_whatever_an_issuer_sends_keys_that_are_known_serve() -> None:
+    endpoint = Endpoint("a")
+    endpoint.error = RecursionError("lists in lists")
+    keys = endpoint.keys()
+    with pytest.raises(SigningKeysError, match="RecursionError"):
+        await keys.get("a")
+    endpoint.error = None
+    assert await keys.get("a") is not None
+    endpoint.error = RecursionError("lists in lists")
+    endpoint.now += FRESH_SECONDS
     assert await keys.get("a") is not None
 
 

@@ -69,6 +69,18 @@ async def test_callers_at_once_share_one_acquisition(cache: TokenCache, entra: E
     assert entra.issued == 1
 
 
+async def test_token_with_claims_is_not_the_one_that_is_acquired_without_them(cache: TokenCache, entra: Entra) -> None:
+    """An API that demands claims would refuse the other one again."""
+    entra.let.clear()
+    claims = ("", "{}", "{}")
+    callers = [asyncio.create_task(cache.get(KEY, entra.acquire, claims=each)) for each in claims]
+    await asyncio.sleep(0)
+    entra.let.set()
+    without, *with_claims = await asyncio.gather(*callers)
+    assert with_claims[0] == with_claims[1] != without
+    assert entra.issued == 2
+
+
 async def test_callers_at_once_share_one_failure_and_the_next_tries_again(cache: TokenCache, entra: Entra) -> None:
     entra.error = ValueError("no")
     outcomes = await asyncio.gather(*(cache.get(KEY, entra.acquire) for _ in range(5)), return_exceptions=True)

@@ -12,12 +12,14 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from entra_mcp.request import REQUEST, RequestScope, give_up_turn
 from entra_mcp.web.exchange_queue import ExchangeQueue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
 AT_ONCE, WAITING = 2, 3
 
@@ -32,6 +34,8 @@ class Exchanges:
 
     async def answer(self, request: Request) -> PlainTextResponse:
         self.begun.append(request.url.query)
+        if request.url.query.startswith("stranger"):
+            give_up_turn()
         await self.end.wait()
         if self.fails:
             raise ZeroDivisionError
@@ -42,7 +46,12 @@ class Exchanges:
 async def serving(exchanges: Exchanges, *, seconds: float = 60.0) -> AsyncGenerator[httpx2.AsyncClient]:
     routes = [Route("/{path:path}", exchanges.answer, methods=["GET", "POST"])]
     app = ExchangeQueue(Starlette(routes=routes), at_once=AT_ONCE, waiting=WAITING, seconds=seconds)
-    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+
+    async def scoped(scope: Scope, receive: Receive, send: Send) -> None:
+        REQUEST.set(RequestScope(correlation_id="", address=""))
+        await app(scope, receive, send)
+
+    transport = httpx2.ASGITransport(app=scoped, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
         yield http
 
@@ -98,6 +107,19 @@ async def test_exchange_whose_turn_does_not_come_in_time_is_refused_and_never_be
         await asyncio.gather(*first)
         assert (await http.post("/token?5")).status_code == 200
     assert exchanges.begun == ["1", "2", "5"]
+
+
+async def test_exchange_that_waits_for_what_a_stranger_chose_holds_no_turn() -> None:
+    exchanges = Exchanges()
+    async with serving(exchanges) as http:
+        strangers = ask(http, *(f"stranger {number}" for number in range(5)))
+        await begun(exchanges, 5)
+        people = ask(http, "1", "2", "3")
+        await begun(exchanges, 5 + AT_ONCE)
+        assert exchanges.begun[5:] == ["1", "2"], "a turn is given up once"
+        exchanges.end.set()
+        answers = await asyncio.gather(*strangers, *people)
+    assert {answer.status_code for answer in answers} == {200}
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/register", "/healthz", "/authorize"])
