@@ -52,7 +52,7 @@ def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:
     """The tests; `arguments` go to pytest and win over what is chosen and how it is spread.
 
     Without any, those that are marked `long` are left out; `--fast` stands for those that start no process. There are
-    three processes more than there are cores, since many tests wait for a deadline or for a process to start; a single
+    two processes more than there are cores, since many tests wait for a deadline or for a process to start; a single
     file is run by one.
     """
     if "--fast" in arguments:
@@ -61,7 +61,7 @@ def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:
     # The tests start hundreds of programs, and without bytecode each would compile the same modules again.
     found["PYTHONDONTWRITEBYTECODE"] = ""
     chosen = () if arguments else ("-m", "not long")
-    workers = str(min((os.cpu_count() or 1) + 3, MOST_WORKERS))
+    workers = str(min((os.cpu_count() or 1) + 2, MOST_WORKERS))
     parallel = ("-n", "0") if _is_a_single_file(_paths(arguments)) else ("-n", workers, *SPREAD)
     return OK if call([sys.executable, "-m", "pytest", *parallel, *chosen, *arguments], root, found) == 0 else FAILED
 
