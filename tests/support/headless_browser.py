@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import sys
 from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
 from local.check.browser import Browser
+from local.config import REPOSITORY
 from tests.support.standins import PERSON
 
 ATTEMPTS = 200
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program whose system has this browser."""
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=REPOSITORY,
+        env={**os.environ, "BROWSER": f"{sys.executable} -m {walk.__module__} %s &"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
 
 
 async def walk(address: str) -> None:

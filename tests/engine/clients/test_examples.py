@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from local.config import REPOSITORY
 from tests.engine.compatibility.document import EXAMPLES, URL
+from tests.support.headless_browser import run
 from tests.support.ports import free_ports
 
 if TYPE_CHECKING:
@@ -25,14 +22,6 @@ def test_program_signs_in_and_calls_a_tool(stack: Stack, tmp_path: Path, example
     text = example.read_text("utf-8").replace(URL, stack.mcp_url).replace("8765", str(port))
     program = tmp_path / example.name
     program.write_text(text, "utf-8")
-    outcome = subprocess.run(
-        [sys.executable, str(program)],
-        cwd=REPOSITORY,
-        env={**os.environ, "BROWSER": f"{sys.executable} -m tests.support.headless_browser %s &"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    outcome = run(str(program))
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert "'username': 'user@local.example'" in outcome.stdout

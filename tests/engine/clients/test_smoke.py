@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
-from local.config import REPOSITORY
+from tests.support.headless_browser import run
 
 if TYPE_CHECKING:
     from tests.support.stack import Stack
 
 
 def test_smoke_test_passes_and_a_person_signs_in_with_the_systems_browser(stack: Stack) -> None:
-    browser = f"{sys.executable} -m tests.support.headless_browser %s &"
-    outcome = subprocess.run(
-        [sys.executable, "-m", "ops", "smoke", stack.url, "--sign-in", "--sign-in-seconds", "60"],
-        cwd=REPOSITORY,
-        env={**os.environ, "BROWSER": browser},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    outcome = run("-m", "ops", "smoke", stack.url, "--sign-in", "--sign-in-seconds", "60")
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert "Everything passed" in outcome.stdout
     assert '"name": "Local User", "username": "user@local.example"' in outcome.stdout
