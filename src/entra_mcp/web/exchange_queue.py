@@ -47,7 +47,7 @@ class ExchangeQueue:
     def __init__(
         self, app: ASGIApp, *, at_once: int = AT_ONCE, waiting: int = WAITING, seconds: float = WAIT_SECONDS
     ) -> None:
-        self._app = app
+        self.app = app
         # Wakes those who wait in the order in which they came.
         self._turns = asyncio.Semaphore(at_once)
         self._waiting = 0
@@ -56,7 +56,7 @@ class ExchangeQueue:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] not in EXCHANGES:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         if not await self._admitted():
             logger.warning("%s %s answered 503: %d wait already.", scope["method"], scope["path"], self._waiting)
@@ -67,7 +67,7 @@ class ExchangeQueue:
         if (request := REQUEST.get()) is not None:
             request.end_turn = end_turn
         try:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
         finally:
             end_turn()
 
