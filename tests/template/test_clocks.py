@@ -11,7 +11,8 @@ from local.config import REPOSITORY
 from tests.support.sources import python_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
 FILES = python_files(REPOSITORY / "tests")
 CLOCKS = {"monotonic", "perf_counter", "process_time", "thread_time"}
 LEAST_SECONDS = 10.0
@@ -20,8 +21,10 @@ LEAST_SECONDS = 10.0
 
 def is_clock(node: ast.AST) -> bool:
     """Whether the node reads a clock that has no date; those with one are compared with dates."""
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+    if not isinstance(node, ast.Call):
         return False
+    if not isinstance(node.func, ast.Attribute):
+        return isinstance(node.func, ast.Name) and node.func.id.removesuffix("_ns") in CLOCKS
     of_a_loop = node.func.attr == "time" and not isinstance(node.func.value, ast.Name)
     return of_a_loop or node.func.attr.removesuffix("_ns") in CLOCKS
 
@@ -59,23 +62,34 @@ def comparisons(function: ast.AST) -> Iterator[int]:
                 yield node.lineno
 
 
-def short_waits(node: ast.AST) -> Iterator[int]:
+def constants(tree: ast.Module) -> dict[str, ast.expr]:
+    """What the names of the module stand for."""
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)]
+    return {target.id: node.value for node in assigned for target in node.targets if isinstance(target, ast.Name)}
+
+
+def short_waits(node: ast.AST, known: Mapping[str, ast.expr]) -> Iterator[int]:
     """The lines that give something a few seconds at most to end well."""
     if isinstance(node, ast.With | ast.AsyncWith) and any("raises" in ast.unparse(item) for item in node.items):
         return
+    if isinstance(node, ast.Try) and any("TimeoutError" in ast.unparse(each.type or node) for each in node.handlers):
+        return
     if isinstance(node, ast.Call) and ast.unparse(node.func) in {"asyncio.timeout", "asyncio.wait_for"}:
-        seconds = node.args[-1]
+        seconds = [*node.args, *(keyword.value for keyword in node.keywords)][-1]
+        seconds = known.get(seconds.id, seconds) if isinstance(seconds, ast.Name) else seconds
         value = seconds.value if isinstance(seconds, ast.Constant) else None
         if isinstance(value, int | float) and value < LEAST_SECONDS:
             yield node.lineno
     for child in ast.iter_child_nodes(node):
-        yield from short_waits(child)
+        yield from short_waits(child, known)
 
 
 def found_in(text: str) -> list[int]:
     tree = ast.parse(text)
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return sorted({*short_waits(tree), *(line for function in functions for line in comparisons(function))})
+    return sorted(
+        {*short_waits(tree, constants(tree)), *(line for function in functions for line in comparisons(function))}
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,10 +101,13 @@ def found_in(text: str) -> list[int]:
         "assert asyncio.get_running_loop().time() < 5",
         "await asyncio.wait_for(event.wait(), 5)",
         "async with asyncio.timeout(0.5):\n        await event.wait()",
+        "await asyncio.wait_for(event.wait(), timeout=2)",
+        "async with asyncio.timeout(SHORT):\n        await event.wait()",
+        "began = monotonic()\n    assert monotonic() - began < 2",
     ],
 )
 def test_assertion_about_a_clock_is_found(body: str) -> None:
-    assert found_in(f"async def test() -> None:\n    {body}\n")
+    assert found_in(f"SHORT = 0.5\nasync def test() -> None:\n    {body}\n")
 
 
 @pytest.mark.parametrize(
@@ -99,6 +116,7 @@ def test_assertion_about_a_clock_is_found(body: str) -> None:
         "while time.monotonic() < deadline:\n        pass\n    assert done",
         "assert claims['exp'] > time.time() + 3600",
         "await asyncio.wait_for(event.wait(), 60)",
+        "try:\n        await asyncio.wait_for(event.wait(), 1)\n    except TimeoutError:\n        quiet = True",
         "with pytest.raises(TimeoutError):\n        await asyncio.wait_for(event.wait(), 0.1)",
     ],
 )
