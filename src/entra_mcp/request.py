@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from entra_mcp.errors import DependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
 
     from starlette.datastructures import Headers
@@ -36,6 +36,16 @@ class Deadline:
     @property
     def has_passed(self) -> bool:
         return asyncio.get_running_loop().time() >= self.at
+
+
+class Turn(Protocol):
+    """A place that others wait for (web/exchange_queue.py)."""
+
+    def end(self) -> None:
+        """Gives it to the next one."""
+
+    async def begin(self) -> None:
+        """Waits for another one; TimeoutError when it does not come in time."""
 
 
 @dataclass(slots=True)
@@ -71,8 +81,8 @@ class RequestScope:
     silence: Patience | None = None
     """What ends the request when something else does not answer it; None once it has what it waited for."""
 
-    end_turn: Callable[[], None] | None = None
-    """Gives the place of an exchange to the next one that waits (web/exchange_queue.py)."""
+    turn: Turn | None = None
+    """The place of an exchange among those that go on at once."""
 
     refusal: str | None = None
     """What a person gets to read whom Entra ID, or this server after it, did not let in."""
@@ -98,11 +108,30 @@ def lift_silence_limit() -> float:
     return left
 
 
-def give_up_turn() -> None:
-    """Says that the running request waits for what a stranger chose: it holds no place that others wait for."""
+def end_turn() -> None:
+    """Gives up the turn of the running exchange, while it waits for what a stranger chose."""
     request = REQUEST.get()
-    if request is not None and request.end_turn is not None:
-        request.end_turn()
+    if request is not None and request.turn is not None:
+        request.turn.end()
+
+
+async def begin_turn() -> None:
+    """Waits for another turn, which is no silence of anything else.
+
+    Raises:
+        TimeoutError: it does not come in time.
+    """
+    request = REQUEST.get()
+    if request is None or request.turn is None:
+        return
+    silence = request.silence
+    if silence is not None:
+        silence.paused = True
+    try:
+        await request.turn.begin()
+    finally:
+        if silence is not None:
+            silence.paused = False
 
 
 def note_fault(error: DependencyError) -> None:

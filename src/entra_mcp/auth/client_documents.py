@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import socket
+import time
 from typing import TYPE_CHECKING, Any, cast, override
 from urllib.parse import urlsplit
 
@@ -118,7 +119,9 @@ class ClientDocuments(CIMDClientManager):
     async def get_client(self, client_id_url: str) -> DocumentedClient | None:
         """Returns the client; None when there is none. A web server that does not answer is an outage."""
         try:
-            document = await self._fetches.run(lambda: self._documents.fetch(client_id_url), seconds=FETCH_SECONDS)
+            document = self._documents.remembered(client_id_url) or await self._fetches.run(
+                lambda: self._documents.fetch(client_id_url), seconds=FETCH_SECONDS
+            )
         except (CIMDFetchError, CIMDValidationError, TooManyLookupsError, TimeoutError) as error:
             reason = str(error) or f"no answer within {FETCH_SECONDS:.0f} s"
             logger.warning("The document of client %s was not taken: %s", described(client_id_url), described(reason))
@@ -207,18 +210,25 @@ class DocumentFetcher(CIMDFetcher):
     def is_cimd_client_id(self, client_id: str) -> bool:
         return len(client_id) <= LONGEST and super().is_cimd_client_id(client_id) and _is_plain(client_id)
 
+    def remembered(self, client_id_url: str) -> CIMDDocument | None:
+        """Returns the document that `fetch` would answer with at once; None when it would ask for it.
+
+        Raises:
+            CIMDValidationError: as `fetch`.
+        """
+        entry = self._cache.get(client_id_url)
+        if entry is None or entry.must_revalidate or entry.expires_at <= time.time():
+            return None
+        return _accepted(entry.doc)
+
     @override
     async def fetch(self, client_id_url: str) -> CIMDDocument:
         try:
             document = await super().fetch(client_id_url)
-            # Refuses text that is no Unicode, which JSON can express.
-            document.model_dump_json()
         except (ValueError, RecursionError, OverflowError) as error:
             # Bytes that are no UTF-8, a number of 5,000 digits, lists in lists in lists; more seconds than a clock has.
             raise CIMDValidationError("the document, or how long it is to be kept, cannot be read") from error
-        if document.jwks_uri is not None and not _is_plain(str(document.jwks_uri)):
-            raise CIMDValidationError("the address of its keys has a user name, a port of its own or a fragment")
-        return document
+        return _accepted(document)
 
 
 class DocumentedClientAuthenticator(PrivateKeyJWTClientAuthenticator):
@@ -240,6 +250,17 @@ def client_authenticator(
     if documents is None:
         return ClientAuthenticator(provider)
     return DocumentedClientAuthenticator(provider=provider, cimd_manager=documents, token_endpoint_url=token_endpoint)
+
+
+def _accepted(document: CIMDDocument) -> CIMDDocument:
+    try:
+        # Refuses text that is no Unicode, which JSON can express.
+        document.model_dump_json()
+    except (ValueError, RecursionError) as error:
+        raise CIMDValidationError("the document cannot be read") from error
+    if document.jwks_uri is not None and not _is_plain(str(document.jwks_uri)):
+        raise CIMDValidationError("the address of its keys has a user name, a port of its own or a fragment")
+    return document
 
 
 def _is_plain(url: str) -> bool:

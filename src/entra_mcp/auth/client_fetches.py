@@ -16,12 +16,13 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Any, override
 
 from entra_mcp.errors import EntraMcpError
 from entra_mcp.patience import Patience
-from entra_mcp.request import REQUEST, give_up_turn
+from entra_mcp.request import REQUEST, begin_turn, end_turn
 from entra_mcp.web.forwarded import UNKNOWN, network
 
 if TYPE_CHECKING:
@@ -35,9 +36,13 @@ LOOKUPS_AT_ONCE = 32
 LOOKUPS_OF_ONE_NETWORK = 4
 """So that one network leaves places for the others, however long its names take; the rest of its own wait."""
 
-FETCHES_AT_ONCE = 16
-WAITING_FETCHES = 64
-"""How many may wait for a place; more are refused at once."""
+FETCHES_AT_ONCE = 64
+FETCHES_OF_ONE_NETWORK = 4
+WAITING_OF_ONE_NETWORK = 16
+"""How many of one network may wait for a place; more are refused at once."""
+
+SOON_SECONDS = 0.05
+"""What is in memory is there by then."""
 
 
 class TooManyLookupsError(EntraMcpError):
@@ -115,6 +120,15 @@ def _not_the_platform(lookup: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     return found
 
 
+@dataclass(slots=True)
+class _Network:
+    """What one network has fetched."""
+
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(FETCHES_OF_ONE_NETWORK))
+    fetches: int = 0
+    """That run or wait."""
+
+
 class ClientFetches:
     """Runs fetches on an event loop in a thread, which starts with the first one."""
 
@@ -122,30 +136,41 @@ class ClientFetches:
         """The buckets hold name look-ups, which one network and all of them together may cause."""
         self._lookups = NameLookups(by_network=by_network, overall=overall)
         self._slots = asyncio.Semaphore(FETCHES_AT_ONCE)
-        self._waiting = 0
+        self._networks: dict[str, _Network] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
     async def run[T](self, fetch: Callable[[], Coroutine[Any, Any, T]], *, seconds: float) -> T:
-        """Returns what the fetch returns.
+        """Returns what the fetch returns. Where that is not in memory, the request gives up its turn meanwhile.
 
         Raises:
             TimeoutError: it has not ended in time, the wait for a place included.
-            TooManyLookupsError: too many wait already.
+            TooManyLookupsError: too many of its network wait already.
         """
-        give_up_turn()
-        if self._slots.locked() and self._waiting >= WAITING_FETCHES:
+        request = REQUEST.get()
+        asking = network(request.address if request else UNKNOWN)
+        of_network = self._networks.setdefault(asking, _Network())
+        if of_network.fetches >= FETCHES_OF_ONE_NETWORK + WAITING_OF_ONE_NETWORK:
             raise TooManyLookupsError("too many documents of clients are fetched at this moment")
-        async with Patience(seconds):
-            self._waiting += 1
-            try:
-                await self._slots.acquire()
-            finally:
-                self._waiting -= 1
-            try:
-                return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch(), self._running()))
-            finally:
-                self._slots.release()
+        of_network.fetches += 1
+        fetching = asyncio.create_task(self._fetch(fetch, of_network, seconds))
+        try:
+            await asyncio.wait((fetching,), timeout=SOON_SECONDS)
+            if fetching.done():
+                return fetching.result()
+            end_turn()
+            found = await fetching
+            await begin_turn()
+            return found
+        finally:
+            fetching.cancel()
+            of_network.fetches -= 1
+            if not of_network.fetches:
+                del self._networks[asking]
+
+    async def _fetch[T](self, fetch: Callable[[], Coroutine[Any, Any, T]], of_network: _Network, seconds: float) -> T:
+        async with Patience(seconds), of_network.places, self._slots:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch(), self._running()))
 
     def close(self) -> None:
         """Ends the thread; a look-up that hangs in another one is left to end by itself."""

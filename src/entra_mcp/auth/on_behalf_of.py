@@ -74,8 +74,7 @@ class OnBehalfOfCredentials:
         while self._kept:
             _, shared = self._kept.popitem()
             self._close(shared)
-        if self._closing:
-            await asyncio.wait(self._closing, timeout=CLOSE_SECONDS)
+        await asyncio.gather(*self._closing)
 
     async def _exchange(
         self, user_assertion: str, proof: Mapping[str, str], *scopes: str, claims: str | None, enable_cae: bool

@@ -82,7 +82,7 @@ class EntraOAuthClient:
         Raises:
             SignInRefusedError: Entra ID refused, or the token is not one that this server accepts.
             UpstreamUnavailableError: Entra ID does not answer, or does not know this server.
-            SigningKeysError: the token could not be verified now; the code was not used.
+            SigningKeysError: the token cannot be verified now. Without any keys the code was not used.
         """
         with noting_faults():
             # Before the code is used: it is good once, and without the keys its token could not be verified.

@@ -99,7 +99,11 @@ class TokenCache:
     async def _acquire(self, key: TokenKey, acquire: Callable[[], Awaitable[Token]], claims: str) -> Token:
         try:
             self.counts.exchanges += 1
-            token = self._tokens[key] = await acquire()
+            before = self._tokens.get(key)
+            token = await acquire()
+            # One that an API demanded more of stays: it was acquired meanwhile.
+            if claims or self._tokens.get(key) is before:
+                self._tokens[key] = token
         finally:
             del self._flights[key, claims]
         while len(self._tokens) > self._max_tokens:

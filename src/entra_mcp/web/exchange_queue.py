@@ -5,7 +5,8 @@ is done again when they try again, and the overload feeds itself. So an exchange
 would wait too long is refused before anything of it is used.
 
 Threat: a client id can be the address of a document on a server that never answers. An exchange that waits for one
-gives up its turn (`request.give_up_turn`): otherwise strangers would hold all turns with a few such ids.
+gives up its turn, and waits for another one when the document is there: otherwise strangers would hold all turns with a
+few such ids.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from entra_mcp.request import REQUEST
 from entra_mcp.web.answers import NO_STORE, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 EXCHANGES = frozenset({"/token", "/auth/callback"})
@@ -63,24 +62,13 @@ class ExchangeQueue:
             headers = {**NO_STORE, "Retry-After": str(RETRY_SECONDS)}
             await refusal(503, "temporarily_unavailable", TOO_MANY, headers=headers)(scope, receive, send)
             return
-        end_turn = self._once()
+        turn = _Turn(self._turns, self._seconds)
         if (request := REQUEST.get()) is not None:
-            request.end_turn = end_turn
+            request.turn = turn
         try:
             await self.app(scope, receive, send)
         finally:
-            end_turn()
-
-    def _once(self) -> Callable[[], None]:
-        ended = False
-
-        def end_turn() -> None:
-            nonlocal ended
-            if not ended:
-                ended = True
-                self._turns.release()
-
-        return end_turn
+            turn.end()
 
     async def _admitted(self) -> bool:
         if self._turns.locked() and self._waiting >= self._max_waiting:
@@ -93,3 +81,21 @@ class ExchangeQueue:
             return False
         finally:
             self._waiting -= 1
+
+
+class _Turn:
+    """One of the turns, which has begun."""
+
+    def __init__(self, turns: asyncio.Semaphore, seconds: float) -> None:
+        self._turns = turns
+        self._seconds = seconds
+        self._has_begun = True
+
+    def end(self) -> None:
+        if self._has_begun:
+            self._has_begun = False
+            self._turns.release()
+
+    async def begin(self) -> None:
+        async with asyncio.timeout(self._seconds):
+            self._has_begun = await self._turns.acquire()

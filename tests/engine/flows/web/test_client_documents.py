@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from entra_mcp.auth import client_documents
+from entra_mcp.auth.client_fetches import ClientFetches, TooManyLookupsError
 from entra_mcp.web import time_limits
 from entra_mcp.web.exchange_queue import AT_ONCE
 from tests.engine.flows.web.conftest import DOCUMENT, PUBLIC, browser, from_address
@@ -121,6 +122,25 @@ async def test_address_that_no_document_should_have_is_no_client(
     served["document"] = DOCUMENT | {"client_id": client_id}
     client.client_id = client_id
     assert (await client.authorize()).status_code == 400
+
+
+async def test_document_that_is_remembered_takes_no_place_among_fetches(
+    client: OAuthClient, served: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many come at once, of one network."""
+
+    async def no_place(fetches: ClientFetches, fetch: object, *, seconds: float) -> None:
+        raise TooManyLookupsError("there is no place")
+
+    served["seconds"] = 60
+    client.client_id = f"{PUBLIC}?remembered"
+    served["document"] = served["document"] | {"client_id": client.client_id}
+    assert (await client.authorize()).status_code == 302
+    monkeypatch.setattr(ClientFetches, "run", no_place)
+    answers = await asyncio.gather(*(client.authorize() for _ in range(100)))
+    assert {answer.status_code for answer in answers} == {302}
+    other = OAuthClient(http=client.http, client_id=PUBLIC)
+    assert (await other.authorize()).status_code == 503
 
 
 async def test_documented_client_signs_in_and_refreshes(client: OAuthClient, served: dict[str, Any]) -> None:
@@ -344,17 +364,20 @@ async def test_documents_that_do_not_come_keep_nobody_else_from_refreshing(
 async def test_names_that_never_resolve_keep_nobody_else_from_resolving_theirs(
     client: OAuthClient, monkeypatch: pytest.MonkeyPatch, slow_names: threading.Event
 ) -> None:
-    """As many as the event loop has threads for names, and more, from several networks."""
-    monkeypatch.setattr(client_documents, "FETCH_SECONDS", 0.2)
-    statuses: set[int] = set()
+    """Of several networks, and more than the event loop has threads for names; while all of them are looked up."""
+    monkeypatch.setattr(client_documents, "FETCH_SECONDS", 120)
+    monkeypatch.setattr(time_limits, "SILENCE_SECONDS", 120)
+    strangers: list[asyncio.Task[httpx2.Response]] = []
     for number in range(40):
         client.http.headers.update(from_address(f"203.0.{number % 4}.7"))
-        client.client_id = f"https://{number}.slow.example/client.json"
-        statuses.add((await client.authorize()).status_code)
-    assert statuses == {503}
+        stranger = OAuthClient(http=client.http, client_id=f"https://{number}.slow.example/client.json")
+        strangers.append(asyncio.create_task(stranger.authorize()))
+        await asyncio.sleep(0)
     # Whoever comes from elsewhere still has a document looked up: this one at an address that is not public.
     client.http.headers.update(from_address("203.0.113.7"))
     client.client_id = "https://10.0.0.1/client.json"
     assert (await client.authorize()).status_code == 400
     assert await asyncio.get_running_loop().getaddrinfo("localhost", 443)
-    assert not slow_names.is_set()
+    assert not any(stranger.done() for stranger in strangers)
+    slow_names.set()
+    assert {answer.status_code for answer in await asyncio.gather(*strangers)} == {503}

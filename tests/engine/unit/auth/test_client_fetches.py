@@ -10,9 +10,10 @@ import pytest
 
 from entra_mcp.auth.client_fetches import (
     FETCHES_AT_ONCE,
+    FETCHES_OF_ONE_NETWORK,
     LOOKUPS_AT_ONCE,
     LOOKUPS_OF_ONE_NETWORK,
-    WAITING_FETCHES,
+    WAITING_OF_ONE_NETWORK,
     ClientFetches,
     NameLookups,
     TooManyLookupsError,
@@ -21,7 +22,12 @@ from entra_mcp.request import REQUEST, RequestScope
 from entra_mcp.web.buckets import TokenBuckets
 
 
-async def test_so_many_fetches_run_at_once_and_the_others_wait() -> None:
+def from_network(number: int) -> None:
+    REQUEST.set(RequestScope(correlation_id="", address=f"203.0.{number}.7"))
+
+
+@pytest.mark.parametrize(("networks", "at_once"), [(1, FETCHES_OF_ONE_NETWORK), (20, FETCHES_AT_ONCE)])
+async def test_so_many_fetches_run_at_once_and_the_others_wait(networks: int, at_once: int) -> None:
     fetches = ClientFetches(by_network=TokenBuckets(per_minute=1), overall=TokenBuckets(per_minute=1))
     running, most = 0, 0
 
@@ -32,32 +38,80 @@ async def test_so_many_fetches_run_at_once_and_the_others_wait() -> None:
         await asyncio.sleep(0.01)
         running -= 1
 
+    async def run(number: int) -> None:
+        from_network(number % networks)
+        await fetches.run(fetch, seconds=30)
+
     try:
-        await asyncio.gather(*(fetches.run(fetch, seconds=30) for _ in range(3 * FETCHES_AT_ONCE)))
+        await asyncio.gather(*(run(number) for number in range(networks * FETCHES_OF_ONE_NETWORK * 2)))
     finally:
         fetches.close()
-    assert most == FETCHES_AT_ONCE == 16
+    assert most == at_once
+    assert (FETCHES_OF_ONE_NETWORK, FETCHES_AT_ONCE) == (4, 64)
 
 
-async def test_fetch_beyond_those_that_may_wait_is_refused_at_once() -> None:
+async def test_fetches_of_one_network_leave_places_for_others() -> None:
+    """Beyond those that may wait, one is refused at once."""
     fetches, go_on = ClientFetches(by_network=TokenBuckets(per_minute=1), overall=TokenBuckets(per_minute=1)), Event()
 
     async def fetch() -> None:
         while not go_on.is_set():  # noqa: ASYNC110 - it is set in another thread
             await asyncio.sleep(0.01)
 
+    async def in_memory() -> str:
+        return "here"
+
+    from_network(1)
+    many = range(FETCHES_OF_ONE_NETWORK + WAITING_OF_ONE_NETWORK)
+    waiting = [asyncio.create_task(fetches.run(fetch, seconds=60)) for _ in many]
     try:
-        waiting = [
-            asyncio.create_task(fetches.run(fetch, seconds=60)) for _ in range(FETCHES_AT_ONCE + WAITING_FETCHES)
-        ]
         await asyncio.sleep(0)
         with pytest.raises(TooManyLookupsError):
-            await fetches.run(fetch, seconds=60)
+            await fetches.run(in_memory, seconds=60)
+        from_network(2)
+        assert await fetches.run(in_memory, seconds=60) == "here"
+        from_network(1)
+        waiting.pop().cancel()
+        waiting.append(asyncio.create_task(fetches.run(fetch, seconds=60)))
+        await asyncio.sleep(0)
         go_on.set()
         await asyncio.gather(*waiting)
-        await fetches.run(fetch, seconds=60)
+        assert await fetches.run(in_memory, seconds=60) == "here"
+        assert fetches._networks == {}  # pyright: ignore[reportPrivateUsage] - nothing is left
     finally:
         fetches.close()
+
+
+async def test_turn_is_given_up_only_for_what_is_not_in_memory() -> None:
+    fetches, go_on = ClientFetches(by_network=TokenBuckets(per_minute=1), overall=TokenBuckets(per_minute=1)), Event()
+    events: list[str] = []
+
+    class Noting:
+        def end(self) -> None:
+            events.append("ended")
+            go_on.set()
+
+        async def begin(self) -> None:
+            events.append("begun")
+
+    async def in_memory() -> None:
+        events.append("in memory")
+
+    async def elsewhere() -> None:
+        while not go_on.is_set():  # noqa: ASYNC110 - it is set in another thread
+            await asyncio.sleep(0.01)
+        events.append("fetched")
+
+    from_network(1)
+    request = REQUEST.get()
+    assert request is not None
+    request.turn = Noting()
+    try:
+        await fetches.run(in_memory, seconds=60)
+        await fetches.run(elsewhere, seconds=60)
+    finally:
+        fetches.close()
+    assert events == ["in memory", "ended", "fetched", "begun"]
 
 
 @pytest.mark.parametrize(("networks", "at_once"), [(1, LOOKUPS_OF_ONE_NETWORK), (10, LOOKUPS_AT_ONCE)])

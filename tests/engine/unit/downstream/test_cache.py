@@ -27,7 +27,10 @@ class Entra:
         if self.error is not None:
             raise self.error
         self.issued += 1
-        return Token(f"token {self.issued}", self._clock() + 3600)
+        return Token(f"token {self.issued}", self.end())
+
+    def end(self) -> float:
+        return self._clock() + 3600
 
 
 @pytest.fixture
@@ -79,6 +82,20 @@ async def test_token_with_claims_is_not_the_one_that_is_acquired_without_them(ca
     without, *with_claims = await asyncio.gather(*callers)
     assert with_claims[0] == with_claims[1] != without
     assert entra.issued == 2
+
+
+async def test_token_with_claims_stays_whatever_comes_without_them_later(cache: TokenCache, entra: Entra) -> None:
+    entra.let.clear()
+    without = asyncio.create_task(cache.get(KEY, entra.acquire))
+    await asyncio.sleep(0)
+
+    async def at_once() -> Token:
+        return Token("with claims", entra.end())
+
+    assert await cache.get(KEY, at_once, claims="{}") == "with claims"
+    entra.let.set()
+    assert await without == "token 1"
+    assert await cache.get(KEY, entra.acquire) == "with claims"
 
 
 async def test_callers_at_once_share_one_failure_and_the_next_tries_again(cache: TokenCache, entra: Entra) -> None:

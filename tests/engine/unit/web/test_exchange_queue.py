@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from entra_mcp.request import REQUEST, RequestScope, give_up_turn
+from entra_mcp.request import REQUEST, RequestScope, begin_turn, end_turn
 from entra_mcp.web.exchange_queue import ExchangeQueue
 
 if TYPE_CHECKING:
@@ -30,12 +30,17 @@ class Exchanges:
     def __init__(self) -> None:
         self.begun: list[str] = []
         self.end = asyncio.Event()
+        self.document = asyncio.Event()
+        self.went_on: list[str] = []
         self.fails = False
 
     async def answer(self, request: Request) -> PlainTextResponse:
         self.begun.append(request.url.query)
         if request.url.query.startswith("stranger"):
-            give_up_turn()
+            end_turn()
+            await self.document.wait()
+            await begin_turn()
+            self.went_on.append(request.url.query)
         await self.end.wait()
         if self.fails:
             raise ZeroDivisionError
@@ -112,14 +117,24 @@ async def test_exchange_whose_turn_does_not_come_in_time_is_refused_and_never_be
 async def test_exchange_that_waits_for_what_a_stranger_chose_holds_no_turn() -> None:
     exchanges = Exchanges()
     async with serving(exchanges) as http:
-        strangers = ask(http, *(f"stranger {number}" for number in range(5)))
+        strangers = ask(http, *(f"stranger{number}" for number in range(5)))
         await begun(exchanges, 5)
         people = ask(http, "1", "2", "3")
         await begun(exchanges, 5 + AT_ONCE)
-        assert exchanges.begun[5:] == ["1", "2"], "a turn is given up once"
+        assert exchanges.begun[5:] == ["1", "2"]
+        strangers.pop().cancel()
+        exchanges.document.set()
+        await begun(exchanges, 5 + AT_ONCE)
+        assert (exchanges.begun[7:], exchanges.went_on) == ([], []), "all of them wait for a turn now"
         exchanges.end.set()
         answers = await asyncio.gather(*strangers, *people)
-    assert {answer.status_code for answer in answers} == {200}
+        assert {answer.status_code for answer in answers} == {200}
+        exchanges.end.clear()
+        last = ask(http, "4", "5", "6")
+        await begun(exchanges, 8 + AT_ONCE)
+        assert exchanges.begun[8:] == ["4", "5"], "each turn was ended once"
+        exchanges.end.set()
+        await asyncio.gather(*last)
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/register", "/healthz", "/authorize"])
