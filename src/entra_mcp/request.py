@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from entra_mcp.errors import DependencyError
+from entra_mcp.errors import DependencyError, EntraMcpError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +38,10 @@ class Deadline:
         return asyncio.get_running_loop().time() >= self.at
 
 
+class NoTurnError(EntraMcpError):
+    """More exchanges wait than this process can finish in time."""
+
+
 class Turn(Protocol):
     """A place that others wait for (web/exchange_queue.py)."""
 
@@ -45,7 +49,11 @@ class Turn(Protocol):
         """Gives it to the next one."""
 
     async def begin(self) -> None:
-        """Waits for another one; TimeoutError when it does not come in time."""
+        """Waits for another one.
+
+        Raises:
+            NoTurnError: too many wait, or it does not come in time.
+        """
 
 
 @dataclass(slots=True)
@@ -119,7 +127,7 @@ async def begin_turn() -> None:
     """Waits for another turn, which is no silence of anything else.
 
     Raises:
-        TimeoutError: it does not come in time.
+        NoTurnError: too many wait, or it does not come in time.
     """
     request = REQUEST.get()
     if request is None or request.turn is None:

@@ -34,7 +34,7 @@ from entra_mcp.auth.client_keys import ClientKeys, chosen, public_keys
 from entra_mcp.auth.parameters import described, has_finite_times
 from entra_mcp.auth.redirects import refusal_of
 from entra_mcp.errors import DependencyError
-from entra_mcp.request import note_fault, noting_faults
+from entra_mcp.request import NoTurnError, note_fault, noting_faults
 from entra_mcp.storage.ledger import Use
 from entra_mcp.urls import is_loopback
 
@@ -122,7 +122,7 @@ class ClientDocuments(CIMDClientManager):
             document = self._documents.remembered(client_id_url) or await self._fetches.run(
                 lambda: self._documents.fetch(client_id_url), seconds=FETCH_SECONDS
             )
-        except (CIMDFetchError, CIMDValidationError, TooManyLookupsError, TimeoutError) as error:
+        except (CIMDFetchError, CIMDValidationError, TooManyLookupsError, NoTurnError, TimeoutError) as error:
             reason = str(error) or f"no answer within {FETCH_SECONDS:.0f} s"
             logger.warning("The document of client %s was not taken: %s", described(client_id_url), described(reason))
             if _is_outage(error):
@@ -157,7 +157,7 @@ class ClientDocuments(CIMDClientManager):
             await self._fetches.run(
                 lambda: validate(assertion, client_id, token_endpoint, document), seconds=FETCH_SECONDS
             )
-        except (SSRFError, SSRFFetchError, TooManyLookupsError, TimeoutError) as error:
+        except (SSRFError, SSRFFetchError, TooManyLookupsError, NoTurnError, TimeoutError) as error:
             if _is_outage(error):
                 note_fault(DependencyError("client_document", "the keys of a client cannot be fetched now"))
             raise ValueError("the keys cannot be fetched") from error
@@ -284,7 +284,7 @@ def _is_outage(error: BaseException) -> bool:
     """Whether another attempt may succeed: no connection, no answer, no name server, too much to do, there or here."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, httpx2.RequestError | TimeoutError | TooManyLookupsError):
+        if isinstance(cause, httpx2.RequestError | TimeoutError | TooManyLookupsError | NoTurnError):
             return True
         if isinstance(cause, SSRFFetchError) and re.match(r"HTTP (429|5\d\d) ", str(cause)):
             return True

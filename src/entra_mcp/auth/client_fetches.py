@@ -146,6 +146,7 @@ class ClientFetches:
         Raises:
             TimeoutError: it has not ended in time, the wait for a place included.
             TooManyLookupsError: too many of its network wait already.
+            NoTurnError: it is here, and another turn does not come in time.
         """
         request = REQUEST.get()
         asking = network(request.address if request else UNKNOWN)
@@ -155,18 +156,20 @@ class ClientFetches:
         of_network.fetches += 1
         fetching = asyncio.create_task(self._fetch(fetch, of_network, seconds))
         try:
-            await asyncio.wait((fetching,), timeout=SOON_SECONDS)
+            with suppress(TimeoutError):
+                async with Patience(SOON_SECONDS):
+                    await asyncio.wait((fetching,))
             if fetching.done():
                 return fetching.result()
             end_turn()
             found = await fetching
-            await begin_turn()
-            return found
         finally:
             fetching.cancel()
             of_network.fetches -= 1
             if not of_network.fetches:
                 del self._networks[asking]
+        await begin_turn()
+        return found
 
     async def _fetch[T](self, fetch: Callable[[], Coroutine[Any, Any, T]], of_network: _Network, seconds: float) -> T:
         async with Patience(seconds), of_network.places, self._slots:

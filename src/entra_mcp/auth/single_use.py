@@ -47,6 +47,9 @@ EXCHANGE_SECONDS = 3.0
 SETTLE_SECONDS = 0.6
 """For writing down that it was used, besides what the exchange has left of its time."""
 
+LONGEST_SETTLE_SECONDS = 2.5
+"""Shorter than a lease that was renewed `RENEW_SECONDS` ago: nobody takes the claim over meanwhile."""
+
 RELEASE_SECONDS = 0.4
 """For giving a claim back, after which it is left to its lease."""
 
@@ -187,7 +190,7 @@ class SingleUse:
         if not new_login:
             outcome["tokens"] = tokens.model_dump(mode="json")
         try:
-            async with Patience(SETTLE_SECONDS + left):
+            async with Patience(min(SETTLE_SECONDS + left, LONGEST_SETTLE_SECONDS)):
                 settled = await self._ledger.settle(claim, outcome)
         except (StorageError, TimeoutError):
             settled = False

@@ -101,8 +101,8 @@ class TokenCache:
             self.counts.exchanges += 1
             before = self._tokens.get(key)
             token = await acquire()
-            # One that an API demanded more of stays: it was acquired meanwhile.
-            if claims or self._tokens.get(key) is before:
+            # One that was acquired meanwhile stays: an API demanded more of it.
+            if claims or self._tokens.get(key) in {None, before}:
                 self._tokens[key] = token
         finally:
             del self._flights[key, claims]

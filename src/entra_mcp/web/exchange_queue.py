@@ -15,10 +15,12 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from entra_mcp.request import REQUEST
+from entra_mcp.request import REQUEST, NoTurnError
 from entra_mcp.web.answers import NO_STORE, refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 EXCHANGES = frozenset({"/token", "/auth/callback"})
@@ -62,7 +64,7 @@ class ExchangeQueue:
             headers = {**NO_STORE, "Retry-After": str(RETRY_SECONDS)}
             await refusal(503, "temporarily_unavailable", TOO_MANY, headers=headers)(scope, receive, send)
             return
-        turn = _Turn(self._turns, self._seconds)
+        turn = _Turn(self._turns, self._admitted)
         if (request := REQUEST.get()) is not None:
             request.turn = turn
         try:
@@ -86,9 +88,9 @@ class ExchangeQueue:
 class _Turn:
     """One of the turns, which has begun."""
 
-    def __init__(self, turns: asyncio.Semaphore, seconds: float) -> None:
+    def __init__(self, turns: asyncio.Semaphore, admitted: Callable[[], Awaitable[bool]]) -> None:
         self._turns = turns
-        self._seconds = seconds
+        self._admitted = admitted
         self._has_begun = True
 
     def end(self) -> None:
@@ -97,5 +99,6 @@ class _Turn:
             self._turns.release()
 
     async def begin(self) -> None:
-        async with asyncio.timeout(self._seconds):
-            self._has_begun = await self._turns.acquire()
+        self._has_begun = await self._admitted()
+        if not self._has_begun:
+            raise NoTurnError(TOO_MANY)

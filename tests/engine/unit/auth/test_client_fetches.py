@@ -8,6 +8,7 @@ from threading import Event
 
 import pytest
 
+from entra_mcp.auth import client_fetches
 from entra_mcp.auth.client_fetches import (
     FETCHES_AT_ONCE,
     FETCHES_OF_ONE_NETWORK,
@@ -71,7 +72,9 @@ async def test_fetches_of_one_network_leave_places_for_others() -> None:
         from_network(2)
         assert await fetches.run(in_memory, seconds=60) == "here"
         from_network(1)
-        waiting.pop().cancel()
+        gone = waiting.pop()
+        gone.cancel()
+        await asyncio.wait((gone,))
         waiting.append(asyncio.create_task(fetches.run(fetch, seconds=60)))
         await asyncio.sleep(0)
         go_on.set()
@@ -82,7 +85,7 @@ async def test_fetches_of_one_network_leave_places_for_others() -> None:
         fetches.close()
 
 
-async def test_turn_is_given_up_only_for_what_is_not_in_memory() -> None:
+async def test_turn_is_given_up_only_for_what_is_not_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     fetches, go_on = ClientFetches(by_network=TokenBuckets(per_minute=1), overall=TokenBuckets(per_minute=1)), Event()
     events: list[str] = []
 
@@ -107,7 +110,9 @@ async def test_turn_is_given_up_only_for_what_is_not_in_memory() -> None:
     assert request is not None
     request.turn = Noting()
     try:
+        monkeypatch.setattr(client_fetches, "SOON_SECONDS", 60.0)
         await fetches.run(in_memory, seconds=60)
+        monkeypatch.setattr(client_fetches, "SOON_SECONDS", 0.01)
         await fetches.run(elsewhere, seconds=60)
     finally:
         fetches.close()

@@ -114,25 +114,38 @@ async def test_exchange_whose_turn_does_not_come_in_time_is_refused_and_never_be
     assert exchanges.begun == ["1", "2", "5"]
 
 
+async def test_another_turn_is_refused_at_once_where_too_many_wait() -> None:
+    exchanges = Exchanges()
+    async with serving(exchanges) as http:
+        (stranger,) = ask(http, "stranger")
+        await begun(exchanges, 1)
+        people = ask(http, "1", "2", "3", "4", "5")
+        await begun(exchanges, 1 + AT_ONCE)
+        exchanges.document.set()
+        assert (await stranger).status_code == 500, "the endpoint of this test passes the error on"
+        exchanges.end.set()
+        assert {answer.status_code for answer in await asyncio.gather(*people)} == {200}
+
+
 async def test_exchange_that_waits_for_what_a_stranger_chose_holds_no_turn() -> None:
     exchanges = Exchanges()
     async with serving(exchanges) as http:
-        strangers = ask(http, *(f"stranger{number}" for number in range(5)))
-        await begun(exchanges, 5)
+        strangers = ask(http, *(f"stranger{number}" for number in range(3)))
+        await begun(exchanges, 3)
         people = ask(http, "1", "2", "3")
-        await begun(exchanges, 5 + AT_ONCE)
-        assert exchanges.begun[5:] == ["1", "2"]
+        await begun(exchanges, 3 + AT_ONCE)
+        assert exchanges.begun[3:] == ["1", "2"]
         strangers.pop().cancel()
         exchanges.document.set()
-        await begun(exchanges, 5 + AT_ONCE)
-        assert (exchanges.begun[7:], exchanges.went_on) == ([], []), "all of them wait for a turn now"
+        await begun(exchanges, 3 + AT_ONCE)
+        assert (exchanges.begun[5:], exchanges.went_on) == ([], []), "all of them wait for a turn now"
         exchanges.end.set()
         answers = await asyncio.gather(*strangers, *people)
         assert {answer.status_code for answer in answers} == {200}
         exchanges.end.clear()
         last = ask(http, "4", "5", "6")
-        await begun(exchanges, 8 + AT_ONCE)
-        assert exchanges.begun[8:] == ["4", "5"], "each turn was ended once"
+        await begun(exchanges, 6 + AT_ONCE)
+        assert exchanges.begun[6:] == ["4", "5"], "each turn was ended once"
         exchanges.end.set()
         await asyncio.gather(*last)
 
