@@ -46,7 +46,7 @@ SOON_SECONDS = 0.05
 
 
 class TooManyLookupsError(EntraMcpError):
-    """Strangers have had this server look up as many names as it does in a minute."""
+    """Strangers have had as many names looked up as this server does in a minute, or too many of their fetches wait."""
 
 
 class NameLookups(ThreadPoolExecutor):
@@ -71,8 +71,7 @@ class NameLookups(ThreadPoolExecutor):
         Raises:
             TooManyLookupsError: the network that the request came from, or all of them together, have had theirs.
         """
-        request = REQUEST.get()
-        asking = network(request.address if request else UNKNOWN)
+        asking = _asking_network()
         # In this order, so that one network cannot use up what is for all.
         if self._by_network.take(asking) or self._overall.take():
             raise TooManyLookupsError("too many names of clients are looked up at this moment")
@@ -101,6 +100,12 @@ class NameLookups(ThreadPoolExecutor):
             self._running.subtract([asking])
             self._running = +self._running
         self._begin(asking)
+
+
+def _asking_network() -> str:
+    """The network that the running request came from."""
+    request = REQUEST.get()
+    return network(request.address if request else UNKNOWN)
 
 
 def _look_up[T](found: Future[T], lookup: Callable[..., T], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as below
@@ -148,8 +153,7 @@ class ClientFetches:
             TooManyLookupsError: too many of its network wait already.
             NoTurnError: it is here, and another turn does not come in time.
         """
-        request = REQUEST.get()
-        asking = network(request.address if request else UNKNOWN)
+        asking = _asking_network()
         of_network = self._networks.setdefault(asking, _Network())
         if of_network.fetches >= FETCHES_OF_ONE_NETWORK + WAITING_OF_ONE_NETWORK:
             raise TooManyLookupsError("too many documents of clients are fetched at this moment")
