@@ -46,6 +46,6 @@ def add_task_functions(app: func.FunctionApp, tasks: Tasks) -> None:
             await (await tasks.task_runner()).judge(message.get_body())
 
     # The SDK leaves the options of a trigger without types.
-    queue_trigger = cast("Trigger", app.queue_trigger)  # pyright: ignore[reportUnknownMemberType]
+    queue_trigger = cast("Trigger", app.queue_trigger)  # pyright: ignore[reportUnknownMemberType] - the SDK's
     queue_trigger("message", QUEUE, STORAGE)(run_task)
     queue_trigger("message", POISON_QUEUE, STORAGE)(judge_task)

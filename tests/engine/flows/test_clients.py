@@ -22,7 +22,7 @@ VSCODE = "https://vscode.dev/redirect"
 FORM = "application/x-www-form-urlencoded"
 
 
-async def register(http: httpx2.AsyncClient, *redirect_uris: str, **metadata: Any) -> httpx2.Response:  # noqa: ANN401
+async def register(http: httpx2.AsyncClient, *redirect_uris: str, **metadata: Any) -> httpx2.Response:  # noqa: ANN401 - whatever a client sends
     return await http.post("/register", json={"redirect_uris": list(redirect_uris), "client_name": "T", **metadata})
 
 

@@ -28,7 +28,7 @@ async def test_clients_share_the_certificates(monkeypatch: pytest.MonkeyPatch) -
         return made[-1]
 
     monkeypatch.setattr(ssl, "create_default_context", counted)
-    module._trusted.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    module._trusted.cache_clear()  # pyright: ignore[reportPrivateUsage] - it is read once in a process
 
     for _ in range(3):
         async with http_client(timeout=1.0, base_url="https://localhost"):

@@ -21,7 +21,7 @@ SESSION = {"MCP-Session-Id": "shared-by-both"}
 
 
 async def test_session_id_of_another_user_reads_nothing(start: Start) -> None:
-    async def call(client: OAuthClient, token: str, name: str, **arguments: str) -> Any:  # noqa: ANN401
+    async def call(client: OAuthClient, token: str, name: str, **arguments: str) -> Any:  # noqa: ANN401 - whatever the tool returns
         request = tool_call(name, arguments, token=token)
         request["headers"] |= SESSION
         return structured(await client.http.post("/mcp", **request))["result"]

@@ -133,7 +133,7 @@ async def test_stream_that_listens_for_its_client_to_leave_is_not_disturbed() ->
         yield b"b"
 
     exchange = Exchange(b"body", b"")
-    await exchange(UnreadBody(StreamingResponse(pieces()), seconds=60))  # pyright: ignore[reportArgumentType]
+    await exchange(UnreadBody(StreamingResponse(pieces()), seconds=60))  # pyright: ignore[reportArgumentType] - Starlette's own types
 
     assert exchange.order == ["read", "read", "answered"]
 
