@@ -1,8 +1,10 @@
 """Entry point of the Functions app: joins your server with the engine. Functions of your own go here too."""
 
+import gc
 import sys
 from pathlib import Path
 
+gc.disable()  # until everything has started: nearly all that is created until then stays
 sys.path.insert(0, str(Path(__file__).parent / "src"))
 
 import azure.functions as func

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import cProfile
+import gc
 import json
 import logging
 import os
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def own_app() -> AsyncGenerator[ASGIApp]:
     """Yields the whole application; the baselines are not to pay for importing it."""
+    gc.disable()  # as function_app.py does
     from app.server import server
     from entra_mcp.app import running_app
 

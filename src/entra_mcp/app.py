@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
@@ -117,12 +118,13 @@ async def running_app(
         ComponentsError: a module of the app is.
         DependencyError: Key Vault or Table Storage is out of reach, or lacks something.
     """
-    configure_logging()
-    settings, app_settings = load_settings(definition)
-    telemetry = start_telemetry(settings)
-    brand = Brand(name=settings.server_name, icon=definition.icon, accent=definition.accent)
     async with AsyncExitStack() as stack:
         starting = stack.enter_context(ExitStack())
+        starting.callback(look_for_garbage)
+        configure_logging()
+        settings, app_settings = load_settings(definition)
+        telemetry = start_telemetry(settings)
+        brand = Brand(name=settings.server_name, icon=definition.icon, accent=definition.accent)
         starting.enter_context(telemetry.watched(Work.START))
         credential = await stack.enter_async_context(azure_credential(settings))
         vault = await stack.enter_async_context(Vault(url=settings.key_vault_url, credential=credential))
@@ -200,6 +202,17 @@ async def running_app(
         step_up = StepUp(scoped, mcp_url=settings.mcp_url, requested=auth.get_challenge_scopes) if scoped else None
         protected = protect(app, settings=settings, brand=brand, step_up=step_up)
         yield telemetry.at_the_edge(protected, routes=routes)
+
+
+def look_for_garbage() -> None:
+    """Has Python look for garbage again where `function_app.py` has stopped it, and never among what is there by now.
+
+    Nearly all of that stays for as long as the process does. To look through it costs a tenth of a start, and later a
+    pause of all requests.
+    """
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def load_settings(definition: Server[Any]) -> tuple[Settings, AppSettings]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,23 @@ async def test_faulty_settings_are_named_all_at_once(environment: Callable[..., 
         async with running_app():
             pytest.fail("the server started")
     assert {fault.setting for fault in caught.value.faults} == {"ENTRA_CLIENT_ID", "KEY_VAULT_URL", "MCP_BASE_URL"}
+
+
+async def test_garbage_is_looked_for_after_a_start_that_failed(environment: Callable[..., None]) -> None:
+    environment(ENTRA_CLIENT_ID="x")
+    gc.disable()
+    with pytest.raises(SettingsError):
+        async with running_app():
+            pytest.fail("the server started")
+    assert gc.isenabled()
+
+
+async def test_start_leaves_alone_what_looks_for_garbage_meanwhile(environment: Callable[..., None]) -> None:
+    environment()
+    before = gc.get_freeze_count()
+    async with running_app():
+        assert gc.isenabled()
+        assert gc.get_freeze_count() <= before
 
 
 async def test_unreachable_vault_is_named(environment: Callable[..., None]) -> None:

@@ -2,12 +2,14 @@
 
     python deployed.py FOLDER
 
-It prints, as JSON, the distributions and the folder's own top-level modules that the started app has imported.
+It prints, as JSON, the distributions and the folder's own top-level modules that the started app has imported, and
+whether Python looks for garbage: once it is imported, once it has started.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import sys
@@ -51,11 +53,12 @@ def module_files() -> set[str]:
     return {file for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
 
 
-def imported(folder: Path, *, before: set[str]) -> dict[str, list[str]]:
+def imported(folder: Path, *, before: set[str]) -> dict[str, object]:
     files = module_files() - before
     owners = {
-        str(distribution.locate_file(file)): normal(distribution.name)
+        str(distribution.locate_file(file)): name
         for distribution in distributions()
+        for name in [normal(distribution.name)]  # read from its metadata each time
         for file in distribution.files or ()
     }
     site_packages = next(Path(entry) for entry in sys.path if entry.endswith("site-packages"))
@@ -69,9 +72,12 @@ async def main(folder: Path) -> None:
     sys.meta_path.insert(0, Undeployed(required(folder)))
     sys.path[0] = str(folder)  # instead of this program's folder
     import_module("function_app")
+    collects = [gc.isenabled()]
     server, engine = import_module("app.server").server, import_module("entra_mcp.app")
     async with engine.running_app(server):
-        print(json.dumps(imported(folder, before=before)))  # noqa: T201 - the answer of this program
+        collects.append(gc.isenabled())
+        found = {**imported(folder, before=before), "collects": collects}
+        print(json.dumps(found))  # noqa: T201 - the answer of this program
 
 
 if __name__ == "__main__":
