@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 OK, FAILED = 0, 1
 MOST_WORKERS = 8
-"""More than these wait for the same few files, each with its own Azurite and stand-ins."""
+"""More than these wait for the same few files, each with stand-ins of its own."""
 
 FAST = ("tests/app", "tests/engine/unit")
 """The tests that start no process: what is quick enough to run after each change."""

@@ -1,15 +1,16 @@
-"""The parts that tests of several folders share: one Azurite and one pair of stand-ins for each test worker."""
+"""The parts that tests of several folders share: one Azurite for all, a pair of stand-ins for each test worker."""
 
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import signal
 import tempfile
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from xdist.remote import Producer
+    from xdist.workermanage import WorkerController
 
     from tests.support.azurite import Azurite
     from tests.support.stack import Stack
@@ -42,6 +44,7 @@ TOGETHER = {
 """Folders whose files share what takes long to start: one worker runs all of them."""
 
 CERTIFICATES = pytest.StashKey[Path]()
+AZURITE = pytest.StashKey["Azurite"]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,6 +61,33 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "localhost,127.0.0.1,::1"
     os.environ["SSL_CERT_FILE"] = os.environ["REQUESTS_CA_BUNDLE"] = authority
     import_module("aiohttp")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Launches the Azurite of all test workers with the first of them, and ends it with the run."""
+    from tests.support.azurite import ACCOUNTS, Azurite
+
+    if AZURITE not in node.config.stash:
+        folder = Path(tempfile.mkdtemp(prefix="entra-mcp-azurite-"))
+        azurite = node.config.stash[AZURITE] = Azurite(folder / "data")
+        azurite.launch()
+        node.config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        node.config.add_cleanup(azurite.stop)
+    untyped = cast("Any", node)
+    account = ACCOUNTS[int(untyped.gateway.id.removeprefix("gw")) + 1]
+    untyped.workerinput |= {"azurite": str(node.config.stash[AZURITE].folder), "account": account}
+
+
+def pytest_collectstart() -> None:
+    """Looks for no garbage among what is collected: modules and tests stay until the end."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Looks for garbage again, and never among what was collected."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -102,17 +132,22 @@ def certificates(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.fixture(scope="session")
-def azurite_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    """An Azurite that runs as long as the worker's tests do. Tests that stop it take their own."""
-    from tests.support.azurite import running_azurite
+def azurite_process(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """The Azurite of this run, with an account for this process alone. Tests that stop it take their own."""
+    from tests.support.azurite import Azurite, running_azurite
 
+    if given := getattr(pytestconfig, "workerinput", None):
+        azurite = Azurite(Path(given["azurite"]), account=given["account"])
+        azurite.wait()
+        yield azurite
+        return
     with running_azurite(tmp_path_factory.mktemp("azurite") / "data") as azurite:
         yield azurite
 
 
 @pytest.fixture(scope="session")
 def azurite(azurite_process: Azurite) -> str:
-    """Connection string of the worker's Azurite."""
+    """Connection string of this process's account in Azurite."""
     return azurite_process.connection_string
 
 

@@ -5,6 +5,7 @@ Azurite chooses its ports itself (port 0) and prints them, so tests that run sid
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from local.azurite import GRACE, STOP_SIGNAL, azurite_command, connection_string
+from local.azurite import ACCOUNT, ACCOUNT_KEY, GRACE, STOP_SIGNAL, azurite_command, connection_string
 from local.config import REPOSITORY
 from local.processes.guarded import GUARD
 
@@ -21,15 +22,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START_TIMEOUT = 60.0
+ACCOUNTS = (ACCOUNT, *(f"testsofworker{number:03}" for number in range(64)))
+"""The accounts that each has; what is in one of them is in no other, so that each test worker has one for itself."""
+
 LISTENING = re.compile(r"(Blob|Queue|Table) service is successfully listening at https?://127\.0\.0\.1:(\d+)")
 
 
 class Azurite:
-    """One Azurite that can be stopped and started again on the same data and the same ports, for outage tests."""
+    """One Azurite that can be stopped and started again on the same data and the same ports, for outage tests.
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        self._folder = folder
+    Another process that knows its folder uses it after a `wait`.
+    """
+
+    def __init__(self, folder: Path, *options: str, account: str = ACCOUNT) -> None:
+        self.folder = folder
         self._options = options
+        self._account = account
         self._log = folder.with_name(f"{folder.name}.log")
         self._process: subprocess.Popen[bytes] | None = None
         self._ports = {"Blob": 0, "Queue": 0, "Table": 0}
@@ -37,33 +45,43 @@ class Azurite:
     @property
     def connection_string(self) -> str:
         """As the `AzureWebJobsStorage` setting wants it: every endpoint on 127.0.0.1."""
-        return connection_string(table=self.table_port, blob=self._ports["Blob"], queue=self._ports["Queue"])
+        blob, queue, table = self._ports.values()
+        return connection_string(table=table, blob=blob, queue=queue, account=self._account)
 
     @property
     def table_port(self) -> int:
         return self._ports["Table"]
 
     def start(self) -> None:
-        """Start, and return when it listens; the first start takes free ports, later ones the same again."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        """Start, and return when it listens."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start its process; the first start takes free ports, later ones the same again."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         blob, queue, table = self._ports.values()
-        command = azurite_command(REPOSITORY, location=self._folder, blob=blob, queue=queue, table=table)
+        command = azurite_command(REPOSITORY, location=self.folder, blob=blob, queue=queue, table=table)
         guard = (sys.executable, "-I", "-S", str(GUARD), STOP_SIGNAL.name, str(GRACE))
         with self._log.open("wb") as sink:
             self._process = subprocess.Popen(
                 [*guard, *command, *self._options],
+                env={**os.environ, "AZURITE_ACCOUNTS": ";".join(f"{name}:{ACCOUNT_KEY}" for name in ACCOUNTS)},
                 stdin=subprocess.PIPE,
                 stdout=sink,
                 stderr=sink,
                 start_new_session=True,
             )
+
+    def wait(self) -> None:
+        """Return when it listens, with the ports that it took."""
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
             found = dict(LISTENING.findall(self._log.read_text("utf-8", errors="replace")))
             if len(found) == len(self._ports):
                 self._ports = {name: int(found[name]) for name in self._ports}
                 return
-            if self._process.poll() is not None:
+            if self._process is not None and self._process.poll() is not None:
                 break
             time.sleep(0.02)
         log = self._log.read_text("utf-8", errors="replace")
