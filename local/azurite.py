@@ -61,9 +61,9 @@ def azurite_service(
     )
 
 
-def connection_string(*, table: int, blob: int | None = None, queue: int | None = None, account: str = ACCOUNT) -> str:
+def connection_string(*, table: int, blob: int | None = None, queue: int | None = None) -> str:
     """A storage connection string with explicit endpoints on 127.0.0.1."""
     services = {"BlobEndpoint": blob, "QueueEndpoint": queue, "TableEndpoint": table}
-    endpoints = [f"{name}=http://{HOST}:{port}/{account}" for name, port in services.items() if port is not None]
-    named = f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={ACCOUNT_KEY}"
-    return ";".join([named, *endpoints]) + ";"
+    endpoints = [f"{name}=http://{HOST}:{port}/{ACCOUNT}" for name, port in services.items() if port is not None]
+    account = [f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY}"]
+    return ";".join([*account, *endpoints]) + ";"

@@ -16,6 +16,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from local.loopback.tls import ensure_tls
+from local.tasks import MOST_WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,14 +70,16 @@ def pytest_configure_node(node: WorkerController) -> None:
     from tests.support.azurite import ACCOUNTS, Azurite
 
     if AZURITE not in node.config.stash:
-        folder = Path(tempfile.mkdtemp(prefix="entra-mcp-azurite-"))
-        azurite = node.config.stash[AZURITE] = Azurite(folder / "data")
+        place = Path(tempfile.mkdtemp(prefix="entra-mcp-azurite-"))
+        azurite = node.config.stash[AZURITE] = Azurite(place / "data")
         azurite.launch()
-        node.config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        node.config.add_cleanup(lambda: shutil.rmtree(place, ignore_errors=True))
         node.config.add_cleanup(azurite.stop)
     untyped = cast("Any", node)
-    account = ACCOUNTS[int(untyped.gateway.id.removeprefix("gw")) + 1]
-    untyped.workerinput |= {"azurite": str(node.config.stash[AZURITE].folder), "account": account}
+    share = len(ACCOUNTS) // MOST_WORKERS
+    first = int(untyped.gateway.id.removeprefix("gw")) % MOST_WORKERS * share
+    folder = str(node.config.stash[AZURITE].folder)
+    untyped.workerinput["azurite"] = {"folder": folder, "accounts": ACCOUNTS[first : first + share]}
 
 
 def pytest_collectstart() -> None:
@@ -133,11 +136,11 @@ def certificates(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def azurite_process(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    """The Azurite of this run, with an account for this process alone. Tests that stop it take their own."""
+    """The Azurite of this run, with accounts for this process alone. Tests that stop it take their own."""
     from tests.support.azurite import Azurite, running_azurite
 
-    if given := getattr(pytestconfig, "workerinput", None):
-        azurite = Azurite(Path(given["azurite"]), account=given["account"])
+    if given := getattr(pytestconfig, "workerinput", {}).get("azurite"):
+        azurite = Azurite(Path(given["folder"]), accounts=given["accounts"])
         azurite.wait()
         yield azurite
         return
@@ -149,6 +152,12 @@ def azurite_process(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPa
 def azurite(azurite_process: Azurite) -> str:
     """Connection string of this process's account in Azurite."""
     return azurite_process.connection_string
+
+
+@pytest.fixture
+def own_account(azurite_process: Azurite) -> str:
+    """Connection string of an account for one test alone, whose queues no other host reads."""
+    return azurite_process.another_account()
 
 
 @pytest.fixture(scope="session")

@@ -18,12 +18,15 @@ from local.config import REPOSITORY
 from local.processes.guarded import GUARD
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
 START_TIMEOUT = 60.0
-ACCOUNTS = (ACCOUNT, *(f"testsofworker{number:03}" for number in range(64)))
-"""The accounts that each has; what is in one of them is in no other, so that each test worker has one for itself."""
+ACCOUNTS = (ACCOUNT, *(f"oftests{number:03}" for number in range(511)))
+"""What is in one of them is in no other, so that tests of several processes share one Azurite."""
+
+KEY = "dGVzdHM="
+"""Of every account but the first: the environment of a process on Windows has no room for long ones."""
 
 LISTENING = re.compile(r"(Blob|Queue|Table) service is successfully listening at https?://127\.0\.0\.1:(\d+)")
 
@@ -34,10 +37,11 @@ class Azurite:
     Another process that knows its folder uses it after a `wait`.
     """
 
-    def __init__(self, folder: Path, *options: str, account: str = ACCOUNT) -> None:
+    def __init__(self, folder: Path, *options: str, accounts: Sequence[str] = ACCOUNTS) -> None:
         self.folder = folder
         self._options = options
-        self._account = account
+        self._accounts = iter(accounts)
+        self._account = next(self._accounts)
         self._log = folder.with_name(f"{folder.name}.log")
         self._process: subprocess.Popen[bytes] | None = None
         self._ports = {"Blob": 0, "Queue": 0, "Table": 0}
@@ -45,8 +49,16 @@ class Azurite:
     @property
     def connection_string(self) -> str:
         """As the `AzureWebJobsStorage` setting wants it: every endpoint on 127.0.0.1."""
+        return self._connection_string(self._account)
+
+    def another_account(self) -> str:
+        """Connection string of an account that nobody has used."""
+        return self._connection_string(next(self._accounts))
+
+    def _connection_string(self, account: str) -> str:
         blob, queue, table = self._ports.values()
-        return connection_string(table=table, blob=blob, queue=queue, account=self._account)
+        first = connection_string(table=table, blob=blob, queue=queue)
+        return first if account == ACCOUNT else first.replace(ACCOUNT_KEY, KEY).replace(ACCOUNT, account)
 
     @property
     def table_port(self) -> int:
@@ -63,10 +75,11 @@ class Azurite:
         blob, queue, table = self._ports.values()
         command = azurite_command(REPOSITORY, location=self.folder, blob=blob, queue=queue, table=table)
         guard = (sys.executable, "-I", "-S", str(GUARD), STOP_SIGNAL.name, str(GRACE))
+        accounts = [f"{name}:{ACCOUNT_KEY if name == ACCOUNT else KEY}" for name in ACCOUNTS]
         with self._log.open("wb") as sink:
             self._process = subprocess.Popen(
                 [*guard, *command, *self._options],
-                env={**os.environ, "AZURITE_ACCOUNTS": ";".join(f"{name}:{ACCOUNT_KEY}" for name in ACCOUNTS)},
+                env={**os.environ, "AZURITE_ACCOUNTS": ";".join(accounts)},
                 stdin=subprocess.PIPE,
                 stdout=sink,
                 stderr=sink,

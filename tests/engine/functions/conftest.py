@@ -14,5 +14,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunningHost]:
-    with running_host(MCP_APP, log=tmp_path_factory.mktemp("host") / "host.log") as running:
+    log = tmp_path_factory.mktemp("host") / "host.log"
+    with running_host(MCP_APP, log=log, environment={"FIXTURE_TOOLS": "yes"}) as running:
         yield running

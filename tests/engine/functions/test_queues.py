@@ -14,7 +14,6 @@ from local.host.errors import UnsupportedError
 from local.host.messages import Function
 from local.host.queues import connection_string
 from tests.engine.functions.harness import eventually, running_host
-from tests.support.azurite import running_azurite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,10 +57,10 @@ class Queues:
 
 
 @pytest.fixture
-def queues(tmp_path: Path) -> Iterator[Queues]:
+def queues(tmp_path: Path, own_account: str) -> Iterator[Queues]:
     record = tmp_path / "record"
-    with running_azurite(tmp_path / "azurite") as azurite, Queues(azurite.connection_string, record) as queues:
-        environment = {"AzureWebJobsStorage": azurite.connection_string, "RECORD": str(record)}
+    with Queues(own_account, record) as queues:
+        environment = {"AzureWebJobsStorage": own_account, "RECORD": str(record)}
         with running_host(APP, log=tmp_path / "host.log", environment=environment):
             queues.work.create_queue()
             yield queues

@@ -8,7 +8,6 @@ import httpx2
 import pytest
 
 from local.config import REPOSITORY
-from tests.support.azurite import running_azurite
 from tests.support.background.instance import OPTED_IN
 from tests.support.mcp import SESSIONLESS, request, result, tool_call
 from tests.support.oauth import OAuthClient
@@ -24,19 +23,18 @@ APP = REPOSITORY / "tests" / "support" / "background"
 
 
 @pytest.fixture
-async def signed_in(tmp_path: Path, certificates: Path) -> AsyncIterator[tuple[httpx2.AsyncClient, str]]:
+async def signed_in(
+    tmp_path: Path, certificates: Path, own_account: str
+) -> AsyncIterator[tuple[httpx2.AsyncClient, str]]:
     (port,) = free_ports(1)
     host = FunctionsHost(port=port, log=tmp_path / "host.log", app=APP)
     redirect_uris = [f"{host.url}/auth/callback"]
-    with (
-        running_azurite(tmp_path / "azurite") as azurite,
-        StandIns(folder=tmp_path / "standins", tls=certificates, redirect_uris=redirect_uris) as standins,
-    ):
+    with StandIns(folder=tmp_path / "standins", tls=certificates, redirect_uris=redirect_uris) as standins:
         host.start(
             {
                 **standins.environment(),
                 "MCP_BASE_URL": host.url,
-                "AzureWebJobsStorage": azurite.connection_string,
+                "AzureWebJobsStorage": own_account,
             }
         )
         try:

@@ -37,7 +37,7 @@ class Unrun(Recording):
 
 @asynccontextmanager
 async def host_with_tasks(
-    tmp_path: Path, certificates: Path, azurite: str, *, app: Path = APP
+    tmp_path: Path, certificates: Path, own_account: str, *, app: Path = APP
 ) -> AsyncGenerator[tuple[FunctionsHost, Recording, httpx2.AsyncClient, str]]:
     (port,) = free_ports(1)
     host = FunctionsHost(port=port, log=tmp_path / "host.log", app=app)
@@ -45,7 +45,7 @@ async def host_with_tasks(
         StandIns(folder=tmp_path / "standins", tls=certificates) as standins,
         recording(certificates) as (made, settings),
     ):
-        own = {"AUTH_MODE": "verify", "MCP_BASE_URL": host.url, "AzureWebJobsStorage": azurite}
+        own = {"AUTH_MODE": "verify", "MCP_BASE_URL": host.url, "AzureWebJobsStorage": own_account}
         await asyncio.to_thread(host.start, {**standins.environment(), **settings, **own})
         try:
             async with httpx2.AsyncClient(base_url=host.url, timeout=30) as http:
@@ -79,8 +79,8 @@ def found(recorded: Recording, alert: str, *, later: bool = False) -> list[dict[
     return Account(recorded).ask(query)
 
 
-async def test_alerts_find_what_was_not_run(tmp_path: Path, certificates: Path, azurite: str) -> None:
-    async with host_with_tasks(tmp_path, certificates, azurite) as (_, made, http, token):
+async def test_alerts_find_what_was_not_run(tmp_path: Path, certificates: Path, own_account: str) -> None:
+    async with host_with_tasks(tmp_path, certificates, own_account) as (_, made, http, token):
         await run_task(http, token)
         assert (await http.post("/admin/functions/purge", json={})).status_code == 202
         await made.until(lambda each: {row["name"] for row in each.requests} >= {"run_task", "purge"})
@@ -94,10 +94,10 @@ async def test_alerts_find_what_was_not_run(tmp_path: Path, certificates: Path, 
     assert found(Unrun(made, "purge"), "nothing-runs", later=True) == [], "a new server has no timer to miss"
 
 
-async def test_alerts_find_what_fails(tmp_path: Path, certificates: Path, azurite: str) -> None:
+async def test_alerts_find_what_fails(tmp_path: Path, certificates: Path, own_account: str) -> None:
     """Beside what a stranger does: no line of theirs hides what fails in their own trace, nor the next request's."""
     trace = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
-    async with host_with_tasks(tmp_path, certificates, azurite, app=FAILING) as (host, made, http, token):
+    async with host_with_tasks(tmp_path, certificates, own_account, app=FAILING) as (host, made, http, token):
         await run_task(http, token, "large", size=9 * 2**20)
         assert (await http.post("/mcp", headers=trace)).status_code == 401
         for path, status in {"/broken": 500, "/away": 503}.items():

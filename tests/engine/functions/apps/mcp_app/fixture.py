@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azure_functions_runtime.http_v2 import http_coordinator
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Mount
 
 from tests.engine.functions.apps.mcp_app.routes import routes
-from tests.engine.functions.apps.mcp_app.tools import fixture_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Fixture:
-    """`FIXTURE_START_SECONDS`, `FIXTURE_FAILURES` and `FIXTURE_DIARY` (a file) shape it."""
+    """`FIXTURE_TOOLS`, `FIXTURE_START_SECONDS`, `FIXTURE_FAILURES` and `FIXTURE_DIARY` (a file) shape it."""
 
     def __init__(self) -> None:
         self.entered = 0
@@ -31,6 +30,7 @@ class Fixture:
         self.fired: list[str] = []
         self.tools: list[str] = []
         self.early: dict[str, ASGIApp] = {"/healthz": PlainTextResponse("alive"), "/diagnostics": self._diagnostics}
+        self._has_tools = "FIXTURE_TOOLS" in os.environ
         self._start_seconds = float(os.environ.get("FIXTURE_START_SECONDS", "0"))
         self._failures = int(os.environ.get("FIXTURE_FAILURES", "0"))
         self._diary = Path(os.environ.get("FIXTURE_DIARY", os.devnull))
@@ -41,11 +41,18 @@ class Fixture:
         await asyncio.sleep(self._start_seconds)
         if self.entered <= self._failures:
             raise RuntimeError(f"start-up {self.entered} failed")
-        mcp_app = fixture_server(self.tools).http_app(stateless_http=True)
-        async with mcp_app.lifespan(mcp_app):
+        async with AsyncExitStack() as stack:
+            served: list[BaseRoute] = [*routes(self)]
+            if self._has_tools:
+                # Imported for those who call tools alone: most of a start is this import.
+                from tests.engine.functions.apps.mcp_app.tools import fixture_server
+
+                mcp_app = fixture_server(self.tools).http_app(stateless_http=True)
+                await stack.enter_async_context(mcp_app.lifespan(mcp_app))
+                served.append(Mount("/", mcp_app))
             self._note("started")
             try:
-                yield Starlette(routes=[*routes(self), Mount("/", mcp_app)])
+                yield Starlette(routes=served)
             finally:
                 await asyncio.sleep(0.05)  # whoever leaves the lifespan must wait for it
                 self._note("left")
