@@ -29,24 +29,34 @@ class RevokeFailedError(OpsError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--user", required=True, metavar="OBJECT_ID", help="object id of the person in Entra ID")
+    person = parser.add_mutually_exclusive_group(required=True)
+    person.add_argument("--user", metavar="OBJECT_ID", help="object id of the person in Entra ID")
+    person.add_argument("--subject", help="subject that another identity provider asserts")
 
 
 def run(context: Context) -> int:
     """Deletes the token sets, unredeemed codes and background tasks of the person; run again, it finds nothing."""
+    deleted = asyncio.run(_revoke(context, _owner(context.options)))
+    context.report.ok("signed out", f"{deleted} rows with tokens deleted" if deleted else "there was nothing to delete")
+    if deleted:
+        context.report.note(
+            "to keep the person out", "disable the account, or revoke its sessions, where they sign in, before this."
+        )
+    return 0
+
+
+def _owner(options: argparse.Namespace) -> str:
+    """The person, as the rows have it."""
+    if options.subject is not None:
+        if not options.subject:
+            raise UsageError("--subject takes the `sub` of the person's identity assertions.")
+        return options.subject.lower()
     try:
-        person = str(UUID(context.options.user))
+        return str(UUID(options.user))
     except ValueError:
         raise UsageError(
             "--user takes an object id: `az ad user show --id <user name> --query id --output tsv`."
         ) from None
-    deleted = asyncio.run(_revoke(context, person))
-    context.report.ok("signed out", f"{deleted} rows with tokens deleted" if deleted else "there was nothing to delete")
-    if deleted:
-        context.report.note(
-            "to keep the person out", "disable the account in Entra ID, or revoke its sessions there, before this."
-        )
-    return 0
 
 
 async def _revoke(context: Context, person: str) -> int:

@@ -12,7 +12,7 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.data.tables import TableServiceClient
 
-from entra_mcp.ownership import owner_of
+from entra_mcp.ownership import OWNER, owner_of
 from entra_mcp.storage.collections import AUTHORIZATION_CODES, UPSTREAM_TOKENS
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.owners import OwnerMarks
@@ -40,10 +40,12 @@ class StandInCredential:
         return AccessToken(self._standins.token("admin", aud=RESOURCE), int(time.time()) + 3600)
 
 
-def revoke(standins: StandIns, azurite: str, table: str, user: str, root: Path) -> tuple[int, str]:
+def revoke(
+    standins: StandIns, azurite: str, table: str, user: str, root: Path, *, option: str = "--user"
+) -> tuple[int, str]:
     out = io.StringIO()
     code = run(
-        ["revoke", "--user", user],
+        ["revoke", option, user],
         variables={"KEY_VAULT_URL": standins.vault_url, "AzureWebJobsStorage": azurite, "MCP_TABLE_NAME": table},
         credential=lambda _: StandInCredential(standins),
         out=out,
@@ -85,6 +87,28 @@ async def test_tokens_of_one_person_are_deleted_and_run_again_there_are_none(
     code, text = await asyncio.to_thread(revoke, standins, azurite, name, ANN, tmp_path)
     assert (code, rows(azurite, name)) == (0, 1)
     assert "nothing to delete" in text
+
+
+@pytest.mark.parametrize("subject", ["okta|00u1Ab", "okta|00U1aB"])
+async def test_person_whom_another_identity_provider_asserts_is_named_by_the_subject(
+    standins: StandIns, azurite: str, tmp_path: Path, subject: str
+) -> None:
+    name = f"R{uuid4().hex}"
+    async with (
+        Vault(url=standins.vault_url, credential=operator(standins)) as vault,
+        Table.from_connection_string(azurite, name=name) as table,
+    ):
+        await table.create()
+        ring = (await vault.read(client_secret=False)).signing_keys
+        store = TableStore(table=table, cipher=RowCipher(ring), marks=OwnerMarks(ring), owner_of=owner_of)
+        for key, owner in [("1", "okta|00u1Ab"), ("2", ANN)]:
+            await store.put(key, {OWNER: owner}, collection=UPSTREAM_TOKENS)
+    code, text = await asyncio.to_thread(revoke, standins, azurite, name, subject, tmp_path, option="--subject")
+    assert (code, rows(azurite, name)) == (0, 1), text
+
+
+def test_subject_that_is_empty_is_wrong_usage(standins: StandIns, azurite: str, tmp_path: Path) -> None:
+    assert revoke(standins, azurite, "Any", "", tmp_path, option="--subject")[0] == 2
 
 
 def test_table_that_is_not_there_is_a_failure_with_a_remedy(standins: StandIns, azurite: str, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""OAuth and Entra ID."""
+"""OAuth: the provider and its endpoints, between the clients (`clients/`) and Entra ID (`entra/`)."""

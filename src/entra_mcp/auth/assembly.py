@@ -6,20 +6,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from entra_mcp.auth.applications import ApplicationVerifier, PeopleAndApplications
-from entra_mcp.auth.client_credential import AssertionCredential, SecretCredential
-from entra_mcp.auth.client_documents import ClientDocuments
-from entra_mcp.auth.client_fetches import ClientFetches
+from entra_mcp.auth.clients.documents import ClientDocuments
+from entra_mcp.auth.clients.fetches import ClientFetches
+from entra_mcp.auth.clients.registrations import RegistrationStore
 from entra_mcp.auth.consent_cookies import ConsentCookies
 from entra_mcp.auth.counted import CountedOAuthClient, CountedSingleUse
-from entra_mcp.auth.entra_app import EntraApp
+from entra_mcp.auth.entra.app import EntraApp
+from entra_mcp.auth.entra.applications import ApplicationVerifier, PeopleAndApplications
+from entra_mcp.auth.entra.credential import AssertionCredential, SecretCredential
+from entra_mcp.auth.entra.on_behalf_of import OnBehalfOfCredentials
+from entra_mcp.auth.entra.verifier import EntraTokenVerifier
 from entra_mcp.auth.exchange import ExchangeStore
 from entra_mcp.auth.identity_assertions import IdentityAssertions, grants_of
-from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials
 from entra_mcp.auth.provider import EntraProvider
-from entra_mcp.auth.registrations import RegistrationStore
 from entra_mcp.auth.request_store import RequestStore
-from entra_mcp.auth.verifier import EntraTokenVerifier
 from entra_mcp.known_clients import redirect_patterns
 from entra_mcp.settings import AuthMode
 from entra_mcp.web.buckets import TokenBuckets
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from fastmcp.server.auth import AuthProvider
 
-    from entra_mcp.auth.client_credential import ClientCredential
+    from entra_mcp.auth.entra.credential import ClientCredential
     from entra_mcp.settings import Settings
     from entra_mcp.storage.cache import CachedStore
     from entra_mcp.storage.ledger import Ledger

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from entra_mcp.auth.entra_refusals import described_refusal
+from entra_mcp.auth.entra.refusals import described_refusal
 from entra_mcp.auth.permission_page import permission_answer
 from entra_mcp.request import REQUEST
 

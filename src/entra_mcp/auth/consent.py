@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from entra_mcp.auth.endpoints import Handle
-    from entra_mcp.auth.entra_app import EntraApp
+    from entra_mcp.auth.entra.app import EntraApp
     from entra_mcp.web.pages.layout import Brand
 
 EXPIRES_AT_ONCE = "Max-Age=0"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, override
 
+from entra_mcp.auth.entra.upstream import EntraOAuthClient, SignInRefusedError
 from entra_mcp.auth.single_use import SingleUse
-from entra_mcp.auth.upstream import EntraOAuthClient, SignInRefusedError
 from entra_mcp.telemetry.metrics import Grant, Metrics, Outcome
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from pydantic import AnyHttpUrl
 from starlette.requests import Request
 from starlette.routing import Route
 
-from entra_mcp.auth.client_metadata import registrable
+from entra_mcp.auth.clients.metadata import registrable
+from entra_mcp.auth.clients.redirects import refusal_of
 from entra_mcp.auth.parameters import Parameters, RefusedRequestError, read_form, strict, with_body
-from entra_mcp.auth.redirects import refusal_of
 from entra_mcp.web.answers import NO_STORE, refusal
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fastmcp.server.auth import OAuthProvider
     from starlette.responses import Response
 
-    from entra_mcp.auth.client_metadata import Narrow
+    from entra_mcp.auth.clients.metadata import Narrow
     from entra_mcp.settings import Settings
 
     Handle = Callable[[Request], Awaitable[Response]]

@@ -27,8 +27,8 @@ from mcp.server.auth.provider import TokenError
 from mcp.shared.auth import JWT_BEARER_GRANT_TYPE, OAuthToken
 from starlette.responses import JSONResponse
 
+from entra_mcp.auth.entra.verifier import IssuerVerifier
 from entra_mcp.auth.parameters import GRANTS, RefusedRequestError, described, has_finite_times
-from entra_mcp.auth.verifier import IssuerVerifier
 from entra_mcp.ownership import OWNER
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.web.answers import NO_STORE, refusal
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from entra_mcp.auth.endpoints import Handle
-    from entra_mcp.auth.entra_app import EntraApp
+    from entra_mcp.auth.entra.app import EntraApp
     from entra_mcp.auth.single_use import SingleUse
     from entra_mcp.settings import Settings
 

@@ -25,13 +25,13 @@ from pydantic import AnyHttpUrl
 from entra_mcp import audit
 from entra_mcp.audit import Event
 from entra_mcp.auth.callback import CallbackEndpoint
-from entra_mcp.auth.client_documents import client_authenticator
+from entra_mcp.auth.clients.documents import client_authenticator
+from entra_mcp.auth.clients.redirects import is_allowed
 from entra_mcp.auth.consent import ConsentEndpoint, hints_of
 from entra_mcp.auth.endpoints import Endpoints, metadata_routes
 from entra_mcp.auth.identity_assertions import AssertionEndpoint, grants_of
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
 from entra_mcp.auth.parameters import Parameters, RefusedRequestError, narrowed
-from entra_mcp.auth.redirects import is_allowed
 from entra_mcp.auth.revocation import RevocationEndpoint
 from entra_mcp.auth.sign_ins import SignIns
 from entra_mcp.known_clients import redirect_patterns
@@ -48,13 +48,13 @@ if TYPE_CHECKING:
     from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
     from starlette.routing import Route
 
-    from entra_mcp.auth.client_documents import ClientDocuments
+    from entra_mcp.auth.clients.documents import ClientDocuments
     from entra_mcp.auth.consent_cookies import ConsentCookies
+    from entra_mcp.auth.entra.on_behalf_of import OnBehalfOfCredentials, PersonCredential
+    from entra_mcp.auth.entra.upstream import EntraOAuthClient
+    from entra_mcp.auth.entra.verifier import EntraTokenVerifier
     from entra_mcp.auth.identity_assertions import IdentityAssertions
-    from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials, PersonCredential
     from entra_mcp.auth.single_use import SingleUse
-    from entra_mcp.auth.upstream import EntraOAuthClient
-    from entra_mcp.auth.verifier import EntraTokenVerifier
     from entra_mcp.settings import Settings
     from entra_mcp.storage.cache import CachedStore
     from entra_mcp.vault.keys import KeySource

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entra_mcp.auth.registrations import TOUCH_SECONDS, RegistrationStore
+from entra_mcp.auth.clients.registrations import TOUCH_SECONDS, RegistrationStore
 from entra_mcp.storage.collections import REGISTRATIONS
 from tests.support.fault_proxy import FaultProxy
 

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import entra_mcp
 from entra_mcp import patience
-from entra_mcp.auth import public_keys
+from entra_mcp.auth.entra import public_keys
 from tests.support.mcp import SESSIONLESS, structured, tool_call
 
 if TYPE_CHECKING:

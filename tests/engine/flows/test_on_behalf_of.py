@@ -9,9 +9,9 @@ import pytest
 from azure.identity.aio import OnBehalfOfCredential
 from pydantic import SecretStr
 
-from entra_mcp.auth import on_behalf_of
-from entra_mcp.auth.client_credential import SecretCredential
-from entra_mcp.auth.on_behalf_of import OnBehalfOfCredentials
+from entra_mcp.auth.entra import on_behalf_of
+from entra_mcp.auth.entra.credential import SecretCredential
+from entra_mcp.auth.entra.on_behalf_of import OnBehalfOfCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable

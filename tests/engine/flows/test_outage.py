@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from azure.data.tables import TableServiceClient
 
-from entra_mcp.auth import public_keys, verifier
-from entra_mcp.auth.public_keys import SigningKeysError
+from entra_mcp.auth.entra import public_keys, verifier
+from entra_mcp.auth.entra.public_keys import SigningKeysError
 from entra_mcp.patience import Patience
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.rows import Address

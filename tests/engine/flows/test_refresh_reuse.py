@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from entra_mcp.auth import single_use
-from entra_mcp.auth.upstream import EntraOAuthClient
+from entra_mcp.auth.entra.upstream import EntraOAuthClient
 from entra_mcp.storage.ledger import Ledger
 from entra_mcp.web import time_limits
 from tests.engine.flows.conftest import over

@@ -15,7 +15,7 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
 
 from entra_mcp.app import purge_expired
-from entra_mcp.auth.verifier import EntraTokenVerifier
+from entra_mcp.auth.entra.verifier import EntraTokenVerifier
 from entra_mcp.errors import StorageError
 from entra_mcp.storage.table import Table
 from entra_mcp.web.time_limits import RequestDeadline

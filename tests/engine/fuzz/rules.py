@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from entra_mcp.auth.redirects import is_allowed
+from entra_mcp.auth.clients.redirects import is_allowed
 from entra_mcp.known_clients import redirect_patterns
 from tests.engine.fuzz.hostile import MARK
 

@@ -14,7 +14,7 @@ from fastmcp.server.auth import cimd
 from fastmcp.server.auth.ssrf import SSRFFetchError, SSRFFetchResponse
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
-from entra_mcp.auth import client_keys
+from entra_mcp.auth.clients import keys as client_keys
 from entra_mcp.settings import Settings
 from tests.engine.flows.conftest import BASE_URL, usual_environment
 from tests.support.app.server import running_app

@@ -19,8 +19,8 @@ from fastmcp.server.auth.cimd import CIMDAssertionValidator
 from fastmcp.server.auth.ssrf import SSRFError, SSRFFetchError
 from jwt.algorithms import ECAlgorithm
 
-from entra_mcp.auth import client_keys
-from entra_mcp.auth.client_documents import REMEMBERED_SECONDS
+from entra_mcp.auth.clients import keys as client_keys
+from entra_mcp.auth.clients.documents import REMEMBERED_SECONDS
 from tests.engine.flows.conftest import BASE_URL
 from tests.engine.flows.web.conftest import DOCUMENT, PUBLIC, browser
 from tests.support.oauth import OAuthClient

@@ -14,8 +14,8 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from entra_mcp.auth import client_documents
-from entra_mcp.auth.client_fetches import ClientFetches, TooManyLookupsError
+from entra_mcp.auth.clients import documents as client_documents
+from entra_mcp.auth.clients.fetches import ClientFetches, TooManyLookupsError
 from entra_mcp.web import time_limits
 from entra_mcp.web.exchange_queue import AT_ONCE
 from tests.engine.flows.web.conftest import DOCUMENT, PUBLIC, browser, from_address

@@ -8,8 +8,8 @@ from threading import Event
 
 import pytest
 
-from entra_mcp.auth import client_fetches
-from entra_mcp.auth.client_fetches import (
+from entra_mcp.auth.clients import fetches as client_fetches
+from entra_mcp.auth.clients.fetches import (
     FETCHES_AT_ONCE,
     FETCHES_OF_ONE_NETWORK,
     LOOKUPS_AT_ONCE,

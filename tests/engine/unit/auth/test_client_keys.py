@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from fastmcp.server.auth.ssrf import SSRFError, SSRFFetchError
 
-from entra_mcp.auth import client_keys
-from entra_mcp.auth.client_fetches import TooManyLookupsError
-from entra_mcp.auth.client_keys import (
+from entra_mcp.auth.clients import keys as client_keys
+from entra_mcp.auth.clients.fetches import TooManyLookupsError
+from entra_mcp.auth.clients.keys import (
     AWAY_SECONDS,
     FRESH_SECONDS,
     LONGEST_MEMBER,

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from entra_mcp.auth.entra_refusals import WORDS, described_refusal
+from entra_mcp.auth.entra.refusals import WORDS, described_refusal
 from ops.aadsts import AADSTS
 
 

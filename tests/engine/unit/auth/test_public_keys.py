@@ -10,8 +10,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from entra_mcp.auth import public_keys
-from entra_mcp.auth.public_keys import FRESH_SECONDS, STALE_SECONDS, UNKNOWN_KEY_SECONDS, PublicKeys, SigningKeysError
+from entra_mcp.auth.entra import public_keys
+from entra_mcp.auth.entra.public_keys import (
+    FRESH_SECONDS,
+    STALE_SECONDS,
+    UNKNOWN_KEY_SECONDS,
+    PublicKeys,
+    SigningKeysError,
+)
 from entra_mcp.patience import Patience
 
 if TYPE_CHECKING:

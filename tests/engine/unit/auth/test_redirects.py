@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from entra_mcp.auth.redirects import admitting_word, is_allowed
+from entra_mcp.auth.clients.redirects import admitting_word, is_allowed
 from entra_mcp.known_clients import DEFAULTS, GROUPS, redirect_patterns
 from entra_mcp.urls import canonical, require_narrow
 from tests.engine.real_clients import ASSUMED, RECORDED

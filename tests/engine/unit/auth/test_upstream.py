@@ -11,8 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from entra_mcp.auth.assembly import create_verifier
-from entra_mcp.auth.client_credential import SecretCredential
-from entra_mcp.auth.upstream import EntraOAuthClient
+from entra_mcp.auth.entra.credential import SecretCredential
+from entra_mcp.auth.entra.upstream import EntraOAuthClient
 from entra_mcp.errors import UpstreamUnavailableError
 from entra_mcp.http_client import http_client
 

@@ -15,9 +15,9 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from entra_mcp.auth.entra_app import EntraApp
-from entra_mcp.auth.public_keys import SigningKeysError
-from entra_mcp.auth.verifier import PERSONAL_ACCOUNTS_TENANT, EntraTokenVerifier
+from entra_mcp.auth.entra.app import EntraApp
+from entra_mcp.auth.entra.public_keys import SigningKeysError
+from entra_mcp.auth.entra.verifier import PERSONAL_ACCOUNTS_TENANT, EntraTokenVerifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -29,10 +29,10 @@ from fastmcp.server.auth.ssrf import SSRFError, SSRFFetchError
 from mcp.server.auth.middleware.client_auth import AuthenticationError, ClientAuthenticator
 from mcp.shared.auth import InvalidRedirectUriError
 
-from entra_mcp.auth.client_fetches import TooManyLookupsError
-from entra_mcp.auth.client_keys import ClientKeys, chosen, public_keys
+from entra_mcp.auth.clients.fetches import TooManyLookupsError
+from entra_mcp.auth.clients.keys import ClientKeys, chosen, public_keys
+from entra_mcp.auth.clients.redirects import refusal_of
 from entra_mcp.auth.parameters import described, has_finite_times
-from entra_mcp.auth.redirects import refusal_of
 from entra_mcp.errors import DependencyError
 from entra_mcp.request import NoTurnError, note_fault, noting_faults
 from entra_mcp.storage.ledger import Use
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pydantic import AnyUrl
     from starlette.requests import Request
 
-    from entra_mcp.auth.client_fetches import ClientFetches
+    from entra_mcp.auth.clients.fetches import ClientFetches
     from entra_mcp.storage.ledger import Ledger
 
 FETCH_SECONDS = 3.0

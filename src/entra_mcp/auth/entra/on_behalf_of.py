@@ -17,7 +17,7 @@ import jwt
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity.aio import OnBehalfOfCredential
 
-from entra_mcp.auth.client_credential import ASSERTION, SECRET
+from entra_mcp.auth.entra.credential import ASSERTION, SECRET
 from entra_mcp.errors import UpstreamUnavailableError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from azure.core.credentials import AccessToken
 
-    from entra_mcp.auth.client_credential import ClientCredential
+    from entra_mcp.auth.entra.credential import ClientCredential
 
 CLOSE_SECONDS = 5.0
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, cast, override
 import jwt
 from fastmcp.server.auth import MultiAuth
 
-from entra_mcp.auth.verifier import EntraTokenVerifier
+from entra_mcp.auth.entra.verifier import EntraTokenVerifier
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from fastmcp.server.auth import AccessToken, AuthProvider
 
-    from entra_mcp.auth.entra_app import EntraApp
+    from entra_mcp.auth.entra.app import EntraApp
 
 logger = logging.getLogger(__name__)
 

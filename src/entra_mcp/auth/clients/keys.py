@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fastmcp.server.auth.ssrf import SSRFFetchError, ssrf_safe_fetch
 
-from entra_mcp.auth.client_fetches import TooManyLookupsError
+from entra_mcp.auth.clients.fetches import TooManyLookupsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, override
 from fastmcp.server.auth.providers.azure import AzureJWTVerifier
 from fastmcp.server.auth.providers.jwt import JWTVerifier
 
-from entra_mcp.auth.public_keys import PublicKeys, SigningKeysError, fetched
+from entra_mcp.auth.entra.public_keys import PublicKeys, SigningKeysError, fetched
 from entra_mcp.urls import require_https
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import httpx2
     from fastmcp.server.auth import AccessToken
 
-    from entra_mcp.auth.entra_app import EntraApp
+    from entra_mcp.auth.entra.app import EntraApp
 
 PERSONAL_ACCOUNTS_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 """The tenant in every token of a personal Microsoft account."""

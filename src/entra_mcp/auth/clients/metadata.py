@@ -11,8 +11,8 @@ import json
 import logging
 from typing import TYPE_CHECKING, cast
 
+from entra_mcp.auth.clients.redirects import refusal_of
 from entra_mcp.auth.parameters import GRANTS, RefusedRequestError
-from entra_mcp.auth.redirects import refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

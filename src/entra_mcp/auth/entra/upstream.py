@@ -26,8 +26,8 @@ from entra_mcp.storage.collections import UPSTREAM_TOKENS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from entra_mcp.auth.client_credential import ClientCredential
-    from entra_mcp.auth.verifier import EntraTokenVerifier
+    from entra_mcp.auth.entra.credential import ClientCredential
+    from entra_mcp.auth.entra.verifier import EntraTokenVerifier
 
 TIMEOUT_SECONDS = 2.5
 """For one request, its connection included."""
