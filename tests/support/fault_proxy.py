@@ -62,6 +62,8 @@ class FaultProxy:
     """How often each method was seen."""
     faults: int = 0
     """How often a fault was applied."""
+    connections: int = 0
+    """How many the client has opened."""
 
     @property
     def total(self) -> int:
@@ -73,6 +75,7 @@ class FaultProxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carries one connection of the client."""
+        self.connections += 1
         upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         try:
             while message := await read_message(reader):

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import connector
 from azure.core.exceptions import AzureError
 from key_value.aio.errors import StoreConnectionError
 
@@ -15,7 +16,7 @@ from entra_mcp.errors import StorageError
 from entra_mcp.storage.ledger import Claim, Ledger, Use
 from entra_mcp.storage.purge import purge
 from entra_mcp.storage.store import TableStore
-from entra_mcp.storage.table import READ_SECONDS, WRITE_SECONDS, Table
+from entra_mcp.storage.table import IDLE_SECONDS, READ_SECONDS, WRITE_SECONDS, Table
 from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
 
 if TYPE_CHECKING:
@@ -118,6 +119,16 @@ async def test_store_that_was_idle_longer_than_the_service_waits_works(faulty: F
     assert await store.get("k", collection="c") == OLD
     assert isinstance(await CALLS["claim"](store), Claim)
     assert proxy.total == 2
+
+
+async def test_connection_is_kept_for_a_minute(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy, store, _ = faulty
+    idle = 0.0
+    monkeypatch.setattr(connector, "monotonic", lambda: idle)
+    for seconds, opened in ((0, 1), (IDLE_SECONDS - 1, 1), (IDLE_SECONDS + 1, 2)):
+        idle += seconds
+        await store.get("k", collection="c")
+        assert proxy.connections == opened, seconds
 
 
 async def test_slow_service_is_waited_for(faulty: Faulty) -> None:
