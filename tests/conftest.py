@@ -16,7 +16,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from local.loopback.tls import ensure_tls
-from local.tasks import MOST_WORKERS
+from local.tasks import FAST, MOST_WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,9 +66,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: WorkerController) -> None:
-    """Launches the Azurite of all test workers with the first of them, and ends it with the run."""
+    """Launches the Azurite of all test workers with the first of them, and ends it with the run.
+
+    Not for the tests alone that start no process.
+    """
     from tests.support.azurite import ACCOUNTS, Azurite
 
+    if all(path.startswith(FAST) for path in node.config.args):
+        return
     if AZURITE not in node.config.stash:
         place = Path(tempfile.mkdtemp(prefix="entra-mcp-azurite-"))
         azurite = node.config.stash[AZURITE] = Azurite(place / "data")
