@@ -31,7 +31,7 @@ class RevokeFailedError(OpsError):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     person = parser.add_mutually_exclusive_group(required=True)
     person.add_argument("--user", metavar="OBJECT_ID", help="object id of the person in Entra ID")
-    person.add_argument("--subject", help="subject that another identity provider asserts")
+    person.add_argument("--subject", metavar="SUB", help="subject that another issuer asserts")
 
 
 def run(context: Context) -> int:
@@ -107,8 +107,9 @@ COMMAND = Command(
     name="revoke",
     summary="end every sign-in of one person",
     description=(
-        "Deletes the tokens of Entra ID that the server keeps for one person, without being able to read them. Every\n"
-        "refresh is then refused at once. Calls are answered for MCP_UPSTREAM_TOKEN_CACHE_SECONDS more (10 by default)."
+        "Deletes the tokens that the server keeps for one person, without being able to read them. Every refresh is\n"
+        "then refused at once. Calls are answered for MCP_UPSTREAM_TOKEN_CACHE_SECONDS more (10 by default).\n"
+        "Whom Entra ID knows is named by --user, also in its identity assertions; --subject is for other issuers."
     ),
     run=run,
     add_arguments=add_arguments,

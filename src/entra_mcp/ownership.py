@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote, unquote
 
 import jwt
 
@@ -16,6 +17,19 @@ OWNED = (UPSTREAM_TOKENS, AUTHORIZATION_CODES)
 
 OWNER = "owner"
 """The member of a value that names its owner itself: an identity assertion may name an object that is not its own."""
+
+
+def full_name(tenant: str, person: str) -> str:
+    """One name for a tenant and an object id, or for an issuer and its subject: no other pair has the same.
+
+    Issuers have slashes, and subjects may, so those of the latter are escaped.
+    """
+    return f"{tenant}/{quote(person, safe='')}".lower()
+
+
+def person_of(name: str) -> str:
+    """The object id or subject in a full name, as `owner_of` has it."""
+    return unquote(name.rpartition("/")[2])
 
 
 def owner_of(collection: str, value: Mapping[str, Any]) -> str | None:

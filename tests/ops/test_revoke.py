@@ -12,12 +12,13 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.data.tables import TableServiceClient
 
-from entra_mcp.ownership import OWNER, owner_of
+from entra_mcp.ownership import OWNER, full_name, owner_of
 from entra_mcp.storage.collections import AUTHORIZATION_CODES, UPSTREAM_TOKENS
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.owners import OwnerMarks
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
+from entra_mcp.tasks.rows import Task, TaskRows
 from entra_mcp.vault.client import Vault
 from ops.cli import run
 from tests.support.vault import RESOURCE, operator
@@ -70,6 +71,14 @@ async def fill(standins: StandIns, azurite: str, name: str) -> None:
         await store.put("4", code, collection=AUTHORIZATION_CODES)
 
 
+def task(number: str, *, owner: str) -> Task:
+    now = time.time()
+    return Task(
+        id=f"task-{number}", tool="work", version=None, arguments={}, owner=owner, caller={}, created=now,
+        expires=now + 3600, poll_ms=1000,
+    )  # fmt: skip
+
+
 def rows(azurite: str, name: str) -> int:
     with TableServiceClient.from_connection_string(azurite) as service:
         client: Any = service.get_table_client(name)
@@ -89,8 +98,8 @@ async def test_tokens_of_one_person_are_deleted_and_run_again_there_are_none(
     assert "nothing to delete" in text
 
 
-@pytest.mark.parametrize("subject", ["okta|00u1Ab", "okta|00U1aB"])
-async def test_person_whom_another_identity_provider_asserts_is_named_by_the_subject(
+@pytest.mark.parametrize("subject", ["okta|00u1Ab", "OKTA|00U1aB", "https://idp.example/users/1", "spiffe://a/%2f"])
+async def test_tokens_and_tasks_of_whom_another_identity_provider_asserts_are_found_by_the_subject(
     standins: StandIns, azurite: str, tmp_path: Path, subject: str
 ) -> None:
     name = f"R{uuid4().hex}"
@@ -101,10 +110,13 @@ async def test_person_whom_another_identity_provider_asserts_is_named_by_the_sub
         await table.create()
         ring = (await vault.read(client_secret=False)).signing_keys
         store = TableStore(table=table, cipher=RowCipher(ring), marks=OwnerMarks(ring), owner_of=owner_of)
-        for key, owner in [("1", "okta|00u1Ab"), ("2", ANN)]:
+        tasks = TaskRows(table=table, cipher=RowCipher(ring), marks=OwnerMarks(ring))
+        for key, owner in [("1", subject.replace("OKTA", "okta")), ("2", "users/1"), ("3", "1"), ("4", "/")]:
             await store.put(key, {OWNER: owner}, collection=UPSTREAM_TOKENS)
+            await tasks.create(task(key, owner=full_name("https://idp.example", owner)))
+    before = rows(azurite, name)
     code, text = await asyncio.to_thread(revoke, standins, azurite, name, subject, tmp_path, option="--subject")
-    assert (code, rows(azurite, name)) == (0, 1), text
+    assert (code, rows(azurite, name)) == (0, before - 2), text
 
 
 def test_subject_that_is_empty_is_wrong_usage(standins: StandIns, azurite: str, tmp_path: Path) -> None:

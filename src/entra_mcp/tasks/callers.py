@@ -12,6 +12,7 @@ from fastmcp.server.auth import MultiAuth
 from fastmcp.server.dependencies import get_access_token
 
 from entra_mcp.auth.provider import EntraProvider
+from entra_mcp.ownership import full_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +64,7 @@ class Callers:
 
 
 def owner_of_request() -> str:
-    """Tenant and object id of who calls, a person or an application; `/` where nobody has to sign in."""
+    """The name of who calls, a person or an application; `/` where nobody has to sign in."""
     token = get_access_token()
     claims: Mapping[str, Any] = token.claims if token else {}
-    return f"{claims.get('tid', '')}/{claims.get('oid', '')}".lower()
+    return full_name(claims.get("tid", ""), claims.get("oid", ""))

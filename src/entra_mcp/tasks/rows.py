@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from key_value.aio.errors import CorruptedDataError, DecryptionError
 
 from entra_mcp.errors import EntraMcpError
+from entra_mcp.ownership import person_of
 from entra_mcp.storage.encryption import MAX_PLAIN_BYTES
 from entra_mcp.storage.rows import Address, Row, pack, unpack
 
@@ -302,7 +303,7 @@ class TaskRows:
 
     def _mark(self, task: Task) -> bytes:
         """What `python -m ops revoke` finds the rows of a person by."""
-        return self._marks.mark(task.owner.rpartition("/")[2])
+        return self._marks.mark(person_of(task.owner))
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
