@@ -120,7 +120,7 @@ async def running_app(
     """
     async with AsyncExitStack() as stack:
         starting = stack.enter_context(ExitStack())
-        starting.callback(look_for_garbage)
+        starting.callback(gc.enable)
         configure_logging()
         settings, app_settings = load_settings(definition)
         telemetry = start_telemetry(settings)
@@ -194,6 +194,7 @@ async def running_app(
             default=mcp_app,  # not mounted, since a mount takes the methods that the routes above do not
         )
         await warm_up(server)
+        keep_for_good()
         starting.close()
         await stack.enter_async_context(mcp_app.lifespan(mcp_app))
         await stack.enter_async_context(running(secrets.follow()))
@@ -204,15 +205,14 @@ async def running_app(
         yield telemetry.at_the_edge(protected, routes=routes)
 
 
-def look_for_garbage() -> None:
-    """Has Python look for garbage again where `function_app.py` has stopped it, and never among what is there by now.
+def keep_for_good() -> None:
+    """Has Python never look for garbage among what is there by now, where `function_app.py` has stopped it until here.
 
     Nearly all of that stays for as long as the process does. To look through it costs a tenth of a start, and later a
-    pause of all requests.
+    pause of all requests. After a start that failed, Python looks as it always does.
     """
     if not gc.isenabled():
         gc.freeze()
-        gc.enable()
 
 
 def load_settings(definition: Server[Any]) -> tuple[Settings, AppSettings]:

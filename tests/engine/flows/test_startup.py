@@ -45,11 +45,16 @@ async def test_faulty_settings_are_named_all_at_once(environment: Callable[..., 
 
 async def test_garbage_is_looked_for_after_a_start_that_failed(environment: Callable[..., None]) -> None:
     environment(ENTRA_CLIENT_ID="x")
+    before = gc.get_freeze_count()
     gc.disable()
-    with pytest.raises(SettingsError):
-        async with running_app():
-            pytest.fail("the server started")
-    assert gc.isenabled()
+    try:
+        with pytest.raises(SettingsError):
+            async with running_app():
+                pytest.fail("the server started")
+        assert gc.isenabled()
+        assert gc.get_freeze_count() <= before
+    finally:
+        gc.enable()
 
 
 async def test_start_leaves_alone_what_looks_for_garbage_meanwhile(environment: Callable[..., None]) -> None:

@@ -3,7 +3,7 @@
     python deployed.py FOLDER
 
 It prints, as JSON, the distributions and the folder's own top-level modules that the started app has imported, and
-whether Python looks for garbage: once it is imported, once it has started.
+whether Python looks for garbage, and not among all that there is: once it is imported, once it has started.
 """
 
 from __future__ import annotations
@@ -67,15 +67,19 @@ def imported(folder: Path, *, before: set[str]) -> dict[str, object]:
     return {"distributions": sorted({owners[file] for file in files if file in owners}), "own": sorted(own)}
 
 
+def garbage() -> tuple[bool, bool]:
+    return gc.isenabled(), gc.get_freeze_count() > 100_000
+
+
 async def main(folder: Path) -> None:
     before = module_files()  # this program's own, and what the environment brings into every process
     sys.meta_path.insert(0, Undeployed(required(folder)))
     sys.path[0] = str(folder)  # instead of this program's folder
     import_module("function_app")
-    collects = [gc.isenabled()]
+    collects = [garbage()]
     server, engine = import_module("app.server").server, import_module("entra_mcp.app")
     async with engine.running_app(server):
-        collects.append(gc.isenabled())
+        collects.append(garbage())
         found = {**imported(folder, before=before), "collects": collects}
         print(json.dumps(found))  # noqa: T201 - the answer of this program
 

@@ -128,7 +128,7 @@ def test_started_app_imports_nothing_but_itself_and_what_requirements_name(
     assert set(found["distributions"]) - deployed.required(unpacked) == set()
     assert {"mcp", "azure-data-tables", "azure-functions"} <= set(found["distributions"])
     assert found["own"] == ["function_app.py", "src"]
-    assert found["collects"] == [False, True], "garbage is looked for once it has started"
+    assert found["collects"] == [[False, False], [True, True]], "garbage is looked for once it has started"
 
 
 def test_package_runs_on_the_local_host(unpacked: Path, tmp_path: Path, azurite: str, standins: StandIns) -> None:
