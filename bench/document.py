@@ -27,9 +27,10 @@ IN_SHORT = (
 )
 ABOUT = {
     "calls": """Every server is a process on a plain uvicorn. The stock ones serve one tool, `add`; this one serves all
-its samples. A burst begins after a pause that is longer than what this server remembers of a sign-in. `stock in
-AsgiFunctionApp` leads calls through the middleware of Azure's class, with storage in memory. The host and the worker of
-Azure Functions are around none of them.""",
+its samples, and its limits of calls and registrations are lifted. A burst begins after a pause that is longer than
+what this server remembers of a sign-in. Azurite ends connections that are idle for five seconds, so the first call of
+a burst opens one too. `stock in AsgiFunctionApp` leads calls through the middleware of Azure's class, with storage in
+memory. The host and the worker of Azure Functions are around none of them.""",
     "latency": """A proxy before Azurite delays each request. What is in memory has no network before it, so its
 columns show how much the machine itself varies.""",
     "cpu": """The processor time of the server's process alone. A login is six requests: registration, consent, the
