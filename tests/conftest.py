@@ -1,4 +1,4 @@
-"""The parts that tests of several folders share: one Azurite for all, a pair of stand-ins for each test worker."""
+"""The parts that tests of several folders share: one Azurite for most, a pair of stand-ins for each test worker."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from local.azurite import AzuriteMissingError
 from local.loopback.tls import ensure_tls
-from local.tasks import FAST, MOST_WORKERS
+from local.tasks import FAST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,23 +69,24 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: WorkerController) -> None:
     """Launches the Azurite of all test workers with the first of them, and ends it with the run.
 
-    Not for the tests alone that start no process.
+    Not for the tests alone that start no process. Where it is not installed, the tests that need it say so.
     """
-    from tests.support.azurite import ACCOUNTS, Azurite
+    from tests.support.azurite import Azurite
 
-    if all(path.startswith(FAST) for path in node.config.args):
+    config = node.config
+    if all(path.startswith(FAST) for path in config.args):
         return
-    if AZURITE not in node.config.stash:
+    if AZURITE not in config.stash:
         place = Path(tempfile.mkdtemp(prefix="entra-mcp-azurite-"))
-        azurite = node.config.stash[AZURITE] = Azurite(place / "data")
-        azurite.launch()
-        node.config.add_cleanup(lambda: shutil.rmtree(place, ignore_errors=True))
-        node.config.add_cleanup(azurite.stop)
-    untyped = cast("Any", node)
-    share = len(ACCOUNTS) // MOST_WORKERS
-    first = int(untyped.gateway.id.removeprefix("gw")) % MOST_WORKERS * share
-    folder = str(node.config.stash[AZURITE].folder)
-    untyped.workerinput["azurite"] = {"folder": folder, "accounts": ACCOUNTS[first : first + share]}
+        config.add_cleanup(lambda: shutil.rmtree(place, ignore_errors=True))
+        azurite = Azurite(place / "data")
+        try:
+            azurite.launch()
+        except AzuriteMissingError:
+            return
+        config.add_cleanup(azurite.stop)
+        config.stash[AZURITE] = azurite
+    cast("Any", node).workerinput["azurite"] = config.stash[AZURITE].share()
 
 
 def pytest_collectstart() -> None:
@@ -145,9 +147,7 @@ def azurite_process(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPa
     from tests.support.azurite import Azurite, running_azurite
 
     if given := getattr(pytestconfig, "workerinput", {}).get("azurite"):
-        azurite = Azurite(Path(given["folder"]), accounts=given["accounts"])
-        azurite.wait()
-        yield azurite
+        yield Azurite.shared(given)
         return
     with running_azurite(tmp_path_factory.mktemp("azurite") / "data") as azurite:
         yield azurite

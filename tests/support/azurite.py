@@ -11,19 +11,24 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from local.azurite import ACCOUNT, ACCOUNT_KEY, GRACE, STOP_SIGNAL, azurite_command, connection_string
 from local.config import REPOSITORY
 from local.processes.guarded import GUARD
+from tests.support.processes import alive
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-    from pathlib import Path
+    from collections.abc import Generator, Mapping, Sequence
 
 START_TIMEOUT = 60.0
 ACCOUNTS = (ACCOUNT, *(f"oftests{number:03}" for number in range(511)))
 """What is in one of them is in no other, so that tests of several processes share one Azurite."""
+
+SHARE = 16
+"""How many of them one other process gets."""
 
 KEY = "dGVzdHM="
 """Of every account but the first: the environment of a process on Windows has no room for long ones."""
@@ -32,18 +37,16 @@ LISTENING = re.compile(r"(Blob|Queue|Table) service is successfully listening at
 
 
 class Azurite:
-    """One Azurite that can be stopped and started again on the same data and the same ports, for outage tests.
+    """One Azurite that can be stopped and started again on the same data and the same ports, for outage tests."""
 
-    Another process that knows its folder uses it after a `wait`.
-    """
-
-    def __init__(self, folder: Path, *options: str, accounts: Sequence[str] = ACCOUNTS) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *options: str, accounts: Sequence[str] = ACCOUNTS, pid: int | None = None) -> None:
+        self._folder = folder
         self._options = options
         self._accounts = iter(accounts)
         self._account = next(self._accounts)
         self._log = folder.with_name(f"{folder.name}.log")
         self._process: subprocess.Popen[bytes] | None = None
+        self._pid = pid
         self._ports = {"Blob": 0, "Queue": 0, "Table": 0}
 
     @property
@@ -53,7 +56,22 @@ class Azurite:
 
     def another_account(self) -> str:
         """Connection string of an account that nobody has used."""
-        return self._connection_string(next(self._accounts))
+        account = next(self._accounts, None)
+        assert account, "all accounts of this process are in use: raise SHARE"
+        return self._connection_string(account)
+
+    def share(self) -> dict[str, Any]:
+        """What another process needs to use it as `Azurite.shared`, with accounts that it gets alone."""
+        accounts = list(islice(self._accounts, SHARE))
+        assert accounts, "there are no accounts for so many processes"
+        return {"folder": str(self._folder), "accounts": accounts, "pid": self._pid}
+
+    @classmethod
+    def shared(cls, given: Mapping[str, Any]) -> Self:
+        """The one that another process has launched, once it listens."""
+        azurite = cls(Path(given["folder"]), accounts=given["accounts"], pid=given["pid"])
+        azurite.wait()
+        return azurite
 
     def _connection_string(self, account: str) -> str:
         blob, queue, table = self._ports.values()
@@ -71,9 +89,9 @@ class Azurite:
 
     def launch(self) -> None:
         """Start its process; the first start takes free ports, later ones the same again."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         blob, queue, table = self._ports.values()
-        command = azurite_command(REPOSITORY, location=self.folder, blob=blob, queue=queue, table=table)
+        command = azurite_command(REPOSITORY, location=self._folder, blob=blob, queue=queue, table=table)
         guard = (sys.executable, "-I", "-S", str(GUARD), STOP_SIGNAL.name, str(GRACE))
         accounts = [f"{name}:{ACCOUNT_KEY if name == ACCOUNT else KEY}" for name in ACCOUNTS]
         with self._log.open("wb") as sink:
@@ -85,6 +103,7 @@ class Azurite:
                 stderr=sink,
                 start_new_session=True,
             )
+        self._pid = self._process.pid
 
     def wait(self) -> None:
         """Return when it listens, with the ports that it took."""
@@ -94,7 +113,7 @@ class Azurite:
             if len(found) == len(self._ports):
                 self._ports = {name: int(found[name]) for name in self._ports}
                 return
-            if self._process is not None and self._process.poll() is not None:
+            if self._pid is None or not alive(self._pid):
                 break
             time.sleep(0.02)
         log = self._log.read_text("utf-8", errors="replace")

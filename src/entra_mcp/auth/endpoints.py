@@ -53,7 +53,7 @@ class Endpoints:
         grants: Sequence[str],
         sent: ContextVar[Parameters],
     ) -> None:
-        """`narrow` is for registrations, as `client_metadata.registrable` has it."""
+        """`narrow` is for registrations, as `clients.metadata.registrable` has it."""
         self._own_resource = own_resource
         self._grants = grants
         self._scopes = scopes

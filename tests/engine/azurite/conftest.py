@@ -1,4 +1,4 @@
-"""A table of its own for each test, in an Azurite that the tests of one worker share."""
+"""A table of its own for each test, in an Azurite that tests share."""
 
 from __future__ import annotations
 

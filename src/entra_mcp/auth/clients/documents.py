@@ -1,6 +1,6 @@
 """Clients whose id is the URL of their own description (client ID metadata documents).
 
-Documents are fetched where it costs others nothing (`client_fetches.py`). FastMCP checks redirect URIs and scopes of
+Documents are fetched where it costs others nothing (`fetches.py`). FastMCP checks redirect URIs and scopes of
 such clients less strictly than this server does those of clients that register. It remembers the assertions of clients
 with a key on one instance alone, all of them in one place that anybody with a key can fill.
 """
