@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -225,14 +226,25 @@ def test_concurrent_set_ups_wait_for_each_other(checkout: Checkout) -> None:
     code = "import sys; from pathlib import Path; from local.setup.environment import Environment\n"
     code += "Environment(root=Path(sys.argv[1])).ensure(node=True, dev=False)"
     command = [sys.executable, "-c", code, str(checkout.root)]
-    both = [
-        subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for _ in range(2)
-    ]
-    told = [process.communicate(timeout=100)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], told
+    waits, goes_on = "Another set-up of this checkout is under way", checkout.root / "goes-on"
+    install = INSTALL_AZURITE.format(root=checkout.root)
+    script(
+        checkout.tools,
+        "npm",
+        f'echo "$@" >> {checkout.root}/npm-calls\nuntil [ -e {goes_on} ]; do sleep 0.05; done\n{install}',
+    )
+    said = [checkout.root / name for name in ("one", "other")]
+    with ExitStack() as stack:
+        sinks = [stack.enter_context(file.open("w")) for file in said]
+        both = [subprocess.Popen(command, cwd=REPOSITORY, stdout=sink, stderr=subprocess.STDOUT) for sink in sinks]
+        while not any(waits in file.read_text() for file in said):
+            assert all(process.poll() is None for process in both), [file.read_text() for file in said]
+            time.sleep(0.05)
+        goes_on.touch()
+        assert [process.wait(100) for process in both] == [0, 0], [file.read_text() for file in said]
+    told = [file.read_text() for file in said]
     assert sum("Creating .venv" in text for text in told) == 1
-    assert sum("Another set-up of this checkout is under way" in text for text in told) == 1
+    assert sum(waits in text for text in told) == 1
     assert len(checkout.npm_calls()) == 1
 
 
