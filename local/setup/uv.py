@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,18 +48,21 @@ def base_pip() -> tuple[str, ...]:
 
 def uv_environment(*, pip: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Variables for uv: what `pip config list` says, unless the variable is set already, or there is no pip."""
-    try:
-        output = subprocess.run(
-            [*(pip or base_pip()), "config", "list"], capture_output=True, text=True, check=False
-        ).stdout
-    except OSError:
-        output = ""
     found = dict(LIKE_PIP)
     # One line a setting, `:env:.index-url='https://...'`; variables win over files.
-    for line in sorted(output.splitlines(), key=lambda line: line.startswith(":env:")):
+    for line in sorted(_config(tuple(pip or base_pip())), key=lambda line: line.startswith(":env:")):
         name, _, value = line.partition("=")
         variable = FROM_PIP.get(name.rpartition(".")[2])
         if variable:
             separator = "," if variable == "UV_FIND_LINKS" else " "
             found[variable] = separator.join(ast.literal_eval(value).split())
     return {name: value for name, value in found.items() if name not in environment}
+
+
+@cache
+def _config(pip: tuple[str, ...]) -> list[str]:
+    """The lines of `pip config list`, which takes a moment; none where there is no pip."""
+    try:
+        return subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=False).stdout.splitlines()
+    except OSError:
+        return []

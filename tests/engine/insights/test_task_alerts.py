@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-APP, FAILING = (REPOSITORY / "tests" / "support" / name for name in ("background", "failing"))
+APP = REPOSITORY / "tests" / "support" / "failing"
+TOOLS = ("moment", "large")
+"""What is called as a task; the second one fails."""
 LATER = ("ago(15m)", "ago(2h)"), "now(1h)"
 """What counts as long ago in the alerts, and what is so of everything."""
 
@@ -36,11 +38,11 @@ class Unrun(Recording):
 
 
 @asynccontextmanager
-async def host_with_tasks(
-    tmp_path: Path, certificates: Path, own_account: str, *, app: Path = APP
+async def failing_host(
+    tmp_path: Path, certificates: Path, own_account: str
 ) -> AsyncGenerator[tuple[FunctionsHost, Recording, httpx2.AsyncClient, str]]:
     (port,) = free_ports(1)
-    host = FunctionsHost(port=port, log=tmp_path / "host.log", app=app)
+    host = FunctionsHost(port=port, log=tmp_path / "host.log", app=APP)
     async with (
         StandIns(folder=tmp_path / "standins", tls=certificates) as standins,
         recording(certificates) as (made, settings),
@@ -54,7 +56,7 @@ async def host_with_tasks(
             await asyncio.to_thread(host.stop)
 
 
-async def run_task(http: httpx2.AsyncClient, token: str, tool: str = "moment", **arguments: object) -> None:
+async def run_task(http: httpx2.AsyncClient, token: str, tool: str = TOOLS[0], **arguments: object) -> None:
     called = tool_call(tool, arguments, protocol=SESSIONLESS, token=token, meta=OPTED_IN)
     task_id = result(await http.post("/mcp", **called))["taskId"]
     asked = request("tasks/get", {"taskId": task_id}, protocol=SESSIONLESS, token=token, meta=OPTED_IN)
@@ -79,33 +81,30 @@ def found(recorded: Recording, alert: str, *, later: bool = False) -> list[dict[
     return Account(recorded).ask(query)
 
 
-async def test_alerts_find_what_was_not_run(tmp_path: Path, certificates: Path, own_account: str) -> None:
-    async with host_with_tasks(tmp_path, certificates, own_account) as (_, made, http, token):
-        await run_task(http, token)
-        assert (await http.post("/admin/functions/purge", json={})).status_code == 202
-        await made.until(lambda each: {row["name"] for row in each.requests} >= {"run_task", "purge"})
-        await asyncio.sleep(1)  # for the sending of the application
-    assert found(made, "tasks-wait", later=False) == [], "it was queued just now"
-    assert found(made, "tasks-wait", later=True) == [], "it was run"
-    (row,) = found(Unrun(made, "run_task"), "tasks-wait", later=True)
-    assert row["message"] == "A background task of moment was queued."
-    assert found(made, "nothing-runs", later=False) == [], "the timer ran just now"
-    assert len(found(made, "nothing-runs", later=True)) == 1
-    assert found(Unrun(made, "purge"), "nothing-runs", later=True) == [], "a new server has no timer to miss"
-
-
-async def test_alerts_find_what_fails(tmp_path: Path, certificates: Path, own_account: str) -> None:
+async def test_alerts_find_what_fails_and_what_was_not_run(
+    tmp_path: Path, certificates: Path, own_account: str
+) -> None:
     """Beside what a stranger does: no line of theirs hides what fails in their own trace, nor the next request's."""
     trace = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
-    async with host_with_tasks(tmp_path, certificates, own_account, app=FAILING) as (host, made, http, token):
-        await run_task(http, token, "large", size=9 * 2**20)
+    async with failing_host(tmp_path, certificates, own_account) as (host, made, http, token):
+        await run_task(http, token)
+        await run_task(http, token, TOOLS[1], size=9 * 2**20)
         assert (await http.post("/mcp", headers=trace)).status_code == 401
         for path, status in {"/broken": 500, "/away": 503}.items():
             await without_an_invocation(host, path)
             assert (await http.get(path, headers=trace)).status_code == status
         assert (await http.post("/admin/functions/purge", json={})).status_code == 202
-        await made.until(lambda each: "purge" in {row["name"] for row in each.requests})
+        await made.until(lambda each: {row["name"] for row in each.requests} >= {"run_task", "purge"})
         await asyncio.sleep(1)  # for the sending of the application
+
     assert sum(" did not come in time." in row["message"] for row in made.traces) == 2
     rows = {alert: found(made, alert) for alert in ("server-errors", "unavailable", "purge-failed", "tasks-failed")}
     assert {alert: len(each) for alert, each in rows.items()} == dict.fromkeys(rows, 1)
+
+    assert found(made, "tasks-wait", later=False) == [], "they were queued just now"
+    assert found(made, "tasks-wait", later=True) == [], "they were run"
+    waiting = found(Unrun(made, "run_task"), "tasks-wait", later=True)
+    assert {row["message"] for row in waiting} == {f"A background task of {name} was queued." for name in TOOLS}
+    assert found(made, "nothing-runs", later=False) == [], "the timer ran just now"
+    assert len(found(made, "nothing-runs", later=True)) == 1
+    assert found(Unrun(made, "purge"), "nothing-runs", later=True) == [], "a new server has no timer to miss"
