@@ -28,16 +28,17 @@ IN_SHORT = (
 ABOUT = {
     "calls": """Every server is a process on a plain uvicorn. The stock ones serve one tool, `add`; this one serves all
 its samples, and its limits of calls and registrations are lifted. A burst begins after a pause that is longer than
-what this server remembers of a sign-in. Azurite ends connections that are idle for five seconds, so the first call of
-a burst opens one too. `stock in AsgiFunctionApp` leads calls through the middleware of Azure's class, with storage in
-memory. The host and the worker of Azure Functions are around none of them.""",
+what this server remembers of a sign-in; its first call reads a row, and verifies a token of Entra ID. `stock in
+AsgiFunctionApp` leads calls through the middleware of Azure's class, with storage in memory. The host and the worker of
+Azure Functions are around none of them.""",
     "latency": """A proxy before Azurite delays each request. What is in memory has no network before it, so its
 columns show how much the machine itself varies.""",
     "cpu": """The processor time of the server's process alone. A login is six requests: registration, consent, the
 way back from Entra ID, and the exchange of the code. More than half of what a login or a refresh takes the stock
 provider is reading certificates: it creates an HTTP client for each exchange with Entra ID. Here it is the requests to
 storage that take the time.""",
-    "cold_start": """The time that Azure needs to provide an instance is not included.
+    "cold_start": """The time that Azure needs to provide an instance is not included. This server looks for garbage
+only once it has started, as `function_app.py` has it; the others as Python does.
 [how-it-works.md](how-it-works.md#streaming-on-azure-functions) describes what a start consists of.""",
     "memory": "Resident memory of the server's process.",
     "storage": """This server's store and py-key-value's, which FastMCP's guide recommends with Fernet. Azurite takes

@@ -208,8 +208,8 @@ async def running_app(
 def keep_for_good() -> None:
     """Has Python never look for garbage among what is there by now, where `function_app.py` has stopped it until here.
 
-    Nearly all of that stays for as long as the process does. To look through it costs a tenth of a start, and later a
-    pause of all requests. After a start that failed, Python looks as it always does.
+    Nearly all of that stays for as long as the process does, and each look through it is a pause of all requests. After
+    a start that failed, Python looks as it always does.
     """
     if not gc.isenabled():
         gc.freeze()

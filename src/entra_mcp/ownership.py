@@ -22,14 +22,15 @@ OWNER = "owner"
 def full_name(tenant: str, person: str) -> str:
     """One name for a tenant and an object id, or for an issuer and its subject: no other pair has the same.
 
-    Issuers have slashes, and subjects may, so those of the latter are escaped.
+    Issuers have slashes, and subjects may, so those of the latter are escaped. Case counts, as in subjects (OpenID
+    Connect Core, section 2).
     """
-    return f"{tenant}/{quote(person, safe='')}".lower()
+    return f"{tenant}/{quote(person, safe='')}"
 
 
 def person_of(name: str) -> str:
     """The object id or subject in a full name, as `owner_of` has it."""
-    return unquote(name.rpartition("/")[2])
+    return unquote(name.rpartition("/")[2]).lower()
 
 
 def owner_of(collection: str, value: Mapping[str, Any]) -> str | None:

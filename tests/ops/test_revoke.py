@@ -98,7 +98,9 @@ async def test_tokens_of_one_person_are_deleted_and_run_again_there_are_none(
     assert "nothing to delete" in text
 
 
-@pytest.mark.parametrize("subject", ["okta|00u1Ab", "OKTA|00U1aB", "https://idp.example/users/1", "spiffe://a/%2f"])
+@pytest.mark.parametrize(
+    "subject", ["okta|00u1Ab", "OKTA|00U1aB", "https://idp.example/users/1", "spiffe://a/%2f", "Ä Ö"]
+)
 async def test_tokens_and_tasks_of_whom_another_identity_provider_asserts_are_found_by_the_subject(
     standins: StandIns, azurite: str, tmp_path: Path, subject: str
 ) -> None:

@@ -51,7 +51,7 @@ QUERY_SECONDS = 30.0
 IDLE_SECONDS = 60.0
 """How long a connection is kept that nobody uses, unless the service ends it sooner. aiohttp itself keeps it for 15.
 
-So the first call of a burst waits for its row alone, not for a name server and a handshake too.
+So a call after a short pause waits for its row alone, not for a name server and a handshake too.
 """
 
 MISSING_TABLE = "TableNotFound"
@@ -341,7 +341,7 @@ class _Client(Protocol):
 
 
 def _transport() -> AsyncHttpTransport[Any, Any]:
-    """The SDK's own transport over connections that are kept for longer, and with no cookies, as the SDK has it.
+    """The SDK's transport, which keeps no cookies, over connections that are kept for longer.
 
     Where no proxy is configured, aiohttp need not look for one, and read `.netrc`, each time. It does the latter in a
     thread of its own; together that was a quarter of what a login cost this process.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from entra_mcp.ownership import full_name, person_of
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.owners import OwnerMarks, delete_owned
 from entra_mcp.storage.store import TableStore
@@ -85,3 +86,10 @@ async def test_who_may_delete_cannot_read(owned: TableStore, table: Table) -> No
 @pytest.mark.parametrize("mark", [None, "text", b"", b"x" * 31, b"x" * 33, 7])
 def test_property_that_is_no_mark_matches_nobody(mark: object) -> None:
     assert not OwnerMarks(RING).matches(mark, "ann")
+
+
+def test_full_name_is_of_one_pair_alone_and_has_the_person() -> None:
+    pairs = [("https://i/a", "b"), ("https://i", "a/b"), ("https://i", "B"), ("https://i", "b"), ("", "Ä"), ("", "")]
+    names = {full_name(*pair) for pair in pairs}
+    assert len(names) == len(pairs)
+    assert [person_of(full_name(*pair)) for pair in pairs] == ["b", "a/b", "b", "b", "ä", ""]
