@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from ops.cli import run
 from tests.support.vault import RESOURCE, operator
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from tests.support.standins import StandIns
@@ -56,15 +58,23 @@ def revoke(
     return code, out.getvalue()
 
 
-async def fill(standins: StandIns, azurite: str, name: str) -> None:
-    """Two token sets and a code of one person, one token set of another."""
+@asynccontextmanager
+async def state(standins: StandIns, azurite: str, name: str) -> AsyncGenerator[tuple[TableStore, TaskRows]]:
+    """What the server stores in a new table of this name, under the keys of the vault."""
     async with (
         Vault(url=standins.vault_url, credential=operator(standins)) as vault,
         Table.from_connection_string(azurite, name=name) as table,
     ):
         await table.create()
         ring = (await vault.read(client_secret=False)).signing_keys
-        store = TableStore(table=table, cipher=RowCipher(ring), marks=OwnerMarks(ring), owner_of=owner_of)
+        cipher, marks = RowCipher(ring), OwnerMarks(ring)
+        store = TableStore(table=table, cipher=cipher, marks=marks, owner_of=owner_of)
+        yield store, TaskRows(table=table, cipher=cipher, marks=marks)
+
+
+async def fill(standins: StandIns, azurite: str, name: str) -> None:
+    """Two token sets and a code of one person, one token set of another."""
+    async with state(standins, azurite, name) as (store, _):
         for key, owner in [("1", ANN), ("2", ANN), ("3", BEN)]:
             await store.put(key, {"access_token": standins.token(oid=owner)}, collection=UPSTREAM_TOKENS)
         code = {"idp_tokens": {"access_token": standins.token(oid=ANN)}}
@@ -105,14 +115,7 @@ async def test_tokens_and_tasks_of_whom_another_identity_provider_asserts_are_fo
     standins: StandIns, azurite: str, tmp_path: Path, subject: str
 ) -> None:
     name = f"R{uuid4().hex}"
-    async with (
-        Vault(url=standins.vault_url, credential=operator(standins)) as vault,
-        Table.from_connection_string(azurite, name=name) as table,
-    ):
-        await table.create()
-        ring = (await vault.read(client_secret=False)).signing_keys
-        store = TableStore(table=table, cipher=RowCipher(ring), marks=OwnerMarks(ring), owner_of=owner_of)
-        tasks = TaskRows(table=table, cipher=RowCipher(ring), marks=OwnerMarks(ring))
+    async with state(standins, azurite, name) as (store, tasks):
         for key, owner in [("1", subject.replace("OKTA", "okta")), ("2", "users/1"), ("3", "1"), ("4", "/")]:
             await store.put(key, {OWNER: owner}, collection=UPSTREAM_TOKENS)
             await tasks.create(task(key, owner=full_name("https://idp.example", owner)))
