@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from base64 import urlsafe_b64encode
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from local.loopback.tls import ensure_tls
@@ -35,10 +36,17 @@ class Contestant:
     port: int
     program: Program
     environment: Mapping[str, str] = field(repr=False)
+    public_port: int | None = None
+    """The port in the address that all instances of a server share; its own unless it is one of several."""
 
     @property
     def url(self) -> str:
-        return f"http://localhost:{self.port}"
+        return f"http://{self.host}"
+
+    @property
+    def host(self) -> str:
+        """What clients send as `Host`."""
+        return f"localhost:{self.public_port or self.port}"
 
     def start(self, *options: str) -> None:
         """Starts it and waits until it is ready."""
@@ -52,6 +60,7 @@ def contestants(folder: Path, *names: str) -> Generator[tuple[Contestant, ...]]:
     trust = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), str(ensure_tls(folder / "tls").bundle))
     os.environ |= trust
     ports = dict(zip(names, free_ports(len(names)), strict=True))
+    fernet_key = urlsafe_b64encode(os.urandom(32)).decode()
     callbacks = [f"http://localhost:{port}/auth/callback" for port in ports.values()]
     with (
         running_azurite(folder / "azurite") as azurite,
@@ -74,6 +83,7 @@ def contestants(folder: Path, *names: str) -> Generator[tuple[Contestant, ...]]:
                     "MCP_REGISTRATIONS_PER_MINUTE": "100000",
                     "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
                     "BENCH_CLIENT_SECRET": standins.client_secret,
+                    "BENCH_FERNET_KEY": fernet_key,
                 },
             )
             for name, port in ports.items()
@@ -83,6 +93,27 @@ def contestants(folder: Path, *names: str) -> Generator[tuple[Contestant, ...]]:
         finally:
             for contestant in found:
                 contestant.program.stop()
+
+
+@contextmanager
+def instances(first: Contestant, count: int) -> Generator[tuple[Contestant, ...]]:
+    """So many instances of one server, started, with its address, its table and its keys."""
+    others = [
+        replace(
+            first,
+            port=port,
+            public_port=first.port,
+            program=Program("bench.server", log=first.program.log.with_name(f"{first.name}-{port}.log")),
+        )
+        for port in free_ports(count - 1)
+    ]
+    try:
+        for each in (first, *others):
+            each.start()
+        yield (first, *others)
+    finally:
+        for each in others:
+            each.program.stop()
 
 
 def turn[T](those: Sequence[T], number: int) -> Sequence[T]:

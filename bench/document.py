@@ -33,6 +33,9 @@ AsgiFunctionApp` leads calls through the middleware of Azure's class, with stora
 Azure Functions are around none of them.""",
     "latency": """A proxy before Azurite delays each request. What is in memory has no network before it, so its
 columns show how much the machine itself varies.""",
+    "instances": """The instances of a server share its address, its table and its keys, as in a deployment. People sign
+in at the first one, and call all of them. Clients, servers and Azurite share the cores, so this shows what instances
+cost each other, not how many of them help.""",
     "cpu": """The processor time of the server's process alone. A login is six requests: registration, consent, the
 way back from Entra ID, and the exchange of the code. More than half of what a login or a refresh takes the stock
 provider is reading certificates: it creates an HTTP client for each exchange with Entra ID. Here it is the requests to

@@ -91,7 +91,7 @@ async def _caller(
 def _request(contestant: Contestant, call: dict[str, Any]) -> bytes:
     body = json.dumps(call["json"]).encode()
     headers = {
-        "Host": f"localhost:{contestant.port}",
+        "Host": contestant.host,
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),
         **call["headers"],

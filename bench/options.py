@@ -8,6 +8,7 @@ from pathlib import Path
 PARTS = {
     "calls": "calls of a tool by 1 to 256 callers, in both protocols",
     "latency": "the same with storage 5 and 20 ms away",
+    "instances": "calls that 1, 2 and 4 instances answer, on one table",
     "cpu": "processor time of logins, refreshes and calls",
     "cold_start": "a process that starts, and the first sign-ins and calls",
     "memory": "resident memory before and after many calls",

@@ -87,7 +87,7 @@ def storage(which: str) -> AsyncKeyValue:
     from key_value.aio.wrappers.encryption import FernetEncryptionWrapper
 
     tables = AzureTablesStore(connection_string=os.environ[STORAGE], table_name="Stock")
-    return FernetEncryptionWrapper(tables, fernet=Fernet(Fernet.generate_key()))
+    return FernetEncryptionWrapper(tables, fernet=Fernet(os.environ["BENCH_FERNET_KEY"]))
 
 
 def buffered(app: ASGIApp) -> ASGIApp:
