@@ -16,7 +16,7 @@ from local.processes.signals import raised_by_signals
 
 INTERRUPTED = 130
 KEPT = Path(".local") / "bench"
-COUNTS = ("rounds", "calls", "people", "logins", "memory_calls", "rows")
+COUNTS = ("rounds", "calls", "people", "logins", "memory_calls", "rows", "storm")
 
 
 def main() -> int:

@@ -47,6 +47,8 @@ only once it has started, as `function_app.py` has it; the others as Python does
     "storage": """This server's store and py-key-value's, which FastMCP's guide recommends with Fernet. Azurite takes
 most of the time. An empty cell is a value that the other store refuses.""",
     "contention": "Many callers on two processes want the same row.",
+    "day": """The refreshes of a day follow each other in minutes, so nothing of them expires but what lives that short.
+The baseline has no purge.""",
     "purge": "Rows that have expired are deleted among as many that live; the purge is killed once.",
 }
 SHOWN = {"calls": "calls.svg", "latency": "latency.svg"}
@@ -105,7 +107,9 @@ def _counts(name: str, part: Part) -> str:
         "latency": ("rounds", "calls", "people"),
         "cpu": ("rounds", "logins"),
         "memory": ("memory_calls", "people"),
+        "instances": ("rounds", "calls", "people"),
         "purge": ("rows",),
+        "day": ("storm",),
     }.get(name, ("rounds",))
     counts = ", ".join(f"`--{each.replace('_', '-')} {part.counts[each]}`" for each in of)
     return f"Measured on {part.date} with {counts}."

@@ -15,10 +15,11 @@ PARTS = {
     "storage": "the store, beside py-key-value's",
     "contention": "exactly one winner of 50",
     "purge": "the purge of many rows, killed half way",
+    "day": "a storm of logins, then as many refreshes as a day has, with the purge running",
     "tasks": "background tasks, beside FastMCP's on Docket and Redis",
 }
 """Each part by its name, which is that of its module in `bench`."""
-AT_LENGTH = ("contention", "purge", "tasks")
+AT_LENGTH = ("contention", "purge", "day", "tasks")
 """Parts that run only when they are named: they prove something, or need more than this repository installs."""
 
 
@@ -42,6 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="memory: calls; a hundredth for tasks (100,000)",
     )
     parser.add_argument("--rows", type=_count, default=100_000, metavar="N", help="purge: expired rows (100,000)")
+    parser.add_argument("--storm", type=_count, default=1000, metavar="N", help="day: people who sign in (1,000)")
     parser.add_argument("--profile", action="store_true", help="cpu: print where the time goes, which slows it")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="the run as JSON (default .local/bench/<time>.json)")
     parser.add_argument("--run", type=Path, metavar="FILE", help="take this run instead of measuring")

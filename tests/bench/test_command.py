@@ -99,6 +99,8 @@ def test_every_part_measures_this_server_and_a_baseline(tmp_path: Path) -> None:
         "100",
         "--rows",
         "1000",
+        "--storm",
+        "20",
     )
     told = bench(*PARTS, *few, "--keep", str(tmp_path / "run.json"))
     assert told.returncode == 0, told.stderr
