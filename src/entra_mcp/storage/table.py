@@ -91,7 +91,7 @@ REFUSED = frozenset(
 type Operation = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
 """One part of a transaction, as the SDK takes it."""
 
-_PATIENCE: dict[str, Any] = {
+_RETRIES: dict[str, Any] = {
     "retry_total": 3,
     "retry_connect": 2,
     "retry_read": 2,
@@ -119,7 +119,7 @@ class Table:
         """For Azurite and for accounts with shared keys."""
 
         def connect(**options: Any) -> TableClient:  # noqa: ANN401 - the SDK's own
-            return TableClient.from_connection_string(connection_string, table_name=name, **_PATIENCE, **options)
+            return TableClient.from_connection_string(connection_string, table_name=name, **_RETRIES, **options)
 
         try:
             connect()
@@ -130,7 +130,7 @@ class Table:
     @classmethod
     def from_identity(cls, endpoint: str, *, name: str, credential: AsyncTokenCredential) -> Self:
         """For accounts that are reached with an identity that has the role Storage Table Data Contributor."""
-        return cls(partial(TableClient, endpoint, name, credential=credential, **_PATIENCE), name=name)
+        return cls(partial(TableClient, endpoint, name, credential=credential, **_RETRIES), name=name)
 
     async def __aenter__(self) -> Self:
         return self
