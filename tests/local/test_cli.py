@@ -104,7 +104,7 @@ def test_first_lines_import_nothing_but_the_standard_library() -> None:
 
 def test_test_passes_its_arguments_on_and_succeeds(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("def test_one(): pass\ndef test_two(): pass\n")
-    assert tasks.test(tmp_path, ["-n", "1", "-k", "one", "-p", "no:cacheprovider"], chromium=None) == 0
+    assert tasks.test(tmp_path, ["-k", "one", "-p", "no:cacheprovider"], chromium=None) == 0
 
 
 @pytest.mark.parametrize(

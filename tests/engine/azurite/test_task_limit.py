@@ -92,7 +92,7 @@ async def test_nobody_below_the_limit_is_refused(azurite: str, monkeypatch: pyte
     async with two_instances(azurite, monkeypatch) as instances:
 
         async def churn(instance: Background) -> None:
-            for _ in range(2):
+            for _ in range(4):
                 task_id = await start(instance)
                 assert task_id is not None
                 await instance.ask("tasks/cancel", task_id)
