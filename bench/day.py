@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-import httpx2
 import psutil
 
 from bench.contestants import OURS, STORAGE, TABLES, contestants
 from bench.figures import PER_SECOND, BenchError
+from bench.load import clients
 from bench.memory import resident
 from entra_mcp.storage.purge import purge
 from entra_mcp.storage.table import Table
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from pathlib import Path
 
+    import httpx2
+
     from bench.contestants import Contestant
     from bench.figures import Part
 
@@ -37,16 +39,8 @@ NAMES = {OURS: "McpOAuthState", TABLES: "Stock"}
 """The tables of the servers."""
 
 
-@dataclass
-class SignIn:
-    """One person's client, and the newest of its refresh tokens."""
-
-    client_id: str
-    refresh_token: str
-
-
 def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
-    """Adds rows, sockets and megabytes before, between and after, and logins and refreshes a second."""
+    """Adds logins and refreshes a second, and rows, sockets and megabytes after each."""
     with contestants(folder, TABLES, OURS) as racers:
         for racer in racers:
             racer.start()
@@ -63,18 +57,19 @@ async def _measure(part: Part, people: int, racer: Contestant, say: Callable[[st
             part.add(f"sockets {when}", racer.name, len(process.net_connections("inet")), "")
             part.add(f"memory {when}", racer.name, resident(racer), "MB")
 
-        sign_ins: list[SignIn] = []
+        tokens: dict[str, str] = {}
         began = time.monotonic()
-        await _each(range(people), lambda _: _sign_in(racer, sign_ins))
+        await _each(range(people), lambda _: _sign_in(racer, tokens))
         part.add("logins", racer.name, people / (time.monotonic() - began), PER_SECOND)
         await note(f"after {people:,} logins")
         spent = 0.0
-        async with httpx2.AsyncClient(base_url=racer.url, timeout=60, trust_env=False) as http:
+        async with AsyncExitStack() as stack:
+            (shared,) = await clients(stack, racer, 1)
             for hour in range(HOURS):
                 say(f"{racer.name}: hour {hour + 1} of {HOURS}")
                 began = time.monotonic()
                 purging = asyncio.create_task(purge(table, budget_seconds=60)) if racer.name == OURS else None
-                await _each(sign_ins, lambda each: _refresh(http, racer, each))
+                await _each(tokens, lambda each: _refresh(shared.http, tokens, each))
                 spent += time.monotonic() - began
                 if purging is not None:
                     await purging
@@ -93,16 +88,16 @@ async def _each[T](those: Iterable[T], work: Callable[[T], Awaitable[None]]) -> 
     await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
 
 
-async def _sign_in(racer: Contestant, sign_ins: list[SignIn]) -> None:
-    async with httpx2.AsyncClient(base_url=racer.url, timeout=60, trust_env=False, verify=False) as http:
-        client = OAuthClient(http=http)
-        tokens = await client.sign_in()
-    sign_ins.append(SignIn(client.client_id, tokens["refresh_token"]))
+async def _sign_in(racer: Contestant, tokens: dict[str, str]) -> None:
+    """Adds the refresh token of a new client by its id."""
+    async with AsyncExitStack() as stack:
+        (client,) = await clients(stack, racer, 1)
+        refresh_token = (await client.sign_in())["refresh_token"]
+    tokens[client.client_id] = refresh_token
 
 
-async def _refresh(http: httpx2.AsyncClient, racer: Contestant, each: SignIn) -> None:
-    sent = {"grant_type": "refresh_token", "refresh_token": each.refresh_token, "client_id": each.client_id}
-    answer = await http.post("/token", data=sent)
+async def _refresh(http: httpx2.AsyncClient, tokens: dict[str, str], client_id: str) -> None:
+    answer = await OAuthClient(http=http, client_id=client_id).refresh(tokens[client_id])
     if not answer.is_success:
-        raise BenchError(f"{racer.name} answered a refresh with {answer.status_code}: {answer.text[:300]}")
-    each.refresh_token = answer.json()["refresh_token"]
+        raise BenchError(f"a refresh was answered with {answer.status_code}: {answer.text[:300]}")
+    tokens[client_id] = answer.json()["refresh_token"]
