@@ -30,14 +30,14 @@ class AzuriteMissingError(Exception):
     """Node or Azurite is not installed; the message says what installs them."""
 
 
-def azurite_command(root: Path, *, location: Path, blob: int, queue: int, table: int) -> tuple[str, ...]:
-    """The command line; port 0 takes a free port, which Azurite then prints."""
+def azurite_command(root: Path, *, location: Path | None, blob: int, queue: int, table: int) -> tuple[str, ...]:
+    """The command line; port 0 takes a free port, which Azurite then prints. No location keeps all in memory."""
     node = shutil.which("node")
     script = root / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
     if node is None or not script.is_file():
         raise AzuriteMissingError("Azurite is not installed; `python -m local setup` installs it (it needs Node 20).")
     return (
-        *(node, str(script), "--location", str(location)),
+        *(node, str(script), *(("--location", str(location)) if location else ("--inMemoryPersistence",))),
         *("--blobHost", HOST, "--blobPort", str(blob)),
         *("--queueHost", HOST, "--queuePort", str(queue)),
         *("--tableHost", HOST, "--tablePort", str(table)),

@@ -79,7 +79,7 @@ def pytest_configure_node(node: WorkerController) -> None:
     if AZURITE not in config.stash:
         place = Path(tempfile.mkdtemp(prefix="entra-mcp-azurite-"))
         config.add_cleanup(lambda: shutil.rmtree(place, ignore_errors=True))
-        azurite = Azurite(place / "data")
+        azurite = Azurite(place / "data", in_memory=True)
         try:
             azurite.launch()
         except AzuriteMissingError:
@@ -149,7 +149,7 @@ def azurite_process(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPa
     if given := getattr(pytestconfig, "workerinput", {}).get("azurite"):
         yield Azurite.shared(given)
         return
-    with running_azurite(tmp_path_factory.mktemp("azurite") / "data") as azurite:
+    with running_azurite(tmp_path_factory.mktemp("azurite") / "data", in_memory=True) as azurite:
         yield azurite
 
 

@@ -25,11 +25,24 @@ def place(root: Path, relative: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge", "msedge"]
+    "name",
+    [
+        *("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+        *("microsoft-edge", "msedge"),
+    ],
 )
 def test_browser_on_path_is_found(tmp_path: Path, name: str) -> None:
     expected = place(tmp_path, f"bin/{name}")
     assert machine(tmp_path).find() == expected
+
+
+def test_browser_without_windows_is_preferred(tmp_path: Path) -> None:
+    for name in ("chromium", "chromium-headless-shell"):
+        place(tmp_path, f"bin/{name}")
+    assert machine(tmp_path).find() == tmp_path / "bin" / "chromium-headless-shell"
+    for kind in ("chromium-1/chrome-linux64/chrome", "chromium_headless_shell-1/chrome-linux/headless_shell"):
+        found = place(tmp_path, f"browsers/{kind}")
+    assert machine(tmp_path, PATH="", PLAYWRIGHT_BROWSERS_PATH=str(tmp_path / "browsers")).find() == found
 
 
 def test_named_browser_wins_and_a_wrong_name_is_told(tmp_path: Path) -> None:
@@ -54,6 +67,15 @@ def test_named_browser_wins_and_a_wrong_name_is_told(tmp_path: Path) -> None:
         ("win32", "programs/ms-playwright/chromium-1234/chrome-win/chrome.exe"),
         ("linux", "home/.cache/ms-playwright/chromium-1234/chrome-linux/chrome"),
         ("linux", "home/.cache/ms-playwright/chromium-1234/chrome-linux64/chrome"),
+        *(
+            (platform, f"{caches}/ms-playwright/chromium_headless_shell-1234/chrome-{place}")
+            for platform, caches, place in (
+                ("linux", "home/.cache", "headless-shell-linux64/chrome-headless-shell"),
+                ("linux", "home/.cache", "linux/headless_shell"),
+                ("darwin", "home/Library/Caches", "headless-shell-mac-arm64/chrome-headless-shell"),
+                ("win32", "programs", "headless-shell-win64/chrome-headless-shell.exe"),
+            )
+        ),
     ],
 )
 def test_browser_is_found_in_the_usual_places(tmp_path: Path, platform: str, relative: str) -> None:
@@ -70,7 +92,7 @@ def test_playwright_folder_of_ones_own_is_looked_at(tmp_path: Path) -> None:
 
 
 def test_missing_browser_is_explained_with_the_command_that_installs_one(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="/my/python -m playwright install --with-deps chromium"):
+    with pytest.raises(SetupError, match="/my/python -m playwright install --with-deps --only-shell chromium"):
         ensure_chromium(logs=tmp_path, python=tmp_path.__class__("/my/python"), machine=machine(tmp_path))
 
 
@@ -90,20 +112,19 @@ def test_only_debian_is_installed_from(tmp_path: Path, release: str, *, expected
 def test_debians_chromium_is_installed_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "os-release").write_text("ID=debian\n")
-    install = (
-        f'echo "$DEBIAN_FRONTEND $@" >> {tmp_path}/calls; [ "$1" = install ] && cp "$0" {tmp_path}/bin/chromium; exit 0'
-    )
+    program = tmp_path / "bin" / "chromium-headless-shell"
+    install = f'echo "$DEBIAN_FRONTEND $@" >> {tmp_path}/calls; [ "$1" = install ] && cp "$0" {program}; exit 0'
     script(tmp_path / "bin", "apt-get", install)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     said: list[str] = []
     found = ensure_chromium(
         logs=tmp_path / "logs", python=tmp_path / "python", machine=machine(tmp_path), say=said.append
     )
-    assert found == tmp_path / "bin" / "chromium"
+    assert found == program
     assert (
         (tmp_path / "calls")
         .read_text()
         .splitlines()[-1]
-        .endswith("noninteractive install --yes --no-install-recommends chromium")
+        .endswith("noninteractive install --yes --no-install-recommends chromium-headless-shell")
     )
     assert said[0] == "Installing Debian's Chromium for the browser test (apt-get)"

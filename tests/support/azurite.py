@@ -39,8 +39,16 @@ LISTENING = re.compile(r"(Blob|Queue|Table) service is successfully listening at
 class Azurite:
     """One Azurite that can be stopped and started again on the same data and the same ports, for outage tests."""
 
-    def __init__(self, folder: Path, *options: str, accounts: Sequence[str] = ACCOUNTS, pid: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        in_memory: bool = False,
+        accounts: Sequence[str] = ACCOUNTS,
+        pid: int | None = None,
+    ) -> None:
         self._folder = folder
+        self._location = None if in_memory else folder
         self._options = options
         self._accounts = iter(accounts)
         self._account = next(self._accounts)
@@ -91,7 +99,7 @@ class Azurite:
         """Start its process; the first start takes free ports, later ones the same again."""
         self._folder.mkdir(parents=True, exist_ok=True)
         blob, queue, table = self._ports.values()
-        command = azurite_command(REPOSITORY, location=self._folder, blob=blob, queue=queue, table=table)
+        command = azurite_command(REPOSITORY, location=self._location, blob=blob, queue=queue, table=table)
         guard = (sys.executable, "-I", "-S", str(GUARD), STOP_SIGNAL.name, str(GRACE))
         accounts = [f"{name}:{ACCOUNT_KEY if name == ACCOUNT else KEY}" for name in ACCOUNTS]
         with self._log.open("wb") as sink:
@@ -130,9 +138,9 @@ class Azurite:
 
 
 @contextmanager
-def running_azurite(folder: Path, *options: str) -> Generator[Azurite]:
+def running_azurite(folder: Path, *options: str, in_memory: bool = False) -> Generator[Azurite]:
     """An Azurite that keeps its data in `folder` and runs for as long as the context lasts."""
-    azurite = Azurite(folder, *options)
+    azurite = Azurite(folder, *options, in_memory=in_memory)
     azurite.start()
     try:
         yield azurite
