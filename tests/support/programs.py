@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
+import io
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import threading
-from typing import IO, TYPE_CHECKING, Any
+from importlib import import_module
+from typing import IO, TYPE_CHECKING, Any, Protocol, override
 
 from local.config import REPOSITORY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkServerContext
+    from multiprocessing.context import ForkServerProcess as Forked
     from pathlib import Path
 
 READY_SECONDS = 100.0
 STOP_SECONDS = 20.0
 
+FORKED = ("local.entra", "local.host", "local.vault")
+"""Programs that hundreds of tests start, and whose start is little more than their imports."""
+
 
 class ProcessFailedError(Exception):
     """A process ended, or said nothing, before it was ready; carries what it wrote to stderr."""
+
+
+class Process(Protocol):
+    """What runs a program."""
+
+    @property
+    def pid(self) -> int | None: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code; raises subprocess.TimeoutExpired."""
+        ...
 
 
 class Program:
@@ -29,7 +53,8 @@ class Program:
     def __init__(self, module: str, *, log: Path) -> None:
         self.log = log
         self._module = module
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Process | None = None
+        self._said: IO[str] | None = None
 
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - any JSON
         """Starts it, waits until it says that it is ready, and returns what it says of itself.
@@ -37,18 +62,9 @@ class Program:
         Raises:
             ProcessFailedError: it ended, or was not ready in time; it does not run any more.
         """
-        with self.log.open("a") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", self._module, *arguments],
-                cwd=REPOSITORY,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
-            )
-        self._process = process
-        assert process.stdout is not None
-        line = first_line(process.stdout)
+        variables = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
+        self._process, self._said = self._launch(arguments, variables)
+        line = first_line(self._said)
         if not line:
             code = self.kill()
             raise ProcessFailedError(f"{self._module} was not ready (exit code {code}):\n{self.log.read_text('utf-8')}")
@@ -66,6 +82,19 @@ class Program:
         """Ends it with SIGKILL, as a crash would."""
         return self._end(force=True)
 
+    def _launch(self, arguments: Sequence[str], variables: Mapping[str, str]) -> tuple[Process, IO[str]]:
+        with self.log.open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", self._module, *arguments],
+                cwd=REPOSITORY,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=variables,
+            )
+        assert process.stdout is not None
+        return process, process.stdout
+
     def _end(self, *, force: bool) -> int:
         process, self._process = self._process, None
         if process is None:
@@ -80,8 +109,68 @@ class Program:
             process.kill()
             return process.wait(STOP_SECONDS)
         finally:
-            if process.stdout is not None:
-                process.stdout.close()
+            if self._said is not None:
+                self._said.close()
+
+
+class ForkedProgram(Program):
+    """The same as a fork of a process that has made the imports, where the system can fork."""
+
+    @override
+    def _launch(self, arguments: Sequence[str], variables: Mapping[str, str]) -> tuple[Process, IO[str]]:
+        if "forkserver" not in multiprocessing.get_all_start_methods():
+            return super()._launch(arguments, variables)
+        forks: ForkServerContext = multiprocessing.get_context("forkserver")
+        forks.set_forkserver_preload([f"{module}.__main__" for module in FORKED])
+        heard, said = forks.Pipe(duplex=False)
+        begun = (self._module, arguments, dict(variables), said, str(self.log))
+        process = forks.Process(target=run_as_main, args=begun, daemon=True)
+        process.start()
+        said.close()
+        return _Fork(process), os.fdopen(os.dup(heard.fileno()), encoding="utf-8")
+
+
+class _Fork:
+    """A fork, as `subprocess.Popen` shows one."""
+
+    def __init__(self, process: Forked) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    def terminate(self) -> None:
+        if self._process.exitcode is None:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        if self._process.exitcode is None:
+            self._process.kill()
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            raise subprocess.TimeoutExpired(self._process.name, timeout or 0)
+        return code
+
+
+def run_as_main(
+    module: str, arguments: Sequence[str], variables: Mapping[str, str], said: Connection, log: str
+) -> None:
+    """Turns this process into what `python -m <module>` starts."""
+    os.environ.clear()
+    os.environ.update(variables)
+    os.chdir(REPOSITORY)
+    for number, stream in ((1, said.fileno()), (2, os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND))):
+        os.dup2(stream, number)
+        os.close(stream)
+    for stream in (sys.stdout, sys.stderr):
+        assert isinstance(stream, io.TextIOWrapper)
+        stream.reconfigure(write_through=True)
+    sys.argv = [module, *arguments]
+    sys.exit(import_module(f"{module}.__main__").main())
 
 
 def first_line(stream: IO[str], *, seconds: float = READY_SECONDS) -> str:

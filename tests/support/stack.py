@@ -13,7 +13,7 @@ from local.host.log import DROPPED
 from tests.support.azurite import Azurite
 from tests.support.ports import free_ports
 from tests.support.processes import wait_until_gone
-from tests.support.programs import Program
+from tests.support.programs import ForkedProgram
 from tests.support.standins import StandIns
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class FunctionsHost:
         self.url = f"http://localhost:{port}"
         self._port = port
         self._app = app
-        self._program = Program("local.host", log=log)
+        self._program = ForkedProgram("local.host", log=log)
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Starts it and returns when it serves requests."""

@@ -28,7 +28,7 @@ import httpx2
 from local.config import CLIENT_ID, IDENTITY_CLIENT_ID, IDENTITY_HEADER, TENANT_ID
 from local.loopback.tls import ensure_tls
 from tests.support.forms import Forms
-from tests.support.programs import ProcessFailedError, Program
+from tests.support.programs import ForkedProgram, ProcessFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ class StandIn:
     """One `python -m <module>` that keeps its ports and its state over restarts."""
 
     def __init__(self, module: str, *, log: Path, options: Sequence[str], ports: Sequence[str]) -> None:
-        self._program = Program(module, log=log)
+        self._program = ForkedProgram(module, log=log)
         self._options = options
         self._ports = dict.fromkeys(ports, 0)
         self.addresses: dict[str, str] = {}

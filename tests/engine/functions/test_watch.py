@@ -8,12 +8,12 @@ import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from local.host import watch as watching
 from local.host.watch import watch
 from tests.engine.functions.harness import MCP_APP, eventually, running_host
+from tests.support.processes import wait_until_gone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -130,10 +130,11 @@ def test_host_that_can_watch_no_longer_ends_with_1(tmp_path: Path) -> None:
     (app / "host.json").write_text('{"version": "2.0"}')
 
     with running_host(app, "--watch", log=tmp_path / "log") as host:
-        process = psutil.Process(host.program.pid)
+        pid = host.program.pid
+        assert pid
         app.rename(tmp_path / "away")
 
-        assert eventually(lambda: process.status() == psutil.STATUS_ZOMBIE)
+        assert wait_until_gone(pid)
         assert "trying again" in host.log.read_text()
         assert host.stop() == 1
 
