@@ -7,6 +7,7 @@ much and has no purge.
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
@@ -40,7 +41,7 @@ NAMES = {OURS: "McpOAuthState", TABLES: "Stock"}
 
 
 def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
-    """Adds logins and refreshes a second, and rows, sockets and megabytes after each."""
+    """Adds logins and refreshes a second, and rows, sockets, tasks and megabytes after each."""
     with contestants(folder, TABLES, OURS) as racers:
         for racer in racers:
             racer.start()
@@ -55,6 +56,7 @@ async def _measure(part: Part, people: int, racer: Contestant, say: Callable[[st
         async def note(when: str) -> None:
             part.add(f"rows {when}", racer.name, await count(table), "")
             part.add(f"sockets {when}", racer.name, len(process.net_connections("inet")), "")
+            part.add(f"tasks of the event loop {when}", racer.name, await _event_loop_tasks(racer), "")
             part.add(f"memory {when}", racer.name, resident(racer), "MB")
 
         tokens: dict[str, str] = {}
@@ -75,6 +77,18 @@ async def _measure(part: Part, people: int, racer: Contestant, say: Callable[[st
                     await purging
         part.add("refreshes", racer.name, HOURS * people / spent, PER_SECOND)
         await note(f"after {HOURS * people:,} refreshes")
+
+
+async def _event_loop_tasks(racer: Contestant) -> int:
+    """How many it has; the server says it on stderr when it gets the signal."""
+    log = racer.program.log
+    before = len(log.read_text().splitlines())
+    psutil.Process(racer.program.pid).send_signal(signal.SIGUSR1)
+    for _ in range(200):
+        await asyncio.sleep(0.05)
+        if (said := log.read_text()).endswith("\n") and len(lines := said.splitlines()) > before:
+            return int(lines[-1])
+    raise BenchError(f"{racer.name} does not say how many tasks it has")
 
 
 async def _each[T](those: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:

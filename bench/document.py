@@ -40,6 +40,10 @@ cost each other, not how many of them help.""",
 way back from Entra ID, and the exchange of the code. More than half of what a login or a refresh takes the stock
 provider is reading certificates: it creates an HTTP client for each exchange with Entra ID. Here it is the requests to
 storage that take the time.""",
+    "worker": """The processor time of the process that runs the app. Microsoft's runtime for Python serves it behind
+this repository's host; Microsoft's own worker adds its transport to its host, and six lines of its own log a call. The
+empty function reads the request and answers. So it shows what a worker costs by itself: its HTTP server, the runtime,
+and the code of this repository that leads a request to its invocation.""",
     "cold_start": """The time that Azure needs to provide an instance is not included. This server looks for garbage
 only once it has started, as `function_app.py` has it; the others as Python does.
 [how-it-works.md](how-it-works.md#streaming-on-azure-functions) describes what a start consists of.""",
@@ -107,6 +111,7 @@ def _counts(name: str, part: Part) -> str:
         "latency": ("rounds", "calls", "people"),
         "cpu": ("rounds", "logins"),
         "memory": ("memory_calls", "people"),
+        "worker": ("rounds", "calls", "people"),
         "instances": ("rounds", "calls", "people"),
         "purge": ("rows",),
         "day": ("storm",),

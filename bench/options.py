@@ -10,6 +10,7 @@ PARTS = {
     "latency": "the same with storage 5 and 20 ms away",
     "instances": "calls that 1, 2 and 4 instances answer, on one table",
     "cpu": "processor time of logins, refreshes and calls",
+    "worker": "processor time of a call in a worker of Azure Functions",
     "cold_start": "a process that starts, and the first sign-ins and calls",
     "memory": "resident memory before and after many calls",
     "storage": "the store, beside py-key-value's",

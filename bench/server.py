@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import signal
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -128,12 +129,19 @@ async def serve(which: str, *, port: int) -> None:
                 access_log=False,
             )  # fmt: skip
             server = QuietServer(config)
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.handle_exit, signal.SIGTERM, None)
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, server.handle_exit, signal.SIGTERM, None)
+            loop.add_signal_handler(signal.SIGUSR1, say_how_many_tasks)
             task = asyncio.create_task(server.serve())
             while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.01)
             print(json.dumps({"ready": True}), flush=True)
             await task
+
+
+def say_how_many_tasks() -> None:
+    """For `bench.day`, on stderr."""
+    print(len(asyncio.all_tasks()), file=sys.stderr, flush=True)
 
 
 def main() -> None:
