@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from local.config import IDENTITY_CLIENT_ID
 
-TOKEN_EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"  # noqa: S105 a public audience name
+TOKEN_EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"  # noqa: S105 - a public audience name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

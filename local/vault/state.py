@@ -75,7 +75,7 @@ class VaultState:
         tags = json.dumps(properties.tags)
         settable = (properties.content_type, tags, properties.enabled, properties.nbf, properties.exp)
         self._db.execute(
-            f"INSERT INTO versions ({_COLUMNS}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 constant
+            f"INSERT INTO versions ({_COLUMNS}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constant
             (name, version, value, *settable, now, now),
         )
         return self._select("name = ? AND version = ?", name, version)[0]
@@ -98,7 +98,7 @@ class VaultState:
 
     def _select(self, where: str, *values: object) -> list[SecretVersion]:
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM versions WHERE {where}",  # noqa: S608 every clause is a constant of this module
+            f"SELECT {_COLUMNS} FROM versions WHERE {where}",  # noqa: S608 - every clause is a constant of this module
             values,
         ).fetchall()
         return [

@@ -95,7 +95,7 @@ def test_user_assigned_identity_has_to_be_named(http: httpx2.Client) -> None:
     assert "ClientId/ResourceId/PrincipalId" in answer.json()["message"]
 
 
-def _graph_token(standins: StandIns, account: str = "user", **changes: Any) -> str:  # noqa: ANN401 any claim
+def _graph_token(standins: StandIns, account: str = "user", **changes: Any) -> str:  # noqa: ANN401 - any claim
     """A token as the on-behalf-of grant issues it, with claims changed."""
     return standins.token(account, **{"aud": GRAPH_APP_ID, "ver": "1.0", "scp": "User.Read", **changes})
 

@@ -51,7 +51,7 @@ def verifier(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> AzureJWTVer
     )
 
 
-def _msal_sign_in(standins: StandIns, confidential: Any, account: str = "user") -> dict[str, Any]:  # noqa: ANN401 untyped
+def _msal_sign_in(standins: StandIns, confidential: Any, account: str = "user") -> dict[str, Any]:  # noqa: ANN401 - untyped
     flow = confidential.initiate_auth_code_flow(
         [standins.api_scope], redirect_uri=REDIRECT_URI, response_mode="form_post"
     )
@@ -59,7 +59,7 @@ def _msal_sign_in(standins: StandIns, confidential: Any, account: str = "user") 
     return confidential.acquire_token_by_auth_code_flow(flow, choose(url, account=account))
 
 
-def test_msal_signs_in_with_code_flow_and_knows_the_account(standins: StandIns, confidential: Any) -> None:  # noqa: ANN401 untyped
+def test_msal_signs_in_with_code_flow_and_knows_the_account(standins: StandIns, confidential: Any) -> None:  # noqa: ANN401 - untyped
     result = _msal_sign_in(standins, confidential, "admin")
     assert "error" not in result, result
     assert result["id_token_claims"]["preferred_username"] == "admin@local.example"
@@ -67,7 +67,7 @@ def test_msal_signs_in_with_code_flow_and_knows_the_account(standins: StandIns, 
     assert account["home_account_id"].endswith(f".{standins.tenant_id}")
 
 
-def test_msal_refreshes_silently(standins: StandIns, confidential: Any) -> None:  # noqa: ANN401 untyped
+def test_msal_refreshes_silently(standins: StandIns, confidential: Any) -> None:  # noqa: ANN401 - untyped
     first = _msal_sign_in(standins, confidential)
     (account,) = confidential.get_accounts()
     cached = confidential.acquire_token_silent([standins.api_scope], account=account)
@@ -77,7 +77,7 @@ def test_msal_refreshes_silently(standins: StandIns, confidential: Any) -> None:
 
 
 @pytest.mark.parametrize("scope", [GRAPH_SCOPE, "https://graph.microsoft.com/.default"])
-def test_msal_acts_on_behalf_of_user(standins: StandIns, confidential: Any, scope: str) -> None:  # noqa: ANN401 untyped
+def test_msal_acts_on_behalf_of_user(standins: StandIns, confidential: Any, scope: str) -> None:  # noqa: ANN401 - untyped
     standins.sign_in()  # consents to Microsoft Graph
     assertion = _msal_sign_in(standins, confidential)["access_token"]
     result = confidential.acquire_token_on_behalf_of(assertion, [scope])
@@ -86,7 +86,7 @@ def test_msal_acts_on_behalf_of_user(standins: StandIns, confidential: Any, scop
     assert me.json()["userPrincipalName"] == "user@local.example"
 
 
-def test_msal_reports_missing_consent(standins: StandIns, confidential: Any) -> None:  # noqa: ANN401 untyped
+def test_msal_reports_missing_consent(standins: StandIns, confidential: Any) -> None:  # noqa: ANN401 - untyped
     assertion = _msal_sign_in(standins, confidential, "unconsented")["access_token"]
     result = confidential.acquire_token_on_behalf_of(assertion, [GRAPH_SCOPE])
     assert (result["error"], result["suberror"], result["error_codes"]) == (
@@ -96,7 +96,7 @@ def test_msal_reports_missing_consent(standins: StandIns, confidential: Any) -> 
     )
 
 
-def test_msal_gets_app_only_token(confidential: Any) -> None:  # noqa: ANN401 untyped
+def test_msal_gets_app_only_token(confidential: Any) -> None:  # noqa: ANN401 - untyped
     result = confidential.acquire_token_for_client(["https://graph.microsoft.com/.default"])
     assert "access_token" in result, result
 

@@ -33,7 +33,7 @@ def get(http: httpx2.Client, path: str, token: str | None, **query: str) -> http
     return http.get(f"/apis{path}", params=query, headers=headers)
 
 
-def for_orders(standins: StandIns, **changes: Any) -> str:  # noqa: ANN401 any claim
+def for_orders(standins: StandIns, **changes: Any) -> str:  # noqa: ANN401 - any claim
     """A token that the stand-in of the API takes, with claims changed."""
     return standins.token("user", **{"aud": CLIENT_ID, "scp": "Orders.Read", **changes})
 

@@ -142,7 +142,7 @@ def test_process_ends_cleanly_on_sigint_with_an_idle_connection(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("module", ["local.entra", "local.vault"])
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::"])  # noqa: S104 the hosts to refuse
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::"])  # noqa: S104 - the hosts to refuse
 def test_address_beyond_loopback_is_refused(tmp_path: Path, run: Run, module: str, host: str) -> None:
     code, output, errors = run(module, *_arguments(module, tmp_path, "--host", host, "--port", "0"))
     assert (code, output) == (2, "")

@@ -51,7 +51,7 @@ def test_loopback_host_is_bound_to_a_free_port(host: str) -> None:
         bound.close()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "localhost.example.com", ""])  # noqa: S104 the hosts to refuse
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "localhost.example.com", ""])  # noqa: S104 - the hosts to refuse
 def test_other_host_is_refused(host: str) -> None:
     with pytest.raises(NotLoopbackError) as caught:
         bind(port=0, purpose="a test", flag="--port", host=host)

@@ -227,7 +227,7 @@ class StandIns:
         """A client that trusts the local authority and follows no redirect; close it."""
         return httpx2.Client(base_url=self.entra_url, verify=self.ssl_context(), timeout=60, trust_env=False)
 
-    def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 any JSON
+    def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - any JSON
         """Call the control API under /_local; returns its JSON answer, or None."""
         with self.http() as http:
             # httpx would refuse NaN, which a hostile issuer does not.
@@ -236,11 +236,11 @@ class StandIns:
             response.raise_for_status()
             return response.json() if response.content else None
 
-    def token(self, account: str = "user", **claims: Any) -> str:  # noqa: ANN401 a claim may be any JSON
+    def token(self, account: str = "user", **claims: Any) -> str:  # noqa: ANN401 - a claim may be any JSON
         """An access token for the app's API with some claims changed; None removes a claim."""
         return self.control("POST", "/tokens", {"account": account, "claims": claims})["access_token"]
 
-    def assertion(self, account: str = "user", **members: Any) -> str:  # noqa: ANN401 any JSON
+    def assertion(self, account: str = "user", **members: Any) -> str:  # noqa: ANN401 - any JSON
         """An identity assertion for a client of the server; `claims` among the members changes or removes some."""
         return self.control("POST", "/assertions", {"account": account, **members})["assertion"]
 
