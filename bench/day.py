@@ -7,6 +7,7 @@ much and has no purge.
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import time
 from contextlib import AsyncExitStack
@@ -18,6 +19,7 @@ from bench.contestants import OURS, STORAGE, TABLES, contestants
 from bench.figures import PER_SECOND, BenchError
 from bench.load import clients
 from bench.memory import resident
+from bench.server import TASKS
 from entra_mcp.storage.purge import purge
 from entra_mcp.storage.table import Table
 from tests.support.oauth import OAuthClient
@@ -81,13 +83,16 @@ async def _measure(part: Part, people: int, racer: Contestant, say: Callable[[st
 
 async def _event_loop_tasks(racer: Contestant) -> int:
     """How many it has; the server says it on stderr when it gets the signal."""
-    log = racer.program.log
-    before = len(log.read_text().splitlines())
+
+    def said() -> list[str]:
+        return re.findall(rf"^{TASKS}(\d+)\n", racer.program.log.read_text(), re.MULTILINE)
+
+    before = len(said())
     psutil.Process(racer.program.pid).send_signal(signal.SIGUSR1)
     for _ in range(200):
         await asyncio.sleep(0.05)
-        if (said := log.read_text()).endswith("\n") and len(lines := said.splitlines()) > before:
-            return int(lines[-1])
+        if len(numbers := said()) > before:
+            return int(numbers[-1])
     raise BenchError(f"{racer.name} does not say how many tasks it has")
 
 

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
+TASKS = "tasks of the event loop: "
+"""How the line begins that says how many there are."""
+
+
 @asynccontextmanager
 async def own_app() -> AsyncGenerator[ASGIApp]:
     """Yields the whole application; the baselines are not to pay for importing it."""
@@ -141,7 +145,7 @@ async def serve(which: str, *, port: int) -> None:
 
 def say_how_many_tasks() -> None:
     """For `bench.day`, on stderr."""
-    print(len(asyncio.all_tasks()), file=sys.stderr, flush=True)
+    print(f"{TASKS}{len(asyncio.all_tasks())}", file=sys.stderr, flush=True)
 
 
 def main() -> None:

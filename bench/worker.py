@@ -15,6 +15,7 @@ import psutil
 
 from bench.calls import PROTOCOLS
 from bench.contestants import OURS, contestants, turn
+from bench.figures import BenchError
 from bench.load import call, sign_in
 from local.config import REPOSITORY
 from tests.support.ports import free_ports
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bench.contestants import Contestant
     from bench.figures import Part
 
+IN_WORKER = "in a worker"
 PLAIN = "on plain uvicorn"
 EMPTY = "an empty function"
 AT_ONCE = 4
@@ -37,8 +39,14 @@ def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable
     with contestants(folder, OURS) as (plain,):
         ports = free_ports(2)
         ours, empty = (
-            replace(plain, port=port, public_port=plain.port, program=Program("local.host", log=folder / f"{port}.log"))
-            for port in ports
+            replace(
+                plain,
+                name=name,
+                port=port,
+                public_port=plain.port,
+                program=Program("local.host", log=folder / f"{port}.log"),
+            )
+            for name, port in zip((IN_WORKER, EMPTY), ports, strict=True)
         )
         try:
             plain.start()
@@ -48,7 +56,7 @@ def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable
             for number in range(options.rounds + 1):
                 say(f"round {number} of {options.rounds}")
                 for name, one in turn(((OURS, ours), (PLAIN, plain), (EMPTY, empty)), number):
-                    milliseconds = processor_time(one, tokens, options.calls)
+                    milliseconds = processor_time(one, tokens, options.calls, hosted=one is not plain)
                     if number > 0:
                         part.add("processor time of a call", name, milliseconds, "ms")
         finally:
@@ -63,10 +71,18 @@ def start_host(one: Contestant, app: Path) -> None:
     one.program.start(*options, *settings, environment=one.environment)
 
 
-def processor_time(one: Contestant, tokens: list[str | None], calls: int) -> float:
-    """Milliseconds that one call takes of the process which runs the app."""
-    started = psutil.Process(one.program.pid)
-    (process,) = started.children() or [started]
+def processor_time(one: Contestant, tokens: list[str | None], calls: int, *, hosted: bool) -> float:
+    """Milliseconds that one call takes of the process which runs the app: the server's own, or a host's worker.
+
+    Raises:
+        BenchError: the host has no worker, or more than one.
+    """
+    process = psutil.Process(one.program.pid)
+    if hosted:
+        workers = process.children()
+        if len(workers) != 1:
+            raise BenchError(f"{one.name}: the host has {len(workers)} workers")
+        (process,) = workers
     before = process.cpu_times()
     asyncio.run(call(one, tokens, protocol=PROTOCOLS[0], at_once=AT_ONCE, count=calls))
     after = process.cpu_times()

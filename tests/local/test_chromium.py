@@ -36,13 +36,13 @@ def test_browser_on_path_is_found(tmp_path: Path, name: str) -> None:
     assert machine(tmp_path).find() == expected
 
 
-def test_browser_without_windows_is_preferred(tmp_path: Path) -> None:
-    for name in ("chromium", "chromium-headless-shell"):
-        place(tmp_path, f"bin/{name}")
-    assert machine(tmp_path).find() == tmp_path / "bin" / "chromium-headless-shell"
-    for kind in ("chromium-1/chrome-linux64/chrome", "chromium_headless_shell-1/chrome-linux/headless_shell"):
-        found = place(tmp_path, f"browsers/{kind}")
-    assert machine(tmp_path, PATH="", PLAYWRIGHT_BROWSERS_PATH=str(tmp_path / "browsers")).find() == found
+@pytest.mark.parametrize(
+    "expected", ["bin/chromium-headless-shell", "browsers/chromium_headless_shell-1/chrome-linux/headless_shell"]
+)
+def test_browser_without_windows_is_preferred(tmp_path: Path, expected: str) -> None:
+    for name in ("bin/chromium", "browsers/chromium-1/chrome-linux64/chrome", expected):
+        place(tmp_path, name)
+    assert machine(tmp_path, PLAYWRIGHT_BROWSERS_PATH=str(tmp_path / "browsers")).find() == tmp_path / expected
 
 
 def test_named_browser_wins_and_a_wrong_name_is_told(tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ def test_named_browser_wins_and_a_wrong_name_is_told(tmp_path: Path) -> None:
         ("linux", "home/.cache/ms-playwright/chromium-1234/chrome-linux/chrome"),
         ("linux", "home/.cache/ms-playwright/chromium-1234/chrome-linux64/chrome"),
         *(
-            (platform, f"{caches}/ms-playwright/chromium_headless_shell-1234/chrome-{place}")
-            for platform, caches, place in (
+            (platform, f"{caches}/ms-playwright/chromium_headless_shell-1234/chrome-{file}")
+            for platform, caches, file in (
                 ("linux", "home/.cache", "headless-shell-linux64/chrome-headless-shell"),
                 ("linux", "home/.cache", "linux/headless_shell"),
                 ("darwin", "home/Library/Caches", "headless-shell-mac-arm64/chrome-headless-shell"),

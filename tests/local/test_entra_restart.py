@@ -15,6 +15,7 @@ import pytest
 import local.entra.__main__
 import local.vault.__main__
 from local.config import REPOSITORY
+from tests.support.programs import Program
 from tests.support.standins import DIRECTORY, REDIRECT_URI, StandIns
 
 if TYPE_CHECKING:
@@ -97,11 +98,12 @@ def test_stored_state_has_no_code_token_or_secret_in_clear(own_standins: StandIn
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_both_processes_end_cleanly_on_sigterm(own_standins: StandIns) -> None:
-    assert own_standins.vault.stop() == 0
-    assert own_standins.entra.stop() == 0
-    assert (own_standins.folder / "entra.log").read_text() == ""
-    assert (own_standins.folder / "vault.log").read_text() == ""
+def test_both_processes_end_cleanly_on_sigterm(tmp_path: Path, certificates: Path) -> None:
+    with StandIns(folder=tmp_path, tls=certificates, program=Program) as standins:
+        assert standins.vault.stop() == 0
+        assert standins.entra.stop() == 0
+    assert (tmp_path / "entra.log").read_text() == ""
+    assert (tmp_path / "vault.log").read_text() == ""
 
 
 def _arguments(module: str, folder: Path, *options: str) -> list[str]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from local.config import REPOSITORY
 from ops.client_secret import PREVIOUS_KEY_ID
 from ops.deployment import FILE
 from tests.ops.test_postdown import deleted_vault
 from tests.ops.test_postprovision import OWN, assert_well, held_secret, newest
 from tests.support.azure.world import VAULT_ID, Kill
+from tests.support.forks import forks
 from tests.support.ops_process import run_in_process
 
 if TYPE_CHECKING:
@@ -26,17 +24,9 @@ if TYPE_CHECKING:
 LEAST_REQUESTS = 5
 
 
-@pytest.fixture
-def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fork server of Python 3.13.0 does not get this process's path, and would then load nothing in advance."""
-    monkeypatch.setenv("PYTHONPATH", f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'src'}")
-
-
 def start_process(ops: Ops, arguments: Sequence[str], kill: Kill) -> BaseProcess:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "tests.support.ops_process"])
     given = (arguments, ops.cloud.environment(), str(ops.root))
-    process = context.Process(target=run_in_process, args=given, daemon=True)
+    process = forks().Process(target=run_in_process, args=given, daemon=True)
     process.start()
     assert process.pid is not None
     kill.victim.set_result(process.pid)
@@ -89,7 +79,6 @@ def assert_settled(ops: Ops, *arguments: str) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("importable")
 @pytest.mark.parametrize(
     ("command", "start", "served"),
     [
@@ -111,7 +100,6 @@ def test_secret_is_well_after_a_run_that_was_killed_and_another(
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("importable")
 @pytest.mark.parametrize("served", [True, False])
 def test_purge_that_was_killed_is_finished_by_the_next(ops: Ops, served: bool) -> None:
     for world in killed_runs(ops, ("postdown", "--purge"), start="taken down", served=served):

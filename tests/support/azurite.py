@@ -1,4 +1,4 @@
-"""A real Azurite for tests: on ports of its own, with a folder of its own, gone when the test is done.
+"""A real Azurite for tests: on ports of its own, with a folder of its own or in memory, gone when the test is done.
 
 Azurite chooses its ports itself (port 0) and prints them, so tests that run side by side cannot meet on one.
 """
@@ -37,7 +37,10 @@ LISTENING = re.compile(r"(Blob|Queue|Table) service is successfully listening at
 
 
 class Azurite:
-    """One Azurite that can be stopped and started again on the same data and the same ports, for outage tests."""
+    """One Azurite that can be stopped and started again on the same data and the same ports, for outage tests.
+
+    Data that is in memory is lost with a stop.
+    """
 
     def __init__(
         self,
@@ -139,7 +142,7 @@ class Azurite:
 
 @contextmanager
 def running_azurite(folder: Path, *options: str, in_memory: bool = False) -> Generator[Azurite]:
-    """An Azurite that keeps its data in `folder` and runs for as long as the context lasts."""
+    """An Azurite that keeps its data in `folder`, or in memory, and runs for as long as the context lasts."""
     azurite = Azurite(folder, *options, in_memory=in_memory)
     azurite.start()
     try:

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import io
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
 import threading
-from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any, Protocol, override
 
 from local.config import REPOSITORY
+from tests.support.forks import CAN_FORK, forks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from multiprocessing.connection import Connection
-    from multiprocessing.context import ForkServerContext
-    from multiprocessing.context import ForkServerProcess as Forked
+    from multiprocessing.process import BaseProcess
     from pathlib import Path
 
 READY_SECONDS = 100.0
 STOP_SECONDS = 20.0
-
-FORKED = ("local.entra", "local.host", "local.vault")
-"""Programs that hundreds of tests start, and whose start is little more than their imports."""
 
 
 class ProcessFailedError(Exception):
@@ -114,26 +109,36 @@ class Program:
 
 
 class ForkedProgram(Program):
-    """The same as a fork of a process that has made the imports, where the system can fork."""
+    """The same as a fork of a process that has made its imports, where the system can fork.
+
+    What belongs to an interpreter's own start and end, such as its options and what it says when it is torn down, needs
+    a `Program`.
+    """
 
     @override
     def _launch(self, arguments: Sequence[str], variables: Mapping[str, str]) -> tuple[Process, IO[str]]:
-        if "forkserver" not in multiprocessing.get_all_start_methods():
+        if not CAN_FORK:
             return super()._launch(arguments, variables)
-        forks: ForkServerContext = multiprocessing.get_context("forkserver")
-        forks.set_forkserver_preload([f"{module}.__main__" for module in FORKED])
-        heard, said = forks.Pipe(duplex=False)
-        begun = (self._module, arguments, dict(variables), said, str(self.log))
-        process = forks.Process(target=run_as_main, args=begun, daemon=True)
-        process.start()
+        self.log.open("a").close()
+        heard, said = forks().Pipe(duplex=False)
+        begun = (self._module, arguments, dict(variables), said, str(self.log.absolute()))
+        # A daemon, since this process would else wait at its end for one that nobody has stopped.
+        process = forks().Process(target=run_as_main, args=begun, daemon=True)
+        try:
+            process.start()
+        except EOFError as error:
+            raise ProcessFailedError(
+                "the fork server did not start: import what tests/support/forks.py names"
+            ) from error
         said.close()
+        # A copy of the descriptor, because `heard` closes its own with the end of this function.
         return _Fork(process), os.fdopen(os.dup(heard.fileno()), encoding="utf-8")
 
 
 class _Fork:
     """A fork, as `subprocess.Popen` shows one."""
 
-    def __init__(self, process: Forked) -> None:
+    def __init__(self, process: BaseProcess) -> None:
         self._process = process
 
     @property
@@ -160,17 +165,19 @@ def run_as_main(
     module: str, arguments: Sequence[str], variables: Mapping[str, str], said: Connection, log: str
 ) -> None:
     """Turns this process into what `python -m <module>` starts."""
+    main = sys.modules[f"{module}.__main__"].main  # the fork server has imported it
     os.environ.clear()
     os.environ.update(variables)
     os.chdir(REPOSITORY)
-    for number, stream in ((1, said.fileno()), (2, os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND))):
-        os.dup2(stream, number)
-        os.close(stream)
+    os.dup2(said.fileno(), 1)
+    said.close()
+    with open(log, "ab") as file:  # noqa: PTH123 - no path is needed
+        os.dup2(file.fileno(), 2)
     for stream in (sys.stdout, sys.stderr):
         assert isinstance(stream, io.TextIOWrapper)
         stream.reconfigure(write_through=True)
     sys.argv = [module, *arguments]
-    sys.exit(import_module(f"{module}.__main__").main())
+    sys.exit(main())
 
 
 def first_line(stream: IO[str], *, seconds: float = READY_SECONDS) -> str:

@@ -28,7 +28,7 @@ import httpx2
 from local.config import CLIENT_ID, IDENTITY_CLIENT_ID, IDENTITY_HEADER, TENANT_ID
 from local.loopback.tls import ensure_tls
 from tests.support.forms import Forms
-from tests.support.programs import ForkedProgram, ProcessFailedError
+from tests.support.programs import ForkedProgram, ProcessFailedError, Program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,10 +44,10 @@ REDIRECT_URI = "http://localhost:7071/auth/callback"
 
 
 class StandIn:
-    """One `python -m <module>` that keeps its ports and its state over restarts."""
+    """A program that keeps its ports and its state over restarts."""
 
-    def __init__(self, module: str, *, log: Path, options: Sequence[str], ports: Sequence[str]) -> None:
-        self._program = ForkedProgram(module, log=log)
+    def __init__(self, program: Program, *, options: Sequence[str], ports: Sequence[str]) -> None:
+        self._program = program
         self._options = options
         self._ports = dict.fromkeys(ports, 0)
         self.addresses: dict[str, str] = {}
@@ -89,6 +89,7 @@ class StandIns:
     """Further options of the Entra ID stand-in: what the settings of the server say of its registration."""
     tls: Path | None = None
     """Folder of the certificates; one of its own unless given."""
+    program: type[Program] = ForkedProgram
     entra: StandIn = field(init=False)
 
     def start(self) -> Self:
@@ -96,8 +97,7 @@ class StandIns:
         self.secret_file.write_text(self.client_secret)
         redirects = [word for uri in self.redirect_uris for word in ("--redirect-uri", uri)]
         self.entra = StandIn(
-            "local.entra",
-            log=self.folder / "entra.log",
+            self.program("local.entra", log=self.folder / "entra.log"),
             options=[
                 *self._common,
                 *("--state", str(self.folder / "entra"), "--directory", str(self.directory)),
@@ -116,8 +116,7 @@ class StandIns:
     @cached_property
     def vault(self) -> StandIn:
         return StandIn(
-            "local.vault",
-            log=self.folder / "vault.log",
+            self.program("local.vault", log=self.folder / "vault.log"),
             options=[*self._common, "--state", str(self.folder / "vault"), "--authority", self.authority],
             ports=("--port",),
         ).start()

@@ -11,7 +11,7 @@ import httpx2
 
 from local.config import REPOSITORY
 from local.host.log import DROPPED
-from tests.support.programs import ForkedProgram
+from tests.support.programs import ForkedProgram, Program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -27,7 +27,7 @@ MCP_APP = REPOSITORY / "tests" / "engine" / "functions" / "apps" / "mcp_app"
 class RunningHost:
     """A host that has said that it is ready."""
 
-    program: ForkedProgram
+    program: Program
     url: str
     state: str
     dropped_lines: int = 0
@@ -65,16 +65,21 @@ class RunningHost:
 
 @contextmanager
 def running_host(
-    app: Path, *arguments: str, log: Path, environment: dict[str, str] | None = None, dropped_lines: int = 0
+    app: Path,
+    *arguments: str,
+    log: Path,
+    environment: dict[str, str] | None = None,
+    dropped_lines: int = 0,
+    program: type[Program] = ForkedProgram,
 ) -> Generator[RunningHost]:
     """Fails at its end if the host has dropped another number of log lines."""
-    program = ForkedProgram("local.host", log=log)
-    ready = program.start("--app", str(app), "--port", "0", "--ready-json", *arguments, environment=environment)
-    running = RunningHost(program=program, url=ready["url"], state=ready["state"], dropped_lines=dropped_lines)
+    host = program("local.host", log=log)
+    ready = host.start("--app", str(app), "--port", "0", "--ready-json", *arguments, environment=environment)
+    running = RunningHost(program=host, url=ready["url"], state=ready["state"], dropped_lines=dropped_lines)
     try:
         yield running
     finally:
-        program.stop()
+        host.stop()
     assert log.read_text("utf-8").count(f"{DROPPED}\n") == running.dropped_lines, log.read_text("utf-8")
 
 

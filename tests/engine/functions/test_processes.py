@@ -17,6 +17,7 @@ import pytest
 
 from local.config import REPOSITORY
 from tests.engine.functions.harness import MCP_APP, eventually, running_host
+from tests.support.programs import Program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,7 +221,7 @@ def test_folder_without_an_app_ends_with_2(tmp_path: Path) -> None:
 
 def test_termination_does_not_wait_for_an_answer_without_end(tmp_path: Path) -> None:
     with (
-        running_host(MCP_APP, log=tmp_path / "log") as host,
+        running_host(MCP_APP, log=tmp_path / "log", program=Program) as host,
         socket.create_connection(("127.0.0.1", host.port)) as sock,
     ):
         sock.sendall(b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from tests.engine.functions.harness import MCP_APP, eventually, running_host
+from tests.support.programs import Program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,8 @@ async def test_failed_start_is_retried_by_a_later_request(tmp_path: Path) -> Non
 
 def test_termination_leaves_the_lifespan_and_exits_0(tmp_path: Path) -> None:
     diary = tmp_path / "diary"
-    with running_host(MCP_APP, log=tmp_path / "log", environment={"FIXTURE_DIARY": str(diary)}) as host:
+    environment = {"FIXTURE_DIARY": str(diary)}
+    with running_host(MCP_APP, log=tmp_path / "log", environment=environment, program=Program) as host:
         assert host.get("/echo/x").status_code == 200
         assert host.stop() == 0
     assert diary.read_text() == "started\nleft\n"
