@@ -5,22 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import uvicorn
 
-from tests.support.azurite import Azurite
-from tests.support.ports import free_ports
-from tests.support.stack import TEST_APP, FunctionsHost
-from tests.support.standins import StandIns
+from tests.support.stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from starlette.types import Receive, Scope, Send
 
@@ -29,30 +24,11 @@ WORKERS = 3
 HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding"})
 
 
-class Fleet:
-    """Azurite, the stand-ins and the workers; all workers take the address of the proxy for theirs."""
+class Fleet(Stack):
+    """A stack whose workers all take the address of a proxy for theirs."""
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        certificates: Path,
-        app: Path = TEST_APP,
-        registration: Sequence[str] = (),
-        settings: Callable[[StandIns], Mapping[str, str]] = lambda _: {},
-    ) -> None:
-        """`settings` are further ones of the app, once the stand-ins have their addresses."""
-        self.port, *ports = free_ports(1 + WORKERS)
-        self.url = f"http://localhost:{self.port}"
-        self.azurite = Azurite(folder / "azurite")
-        self.standins = StandIns(
-            folder=folder / "standins",
-            tls=certificates,
-            redirect_uris=[f"{self.url}/auth/callback"],
-            registration=registration,
-        )
-        self._settings = settings
-        self.hosts = [FunctionsHost(port=port, log=folder / f"host-{port}.log", app=app) for port in ports]
+    def __init__(self, folder: Path, **options: Any) -> None:  # noqa: ANN401 - those of `Stack`
+        super().__init__(folder, behind=WORKERS, **options)
 
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[RoundRobin]:
@@ -70,36 +46,6 @@ class Fleet:
             server.should_exit = True
             await serving
             await proxy.aclose()
-
-    def __enter__(self) -> Self:
-        self.azurite.start()
-        try:
-            self.standins.start()
-            environment = {
-                **self.standins.environment(),
-                "MCP_BASE_URL": self.url,
-                "AzureWebJobsStorage": self.azurite.connection_string,
-                **self._settings(self.standins),
-            }
-            with ThreadPoolExecutor() as pool:
-                for started in [pool.submit(host.start, environment) for host in self.hosts]:
-                    started.result()
-        except BaseException:
-            self._stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop()
-
-    def _stop(self) -> None:
-        with ThreadPoolExecutor() as pool:
-            for stopped in [pool.submit(host.stop) for host in self.hosts]:
-                stopped.result()
-        self.standins.stop()
-        self.azurite.stop()
 
 
 class RoundRobin:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -17,7 +18,7 @@ from tests.support.programs import ForkedProgram
 from tests.support.standins import StandIns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
 
@@ -67,17 +68,39 @@ class FunctionsHost:
 class Stack:
     """A context manager; everything in it keeps its address and its data over `restart()`."""
 
-    def __init__(self, folder: Path, *, certificates: Path) -> None:
-        (port,) = free_ports(1)
-        self.host = FunctionsHost(port=port, log=folder / "host.log")
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        certificates: Path,
+        app: Path = TEST_APP,
+        registration: Sequence[str] = (),
+        settings: Callable[[StandIns], Mapping[str, str]] = lambda _: {},
+        behind: int = 0,
+    ) -> None:
+        """`settings` are further ones of the app, once the stand-ins have their addresses.
+
+        One host has the address of the app, or so many `behind` it, to which something else leads.
+        """
+        self.port, *ports = free_ports(1 + behind)
+        self.url = f"http://localhost:{self.port}"
+        self.hosts = [
+            FunctionsHost(port=port, log=folder / f"host-{port}.log", app=app) for port in ports or [self.port]
+        ]
         self.azurite = Azurite(folder / "azurite")
         self.standins = StandIns(
-            folder=folder / "standins", tls=certificates, redirect_uris=[f"{self.host.url}/auth/callback"]
+            folder=folder / "standins",
+            tls=certificates,
+            redirect_uris=[f"{self.url}/auth/callback"],
+            registration=registration,
         )
+        self._settings = settings
 
     @property
-    def url(self) -> str:
-        return self.host.url
+    def host(self) -> FunctionsHost:
+        """The only one."""
+        (host,) = self.hosts
+        return host
 
     @property
     def mcp_url(self) -> str:
@@ -92,25 +115,23 @@ class Stack:
             # Every test's clients come from one address.
             "MCP_REGISTRATIONS_PER_MINUTE": "100000",
             "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
+            **self._settings(self.standins),
         }
 
     def restart(self) -> None:
         """Kills every process, then starts them again; Azurite, which keeps its data in memory, is stopped instead."""
-        self.host.kill()
+        at_once(host.kill for host in self.hosts)
         self.standins.entra.kill()
         self.standins.vault.kill()
         self.azurite.stop()
-        with ThreadPoolExecutor() as pool:
-            starts = (self.standins.entra.start, self.standins.vault.start, self.azurite.start)
-            for started in [pool.submit(start) for start in starts]:
-                started.result()
-        self.host.start(self.environment)
+        at_once((self.standins.entra.start, self.standins.vault.start, self.azurite.start))
+        self._start_hosts()
 
     def __enter__(self) -> Self:
         self.azurite.start()
         try:
             self.standins.start()
-            self.host.start(self.environment)
+            self._start_hosts()
         except BaseException:
             self._stop()
             raise
@@ -121,7 +142,18 @@ class Stack:
     ) -> None:
         self._stop()
 
+    def _start_hosts(self) -> None:
+        environment = self.environment
+        at_once(partial(host.start, environment) for host in self.hosts)
+
     def _stop(self) -> None:
-        self.host.stop()
+        at_once(host.stop for host in self.hosts)
         self.standins.stop()
         self.azurite.stop()
+
+
+def at_once(those: Iterable[Callable[[], object]]) -> None:
+    """Calls all of them, and raises what the first of those that fail has raised."""
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(each) for each in those]:
+            done.result()
