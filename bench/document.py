@@ -99,9 +99,10 @@ def _in_short(run: Run) -> str:
 
 def _section(name: str, run: Run) -> str:
     part = run.parts[name]
-    picture = f"\n![{PARTS[name].capitalize()}](pictures/{SHOWN[name]})\n" if name in SHOWN else ""
+    what = PARTS[name][0].upper() + PARTS[name][1:]
+    picture = f"\n![{what}](pictures/{SHOWN[name]})\n" if name in SHOWN else ""
     title = name.replace("_", " ").capitalize()
-    about = f"{PARTS[name].capitalize()}.\n\n{ABOUT[name]}\n\n{_counts(name, part)}"
+    about = f"{what}.\n\n{ABOUT[name]}\n\n{_counts(name, part)}"
     return f"## {title}\n\n{about}\n{picture}\n{table(part)}\n"
 
 
