@@ -58,17 +58,25 @@ def everything_logged() -> Generator[tuple[Log, Log]]:
 
     before = logging.getLogRecordFactory()
     logging.setLogRecordFactory(RedactingFactory(make))
-    root = logging.getLogger()
-    loggers = [root, *(logging.getLogger(name) for name in logging.root.manager.loggerDict)]
+    logging.root.addHandler(log)
+    try:
+        with all_at_debug():
+            yield log, unredacted
+    finally:
+        logging.root.removeHandler(log)
+        logging.setLogRecordFactory(before)
+
+
+@contextmanager
+def all_at_debug() -> Generator[None]:
+    """Sets every logger that there is to DEBUG."""
+    loggers = [logging.root, *(logging.getLogger(name) for name in logging.root.manager.loggerDict)]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.DEBUG)
-    root.addHandler(log)
     try:
-        yield log, unredacted
+        yield
     finally:
-        root.removeHandler(log)
-        logging.setLogRecordFactory(before)
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 
@@ -153,10 +161,9 @@ async def test_nothing_that_passed_is_in_any_log_at_debug(
                 **own_standins.environment(), AzureWebJobsStorage=connection_string, MCP_REFRESH_GRACE_SECONDS="0"
             )
             async with running_app() as app, over(app) as http:
-                for logger in logging.root.manager.loggerDict:
-                    logging.getLogger(logger).setLevel(logging.DEBUG)
                 client = OAuthClient(http=http)
-                await everything_that_happens(client, own_standins, proxy)
+                with all_at_debug():  # the start has made some quiet, and others
+                    await everything_that_happens(client, own_standins, proxy)
     wire.add("verifier", client.verifier)
     assert own_standins.client_secret in wire.secrets
     wire.add("identity header", IDENTITY_HEADER)
