@@ -90,6 +90,7 @@ class StandIns:
     tls: Path | None = None
     """Folder of the certificates; one of its own unless given."""
     program: type[Program] = ForkedProgram
+    """What runs them."""
     entra: StandIn = field(init=False)
 
     def start(self) -> Self:
