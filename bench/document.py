@@ -28,9 +28,9 @@ IN_SHORT = (
 ABOUT = {
     "calls": """Every server is a process on a plain uvicorn. The stock ones serve one tool, `add`; this one serves all
 its samples, and its limits of calls and registrations are lifted. A burst begins after a pause that is longer than
-what this server remembers of a sign-in; its first call reads a row, and verifies a token of Entra ID. `stock in
-AsgiFunctionApp` leads calls through the middleware of Azure's class, with storage in memory. The host and the worker of
-Azure Functions are around none of them.""",
+this server remembers the token set of a sign-in, so its first call reads a row. Before that, calls of somebody else
+wake the processor, which is slow after a pause. `stock in AsgiFunctionApp` leads calls through the middleware of
+Azure's class, with storage in memory. The host and the worker of Azure Functions are around none of them.""",
     "latency": """A proxy before Azurite delays each request. What is in memory has no network before it, so its
 columns show how much the machine itself varies.""",
     "instances": """The instances of a server share its address, its table and its keys, as in a deployment. People sign

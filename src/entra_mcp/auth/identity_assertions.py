@@ -34,7 +34,7 @@ from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.web.answers import NO_STORE, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import httpx2
     from fastmcp.server.auth.jwt_issuer import JWTIssuer
@@ -130,14 +130,13 @@ class IdentityAssertions:
 
         return await self._single_use.accept(f"{claims['iss']}\0{claims['jti']}", sign_in)
 
-    async def caller(self, sign_in: str, *, token: str) -> AccessToken | None:
-        """Returns whom an assertion was about; None when Entra ID signed them in, or the sign-in has ended.
+    def caller(self, row: Mapping[str, Any], *, token: str) -> AccessToken | None:
+        """Returns whom the assertion in the row of a sign-in was about; None when Entra ID signed them in.
 
         An object of a tenant is what that tenant's own issuer says. With any other issuer a person is the issuer and
         the subject, so that none of them can name a person of Entra ID.
         """
-        row = await self._storage.get(sign_in, collection=UPSTREAM_TOKENS)
-        if row is None or row["token_type"] != ASSERTED:
+        if row["token_type"] != ASSERTED:
             return None
         # Verified before it was stored.
         claims: dict[str, Any] = jwt.decode(row["access_token"], options={"verify_signature": False})

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import time
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast, override
 from urllib.parse import urlencode, urlsplit
@@ -40,7 +39,7 @@ from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.urls import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from fastmcp.server.auth import AccessToken
     from key_value.aio.protocols import AsyncKeyValue
@@ -56,7 +55,6 @@ if TYPE_CHECKING:
     from entra_mcp.auth.identity_assertions import IdentityAssertions
     from entra_mcp.auth.single_use import SingleUse
     from entra_mcp.settings import Settings
-    from entra_mcp.storage.cache import CachedStore
     from entra_mcp.vault.keys import KeySource
     from entra_mcp.web.pages.layout import Brand
 
@@ -66,14 +64,6 @@ SHORTEST_SECONDS = 2
 SIGNED_OUT = "its client signed out"
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Verified:
-    """A token of Entra ID, and the public keys that it was verified with."""
-
-    token: AccessToken
-    keys: Mapping[str, str]
 
 
 class EntraProvider(AzureProvider):
@@ -86,7 +76,7 @@ class EntraProvider(AzureProvider):
         brand: Brand,
         keys: KeySource,
         storage: AsyncKeyValue,
-        cache: CachedStore,
+        token_sets: AsyncKeyValue,
         single_use: SingleUse,
         cookies: ConsentCookies,
         upstream: EntraOAuthClient,
@@ -95,6 +85,7 @@ class EntraProvider(AzureProvider):
         documents: ClientDocuments | None,
         assertions: IdentityAssertions | None,
     ) -> None:
+        """`storage` knows the running request and exchange, which a call needs neither of: it reads `token_sets`."""
         super().__init__(
             client_id=settings.client_id,
             tenant_id=settings.tenant_id,
@@ -122,7 +113,7 @@ class EntraProvider(AzureProvider):
         self._redirect_patterns = redirect_patterns(settings.allowed_redirect_uris)
         self._keys = keys
         self._storage = storage
-        self._cache = cache
+        self._token_sets = token_sets
         self._single_use = single_use
         self._cookies = cookies
         self._upstream = upstream
@@ -262,44 +253,31 @@ class EntraProvider(AzureProvider):
     async def load_access_token(self, token: str) -> AccessToken | None:
         """Returns what an access token stands for, or None when it is not good.
 
-        The provider also returns None while storage is out of reach; the fault that was noted distinguishes the two.
-
         Raises:
+            StorageError: nobody knows now.
             SigningKeysError: the token of Entra ID behind it cannot be verified now.
         """
         claims = await self._genuine(token, use=ACCESS)
         if claims is None:
             return None
-        sign_in = claims["sid"]
-        found = self._remembered(sign_in)
-        if found is None and self._assertions is not None:
-            found = await self._assertions.caller(sign_in, token=token)
+        stored = await self._token_sets.get(claims["sid"], collection=UPSTREAM_TOKENS)
+        if stored is None:
+            return None
+        found = self._assertions.caller(stored, token=token) if self._assertions is not None else None
+        found = found or await self._verifier.verify_token(stored["access_token"])
         if found is None:
+            # It has expired: the provider gets the next one.
             found = cast("AccessToken | None", await super().load_access_token(token))
             if found is None:
                 return None
-            self._remember(sign_in, found)
+        elif upstream_claims := stored.get("upstream_claims"):
+            # Where the provider has them, for who reads them as FastMCP's guides do.
+            found.claims["upstream_claims"] = upstream_claims
         # All clients are one application to Entra ID, whose token has what the person allowed any of them.
         granted = claims["scope"].split()
         found.scopes = [scope for scope in found.scopes if scope in granted]
         found.claims["scp"] = " ".join(found.scopes)
         return found
-
-    def _remembered(self, sign_in: str) -> AccessToken | None:
-        """What was verified for a sign-in, while its token set is in memory and Entra ID's keys are the same."""
-        known = self._cache.recall(sign_in, collection=UPSTREAM_TOKENS)
-        if not isinstance(known, _Verified) or known.keys is not self._verifier.public_keys.keys:
-            return None
-        if (known.token.expires_at or 0) <= time.time():
-            return None
-        # A tool may change what it is given.
-        return known.token.model_copy(deep=True)
-
-    def _remember(self, sign_in: str, token: AccessToken) -> None:
-        found = self._cache.peek(sign_in, collection=UPSTREAM_TOKENS)
-        if found and found["access_token"] == token.token:
-            verified = _Verified(token.model_copy(deep=True), self._verifier.public_keys.keys)
-            self._cache.derive(sign_in, verified, collection=UPSTREAM_TOKENS)
 
     async def revoke_sign_in(self, token: str, client_id: str) -> None:
         """Ends the sign-in of an access or refresh token, if it is the client's own."""

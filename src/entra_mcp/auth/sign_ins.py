@@ -52,11 +52,11 @@ class SignIns:
         Raises:
             DependencyError: whether it has ended cannot be found out now.
         """
-        if self._assertions is not None and (asserted := await self._assertions.caller(sign_in, token="")):
-            return asserted
         stored = await self._storage.get(sign_in, collection=UPSTREAM_TOKENS)
         if stored is None:
             return None
+        if self._assertions is not None and (asserted := self._assertions.caller(stored, token="")):
+            return asserted
         found = UpstreamTokenSet.model_validate(stored)
         if found.refresh_token and found.expires_at < time.time() + seconds:
             try:

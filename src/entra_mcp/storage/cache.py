@@ -43,7 +43,6 @@ type _Place = tuple[str, str]
 class _Entry:
     value: bytes
     until: float
-    derived: object = None
 
     @property
     def size(self) -> int:
@@ -104,26 +103,6 @@ class CachedStore(BaseWrapper):
                 del self._waiting[reading]
                 self._abandon(place, reading)
         return None if value is None else json.loads(value)
-
-    def peek(self, key: str, *, collection: str) -> dict[str, Any] | None:
-        """Returns the value if it is in memory; never reads the store, and counts as no look-up."""
-        entry = self._entries.get((collection, key))
-        return None if entry is None else json.loads(entry.value)
-
-    def recall(self, key: str, *, collection: str) -> object:
-        """Returns what was derived from the value, as long as that is in memory itself; None when nothing was."""
-        entry = self._entries.get((collection, key))
-        if entry is None or entry.derived is None:
-            return None
-        if self._metrics is not None:
-            self._metrics.looked_up(collection=collection, hit=True)
-        return entry.derived
-
-    def derive(self, key: str, derived: object, *, collection: str) -> None:
-        """Remembers what was made of the value, until the value is forgotten; nothing if it is not in memory."""
-        entry = self._entries.get((collection, key))
-        if entry is not None:
-            entry.derived = derived
 
     async def get_stored(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
         """As `get`, always from the store; what turns out to be gone is forgotten."""

@@ -69,9 +69,10 @@ class PublicKeys:
             SigningKeysError: there are no keys, or only ones that are too old; or the key is unknown and the issuer,
                 which may have it, did not answer.
         """
-        usable = self._age() < STALE_SECONDS
+        age = self._age()
+        usable = age < STALE_SECONDS
         if usable and key_id in self.keys:
-            if self._age() >= FRESH_SECONDS and not self._asked_lately():
+            if age >= FRESH_SECONDS and not self._asked_lately():
                 self._refresh()
             return self.keys[key_id]
         # Without usable keys every request asks, so that the first one after an outage succeeds.

@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, override
 
+import jwt
+from cachetools import TLRUCache
+from fastmcp.server.auth import AccessToken
 from fastmcp.server.auth.providers.azure import AzureJWTVerifier
 from fastmcp.server.auth.providers.jwt import JWTVerifier
 
@@ -21,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import httpx2
-    from fastmcp.server.auth import AccessToken
 
     from entra_mcp.auth.entra.app import EntraApp
 
@@ -31,7 +35,20 @@ PERSONAL_ACCOUNTS_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 LEEWAY_SECONDS = 60
 """How far the clocks of Entra ID and this machine may differ (RFC 7519 section 4.1.5)."""
 
+MOST_REMEMBERED = 2000
+"""Verified tokens; each takes some 3 kB."""
+
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """What a token says as JSON, without the token itself; when it expires; the key that it is signed with."""
+
+    content: str
+    expires_at: float
+    key_id: str
+    key: str
 
 
 class KeptKeysVerifier(JWTVerifier):
@@ -69,7 +86,11 @@ class IssuerVerifier(KeptKeysVerifier):
 
 
 class EntraTokenVerifier(KeptKeysVerifier, AzureJWTVerifier):
-    """A verifier for one tenant, for `organizations`, or for `consumers`."""
+    """A verifier for one tenant, for `organizations`, or for `consumers`.
+
+    A token is verified once; that is remembered until it expires, or its key is not one of Entra ID's any more. Threat:
+    who reads this process's memory reads who was here within the life of a token, not their tokens.
+    """
 
     def __init__(
         self,
@@ -90,6 +111,9 @@ class EntraTokenVerifier(KeptKeysVerifier, AzureJWTVerifier):
         self.app = app
         self._http = http_client
         self.public_keys = public_keys or PublicKeys(fetch=self._fetch_key_set)
+        self._remembered: TLRUCache[bytes, _Verified] = TLRUCache(
+            MOST_REMEMBERED, ttu=lambda _digest, known, _now: known.expires_at, timer=time.time
+        )
         match app.tenant_id:
             case "organizations":
                 self._tenants: frozenset[str] | None = frozenset(app.allowed_tenants) or None
@@ -106,6 +130,22 @@ class EntraTokenVerifier(KeptKeysVerifier, AzureJWTVerifier):
         Raises:
             SigningKeysError: it cannot be verified now.
         """
+        digest = sha256(token.encode()).digest()
+        known = self._remembered.get(digest)
+        if known is not None and await self.public_keys.get(known.key_id) == known.key:
+            # Made anew each time: a tool may change what it is given.
+            found = AccessToken.model_validate_json(known.content)
+            found.token = token
+            return found
+        verified = await self._verified(token)
+        if verified is not None:
+            key_id = str(jwt.get_unverified_header(token).get("kid"))
+            content = verified.model_copy(update={"token": ""}).model_dump_json()
+            key = self.public_keys.keys[key_id]
+            self._remembered[digest] = _Verified(content, verified.expires_at or 0, key_id, key)
+        return verified
+
+    async def _verified(self, token: str) -> AccessToken | None:
         verified = await super().load_access_token(token)
         if verified is None:
             return None

@@ -15,9 +15,12 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from entra_mcp.auth.entra import public_keys
+from entra_mcp.auth.entra import verifier as entra_verifier
 from entra_mcp.auth.entra.app import EntraApp
 from entra_mcp.auth.entra.public_keys import SigningKeysError
 from entra_mcp.auth.entra.verifier import PERSONAL_ACCOUNTS_TENANT, EntraTokenVerifier
+from tests.support.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,6 +154,69 @@ async def test_token_that_is_not_for_this_server_is_refused(
 async def test_token_of_a_clock_that_is_a_little_ahead_is_accepted(keys: EntraKeys) -> None:
     soon = int(time.time()) + 30
     assert await verifier(keys).verify_token(keys.token(nbf=soon, iat=soon)) is not None
+
+
+async def test_what_a_verified_token_says_is_made_anew_for_each_caller(keys: EntraKeys) -> None:
+    ours, token = verifier(keys), keys.token(groups=["a"])
+    for _ in range(3):
+        found = await ours.verify_token(token)
+        assert found is not None
+        assert found.token == token
+        assert found.claims["groups"] == ["a"]
+        found.claims["groups"].append("b")
+        found.scopes.clear()
+
+
+async def test_token_that_was_verified_is_refused_once_it_has_expired(
+    keys: EntraKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    clock.now = time.time()
+    monkeypatch.setattr(time, "time", clock)
+    ours, token = verifier(keys), keys.token(exp=int(clock.now) + 100)
+    for seconds, good in ((0, True), (99, True), (2, False)):
+        clock.advance(seconds)
+        assert (await ours.verify_token(token) is not None) is good
+
+
+@pytest.mark.parametrize("now_published", ["another key by the same name", "another name"])
+async def test_token_that_was_verified_is_refused_when_its_key_is_gone(
+    monkeypatch: pytest.MonkeyPatch, now_published: str
+) -> None:
+    monkeypatch.setattr(public_keys, "UNKNOWN_KEY_SECONDS", 0.0)
+    keys = EntraKeys()
+    ours, token = verifier(keys), keys.token()
+    assert await ours.verify_token(token) is not None
+    kid = "k1" if now_published == "another key by the same name" else "k2"
+    keys.published = {"keys": [json.loads(RSAAlgorithm.to_jwk(EntraKeys().private.public_key())) | {"kid": kid}]}
+    # A token that names an unknown key has the keys fetched.
+    assert await ours.verify_token(jwt.encode({}, keys.private, algorithm="RS256", headers={"kid": "unknown"})) is None
+    assert await ours.verify_token(token) is None
+
+
+async def test_token_that_was_verified_is_good_during_an_outage_of_the_keys_and_not_for_a_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys, clock = EntraKeys(), Clock()
+    ours, token = verifier(keys), keys.token()
+    monkeypatch.setattr(ours.public_keys, "_clock", clock)
+    assert await ours.verify_token(token) is not None
+    keys.published = None
+    clock.advance(public_keys.STALE_SECONDS - 1)
+    assert await ours.verify_token(token) is not None
+    clock.advance(2)
+    with pytest.raises(SigningKeysError):
+        await ours.verify_token(token)
+
+
+async def test_tokens_that_were_verified_are_remembered_within_a_bound(
+    keys: EntraKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entra_verifier, "MOST_REMEMBERED", 3)
+    ours = verifier(keys)
+    for number in range(10):
+        assert await ours.verify_token(keys.token(number=number)) is not None
+    assert len(ours._remembered) == 3  # pyright: ignore[reportPrivateUsage] - memory shows in nothing else
 
 
 async def test_token_of_another_key_is_refused(keys: EntraKeys) -> None:

@@ -110,36 +110,6 @@ async def test_token_set_is_not_served_when_its_token_has_expired(store: SlowSto
     assert store.reads == 3
 
 
-async def test_what_was_derived_from_a_value_is_forgotten_with_it(
-    cache: CachedStore, store: SlowStore, clock: Clock
-) -> None:
-    def recalled() -> object:
-        return cache.recall("k", collection=UPSTREAM_TOKENS)
-
-    async def derived() -> object:
-        await cache.get("k", collection=UPSTREAM_TOKENS)
-        cache.derive("k", "derived", collection=UPSTREAM_TOKENS)
-        return recalled()
-
-    cache.derive("k", "of nothing", collection=UPSTREAM_TOKENS)
-    assert recalled() is None
-    await cache.put("k", {"a": 1}, collection=UPSTREAM_TOKENS)
-    assert await derived() == "derived"
-    await cache.put("k", {"a": 2}, collection=UPSTREAM_TOKENS)
-    assert recalled() is None
-    assert await derived() == "derived"
-    clock.advance(60.1)
-    assert recalled() is None
-    assert await derived() == "derived"
-    await store.delete("k", collection=UPSTREAM_TOKENS)
-    assert await cache.get_stored("k", collection=UPSTREAM_TOKENS) is None
-    assert recalled() is None
-    await cache.put("k", {"a": 3}, collection=UPSTREAM_TOKENS)
-    assert await derived() == "derived"
-    await cache.delete("k", collection=UPSTREAM_TOKENS)
-    assert recalled() is None
-
-
 async def test_read_that_must_be_current_is_not_served_from_memory(cache: CachedStore, store: SlowStore) -> None:
     await cache.put("k", {"a": 1}, collection=UPSTREAM_TOKENS)
     for _ in range(2):
