@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
+TOOLS = 12
+"""Of the stock servers: as many as the samples are."""
+
 TASKS = "tasks of the event loop: "
 """How the line begins that says how many there are."""
 
@@ -71,11 +74,12 @@ async def stock_app(which: str) -> AsyncGenerator[ASGIApp]:
         provider._upstream_authorization_endpoint = settings.authorization_endpoint or ""  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - no parameter
     server = FastMCP("Stock", auth=provider)
 
-    @server.tool
-    async def add(a: float, b: float) -> float:  # pyright: ignore[reportUnusedFunction] - for those who call it
+    async def add(a: float, b: float) -> float:
         """Add two numbers."""
         return a + b
 
+    for name in ("add", *(f"add_{number}" for number in range(2, TOOLS + 1))):
+        server.tool(add, name=name)
     app = server.http_app(path="/mcp", stateless_http=True)
     async with app.lifespan(app):
         yield buffered(app) if which == FUNCTIONS else app

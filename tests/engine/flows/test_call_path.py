@@ -32,8 +32,9 @@ TELEMETRY = f"{PRODUCT}/telemetry"
 
 MAX_FUNCTIONS = 66
 MAX_MODULES = 26
-"""Four functions in three modules bound what a caller may cost, one looks whether what is asked for exists, and three
-in two know the token of Entra ID, and its key, for longer than the row it was read from."""
+"""Four functions in three modules bound what a caller may cost. One looks whether what is asked for exists. Three in two
+know what the token of Entra ID says for longer than the row that it was read from.
+"""
 
 
 class CallPath:

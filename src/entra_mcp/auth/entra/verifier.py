@@ -133,7 +133,7 @@ class EntraTokenVerifier(KeptKeysVerifier, AzureJWTVerifier):
         digest = sha256(token.encode()).digest()
         known = self._remembered.get(digest)
         if known is not None and await self.public_keys.get(known.key_id) == known.key:
-            # Made anew each time: a tool may change what it is given.
+            # Another one each time: a tool may change what it is given.
             found = AccessToken.model_validate_json(known.content)
             found.token = token
             return found
