@@ -32,8 +32,8 @@ TELEMETRY = f"{PRODUCT}/telemetry"
 
 MAX_FUNCTIONS = 66
 MAX_MODULES = 26
-"""Four functions in three modules bound what a caller may cost. One looks whether what is asked for exists. Three in two
-know what the token of Entra ID says for longer than the row that it was read from.
+"""Four functions in three modules bound what a caller may cost. One looks whether what is asked for exists. Three, in two
+modules, know what a token of Entra ID says for longer than its row is in memory.
 """
 
 
