@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.figures import Part
 
 BASELINE = "get, then delete"
-OPERATIONS = {BASELINE: "get and delete", OURS: "claim"}
+OPERATIONS = {BASELINE: "get and delete", OURS: "acquire"}
 WANTED = 40
 """Rows that are wanted for each round of the other parts."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PER_SECOND = "/s"
 """The unit of which more is better; of all others less is."""
-LEAST_SPREAD = 0.05
+MIN_SPREAD = 0.05
 """A ratio of few rounds may have less spread by chance; what changed less than this part of it did not change."""
 
 
@@ -119,8 +119,8 @@ def changes(before: Run, after: Run) -> list[Change]:
                 if baseline == OURS or earlier is None or baseline not in earlier.samples.get(what, {}):
                     continue
                 old, new = earlier.ratio(what, baseline), part.ratio(what, baseline)
-                rose = new.low > max(old.high, old.median * (1 + LEAST_SPREAD))
-                fell = new.high < min(old.low, old.median * (1 - LEAST_SPREAD))
+                rose = new.low > max(old.high, old.median * (1 + MIN_SPREAD))
+                fell = new.high < min(old.low, old.median * (1 - MIN_SPREAD))
                 if rose or fell:
                     worse = fell if part.units[what] == PER_SECOND else rose
                     found.append(Change(name, what, baseline, old, new, worse))

@@ -40,7 +40,7 @@ PARTITION_ENTITIES, ACCOUNT_REQUESTS = 2_000, 20_000
 VAULT_TRANSACTIONS, VAULT_SECONDS = 4_000, 10
 VAULT_READ = 4
 """Requests of one reading of the vault: the newest version, the list of versions, that version, the client secret."""
-CORES, AT_ONCE, MOST_INSTANCES = 250, 32, 1_000
+CORES, AT_ONCE, MAX_INSTANCES = 250, 32, 1_000
 """Cores of a region and subscription unless raised; requests at once and instances of an app (infra/main.bicep)."""
 HOST = 2.0
 """Assumed: the host and the worker of Azure Functions take as much processor time as the server itself."""
@@ -185,7 +185,7 @@ def limits() -> str:
     loads = [simulate(CROWDS[-1], habit) for habit in HABITS]
     for name, limit, used in (
         (f"{CORES} cores of a region: {CORES} instances of 2 GB", CORES, [load.instances for load in loads]),
-        (f"{MOST_INSTANCES:,} instances of an app", MOST_INSTANCES, [load.instances for load in loads]),
+        (f"{MAX_INSTANCES:,} instances of an app", MAX_INSTANCES, [load.instances for load in loads]),
         (f"account: {ACCOUNT_REQUESTS:,} requests/s", ACCOUNT_REQUESTS, [load.requests for load in loads]),
         (f"partition: {PARTITION_ENTITIES:,} entities/s", PARTITION_ENTITIES, [load.partition for load in loads]),
     ):
@@ -212,7 +212,7 @@ def storm() -> str:
 def vault() -> str:
     """A table: what reading the vault takes of its limit."""
     lines = ["| instances | in use, transactions in 10 s | all start at once | of the limit |", f"|{'---:|' * 4}"]
-    for instances in (1, 40, 100, MOST_INSTANCES):
+    for instances in (1, 40, 100, MAX_INSTANCES):
         steady, start = instances * VAULT_READ * VAULT_SECONDS / FOLLOW_SECONDS, instances * VAULT_READ
         lines.append(f"| {instances:,} | {steady:,.1f} | {start:,} | {start / VAULT_TRANSACTIONS:.0%} |")
     return "\n".join(lines)

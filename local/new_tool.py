@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 OK, USAGE = 0, 2
 
-LONGEST_NAME = 43
+MAX_NAME = 43
 """With more, lines of what is created would be longer than the linter allows."""
 
 TOOLS, TESTS = "src/app/tools", "tests/app"
@@ -95,10 +95,10 @@ def new_tool(root: Path, name: str) -> int:
 
 def create_tool(root: Path, name: str) -> tuple[Path, Path]:
     """Write module and test; both files. Raises NewToolError before it writes anything."""
-    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > LONGEST_NAME:
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > MAX_NAME:
         raise NewToolError(
             f"{name!r} is no name for a tool: write small letters, digits and single underscores, "
-            f"{LONGEST_NAME} characters at most."
+            f"{MAX_NAME} characters at most."
         )
     if keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name):
         raise NewToolError(f"{name} means something in Python already; choose another name.")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 OK, FAILED = 0, 1
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 """More than these wait for the same few files, each with stand-ins of its own."""
 
 FAST = ("tests/app", "tests/engine/unit")
@@ -61,7 +61,7 @@ def test(root: Path, arguments: Sequence[str], *, chromium: Path | None) -> int:
     # The tests start hundreds of programs, and without bytecode each would compile the same modules again.
     found["PYTHONDONTWRITEBYTECODE"] = ""
     chosen = () if arguments else ("-m", "not long")
-    workers = str(min((os.cpu_count() or 1) + 2, MOST_WORKERS))
+    workers = str(min((os.cpu_count() or 1) + 2, MAX_WORKERS))
     parallel = ("-n", "0") if _is_a_single_file(_paths(arguments)) else ("-n", workers, *SPREAD)
     return OK if call([sys.executable, "-m", "pytest", *parallel, *chosen, *arguments], root, found) == 0 else FAILED
 

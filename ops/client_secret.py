@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LIFETIMES = (180, 90, 60, 30, 14, 7, 3, 1)
 """Days, the longest first: the next is tried when a policy of the tenant refuses what was asked for."""
 
-MOST_DAYS = 730
+MAX_DAYS = 730
 
 RENEW_BEFORE = timedelta(days=30)
 TOO_LONG = "CredentialInvalidLifetimeAsPerAppPolicy"
@@ -201,8 +201,8 @@ def days_of(environment: Environment) -> int:
         BadInputError: it is no number of days that Entra ID takes.
     """
     text = environment.get(SECRET_DAYS, str(LIFETIMES[0]))
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_DAYS:
-        raise BadInputError(SECRET_DAYS.name, f"has to be a number of days from 1 to {MOST_DAYS}")
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_DAYS:
+        raise BadInputError(SECRET_DAYS.name, f"has to be a number of days from 1 to {MAX_DAYS}")
     return int(text)
 
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from ops.credentials import Tokens
 
 ATTEMPTS = 6
-LONGEST_WAIT = 60.0
+MAX_WAIT_SECONDS = 60.0
 """Seconds; a service that asks for more is believed to mean that it is not to be waited for."""
 
-PASSING = frozenset(
+RETRYABLE = frozenset(
     {
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.TOO_MANY_REQUESTS,
@@ -34,7 +34,7 @@ PASSING = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
-MOST_PAGES = 200
+MAX_PAGES = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class Api:
     def pages(self, path: str, **parameters: str) -> Iterator[dict[str, Any]]:
         """The members of a list, over all of its pages."""
         answer = self.request("GET", path, parameters=parameters).document
-        for _ in range(MOST_PAGES):
+        for _ in range(MAX_PAGES):
             yield from cast("list[dict[str, Any]]", answer.get("value") or [])
             following = answer.get("@odata.nextLink") or answer.get("nextLink")
             if not following:
@@ -84,7 +84,7 @@ class Api:
             request=f"GET {path}",
             status=HTTPStatus.OK,
             code="",
-            text=f"the list has more than {MOST_PAGES} pages",
+            text=f"the list has more than {MAX_PAGES} pages",
             remedy="Look for it in the portal.",
         )
 
@@ -139,10 +139,10 @@ class Api:
                     ) from error
                 self.patience.wait(2.0 ** (attempt - 1), f"{self.service} is out of reach")
                 continue
-            if response.status_code not in PASSING or attempt == ATTEMPTS:
+            if response.status_code not in RETRYABLE or attempt == ATTEMPTS:
                 return response
             wait = retry_after(response) or 2.0 ** (attempt - 1)
-            if wait > LONGEST_WAIT:
+            if wait > MAX_WAIT_SECONDS:
                 return response
             self.patience.wait(wait, f"{self.service} answered {response.status_code}")
         raise AssertionError("the last attempt returns or raises")

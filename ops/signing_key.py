@@ -32,7 +32,7 @@ TOKEN_LIFETIME_DAYS = 90
 MARGIN_DAYS = 7
 """Servers go on signing with the old key for minutes; and nobody is in a hurry."""
 
-MOST_VERSIONS = 8
+MAX_VERSIONS = 8
 """Enabled versions that the server reads; one more would put the oldest out of use before its day."""
 
 
@@ -41,7 +41,7 @@ class TooManyKeysError(OpsError):
 
     def __init__(self, day: datetime) -> None:
         super().__init__(
-            f"{SIGNING_KEY} has {MOST_VERSIONS} enabled versions, and servers read no more than that. The first of "
+            f"{SIGNING_KEY} has {MAX_VERSIONS} enabled versions, and servers read no more than that. The first of "
             f"them "
             f"may be disabled from {day:%Y-%m-%d}: `python -m ops rotate signing-key --disable-old`. When a key has to "
             f"go "

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
-MOST_HOPS = 20
+MAX_HOPS = 20
 REDIRECTS = {301, 302, 303, 307, 308}
 
 
@@ -64,7 +64,7 @@ class Browser:
 
     async def walk(self, page: Page, labels: Sequence[str], *, on_click: Callable[[Click], None]) -> Page:
         """From `page`, click on every page the first of `labels` it offers, until a page offers none of them."""
-        for _ in range(MOST_HOPS):
+        for _ in range(MAX_HOPS):
             if page.status >= 400:
                 raise BrowserError("The sign-in stopped", page=page)
             found = next((way for label in labels if (way := page.way(label)) is not None), None)
@@ -89,7 +89,7 @@ class Browser:
         return await self._follow(await self._http.post(action, content=urlencode(fields).encode(), headers=headers))
 
     async def _follow(self, response: httpx2.Response) -> Page:
-        for _ in range(MOST_HOPS):
+        for _ in range(MAX_HOPS):
             self._on_hop(str(response.url), response.status_code)
             if response.status_code not in REDIRECTS:
                 return read_page(response.text, url=str(response.url), status=response.status_code)

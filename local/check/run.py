@@ -17,7 +17,7 @@ from fastmcp.client.transports import StreamableHttpTransport
 from local.check.browser import Browser
 from local.check.report import CheckFailedError
 from local.check.shortcuts import Shortcuts
-from local.check.sign_in import ALLOW, SignIn, Trace
+from local.check.sign_in import ALLOW, Progress, SignIn
 from local.check.storage import FileStore
 from local.check.tools import call_tools
 from local.host.log import DROPPED
@@ -65,7 +65,7 @@ async def check_token(mcp_url: str, *, account: str, entra: str, ca: Path, log: 
 
     `ca` is the authority of the stand-in's certificate. This is for a server that has no sign-in of its own.
     """
-    trace = Trace(report=report.done)
+    progress = Progress(report=report.done)
     with _logged(log):
         try:
             trust = ssl.create_default_context(cafile=str(ca))
@@ -73,13 +73,13 @@ async def check_token(mcp_url: str, *, account: str, entra: str, ca: Path, log: 
                 answer = await http.post(f"{entra}/_local/tokens", json={"account": account})
             token = answer.raise_for_status().json()["access_token"]
             report.done("token", f"Entra ID issued one for the account {account}")
-            transport = StreamableHttpTransport(mcp_url, auth=token, httpx_client_factory=trace.http_client)
+            transport = StreamableHttpTransport(mcp_url, auth=token, httpx_client_factory=progress.http_client)
             async with asyncio.timeout(TIMEOUT), Client(transport) as client:
                 await call_tools(client, report=report)
         except CheckFailedError:
             raise
         except Exception as fault:
-            await _raise_if_unavailable(trace, mcp_url, fault)
+            await _raise_if_unavailable(progress, mcp_url, fault)
             raise CheckFailedError("token", _innermost(fault)) from fault
 
 
@@ -107,10 +107,10 @@ async def _attempt(
     mcp_url: str, person: str, *, storage: FileStore, report: Reporter, shortcuts: Mapping[str, str]
 ) -> None:
     began = time.monotonic()
-    trace = Trace(report=report.done, shortcuts=shortcuts)
+    progress = Progress(report=report.done, shortcuts=shortcuts)
     labels = (ALLOW, person)
-    auth = SignIn(mcp_url, trace=trace, storage=storage, labels=labels, name=CLIENT_NAME)
-    transport = StreamableHttpTransport(mcp_url, auth=auth, httpx_client_factory=trace.http_client)
+    auth = SignIn(mcp_url, progress=progress, storage=storage, labels=labels, name=CLIENT_NAME)
+    transport = StreamableHttpTransport(mcp_url, auth=auth, httpx_client_factory=progress.http_client)
     client = Client(transport)
     connected = False
 
@@ -121,29 +121,29 @@ async def _attempt(
     try:
         async with asyncio.timeout(TIMEOUT), client:
             connected = True
-            report.done("signed in", _how(trace), seconds=time.monotonic() - began)
+            report.done("signed in", _how(progress), seconds=time.monotonic() - began)
             await call_tools(client, report=report, consent=consent)
     except CheckFailedError:
         raise
     except Exception as fault:
-        await _raise_if_unavailable(trace, mcp_url, fault)
+        await _raise_if_unavailable(progress, mcp_url, fault)
         reason = _innermost(fault)
         if connected:
             raise CheckFailedError("tools", reason) from fault
-        raise _SignInError(trace.stage, reason) from fault
+        raise _SignInError(progress.stage, reason) from fault
 
 
-async def _raise_if_unavailable(trace: Trace, mcp_url: str, fault: Exception) -> None:
+async def _raise_if_unavailable(progress: Progress, mcp_url: str, fault: Exception) -> None:
     """A server that answered 503 says itself what it waits for, which no client's error contains."""
-    if trace.unavailable:
-        reason = await why_not_ready(mcp_url, shortcuts=trace.shortcuts)
+    if progress.unavailable:
+        reason = await why_not_ready(mcp_url, shortcuts=progress.shortcuts)
         raise CheckFailedError("readiness", reason or "the server answered 503, and is ready by now") from fault
 
 
-def _how(trace: Trace) -> str:
-    if trace.browser_opened:
+def _how(progress: Progress) -> str:
+    if progress.browser_opened:
         return "and connected"
-    return "again without a browser" + (" (token refreshed)" if trace.refreshed else "")
+    return "again without a browser" + (" (token refreshed)" if progress.refreshed else "")
 
 
 def _innermost(fault: BaseException) -> str:

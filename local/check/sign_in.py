@@ -32,7 +32,7 @@ UNKNOWN_CLIENT = 400
 
 
 @dataclass(slots=True, kw_only=True)
-class Trace:
+class Progress:
     """What a sign-in has done so far; `stage` is what it is at, for the message should it fail."""
 
     report: Callable[[str, str], None]
@@ -97,13 +97,13 @@ class SignIn(OAuth):
         self,
         mcp_url: str,
         *,
-        trace: Trace,
+        progress: Progress,
         storage: AsyncKeyValue,
         labels: Sequence[str],
         name: str,
         document: str | None = None,
     ) -> None:
-        self._trace = trace
+        self._progress = progress
         self._labels = labels
         self._authorization_url = ""
         super().__init__(
@@ -111,16 +111,16 @@ class SignIn(OAuth):
             client_name=name,
             token_storage=storage,
             callback_timeout=CALLBACK_TIMEOUT,
-            httpx_client_factory=trace.http_client,
+            httpx_client_factory=progress.http_client,
             client_metadata_url=document,
         )
 
     @override
     async def redirect_handler(self, authorization_url: str) -> None:
         """Keep the address for when the callback server listens; say so if the server forgot this client."""
-        self._trace.stage = "authorization"
-        self._trace.browser_opened = True
-        async with self._trace.http_client() as client:
+        self._progress.stage = "authorization"
+        self._progress.browser_opened = True
+        async with self._progress.http_client() as client:
             response = await client.get(authorization_url, follow_redirects=False)
         if response.status_code == UNKNOWN_CLIENT:
             raise ClientNotFoundError("the kept registration is unknown to the server")
@@ -145,19 +145,19 @@ class SignIn(OAuth):
 
     async def _walk(self) -> None:
         await self._callback_listens()
-        async with Browser(shortcuts=self._trace.shortcuts) as browser:
+        async with Browser(shortcuts=self._progress.shortcuts) as browser:
             page = await browser.open(self._authorization_url)
-            self._trace.reached("authorization", f"the browser is at {without_query(page.url)}")
+            self._progress.reached("authorization", f"the browser is at {without_query(page.url)}")
             try:
                 page = await browser.walk(page, self._labels, on_click=self._clicked)
                 self._arrived(page)
             except BrowserError as fault:
-                self._trace.stage = self._name_of(fault.page)
+                self._progress.stage = self._name_of(fault.page)
                 raise
 
     def _clicked(self, click: Click) -> None:
-        self._trace.clicks.append(click)
-        self._trace.reached(self._name_of(click.page), f'clicked "{click.label}"')
+        self._progress.clicks.append(click)
+        self._progress.reached(self._name_of(click.page), f'clicked "{click.label}"')
 
     def _name_of(self, page: Page) -> str:
         ours = urlsplit(page.url).netloc == urlsplit(self.mcp_url).netloc
@@ -169,7 +169,7 @@ class SignIn(OAuth):
         address = urlsplit(page.url)
         if address.port != self.redirect_port:
             raise BrowserError("Nothing to click", page=page)
-        self._trace.reached("callback", f"the browser came back to port {address.port} with a code")
+        self._progress.reached("callback", f"the browser came back to port {address.port} with a code")
 
     async def _callback_listens(self) -> None:
         for _ in range(200):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from local.check.report import Reporter
 
-LONGEST = 200
+MAX_CHARACTERS = 200
 """Characters of an answer that are shown."""
 
 CONSENT = re.compile(r"https?://\S+/oauth2/v2\.0/authorize\?\S+")
@@ -109,4 +109,4 @@ def _shown(result: CallToolResult) -> str:
         blocks = [block.text if isinstance(block, TextContent) else f"<{block.type}>" for block in result.content]
         text = " ".join(blocks) or "nothing"
     line = " ".join(text.split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    return line if len(line) <= MAX_CHARACTERS else f"{line[: MAX_CHARACTERS - 1]}…"

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from local.entra import pages
-from local.entra.errors import EntraError, Trace, error_uri
+from local.entra.errors import EntraError, RequestIds, error_uri
 from local.entra.scopes import DEFAULT
 from local.entra.state import SignIn
 from local.entra.tokens import client_info, new_session
@@ -96,7 +96,7 @@ class Authorize:
             tenant = self._tenants.resolve(request.path_params["tenant"])
             reply = self._reply(query, tenant=tenant)
         except EntraError as error:
-            return pages.error_page(error, trace=Trace.new())
+            return pages.error_page(error, trace=RequestIds.new())
         try:
             asked = self._check(query)
         except EntraError as error:
@@ -125,7 +125,7 @@ class Authorize:
     async def explain(self, request: Request) -> Response:
         """What `error_uri` of an error document points to."""
         code = request.query_params.get("code", "")
-        return pages.error_page(EntraError(int(code) if code.isdecimal() else 0), trace=Trace.new())
+        return pages.error_page(EntraError(int(code) if code.isdecimal() else 0), trace=RequestIds.new())
 
     def _reply(self, query: Mapping[str, str], *, tenant: TenantPath) -> _Reply:
         """Identify the app and the address to answer to; errors of this step must not redirect."""
@@ -180,7 +180,7 @@ class Authorize:
         except EntraError as error:
             if action == "return" and key in self._accounts:
                 return self._send_error(reply, error, {"error": "access_denied"})
-            return pages.error_page(error, trace=Trace.new(), action=_relative(url), account=key)
+            return pages.error_page(error, trace=RequestIds.new(), action=_relative(url), account=key)
         return self._sign_in(account, query, tenant=tenant, reply=reply, asked=asked)
 
     def _admit(self, key: str, *, tenant: TenantPath) -> Account:
@@ -224,7 +224,7 @@ class Authorize:
     def _send_error(self, reply: _Reply, error: EntraError, changes: Mapping[str, str] | None = None) -> Response:
         values = {
             "error": error.error,
-            "error_description": Trace.new().describe(error),
+            "error_description": RequestIds.new().describe(error),
             "error_uri": error_uri(self._authority, error.code),
         }
         return reply.send({**values, **(changes or {})})

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 READERS = frozenset({"Calendars.Read"})
 PAGE_SIZE, LARGEST_PAGE = 10, 1000
-LONGEST_VIEW = timedelta(days=1825)
+MAX_VIEW = timedelta(days=1825)
 EVENTS = (("Stand-up", 9, 15), ("Lunch", 12, 60), ("Review", 15, 45))
 ALWAYS = ("@odata.etag", "id")
 """What every event has, whatever is selected."""
@@ -75,7 +75,7 @@ def _window(query: QueryParams) -> tuple[datetime, datetime]:
         begin, end = (_instant(given[name]) for name in ("startdatetime", "enddatetime"))
     except ValueError:
         raise GraphError(400, "ErrorInvalidParameter", "The value of a time is not valid.") from None
-    if end < begin or end - begin > LONGEST_VIEW:
+    if end < begin or end - begin > MAX_VIEW:
         raise GraphError(400, "ErrorInvalidRequest", "The end date must be after the start date, within 1825 days.")
     return begin, end
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from local.entra.errors import EntraError, Trace, error_document
+from local.entra.errors import EntraError, RequestIds, error_document
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -90,5 +90,5 @@ class Discovery:
         }
 
     def _failed(self, error: EntraError) -> JSONResponse:
-        document = error_document(error, authority=self._authority, trace=Trace.new())
+        document = error_document(error, authority=self._authority, trace=RequestIds.new())
         return JSONResponse(document, status_code=error.status)

@@ -239,7 +239,7 @@ class EntraError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class RequestIds:
     """What ties an error to one request: shown in the text and in members of its own."""
 
     trace_id: str
@@ -247,7 +247,7 @@ class Trace:
     timestamp: str
 
     @classmethod
-    def new(cls, *, correlation_id: str | None = None) -> Trace:
+    def new(cls, *, correlation_id: str | None = None) -> RequestIds:
         """A trace of now; a caller's `client-request-id` is kept when it is a GUID."""
         try:
             correlation = str(uuid.UUID(correlation_id or ""))
@@ -259,7 +259,7 @@ class Trace:
     def describe(self, error: EntraError) -> str:
         """The text of `error_description`."""
         return (
-            f"{error.message} Trace ID: {self.trace_id} Correlation ID: {self.correlation_id} "
+            f"{error.message} RequestIds ID: {self.trace_id} Correlation ID: {self.correlation_id} "
             f"Timestamp: {self.timestamp}"
         )
 
@@ -268,7 +268,7 @@ def error_uri(authority: str, code: int) -> str:
     return f"https://{authority}/error?code={code}"
 
 
-def error_document(error: EntraError, *, authority: str, trace: Trace) -> dict[str, Any]:
+def error_document(error: EntraError, *, authority: str, trace: RequestIds) -> dict[str, Any]:
     """The JSON body of an error of the token endpoint and of the metadata documents."""
     document: dict[str, Any] = {
         "error": error.error,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from local.entra.accounts import Account
-    from local.entra.errors import EntraError, Trace
+    from local.entra.errors import EntraError, RequestIds
     from local.entra.tenants import TenantPath
 
 _STYLE = """
@@ -103,7 +103,7 @@ def picker(
     )
 
 
-def error_page(error: EntraError, *, trace: Trace, action: str = "", account: str = "") -> HTMLResponse:
+def error_page(error: EntraError, *, trace: RequestIds, action: str = "", account: str = "") -> HTMLResponse:
     """What went wrong; with `action` the person may choose again or go back to the app with the error."""
     choices = ""
     if action:
@@ -117,7 +117,7 @@ def error_page(error: EntraError, *, trace: Trace, action: str = "", account: st
         "Sign-in failed",
         f"""<h1>Sorry, but we're having trouble signing you in.</h1>
 <p>{escape(error.message)}</p>{explained}
-<dl><dt>Trace ID:</dt><dd>{trace.trace_id}</dd><dt>Correlation ID:</dt><dd>{trace.correlation_id}</dd>
+<dl><dt>RequestIds ID:</dt><dd>{trace.trace_id}</dd><dt>Correlation ID:</dt><dd>{trace.correlation_id}</dd>
 <dt>Timestamp:</dt><dd>{trace.timestamp}</dd></dl>{choices}""",
         status=400,
     )

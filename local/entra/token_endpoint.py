@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from local.entra.errors import EntraError, Trace, error_document
+from local.entra.errors import EntraError, RequestIds, error_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,7 @@ class TokenEndpoint:
         async with request.form() as data:
             form = {name: value for name, value in data.items() if isinstance(value, str)}
         correlation = request.headers.get("client-request-id") or form.get("client-request-id")
-        trace = Trace.new(correlation_id=correlation)
+        trace = RequestIds.new(correlation_id=correlation)
         headers = {**_NOT_STORED, "x-ms-request-id": trace.trace_id, "client-request-id": trace.correlation_id}
         try:
             tenant = self._tenants.resolve(request.path_params["tenant"])

@@ -32,7 +32,7 @@ class ForwardingFailed(Exception):  # noqa: N818 - it carries the answer
         self.status = status
 
 
-class Exchange:
+class ForwardedRequest:
     """One proxied request."""
 
     def __init__(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 INVISIBLE_SECONDS = 600
 RENEW_SECONDS = 300.0
-SHORTEST_PAUSE_SECONDS = 0.1
+MIN_PAUSE_SECONDS = 0.1
 MAX_BATCH = 32
 POISON = "-poison"
 
@@ -101,7 +101,7 @@ class Listener:
         """Delivers messages until cancelled. Those that are under way then are deleted or given back all the same."""
         async with self._client(self._queue) as client:
             running = self._running
-            pause = SHORTEST_PAUSE_SECONDS
+            pause = MIN_PAUSE_SECONDS
             while True:
                 taken = await self._take(client) if len(running) <= self._options.new_batch_threshold else []
                 for message in taken:
@@ -109,7 +109,7 @@ class Listener:
                     running.add(task)
                     task.add_done_callback(running.discard)
                 longest = self._options.max_polling_interval.total_seconds()
-                pause = SHORTEST_PAUSE_SECONDS if taken else min(pause * 2, longest)
+                pause = MIN_PAUSE_SECONDS if taken else min(pause * 2, longest)
                 if running:
                     await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 else:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from local.host import strict
 from local.host.admin import OWN_PATHS, Admin
-from local.host.forward import Exchange, ForwardingFailed
+from local.host.forward import ForwardedRequest, ForwardingFailed
 from local.host.headers import operation_of
 from local.host.state import AppState, Broken, Running
 from local.host.upstream import WorkerConnectionLost
@@ -82,7 +82,7 @@ class Front:
         invocation = state.worker.invoke(
             function, kind="http", data=params, operation=operation, method=scope["method"], path=path
         )
-        exchange = Exchange(
+        exchange = ForwardedRequest(
             scope=scope, receive=receive, send=send, upstream=state.worker.upstream, invocation=invocation
         )
         failed: int | None = None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DRAIN_SECONDS = 2.0
 RESTART_SECONDS = 0.5
-LONGEST_RESTART_SECONDS = 8.0
+MAX_RESTART_SECONDS = 8.0
 INDEXING_SECONDS = 120
 """The limit that Azure has, too."""
 NO_FUNCTIONS = "function_app.py is missing, or defines no functions."
@@ -122,7 +122,7 @@ class AppState:
             if crashed:
                 logger.error("The worker process ended; starting it again in %.1f s.", pause)
                 await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_RESTART_SECONDS) if crashed else RESTART_SECONDS
+            pause = min(pause * 2, MAX_RESTART_SECONDS) if crashed else RESTART_SECONDS
 
     async def _run_one(self, stack: contextlib.AsyncExitStack) -> bool:
         """One worker from start to end; True if it ended by itself."""

@@ -27,7 +27,7 @@ from ops.environment import (
 from ops.errors import ApiError, UnreachableError, UsageError
 from ops.signing_key import (
     MARGIN_DAYS,
-    MOST_VERSIONS,
+    MAX_VERSIONS,
     TOKEN_LIFETIME_DAYS,
     TooManyKeysError,
     add_version,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 LIFETIME_SETTINGS = ("MCP_REFRESH_TOKEN_DAYS", "MCP_REGISTRATION_DAYS", "MCP_SESSION_DAYS")
 """Settings of the app that say how long what a key signed or sealed is of use."""
 
-LONGEST_DAYS = 3650
+MAX_DAYS = 3650
 """The most that the app takes for one of them."""
 
 SECRET = "client-secret"  # noqa: S105 - what is rotated
@@ -121,7 +121,7 @@ def _disable_old(context: Context, vault: VaultResource) -> int:
 
 def _refuse_too_many(context: Context, before: Version, kept_for: timedelta) -> None:
     keys = _old_keys(context, before, kept_for)
-    if keys is not None and len(keys) + 1 >= MOST_VERSIONS:
+    if keys is not None and len(keys) + 1 >= MAX_VERSIONS:
         raise TooManyKeysError(min(key.disable_from for key in keys))
 
 
@@ -155,7 +155,7 @@ def _kept_for(context: Context) -> timedelta:
 
 def _days_of(value: str) -> int:
     # The app may read what this does not, such as a reference to a secret or `365.0`: every doubt counts towards later.
-    return int(value) if value.isdecimal() else LONGEST_DAYS
+    return int(value) if value.isdecimal() else MAX_DAYS
 
 
 def _list(context: Context, keys: list[OldKey]) -> None:
@@ -181,8 +181,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= LONGEST_DAYS:
-        raise argparse.ArgumentTypeError(f"{text} is no number of days from 1 to {LONGEST_DAYS}")
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_DAYS:
+        raise argparse.ArgumentTypeError(f"{text} is no number of days from 1 to {MAX_DAYS}")
     return int(text)
 
 

@@ -24,7 +24,7 @@ OPEN = STATUSES[:2]
 QUIET_SECONDS = 300.0
 """A task that works, and whose row has not changed for so long, is not running: a run changes it every 5 s."""
 
-MOST_LINES = 50
+MAX_LINES = 50
 
 
 class TasksFailedError(OpsError):
@@ -50,14 +50,14 @@ def run(context: Context) -> int:
     context.report.ok("tasks", ", ".join(f"{counts[status]:,} {status}" for status in STATUSES if counts[status]))
     now = context.now().timestamp()
     unfinished = sorted((task for task in tasks if task.status in OPEN), key=lambda task: task.created)
-    for task in unfinished[:MOST_LINES]:
+    for task in unfinished[:MAX_LINES]:
         since = f"since {_moment(task.created)}, {task.runs} runs, last change {_moment(task.changed)}"
         if task.status == "working" and now - task.changed > QUIET_SECONDS:
             context.report.note(task.status, f"{since}: it waits for a moment, or for the queue")
         else:
             context.report.ok(task.status, since)
-    if len(unfinished) > MOST_LINES:
-        context.report.text(f"        and {len(unfinished) - MOST_LINES:,} more")
+    if len(unfinished) > MAX_LINES:
+        context.report.text(f"        and {len(unfinished) - MAX_LINES:,} more")
     return 0
 
 

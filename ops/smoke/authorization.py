@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ops.http import Patience
     from ops.smoke.target import Target
 
-MOST_HOPS = 8
+MAX_HOPS = 8
 ALLOW = "Allow"
 
 
@@ -52,7 +52,7 @@ def way_to_entra(target: Target, _: Patience) -> str:
     """Presses Allow on the consent page, and looks where that leads."""
     state = "state of the smoke test"
     response = target.get("/authorize", **target.authorize_query(state=state))
-    for _hop in range(MOST_HOPS):
+    for _hop in range(MAX_HOPS):
         location = response.headers.get("location", "")
         if response.is_redirect and location:
             where = urljoin(str(response.url), location)
@@ -145,7 +145,7 @@ def _check_parameters(target: Target, sent: dict[str, str], *, client_state: str
 def _open_entra(target: Target, where: str) -> None:
     """Entra ID checks client id, redirect URI and scope before anybody signs in, and says so on the page."""
     response = target.get(where)
-    for _hop in range(MOST_HOPS):
+    for _hop in range(MAX_HOPS):
         location = response.headers.get("location", "")
         if not response.is_redirect or not location:
             break

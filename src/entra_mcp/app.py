@@ -60,9 +60,9 @@ if TYPE_CHECKING:
     from entra_mcp.tasks.runner import Runner
     from entra_mcp.vault.client import Secrets
 
-__all__ = ["EARLY", "purge_expired", "running_app", "serve", "startup_failed"]
+__all__ = ["PROBES", "purge_expired", "running_app", "serve", "startup_failed"]
 
-EARLY: Mapping[str, ASGIApp] = {HEALTH: alive}
+PROBES: Mapping[str, ASGIApp] = {HEALTH: alive}
 """What answers by path without waiting for the start-up."""
 
 PURGE_BUDGET_SECONDS = 240.0
@@ -87,7 +87,7 @@ class FunctionsApp(Lifespan):
             self.has_tasks = declares_tasks(find_components(definition.components))
         self._runner: Runner | None = None
         super().__init__(
-            lambda: running_app(definition, on_tasks=self._have_runner), on_failure=startup_failed, early=EARLY
+            lambda: running_app(definition, on_tasks=self._have_runner), on_failure=startup_failed, probes=PROBES
         )
 
     async def task_runner(self) -> Runner:

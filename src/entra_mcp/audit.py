@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LOGGER = "entra_mcp.audit"
 
-LONGEST = 200
+MAX_CHARACTERS = 200
 """Characters of a value that a client chose."""
 
 logger = logging.getLogger(LOGGER)
@@ -84,4 +84,4 @@ def _client_id(request: RequestScope | None) -> str | None:
 
 
 def _short[Value: str | int | list[str] | None](value: Value) -> Value | str:
-    return value[:LONGEST] if isinstance(value, str) else value
+    return value[:MAX_CHARACTERS] if isinstance(value, str) else value

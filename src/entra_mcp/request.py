@@ -66,7 +66,7 @@ class RequestScope:
     address: str
     """Where the request came from, as the platform saw it."""
 
-    faults: list[DependencyError] = field(default_factory=list[DependencyError])
+    failures: list[DependencyError] = field(default_factory=list[DependencyError])
     """The dependencies that failed."""
 
     rows: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
@@ -142,19 +142,19 @@ async def begin_turn() -> None:
             silence.paused = False
 
 
-def note_fault(error: DependencyError) -> None:
+def record_failure(error: DependencyError) -> None:
     """Adds what failed to the running request; outside of a request it is noted nowhere."""
     request = REQUEST.get()
     if request is not None:
-        request.faults.append(error)
+        request.failures.append(error)
 
 
-def noting_faults() -> _NotingFaults:
+def recording_failures() -> _RecordingFailures:
     """Returns a context manager that notes a dependency error which leaves its block, and lets it go on."""
-    return _NotingFaults()
+    return _RecordingFailures()
 
 
-class _NotingFaults:
+class _RecordingFailures:
     """Written out, since a context manager from a generator breaks the SDK's errors, which are frozen."""
 
     def __enter__(self) -> None:
@@ -164,4 +164,4 @@ class _NotingFaults:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, DependencyError):
-            note_fault(error)
+            record_failure(error)

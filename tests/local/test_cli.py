@@ -103,7 +103,7 @@ def test_first_lines_import_nothing_but_the_standard_library() -> None:
 
 
 def test_test_passes_its_arguments_on_and_succeeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "MOST_WORKERS", 2)
+    monkeypatch.setattr(tasks, "MAX_WORKERS", 2)
     (tmp_path / "test_it.py").write_text("def test_one(): pass\ndef test_two(): pass\n")
     assert tasks.test(tmp_path, ["-k", "one", "-p", "no:cacheprovider"], chromium=None) == 0
 

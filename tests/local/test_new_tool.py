@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.config import REPOSITORY
-from local.new_tool import LONGEST_NAME, TESTS, TOOLS, create_tool, new_tool
+from local.new_tool import MAX_NAME, TESTS, TOOLS, create_tool, new_tool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def run(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["made_by_a_test", "f" * LONGEST_NAME, "zebra"])
+@pytest.mark.parametrize("name", ["made_by_a_test", "f" * MAX_NAME, "zebra"])
 def test_new_tool_passes_the_linter(checkout: Path, name: str) -> None:
     made = [str(file) for file in create_tool(checkout, name)]
     for check in (("ruff", "check"), ("ruff", "format", "--check")):
@@ -68,7 +68,7 @@ def test_new_tool_passes_its_test(checkout: Path, capsys: pytest.CaptureFixture[
         ("find__order", "no name"),
         ("../find", "no name"),
         ("", "no name"),
-        ("f" * (LONGEST_NAME + 1), "no name"),
+        ("f" * (MAX_NAME + 1), "no name"),
         ("class", "means something in Python"),
         ("match", "means something in Python"),
         ("print", "means something in Python"),

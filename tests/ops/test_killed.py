@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.ops.conftest import Ops
     from tests.support.azure.world import World
 
-LEAST_REQUESTS = 5
+MIN_REQUESTS = 5
 
 
 def start_process(ops: Ops, arguments: Sequence[str], kill: Kill) -> BaseProcess:
@@ -64,7 +64,7 @@ def killed_runs(ops: Ops, arguments: Sequence[str], *, start: str, served: bool)
         process.join(30)
         world.kill = None
         if process.exitcode == 0:
-            assert at > LEAST_REQUESTS, "the run was killed at each of its requests"
+            assert at > MIN_REQUESTS, "the run was killed at each of its requests"
             return
         assert process.exitcode == -9, process.exitcode
         yield world

@@ -11,10 +11,10 @@ from annotated_types import Le
 
 from entra_mcp.settings import Settings
 from entra_mcp.vault.client import CLIENT_SECRET as SERVER_CLIENT_SECRET
-from entra_mcp.vault.client import MAX_VERSIONS
+from entra_mcp.vault.client import MAX_VERSIONS as SERVER_MAX_VERSIONS
 from entra_mcp.vault.client import SIGNING_KEY as SERVER_SIGNING_KEY
-from ops.commands.rotate import LIFETIME_SETTINGS, LONGEST_DAYS
-from ops.signing_key import MOST_VERSIONS
+from ops.commands.rotate import LIFETIME_SETTINGS, MAX_DAYS
+from ops.signing_key import MAX_VERSIONS
 from ops.vault import CLIENT_SECRET, SIGNING_KEY
 from tests.support.azure.world import SITE, Fault
 
@@ -40,7 +40,7 @@ def enabled(world: World) -> list[str]:
 
 
 def test_names_and_limits_are_those_of_the_server() -> None:
-    assert (CLIENT_SECRET, SIGNING_KEY, MOST_VERSIONS) == (SERVER_CLIENT_SECRET, SERVER_SIGNING_KEY, MAX_VERSIONS)
+    assert (CLIENT_SECRET, SIGNING_KEY, MAX_VERSIONS) == (SERVER_CLIENT_SECRET, SERVER_SIGNING_KEY, SERVER_MAX_VERSIONS)
 
 
 def test_new_version_is_a_good_key_and_older_ones_are_told_their_day(ops: Ops, world: World) -> None:
@@ -153,7 +153,7 @@ def test_every_lifetime_of_the_server_is_known() -> None:
     assert {str(field.validation_alias) for field in lifetimes} == set(LIFETIME_SETTINGS)
     bounds = [bound.le for field in lifetimes for bound in field.metadata if isinstance(bound, Le)]
     limits = [bound for bound in bounds if isinstance(bound, int)]
-    assert max(limits) == LONGEST_DAYS
+    assert max(limits) == MAX_DAYS
     assert len(limits) == len(lifetimes)
 
 
@@ -186,12 +186,12 @@ def test_app_whose_settings_cannot_be_read_has_no_key_disabled(ops: Ops, world: 
 
 
 def test_no_more_versions_than_servers_read(ops: Ops, world: World) -> None:
-    for age in range(MOST_VERSIONS, 0, -1):
+    for age in range(MAX_VERSIONS, 0, -1):
         key(world, days_ago=age)
     outcome = ops("rotate", "signing-key")
     assert outcome.code == 1
     assert "--disable-old" in outcome.text
-    assert len(world.secrets[SIGNING_KEY]) == MOST_VERSIONS
+    assert len(world.secrets[SIGNING_KEY]) == MAX_VERSIONS
 
 
 def test_without_a_role_in_the_vault_the_key_is_added_and_the_command_for_the_role_given(

@@ -7,7 +7,7 @@ import multiprocessing
 from typing import TYPE_CHECKING, Any
 
 from entra_mcp.storage.encryption import RowCipher
-from entra_mcp.storage.ledger import Claim, Ledger
+from entra_mcp.storage.ledger import Lease, Ledger
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
 from entra_mcp.vault.keys import KeyRing, RootKey
@@ -66,9 +66,9 @@ async def _rounds(operation: str, connection_string: str, name: str, rounds: int
 
         async def call(key: str) -> Any:  # noqa: ANN401 - only whether it is true counts
             match operation:
-                case "claim":
-                    claim = await ledger.claim("code", key, lease=30, expires_in=60)
-                    return isinstance(claim, Claim) and await ledger.settle(claim, {})
+                case "acquire":
+                    claim = await ledger.acquire("code", key, seconds=30, expires_in=60)
+                    return isinstance(claim, Lease) and await ledger.settle(claim, {})
                 case _:
                     value = await store.get(key, collection="c")
                     await store.delete(key, collection="c")

@@ -30,7 +30,7 @@ PUBLIC = frozenset(
 
 COOKIE_ATTRIBUTES = frozenset({"expires", "Max-Age", "Path", "SameSite", "HttpOnly", "Secure"})
 
-SHORTEST = 8
+MIN_CHARACTERS = 8
 """Characters; what is shorter may be in any text by chance."""
 
 
@@ -46,7 +46,7 @@ class Wire:
             return
         parts = value.split(".")
         for part in (value, *(parts[1:] if len(parts) > 1 else ())):
-            if len(part) >= SHORTEST:
+            if len(part) >= MIN_CHARACTERS:
                 self.secrets.setdefault(part, name)
 
     def add_form(self, pairs: Iterable[tuple[str, str]]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FILES = python_files(REPOSITORY / "tests")
 CLOCKS = {"monotonic", "perf_counter", "process_time", "thread_time"}
-LEAST_SECONDS = 10.0
+MIN_SECONDS = 10.0
 """What takes moments on an idle machine may take so long on a busy one. `Patience` counts silence, and may be short."""
 
 
@@ -78,7 +78,7 @@ def short_waits(node: ast.AST, known: Mapping[str, ast.expr]) -> Iterator[int]:
         seconds = [*node.args, *(keyword.value for keyword in node.keywords)][-1]
         seconds = known.get(seconds.id, seconds) if isinstance(seconds, ast.Name) else seconds
         value = seconds.value if isinstance(seconds, ast.Constant) else None
-        if isinstance(value, int | float) and value < LEAST_SECONDS:
+        if isinstance(value, int | float) and value < MIN_SECONDS:
             yield node.lineno
     for child in ast.iter_child_nodes(node):
         yield from short_waits(child, known)

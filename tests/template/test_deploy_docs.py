@@ -11,7 +11,7 @@ from entra_mcp.vault.keys import ACTIVATION_SECONDS
 from entra_mcp.vault.rotation import FOLLOW_SECONDS
 from local.config import REPOSITORY
 from ops.client_secret import LIFETIMES, RENEW_BEFORE
-from ops.signing_key import KEY_BYTES, MARGIN_DAYS, MOST_VERSIONS, TOKEN_LIFETIME_DAYS
+from ops.signing_key import KEY_BYTES, MARGIN_DAYS, MAX_VERSIONS, TOKEN_LIFETIME_DAYS
 from ops.smoke.discovery import DEPLOY_WAITS
 from tests.infra.template import INFRA, main, properties
 
@@ -45,7 +45,7 @@ def rules() -> dict[str, str]:
         f"{TOKEN_LIFETIME_DAYS + MARGIN_DAYS} days by default",
         f"It is {MARGIN_DAYS} days after the last token",
         f"`MCP_SESSION_DAYS` is more than {TOKEN_LIFETIME_DAYS}",
-        f"Servers read at most {WORDS[MOST_VERSIONS]} enabled versions",
+        f"Servers read at most {WORDS[MAX_VERSIONS]} enabled versions",
         f"It waits up to {WORDS[round(sum(DEPLOY_WAITS) / 60)]} minutes",
         f"A secret expires within {RENEW_BEFORE.days} days",
     ],

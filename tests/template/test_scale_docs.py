@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bench.scale import AT_ONCE, BUSY, DOCUMENT, HABITS, MOST_INSTANCES, TABLES, written
+from bench.scale import AT_ONCE, BUSY, DOCUMENT, HABITS, MAX_INSTANCES, TABLES, written
 from local.config import REPOSITORY
 
 
 def test_scale_counts_with_what_is_deployed() -> None:
     template = (REPOSITORY / "infra" / "main.bicep").read_text("utf-8")
     assert f"param httpConcurrency int = {AT_ONCE}\n" in template
-    assert f"Most instances, 40 to {MOST_INSTANCES};" in template
+    assert f"Most instances, 40 to {MAX_INSTANCES};" in template
     text = DOCUMENT.read_text("utf-8")
     assert f"serves {AT_ONCE} requests at once" in text
     for habit in HABITS:

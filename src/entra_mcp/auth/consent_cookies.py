@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
-from entra_mcp.vault.keys import Use
+from entra_mcp.vault.keys import Purpose
 
 if TYPE_CHECKING:
     from entra_mcp.vault.keys import KeySource
@@ -23,14 +23,14 @@ class ConsentCookies:
 
     def sign(self, payload: str) -> str:
         """Returns the payload and its signature (HMAC-SHA256, hex), with a dot between."""
-        return f"{payload}.{_signature(self._source.ring.newest.derive(Use.CONSENT_COOKIES), payload)}"
+        return f"{payload}.{_signature(self._source.ring.newest.derive(Purpose.CONSENT_COOKIES), payload)}"
 
     def verify(self, signed: str) -> str | None:
         """Returns the payload of a signed value, or None when it was not signed here."""
         payload, _, signature = signed.rpartition(".")
         found = [
             hmac.compare_digest(_signature(key, payload).encode(), signature.encode("utf-8", "surrogatepass"))
-            for key in self._source.ring.derive(Use.CONSENT_COOKIES)
+            for key in self._source.ring.derive(Purpose.CONSENT_COOKIES)
         ]
         return payload if any(found) else None
 

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from entra_mcp.auth.clients.metadata import registrable
 from entra_mcp.auth.clients.redirects import refusal_of
 from entra_mcp.auth.parameters import Parameters, RefusedRequestError, read_form, strict, with_body
-from entra_mcp.web.answers import NO_STORE, refusal
+from entra_mcp.web.answers import NO_STORE, oauth_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -68,7 +68,7 @@ class Endpoints:
             try:
                 response = await handle(request if read is None else await read(request))
             except RefusedRequestError as error:
-                response = refusal(400, error.error, error.description, headers=NO_STORE)
+                response = oauth_error(400, error.error, error.description, headers=NO_STORE)
             return strict(request, response)
 
         return Route(path, endpoint, methods=methods)

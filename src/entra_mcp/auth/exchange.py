@@ -38,17 +38,17 @@ it: what cannot be written is lost, and the person has to sign in again. The dea
 logger = logging.getLogger(__name__)
 
 
-class Exchange:
+class TokenExchange:
     """Which token set one exchange wrote; runs as a context manager.
 
     Written out, since a context manager from a generator breaks the SDK's errors, which are frozen.
     """
 
-    def __init__(self, running: ContextVar[Exchange | None], *, new_login: bool) -> None:
+    def __init__(self, running: ContextVar[TokenExchange | None], *, new_login: bool) -> None:
         self.new_login = new_login
         self.written: str | None = None
         self._running = running
-        self._token: Token[Exchange | None] | None = None
+        self._token: Token[TokenExchange | None] | None = None
 
     def __enter__(self) -> Self:
         self._token = self._running.set(self)
@@ -73,14 +73,14 @@ class ExchangeStore(BaseWrapper):
 
     def __init__(self, store: CachedStore) -> None:
         self.key_value = self._store = store
-        self._running: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+        self._running: ContextVar[TokenExchange | None] = ContextVar("exchange", default=None)
 
-    def exchange(self, *, new_login: bool) -> Exchange:
+    def exchange(self, *, new_login: bool) -> TokenExchange:
         """Returns a new exchange; `new_login` is one that may make a token set."""
-        return Exchange(self._running, new_login=new_login)
+        return TokenExchange(self._running, new_login=new_login)
 
     @property
-    def running(self) -> Exchange | None:
+    def running(self) -> TokenExchange | None:
         """The exchange that this code runs for."""
         return self._running.get()
 

@@ -31,7 +31,7 @@ from entra_mcp.auth.entra.verifier import IssuerVerifier
 from entra_mcp.auth.parameters import GRANTS, RefusedRequestError, described, has_finite_times
 from entra_mcp.ownership import OWNER
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
-from entra_mcp.web.answers import NO_STORE, refusal
+from entra_mcp.web.answers import NO_STORE, oauth_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -229,14 +229,14 @@ class AssertionEndpoint:
             return await self._otherwise(request)
         assertion = form.get("assertion")
         if not isinstance(assertion, str) or not assertion:
-            return refusal(400, "invalid_request", "The parameter `assertion` is missing.", headers=NO_STORE)
+            return oauth_error(400, "invalid_request", "The parameter `assertion` is missing.", headers=NO_STORE)
         try:
             client = await self._authenticator.authenticate_request(request)
             tokens = await self._assertions.exchange(
                 assertion, client_id=client.client_id or "", narrow=self._narrow, issuer=self._issuer
             )
         except AuthenticationError as error:
-            return refusal(401, "invalid_client", error.message, headers=NO_STORE)
+            return oauth_error(401, "invalid_client", error.message, headers=NO_STORE)
         except TokenError as error:
-            return refusal(400, error.error, error.error_description or "", headers=NO_STORE)
+            return oauth_error(400, error.error, error.error_description or "", headers=NO_STORE)
         return JSONResponse(tokens.model_dump(mode="json", exclude_none=True), headers=NO_STORE)

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from entra_mcp.vault.keys import KeySource
     from entra_mcp.web.pages.layout import Brand
 
-SHORTEST_SECONDS = 2
+MIN_REMAINING_SECONDS = 2
 """How long a sign-in has to last yet to be refreshed: the provider gives every successor at least a second more."""
 
 SIGNED_OUT = "its client signed out"
@@ -237,7 +237,7 @@ class EntraProvider(AzureProvider):
     ) -> OAuthToken:
         exchange = super().exchange_refresh_token
         expires_in = (refresh_token.expires_at or 0) - time.time()
-        if expires_in < SHORTEST_SECONDS:
+        if expires_in < MIN_REMAINING_SECONDS:
             raise TokenError("invalid_grant", "The sign-in has ended.")
         granted = refresh_token.scopes
         try:

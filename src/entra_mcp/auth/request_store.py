@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, override
 
 from key_value.aio.wrappers.base import BaseWrapper
 
-from entra_mcp.request import REQUEST, noting_faults
+from entra_mcp.request import REQUEST, recording_failures
 from entra_mcp.storage.collections import (
     AUTHORIZATION_CODES,
     CONSENT_PAGES,
@@ -48,7 +48,7 @@ class RequestStore(BaseWrapper):
         known = request.known.get((collection or "", key)) if request else None
         if known is not None or collection in SIGNED:
             return None if known is None else dict(known)
-        with noting_faults():
+        with recording_failures():
             value = await self.key_value.get(key, collection=collection)
         if value is not None:
             _note(collection, key, value)
@@ -61,14 +61,14 @@ class RequestStore(BaseWrapper):
         if collection in SIGNED:
             return
         _note(collection, key, value)
-        with noting_faults():
+        with recording_failures():
             await self.key_value.put(key, value, collection=collection, ttl=ttl)
 
     @override
     async def delete(self, key: str, *, collection: str | None = None) -> bool:
         if collection in SIGNED:
             return True
-        with noting_faults():
+        with recording_failures():
             return await self.key_value.delete(key, collection=collection)
 
 

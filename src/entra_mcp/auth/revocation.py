@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mcp.server.auth.middleware.client_auth import AuthenticationError
 from starlette.responses import Response
 
-from entra_mcp.web.answers import NO_STORE, refusal
+from entra_mcp.web.answers import NO_STORE, oauth_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,9 +33,9 @@ class RevocationEndpoint:
         try:
             client = await self._authenticator.authenticate_request(request)
         except AuthenticationError as error:
-            return refusal(401, "invalid_client", error.message, headers=NO_STORE)
+            return oauth_error(401, "invalid_client", error.message, headers=NO_STORE)
         token = (await request.form()).get("token")
         if not isinstance(token, str) or not token:
-            return refusal(400, "invalid_request", "The parameter `token` is missing.", headers=NO_STORE)
+            return oauth_error(400, "invalid_request", "The parameter `token` is missing.", headers=NO_STORE)
         await self._revoke(token, client.client_id or "")
         return Response(headers=NO_STORE)

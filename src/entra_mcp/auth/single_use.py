@@ -27,19 +27,19 @@ from entra_mcp.errors import StorageError
 from entra_mcp.patience import Patience
 from entra_mcp.request import lift_silence_limit
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
-from entra_mcp.storage.ledger import Use
+from entra_mcp.storage.ledger import Redemption
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from mcp.server.auth.provider import RefreshToken
 
-    from entra_mcp.auth.exchange import Exchange, ExchangeStore
-    from entra_mcp.storage.ledger import Claim, Ledger
+    from entra_mcp.auth.exchange import ExchangeStore, TokenExchange
+    from entra_mcp.storage.ledger import Lease, Ledger
 
 CODE = "authorization-code"
 IDENTITY_ASSERTION = "identity-assertion"
-REFRESH_TOKEN = "refresh-token"  # noqa: S105 - the name of a kind of claim
+REFRESH_TOKEN = "refresh-token"  # noqa: S105 - the name of a kind of lease
 
 EXCHANGE_SECONDS = 3.0
 """For one exchange, Entra ID included; a client that gets no answer in time is asked to try again."""
@@ -47,22 +47,22 @@ EXCHANGE_SECONDS = 3.0
 SETTLE_SECONDS = 0.6
 """For writing down that it was used, besides what the exchange has left of its time."""
 
-LONGEST_SETTLE_SECONDS = 2.5
-"""Shorter than a lease that was renewed `RENEW_SECONDS` ago: nobody takes the claim over meanwhile."""
+MAX_SETTLE_SECONDS = 2.5
+"""Shorter than a lease that was renewed `RENEW_SECONDS` ago: nobody takes it over meanwhile."""
 
 RELEASE_SECONDS = 0.4
-"""For giving a claim back, after which it is left to its lease."""
+"""For releasing a lease, after which it is left to run out."""
 
 LEASE_SECONDS = 4.0
 """How long after a crash in the middle of an exchange nobody can repeat it."""
 
 RENEW_SECONDS = 1.0
-"""How often an exchange that is slow, as all are in a process that has too much to do, keeps its claim from others."""
+"""How often an exchange that is slow, as all are in a process that has too much to do, keeps its lease from others."""
 
 CODE_LIFETIME_SECONDS = 600.0
 """How long the use of a code or an assertion is remembered: longer than it can be used itself."""
 
-AT_ONCE_SECONDS = 15.0
+DUPLICATE_SECONDS = 15.0
 """A code that comes twice within this time is refused, without revoking: some browser clients send it twice at once,
 and a client that was asked to try again does so after `RETRY_SECONDS` of the outage middleware."""
 
@@ -105,13 +105,13 @@ class SingleUse:
         self, kind: str, value: str, exchange: Callable[[], Awaitable[OAuthToken]], *, what: str, ends: bool
     ) -> OAuthToken:
         """Exchanges what is good for one sign-in, which a later second use `ends` (RFC 6749 section 4.1.2)."""
-        claim = await self._claim(kind, value, CODE_LIFETIME_SECONDS)
-        if isinstance(claim, Use):
-            self._replayed(kind, claim, answer="refused")
-            if ends and claim.age > AT_ONCE_SECONDS:
-                await self.revoke(claim.outcome, because=f"an {what} was used again")
+        found = await self._acquire(kind, value, CODE_LIFETIME_SECONDS)
+        if isinstance(found, Redemption):
+            self._replayed(kind, found, answer="refused")
+            if ends and found.age > DUPLICATE_SECONDS:
+                await self.revoke(found.outcome, because=f"an {what} was used again")
             raise TokenError("invalid_grant", f"The {what} was used before.")
-        tokens = await self._run(claim, exchange, new_login=True)
+        tokens = await self._run(found, exchange, new_login=True)
         audit.record(Event.SIGN_IN)
         return tokens
 
@@ -124,25 +124,25 @@ class SingleUse:
             TokenError: the sign-in has ended, or ends now because the successor of the token was used already.
             StorageError: nobody knows yet what will come of it; the same request may succeed later.
         """
-        claim = await self._claim(REFRESH_TOKEN, token.token, max(expires_in, 1.0))
-        if not isinstance(claim, Use):
-            tokens = await self._run(claim, exchange, new_login=False)
+        found = await self._acquire(REFRESH_TOKEN, token.token, max(expires_in, 1.0))
+        if not isinstance(found, Redemption):
+            tokens = await self._run(found, exchange, new_login=False)
             audit.record(Event.REFRESH)
             return tokens
-        if not await self._is_signed_in(claim):
-            self._replayed(REFRESH_TOKEN, claim, answer="refused")
+        if not await self._is_signed_in(found):
+            self._replayed(REFRESH_TOKEN, found, answer="refused")
             raise TokenError("invalid_grant", "The sign-in has ended.")
-        successor = OAuthToken.model_validate(claim.outcome["tokens"])
-        if claim.age > self._grace_seconds and await self._was_used(successor):
-            self._replayed(REFRESH_TOKEN, claim, answer="refused")
-            await self.revoke(claim.outcome, because="a refresh token was used again")
+        successor = OAuthToken.model_validate(found.outcome["tokens"])
+        if found.age > self._grace_seconds and await self._was_used(successor):
+            self._replayed(REFRESH_TOKEN, found, answer="refused")
+            await self.revoke(found.outcome, because="a refresh token was used again")
             raise TokenError("invalid_grant", "The refresh token was used before.")
-        self._replayed(REFRESH_TOKEN, claim, answer="successor")
+        self._replayed(REFRESH_TOKEN, found, answer="successor")
         if successor.expires_in is not None:
-            successor.expires_in = max(successor.expires_in - int(claim.age), 1)
+            successor.expires_in = max(successor.expires_in - int(found.age), 1)
         return successor
 
-    async def _is_signed_in(self, use: Use) -> bool:
+    async def _is_signed_in(self, use: Redemption) -> bool:
         """Whether the sign-in that a use belongs to goes on; the time to live is never read from a cache."""
         token_set = use.outcome.get("token_set")
         if token_set is None:
@@ -159,7 +159,7 @@ class SingleUse:
         if token_set is not None and await self._store.delete(token_set, collection=UPSTREAM_TOKENS):
             audit.record(Event.REVOCATION, user=outcome.get("user"), because=because)
 
-    def _replayed(self, what: str, use: Use, *, answer: str) -> None:
+    def _replayed(self, what: str, use: Redemption, *, answer: str) -> None:
         # Names the sign-in to whoever counts its lines, and is no key to it.
         sign_in = hashlib.sha256(str(use.outcome.get("token_set")).encode()).hexdigest()[:16]
         audit.record(
@@ -171,18 +171,18 @@ class SingleUse:
             seconds_later=round(use.age) if math.isfinite(use.age) else -1,
         )
 
-    async def _claim(self, kind: str, value: str, expires_in: float) -> Claim | Use:
-        return await self._ledger.claim(kind, value, lease=LEASE_SECONDS, expires_in=expires_in)
+    async def _acquire(self, kind: str, value: str, expires_in: float) -> Lease | Redemption:
+        return await self._ledger.acquire(kind, value, seconds=LEASE_SECONDS, expires_in=expires_in)
 
-    async def _run(self, claim: Claim, exchange: Callable[[], Awaitable[OAuthToken]], *, new_login: bool) -> OAuthToken:
+    async def _run(self, lease: Lease, exchange: Callable[[], Awaitable[OAuthToken]], *, new_login: bool) -> OAuthToken:
         running = self._store.exchange(new_login=new_login)
         try:
-            tokens = await self._in_time(claim, running, exchange)
+            tokens = await self._in_time(lease, running, exchange)
         except TimeoutError:
-            await self._give_back(claim, running)
+            await self._give_back(lease, running)
             raise StorageError("the exchange took too long") from None
         except BaseException:
-            await self._give_back(claim, running)
+            await self._give_back(lease, running)
             raise
         # From here on the use may be written down, and then the tokens are the answer.
         left = lift_silence_limit()
@@ -190,20 +190,20 @@ class SingleUse:
         if not new_login:
             outcome["tokens"] = tokens.model_dump(mode="json")
         try:
-            async with Patience(min(SETTLE_SECONDS + left, LONGEST_SETTLE_SECONDS)):
-                settled = await self._ledger.settle(claim, outcome)
+            async with Patience(min(SETTLE_SECONDS + left, MAX_SETTLE_SECONDS)):
+                settled = await self._ledger.settle(lease, outcome)
         except (StorageError, TimeoutError):
             settled = False
         # Not settled means: another request has taken the lease over, or the answer did not come.
-        if not settled and await self._give_back(claim, running):
+        if not settled and await self._give_back(lease, running):
             raise StorageError("the exchange could not be written down")
         return tokens
 
     async def _in_time(
-        self, claim: Claim, running: Exchange, exchange: Callable[[], Awaitable[OAuthToken]]
+        self, lease: Lease, running: TokenExchange, exchange: Callable[[], Awaitable[OAuthToken]]
     ) -> OAuthToken:
-        """Runs the exchange, and keeps its claim from others meanwhile."""
-        keeping = asyncio.create_task(self._keep(claim))
+        """Runs the exchange, and keeps its lease from others meanwhile."""
+        keeping = asyncio.create_task(self._keep(lease))
         try:
             async with Patience(EXCHANGE_SECONDS):
                 with running:
@@ -211,24 +211,24 @@ class SingleUse:
         finally:
             keeping.cancel()
 
-    async def _keep(self, claim: Claim) -> None:
+    async def _keep(self, lease: Lease) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             with suppress(StorageError):
-                await self._ledger.renew(claim, lease=LEASE_SECONDS)
+                await self._ledger.renew(lease, seconds=LEASE_SECONDS)
 
-    async def _give_back(self, claim: Claim, running: Exchange) -> bool:
+    async def _give_back(self, lease: Lease, running: TokenExchange) -> bool:
         """Lets the same request succeed later, and leaves nothing behind of an answer that nobody got.
 
         Returns False when the use was written down after all: then it stays used, and nothing is undone.
         """
         try:
             async with Patience(RELEASE_SECONDS):
-                if not await self._ledger.release(claim):
+                if not await self._ledger.release(lease):
                     return False
                 if running.new_login and running.written:
                     await self._store.delete(running.token_set, collection=UPSTREAM_TOKENS)
         except (StorageError, TimeoutError) as error:
             reason = str(error) or "no answer in time"
-            logger.warning("A claim is left to its lease of %.0f s: %s", LEASE_SECONDS, reason)
+            logger.warning("A lease of %.0f s is left to run out: %s", LEASE_SECONDS, reason)
         return True

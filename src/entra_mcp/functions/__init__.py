@@ -1,6 +1,6 @@
 """What knows Azure Functions: HTTP streamed to one ASGI application, which starts once per process.
 
-    lifespan = Lifespan(running_app, on_failure=startup_failed, early=EARLY)
+    lifespan = Lifespan(running_app, on_failure=startup_failed, probes=PROBES)
     WebServer.on_start(lifespan.start)
     app = FunctionApp()
 

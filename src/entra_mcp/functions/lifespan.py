@@ -38,7 +38,7 @@ class Lifespan:
     - `running_app` does all of the start-up, yields the application, and cleans up when it is left. It is entered and
       left in one task of its own, because cancel scopes must be left in the task that entered them.
     - `on_failure` creates the answer to requests that meet a failed start-up.
-    - `early` maps exact paths to applications that answer whether or not the start-up has ended.
+    - `probes` maps exact paths to applications that answer whether or not the start-up has ended.
     - After a failure the next request starts a new attempt, but not before `backoff` seconds have passed; the pause
       doubles up to `max_backoff`. Requests in between share the error of the last attempt, and all requests during an
       attempt share that attempt: what is down is asked once, however many clients wait.
@@ -50,7 +50,7 @@ class Lifespan:
         running_app: Callable[[], AbstractAsyncContextManager[ASGIApp]],
         *,
         on_failure: Callable[[Exception], ASGIApp],
-        early: Mapping[str, ASGIApp] | None = None,
+        probes: Mapping[str, ASGIApp] | None = None,
         backoff: float = 0.5,
         max_backoff: float = 8.0,
         start_seconds: float = 60.0,
@@ -58,7 +58,7 @@ class Lifespan:
     ) -> None:
         self._running_app = running_app
         self._on_failure = on_failure
-        self._early = early or {}
+        self._probes = probes or {}
         self._backoff = backoff
         self._max_backoff = max_backoff
         self._start_seconds = start_seconds
@@ -68,7 +68,7 @@ class Lifespan:
         self._closed = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._early.get(scope["path"])
+        app = self._probes.get(scope["path"])
         if app is None:
             attempt = self._attempt
             # An application that runs is asked nothing else: this is the path of every request.

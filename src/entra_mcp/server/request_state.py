@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mcp.server.request_state import AESGCMRequestStateCodec
 
-from entra_mcp.vault.keys import Use
+from entra_mcp.vault.keys import Purpose
 
 if TYPE_CHECKING:
     from entra_mcp.vault.keys import KeySource, RootKey
@@ -35,5 +35,5 @@ class RingCodec:
         ring = self._source.ring
         keys = (ring.newest, *ring.keys)
         if self._codec is None or keys != self._keys:
-            self._codec, self._keys = AESGCMRequestStateCodec(ring.derive(Use.REQUEST_STATE)), keys
+            self._codec, self._keys = AESGCMRequestStateCodec(ring.derive(Purpose.REQUEST_STATE)), keys
         return self._codec

@@ -16,7 +16,7 @@ from key_value.aio.wrappers.base import BaseWrapper
 
 from entra_mcp.errors import EntraMcpError, StorageError
 from entra_mcp.patience import Patience
-from entra_mcp.request import note_fault
+from entra_mcp.request import record_failure
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -91,5 +91,5 @@ class SessionStore(BaseWrapper):
         try:
             yield
         except StorageError as error:
-            note_fault(error)
+            record_failure(error)
             raise ToolError(UNAVAILABLE) from error

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from key_value.aio.errors import CorruptedDataError, DecryptionError, ValueTooLargeError
 
-from entra_mcp.vault.keys import KEY_BYTES, KEY_ID_BYTES, Use
+from entra_mcp.vault.keys import KEY_BYTES, KEY_ID_BYTES, Purpose
 
 if TYPE_CHECKING:
     from entra_mcp.vault.keys import KeySource
@@ -56,7 +56,7 @@ class RowCipher:
         form, content = (DEFLATED, packed) if len(packed) < len(plain) else (PLAIN, plain)
         newest = self._source.ring.newest
         header = form + newest.key_id + os.urandom(NONCE_BYTES)
-        cipher = _cipher(newest.derive(Use.STORAGE), collection, key)
+        cipher = _cipher(newest.derive(Purpose.STORAGE), collection, key)
         return header + cipher.encrypt(header[-NONCE_BYTES:], content, _bound(header, expires))
 
     def open(self, sealed: bytes, *, collection: str, key: str, expires: int | None) -> bytes:
@@ -74,7 +74,7 @@ class RowCipher:
         if root is None:
             raise DecryptionError("the value was encrypted under a key that the vault no longer gives")
         try:
-            content = _cipher(root.derive(Use.STORAGE), collection, key).decrypt(
+            content = _cipher(root.derive(Purpose.STORAGE), collection, key).decrypt(
                 header[-NONCE_BYTES:], ciphertext, _bound(header, expires)
             )
         except InvalidTag:

@@ -1,15 +1,15 @@
 """What may be used once, and what came of it.
 
 Deleting what is used once does not decide who used it: a delete answers the same to everybody, and a response can be
-lost. A claim is the insert of a row, which the service refuses when the row exists: one of many claimants wins,
+lost. A lease is the insert of a row, which the service refuses when the row exists: one of many who ask for it wins,
 whatever instance it runs on (RFC 6749 section 4.1.2; OAuth 2.1 section 4.3.1).
 
-A claimant that dies must not take the right to use with it. So a claim is a lease, which the claimant settles with what
-came of the use, on the condition that nobody has taken the lease over; after that the use is history. Each instance
-measures leases with its own clock: one that is ahead takes over early, and then the first claimant has to try again.
+A holder that dies must not take the right to use with it. So a lease runs out. Its holder settles it with what came of
+the use, on the condition that nobody has taken it over: that is the redemption. Each instance
+measures leases with its own clock: one that is ahead takes over early, and then the first holder has to try again.
 
     PartitionKey, RowKey   as in rows.py, of the kind and the value, in a layout of their own: only hashes are stored
-    V0, C, X               as in rows.py; the value is sealed, so that only who knows what was claimed can read it
+    V0, C, X               as in rows.py; the value is sealed, so that only who knows what was used can read it
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 LAYOUT = b"claim-2"
 
 PAUSES = (0.05, 0.1, 0.25)
-"""Seconds between two looks at a claim that somebody else holds; the last one repeats."""
+"""Seconds between two looks at a lease that somebody else holds; the last one repeats."""
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Lease:
     """The right to use something now: settle it, or release it."""
 
     id: str
@@ -55,19 +55,19 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class Redemption:
     """A use that was settled: what came of it, and how many seconds ago."""
 
-    claim: str
+    holder: str
     outcome: Mapping[str, Any]
     age: float
 
 
 @dataclass(frozen=True, slots=True)
-class _Lease:
-    """Who has the claim, and until when, in seconds since 1970."""
+class _Leased:
+    """Who holds the lease, and until when, in seconds since 1970."""
 
-    claim: str
+    holder: str
     until: float
 
 
@@ -75,123 +75,123 @@ class _Lease:
 class _Found:
     """What the row of a value says, and the version of that row."""
 
-    held: Use | _Lease
+    held: Redemption | _Leased
     etag: str
 
 
 class Ledger:
-    """Claims of any kind, on the table that also holds the key-value store."""
+    """Leases and redemptions of any kind, on the table that also holds the key-value store."""
 
     def __init__(self, *, table: Table, cipher: RowCipher, clock: Callable[[], float] = time.time) -> None:
         self._table = table
         self._cipher = cipher
         self._clock = clock
 
-    async def claim(self, kind: str, value: str, *, lease: float, expires_in: float) -> Claim | Use:
-        """Returns a claim to the first who wants to use the value, and the use to all who come after it was settled.
+    async def acquire(self, kind: str, value: str, *, seconds: float, expires_in: float) -> Lease | Redemption:
+        """Returns a lease to the first who wants to use the value, and the redemption to all who come after it.
 
-        While somebody else holds the claim this waits, until it is settled, released, or its lease (in seconds) is
-        over; then one of those who wait gets it. Put a deadline around it. Let the row, which lives for `expires_in`
-        seconds, outlive what is claimed: afterwards the value can be claimed again.
+        While somebody else holds the lease this waits, until it is settled, released, or its `seconds` are over. Then
+        one of those who wait gets it. Put a deadline around it. Let the row, which lives for `expires_in` seconds,
+        outlive what is used: afterwards the value can be used again.
 
         Raises:
             StorageError: nothing is known; try again.
-            ValueError: the row would expire at once, which would let everybody have the claim.
+            ValueError: the row would expire at once, which would let everybody have the lease.
         """
         if not 0 < expires_in < math.inf:
-            raise ValueError("a claim needs a finite time to live")
+            raise ValueError("a lease needs a finite time to live")
         expires = math.ceil((self._clock() + expires_in) * 1000)
-        claim_id = secrets.token_urlsafe()
+        holder = secrets.token_urlsafe()
         for pause in itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])):
-            state = {"claim": claim_id, "until": self._clock() + lease}
+            state = {"claim": holder, "until": self._clock() + seconds}
             entity = self._entity(kind, value, state, expires=expires)
             etag = await self._table.insert(entity)
             if etag is not None:
-                return Claim(claim_id, kind, value, expires, etag)
+                return Lease(holder, kind, value, expires, etag)
             found = await self._found(kind, value)
             if found is None:
                 continue
-            if isinstance(found.held, Use):
+            if isinstance(found.held, Redemption):
                 return found.held
-            if found.held.claim == claim_id:
+            if found.held.holder == holder:
                 # The answer to a write of this very call was lost.
-                return Claim(claim_id, kind, value, expires, found.etag)
+                return Lease(holder, kind, value, expires, found.etag)
             if found.held.until <= self._clock():
                 etag = await self._table.replace_unchanged(entity, etag=found.etag)
                 if etag is not None:
-                    return Claim(claim_id, kind, value, expires, etag)
+                    return Lease(holder, kind, value, expires, etag)
             await asyncio.sleep(pause)
         raise AssertionError("the pauses do not end")
 
-    async def settle(self, claim: Claim, outcome: Mapping[str, Any]) -> bool:
-        """Writes down what came of the use; returns False when the lease had run out and somebody else has the claim.
+    async def settle(self, lease: Lease, outcome: Mapping[str, Any]) -> bool:
+        """Writes down what came of the use; returns False when the lease had run out and somebody else has it.
 
         Raises:
             StorageError: whether it was written down is not known.
         """
-        state = {"claim": claim.id, "at": self._clock(), "outcome": dict(outcome)}
-        entity = self._entity(claim.kind, claim.value, state, expires=claim.expires)
-        etag = claim.etag
+        state = {"claim": lease.id, "at": self._clock(), "outcome": dict(outcome)}
+        entity = self._entity(lease.kind, lease.value, state, expires=lease.expires)
+        etag = lease.etag
         while await self._table.replace_unchanged(entity, etag=etag) is None:
-            found = await self._found(claim.kind, claim.value)
-            if found is None or found.held.claim != claim.id:
+            found = await self._found(lease.kind, lease.value)
+            if found is None or found.held.holder != lease.id:
                 return False
-            if isinstance(found.held, Use):
+            if isinstance(found.held, Redemption):
                 return True
-            # Renewed since the claim was made.
+            # Renewed since.
             etag = found.etag
         return True
 
-    async def renew(self, claim: Claim, *, lease: float) -> None:
-        """Prolongs the lease of the claim, by seconds from now, if nobody has taken it over.
+    async def renew(self, lease: Lease, *, seconds: float) -> None:
+        """Prolongs the lease, to so many seconds from now, if nobody has taken it over.
 
         Raises:
             StorageError: whether it was prolonged is not known.
         """
-        found = await self._found(claim.kind, claim.value)
-        if found is not None and isinstance(found.held, _Lease) and found.held.claim == claim.id:
-            state = {"claim": claim.id, "until": self._clock() + lease}
-            entity = self._entity(claim.kind, claim.value, state, expires=claim.expires)
+        found = await self._found(lease.kind, lease.value)
+        if found is not None and isinstance(found.held, _Leased) and found.held.holder == lease.id:
+            state = {"claim": lease.id, "until": self._clock() + seconds}
+            entity = self._entity(lease.kind, lease.value, state, expires=lease.expires)
             await self._table.replace_unchanged(entity, etag=found.etag)
 
-    async def release(self, claim: Claim) -> bool:
-        """Gives the claim back unused; returns False, and changes nothing, when its settlement was written down.
+    async def release(self, lease: Lease) -> bool:
+        """Gives the lease back unused; returns False, and changes nothing, when its settlement was written down.
 
         Others may have read a settlement already, so it is final. One that is still on its way finds its row gone.
         """
         while True:
-            found = await self._found(claim.kind, claim.value)
-            if found is None or found.held.claim != claim.id:
+            found = await self._found(lease.kind, lease.value)
+            if found is None or found.held.holder != lease.id:
                 return True
-            if isinstance(found.held, Use):
+            if isinstance(found.held, Redemption):
                 return False
-            if await self._table.delete(claim.address.partition, claim.address.row, etag=found.etag):
+            if await self._table.delete(lease.address.partition, lease.address.row, etag=found.etag):
                 return True
 
-    async def look_up(self, kind: str, value: str) -> Use | None:
-        """Returns the use of a value; None when there was none, or it has not been settled."""
+    async def look_up(self, kind: str, value: str) -> Redemption | None:
+        """Returns the redemption of a value; None when there was none, or it has not been settled."""
         found = await self._found(kind, value)
-        return found.held if found is not None and isinstance(found.held, Use) else None
+        return found.held if found is not None and isinstance(found.held, Redemption) else None
 
     async def _found(self, kind: str, value: str) -> _Found | None:
         address = _address(kind, value)
         entity = await self._table.read(address.partition, address.row)
         return None if entity is None else _Found(await self._held(entity, kind, value), entity.metadata["etag"])
 
-    async def _held(self, entity: Entity, kind: str, value: str) -> Use | _Lease:
+    async def _held(self, entity: Entity, kind: str, value: str) -> Redemption | _Leased:
         """What the row is about."""
         try:
             row = unpack(entity)
             if row.expires is not None and row.expires <= self._clock() * 1000:
-                return _Lease(claim="", until=0.0)
+                return _Leased(holder="", until=0.0)
             plain = await self._cipher.unseal(row.sealed, collection=_name(kind), key=value, expires=row.expires)
         except (CorruptedDataError, DecryptionError):
             # Nobody may use what may have been used: its owner starts again.
-            return Use("", {}, math.inf)
+            return Redemption("", {}, math.inf)
         state = json.loads(plain)
         if "outcome" in state:
-            return Use(state["claim"], state["outcome"], self._clock() - state["at"])
-        return _Lease(claim=state["claim"], until=state["until"])
+            return Redemption(state["claim"], state["outcome"], self._clock() - state["at"])
+        return _Leased(holder=state["claim"], until=state["until"])
 
     def _entity(self, kind: str, value: str, state: Mapping[str, Any], *, expires: int) -> dict[str, Any]:
         plain = json.dumps(state, separators=(",", ":")).encode()

@@ -14,7 +14,7 @@ import os
 from typing import TYPE_CHECKING
 
 from entra_mcp.storage.rows import collection_range
-from entra_mcp.vault.keys import Use
+from entra_mcp.vault.keys import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -35,14 +35,16 @@ class OwnerMarks:
     def mark(self, owner: str) -> bytes:
         """Returns a new mark of the owner; no two are alike."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + _tag(self._source.ring.newest.derive(Use.OWNERS), nonce, owner)
+        return nonce + _tag(self._source.ring.newest.derive(Purpose.OWNERS), nonce, owner)
 
     def matches(self, mark: object, owner: str) -> bool:
         """Whether it is a mark of this owner."""
         if not isinstance(mark, bytes) or len(mark) != NONCE_BYTES + TAG_BYTES:
             return False
         nonce, tag = mark[:NONCE_BYTES], mark[NONCE_BYTES:]
-        return any(hmac.compare_digest(_tag(key, nonce, owner), tag) for key in self._source.ring.derive(Use.OWNERS))
+        return any(
+            hmac.compare_digest(_tag(key, nonce, owner), tag) for key in self._source.ring.derive(Purpose.OWNERS)
+        )
 
 
 async def delete_owned(

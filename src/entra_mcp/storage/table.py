@@ -59,7 +59,7 @@ MISSING_TABLE = "TableNotFound"
 POST_PAUSES = (0.1, 0.4)
 """Seconds before each repetition of an insert or a transaction, most of whose failures the SDK does not repeat."""
 
-PASSING = frozenset(
+RETRYABLE = frozenset(
     {
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.TOO_MANY_REQUESTS,
@@ -304,7 +304,7 @@ async def _post[T](send: Callable[[], Awaitable[T]], *, unless: int | None = Non
             status = fault.status_code if isinstance(fault, HttpResponseError) else None
             if unless is not None and status == unless:
                 return None
-            if pause is None or not (status in PASSING or isinstance(fault, BROKEN)):
+            if pause is None or not (status in RETRYABLE or isinstance(fault, BROKEN)):
                 raise fault from fault.__cause__
             await asyncio.sleep(pause)
     return None

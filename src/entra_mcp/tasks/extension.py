@@ -27,10 +27,10 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from entra_mcp.errors import StorageError
-from entra_mcp.request import note_fault
+from entra_mcp.request import record_failure
 from entra_mcp.tasks.callers import owner_of_request
 from entra_mcp.tasks.companion import TASK_RESULT
-from entra_mcp.tasks.rows import MOST_BYTES, TOO_MUCH, Stored, Task, TaskChangedError, TooManyTasksError, new_task_id
+from entra_mcp.tasks.rows import MAX_BYTES, TOO_MUCH, Stored, Task, TaskChangedError, TooManyTasksError, new_task_id
 from entra_mcp.tasks.wire import (
     Acknowledgement,
     CreateTaskResult,
@@ -114,7 +114,7 @@ class TasksExtension(ServerExtension):
         self, tool: Tool, params: CallToolRequestParams, call_next: ToolCallContinuation
     ) -> ToolCallOutcome:
         """Runs the tool while the client waits; when that takes too long, it runs again, or on, as a task."""
-        running = _Inline(room=MOST_BYTES - len(json.dumps(params.arguments)))
+        running = _Inline(room=MAX_BYTES - len(json.dumps(params.arguments)))
         token = RUNNING.set(running)
         limit = asyncio.timeout(self._limits.inline)
         try:
@@ -165,7 +165,7 @@ class TasksExtension(ServerExtension):
                 f"You have {self._limits.per_caller} unfinished tasks. Wait for one, or cancel one."
             ) from error
         except StorageError as error:
-            note_fault(error)
+            record_failure(error)
             raise ToolError(UNAVAILABLE) from error
         logger.info("A background task of %s was queued.", tool.name)
         return stored.task

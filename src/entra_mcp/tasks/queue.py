@@ -26,7 +26,7 @@ POISON_QUEUE = "mcp-tasks-poison"
 """Where the host puts a message that it has given up; it creates the queue itself."""
 
 SEND_SECONDS = 6.0
-LONGEST_DELAY_SECONDS = 7 * 24 * 3600 - 60
+MAX_DELAY_SECONDS = 7 * 24 * 3600 - 60
 RETRIES: dict[str, Any] = {"retry_total": 2, "retry_connect": 2, "retry_read": 2, "initial_backoff": 1}
 MESSAGE_SECONDS = 7 * 24 * 3600
 
@@ -106,7 +106,7 @@ class TaskQueue:
         async with _patient():
             await self._client.send_message(
                 b64encode(message).decode(),
-                visibility_timeout=min(math.ceil(max(delay, 0)), LONGEST_DELAY_SECONDS),
+                visibility_timeout=min(math.ceil(max(delay, 0)), MAX_DELAY_SECONDS),
                 time_to_live=MESSAGE_SECONDS,
             )
 

@@ -44,7 +44,7 @@ OPEN_TASKS = "mcp-open-tasks"
 MESSAGES = "mcp-task-messages"
 """The collection under whose name ids are sealed for the queue; it has no rows."""
 
-MOST_BYTES = MAX_PLAIN_BYTES - 16_384
+MAX_BYTES = MAX_PLAIN_BYTES - 16_384
 """Of a task's row, for what a call or its tool puts there: the rest is for what runs write down of themselves."""
 
 PART_BYTES = MAX_PLAIN_BYTES // 2
@@ -178,7 +178,7 @@ class TaskRows:
 
     def has_room(self, task: Task) -> bool:
         """Whether a row holds all that the task keeps."""
-        return len(_plain(task)) <= MOST_BYTES
+        return len(_plain(task)) <= MAX_BYTES
 
     async def read(self, task_id: str) -> Stored | None:
         """Returns the task, or None when there is none, or none any more."""

@@ -52,7 +52,7 @@ BROKEN = "The server could not bring the task to its end. Its log has the reason
 TOO_LATE = "The task would be gone before the moment that it waits for."
 TOO_LARGE = "The result is larger than {} bytes."
 
-LONGEST_MESSAGE = 1000
+MAX_MESSAGE = 1000
 """Characters of a progress message that are kept."""
 
 CALLED: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToolResult | InputRequiredResult)
@@ -226,7 +226,7 @@ class Run:
 
     async def _report(self, progress: float, total: float | None, message: str | None) -> None:
         text = message or (f"{progress:g}" if total is None else f"{progress:g} of {total:g}")
-        self._progress = text[:LONGEST_MESSAGE]
+        self._progress = text[:MAX_MESSAGE]
 
     async def _beat(self) -> None:
         """Renews the lease until the task is somebody else's, ended, or nothing can be known of it any more."""

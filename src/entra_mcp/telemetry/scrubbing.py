@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.util.types import AttributeValue
 
-HARMLESS = frozenset(
+ALLOWED_ATTRIBUTES = frozenset(
     {
         "_MS.sampleRate",
         "az.client_request_id",
@@ -57,7 +57,7 @@ ADDRESSES = frozenset({"http.url", "url.full"})
 KEYS = re.compile(r"\(.*\)")
 """Where the address of a table's row has its keys."""
 
-TELLING = re.compile(r"[^/]*(?:@|%40)[^/]*|[0-9a-fA-F-]{32,}|[^/]{64,}")
+IDENTIFYING = re.compile(r"[^/]*(?:@|%40)[^/]*|[0-9a-fA-F-]{32,}|[^/]{64,}")
 """Parts of a path: an account's name, an id, a token."""
 
 PARTS = (
@@ -126,7 +126,7 @@ def _scrubbed(span: ReadableSpan) -> ReadableSpan:
 
 
 def _attributes(attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
-    kept = {name: value for name, value in attributes.items() if name in HARMLESS}
+    kept = {name: value for name, value in attributes.items() if name in ALLOWED_ATTRIBUTES}
     return kept | {name: _address(str(value)) for name, value in attributes.items() if name in ADDRESSES}
 
 
@@ -137,4 +137,4 @@ def _only_type(attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeV
 def _address(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{TELLING.sub('*', KEYS.sub('()', parts.path))}"
+    return f"{parts.scheme}://{host}{IDENTIFYING.sub('*', KEYS.sub('()', parts.path))}"

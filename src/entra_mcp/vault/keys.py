@@ -24,7 +24,7 @@ ACTIVATION_SECONDS = 300.0
 """How old a key has to be to sign: by then every instance has read it, so none meets a key that it does not know."""
 
 
-class Use(StrEnum):
+class Purpose(StrEnum):
     """What a derived key is for; the value is its HKDF label, so renaming one gives a different key."""
 
     STORAGE = "entra-mcp/storage/v1"
@@ -49,14 +49,14 @@ class RootKey:
     def __repr__(self) -> str:
         return f"RootKey(version={self.version!r})"
 
-    def derive(self, use: Use, *, length: int = KEY_BYTES) -> bytes:
+    def derive(self, use: Purpose, *, length: int = KEY_BYTES) -> bytes:
         """Returns `length` bytes that depend on this key and the use alone."""
         return _derive(self.material, use, length)
 
     @property
     def key_id(self) -> bytes:
         """8 bytes that name this key and reveal nothing of it; derived, so it is the same wherever the key is."""
-        return self.derive(Use.KEY_ID, length=KEY_ID_BYTES)
+        return self.derive(Purpose.KEY_ID, length=KEY_ID_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class KeyRing:
         """As `newest`, at another time."""
         return next((key for key in self.keys if key.created <= now - ACTIVATION_SECONDS), self.keys[-1])
 
-    def derive(self, use: Use) -> list[bytes]:
+    def derive(self, use: Purpose) -> list[bytes]:
         """Returns the derived key of every root key: first the one that signs now, then the others, newest first."""
         first = self.newest
         return [key.derive(use) for key in (first, *(key for key in self.keys if key is not first))]
@@ -92,7 +92,7 @@ class KeyRing:
 
 
 @lru_cache(maxsize=128)
-def _derive(material: bytes, use: Use, length: int) -> bytes:
+def _derive(material: bytes, use: Purpose, length: int) -> bytes:
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=use.encode()).derive(material)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 
 from entra_mcp.urls import origins_pattern
-from entra_mcp.web.answers import refusal
+from entra_mcp.web.answers import oauth_error
 from entra_mcp.web.forwarded import requested_host
 from entra_mcp.web.paths import MCP
 
@@ -47,14 +47,14 @@ class Admission:
             return
         accepted = self._origins.get(scope["path"])
         if requested_host(scope) not in self._hosts:
-            response = refusal(
+            response = oauth_error(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "misdirected_request",
                 "This server does not answer for the host of the request.",
             )
             await response(scope, receive, send)
         elif accepted is not None and not all(map(accepted.fullmatch, Headers(scope=scope).getlist("origin"))):
-            response = refusal(
+            response = oauth_error(
                 HTTPStatus.FORBIDDEN, "forbidden_origin", "Pages of this origin may not call this server."
             )
             await response(scope, receive, send)

@@ -16,7 +16,7 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 """Headers of every answer that may hold a token, and of the errors in its place (RFC 6749 section 5.1)."""
 
 
-def refusal(status: int, error: str, description: str, *, headers: Mapping[str, str] | None = None) -> Response:
+def oauth_error(status: int, error: str, description: str, *, headers: Mapping[str, str] | None = None) -> Response:
     """Returns an error response in the form of RFC 6749 section 5.2, which RFC 7591 section 3.2.2 shares."""
     return JSONResponse({"error": error, "error_description": description}, status_code=status, headers=headers)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, MutableHeaders
 
 from entra_mcp.request import REQUEST
-from entra_mcp.web.answers import refusal
+from entra_mcp.web.answers import oauth_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -177,7 +177,7 @@ class _Body:
                     more = message.get("more_body", False)
         except TimeoutError:
             described = f"The body did not arrive within {self._seconds:g} seconds."
-            self.refused = refusal(408, "request_timeout", described)
+            self.refused = oauth_error(408, "request_timeout", described)
             return await self._end_application()
         if silence is not None:
             silence.paused = False
@@ -188,7 +188,7 @@ class _Body:
         return {"type": "http.request", "body": body, "more_body": False}
 
     def too_large(self) -> Response:
-        return refusal(413, "request_too_large", f"The body of this request may have {self._max_bytes} bytes.")
+        return oauth_error(413, "request_too_large", f"The body of this request may have {self._max_bytes} bytes.")
 
     async def _end_application(self) -> Message:
         self.application.reschedule(0)

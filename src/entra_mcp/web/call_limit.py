@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from entra_mcp.web.answers import refusal
+from entra_mcp.web.answers import oauth_error
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,7 +36,7 @@ class CallLimit:
             await self.app(scope, receive, send)
             return
         seconds = math.ceil(wait)
-        response = refusal(
+        response = oauth_error(
             429,
             "too_many_requests",
             f"You call more often than this server allows. Try again in {seconds} s.",

@@ -112,11 +112,11 @@ class _Answer:
 
     async def finish(self) -> None:
         """Sends what is held, in the form that its reader understands."""
-        start, faults = self._held, self._request.faults
-        if self.begun or not (start or faults):
+        start, failures = self._held, self._request.failures
+        if self.begun or not (start or failures):
             return
         content = self._content()
-        if faults and (start is None or outage.is_failure(self.status, self.headers, content)):
+        if failures and (start is None or outage.is_failure(self.status, self.headers, content)):
             await self._unavailable()
         elif start is not None and self.status < HTTPStatus.BAD_REQUEST:
             await self._deliver(start, bytes(self._body))
@@ -125,9 +125,9 @@ class _Answer:
 
     async def fail(self, failure: Exception) -> None:
         """Answers for an application that has failed before it answered."""
-        if isinstance(failure, DependencyError) and failure not in self._request.faults:
-            self._request.faults.append(failure)
-        if self.begun or not self._request.faults:
+        if isinstance(failure, DependencyError) and failure not in self._request.failures:
+            self._request.failures.append(failure)
+        if self.begun or not self._request.failures:
             logger.error("The request failed, correlation id %s.", self._request.correlation_id, exc_info=failure)
         if not (self.begun or self._whole):
             self.status, self.headers = HTTPStatus.INTERNAL_SERVER_ERROR, Headers()
@@ -136,7 +136,7 @@ class _Answer:
         await self.finish()
 
     def _is_held(self) -> bool:
-        if self._request.faults:
+        if self._request.failures:
             kind = self.headers.get("content-type", "")
             return self.status >= HTTPStatus.MULTIPLE_CHOICES or kind.startswith("application/json")
         if self.status < HTTPStatus.BAD_REQUEST or self._scope["method"] == "HEAD":
@@ -159,12 +159,12 @@ class _Answer:
         await self._pass({"type": "http.response.body", "body": body})
 
     async def _unavailable(self) -> None:
-        for fault in self._request.faults:
-            logger.error("%s %s answered 503: %s", self._scope["method"], self._scope["path"], fault)
+        for failure in self._request.failures:
+            logger.error("%s %s answered 503: %s", self._scope["method"], self._scope["path"], failure)
         # Of the answer in whose place this one comes, only what lets a script of another origin read it is kept.
         kept = {name: value for name, value in self.headers.items() if name.startswith("access-control-")}
         self.status = HTTPStatus.SERVICE_UNAVAILABLE
-        self.headers = Headers(kept | outage.unavailable_headers(self._request.faults))
+        self.headers = Headers(kept | outage.unavailable_headers(self._request.failures))
         start = {"type": "http.response.start", "status": int(self.status), "headers": self.headers.raw}
         await self._rewrite(start, outage.CONTENT)
 

@@ -16,7 +16,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from entra_mcp.request import REQUEST, NoTurnError
-from entra_mcp.web.answers import NO_STORE, refusal
+from entra_mcp.web.answers import NO_STORE, oauth_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 EXCHANGES = frozenset({"/token", "/auth/callback"})
 """Where a code or a refresh token is redeemed, here or at Entra ID."""
 
-AT_ONCE = 16
+MAX_CONCURRENT = 16
 """An exchange takes about 20 ms of a processor: all of these end within a second and a half on a quarter of one."""
 
-WAITING = 240
+MAX_WAITING = 240
 """What a quarter of a processor can finish within `WAIT_SECONDS`."""
 
 WAIT_SECONDS = 20.0
@@ -46,7 +46,7 @@ class ExchangeQueue:
     """Answers 503 with `Retry-After` when too many wait already, or when its turn does not come in time."""
 
     def __init__(
-        self, app: ASGIApp, *, at_once: int = AT_ONCE, waiting: int = WAITING, seconds: float = WAIT_SECONDS
+        self, app: ASGIApp, *, at_once: int = MAX_CONCURRENT, waiting: int = MAX_WAITING, seconds: float = WAIT_SECONDS
     ) -> None:
         self.app = app
         # Wakes those who wait in the order in which they came.
@@ -62,7 +62,7 @@ class ExchangeQueue:
         if not await self._admitted():
             logger.warning("%s %s answered 503: %d wait already.", scope["method"], scope["path"], self._waiting)
             headers = {**NO_STORE, "Retry-After": str(RETRY_SECONDS)}
-            await refusal(503, "temporarily_unavailable", TOO_MANY, headers=headers)(scope, receive, send)
+            await oauth_error(503, "temporarily_unavailable", TOO_MANY, headers=headers)(scope, receive, send)
             return
         turn = _Turn(self._turns, self._admitted)
         if (request := REQUEST.get()) is not None:

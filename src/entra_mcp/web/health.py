@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse, Response
 
 from entra_mcp.errors import DependencyError
+from entra_mcp.web.answers import NO_STORE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -22,8 +23,6 @@ CHECK_SECONDS = 4.0
 
 REMEMBERED_SECONDS = 5.0
 """How long an answer is reused, so that callers of this open page cannot put load on what it checks."""
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 RETRY_LATER = {**NO_STORE, "Retry-After": "5"}
 

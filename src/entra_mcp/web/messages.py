@@ -14,7 +14,7 @@ import pydantic_core
 from mcp.types import INVALID_REQUEST, PARSE_ERROR
 from starlette.responses import JSONResponse
 
-from entra_mcp.web.answers import refusal
+from entra_mcp.web.answers import oauth_error
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -53,7 +53,7 @@ class MessageCheck:
         few = opened <= MAX_DEPTH and opened + body.count(b",") < self._max_values
         if not (few or _is_within_bounds(message, max_values=self._max_values)):
             described = f"A message may have {self._max_values} values, {MAX_DEPTH} deep in each other."
-            return refusal(HTTPStatus.CONTENT_TOO_LARGE, "request_too_large", described)
+            return oauth_error(HTTPStatus.CONTENT_TOO_LARGE, "request_too_large", described)
         members = cast("dict[str, Any]", message) if isinstance(message, dict) else {}
         message_id, method, params = members.get("id", 0), members.get("method", ""), members.get("params", {})
         if members.get("jsonrpc") != "2.0" or not isinstance(method, str) or not isinstance(params, dict):

@@ -33,9 +33,9 @@ OUR_FAULT = frozenset({"server_error", "temporarily_unavailable"})
 logger = logging.getLogger(__name__)
 
 
-def unavailable_headers(faults: Sequence[DependencyError]) -> dict[str, str]:
+def unavailable_headers(failures: Sequence[DependencyError]) -> dict[str, str]:
     """Headers of the 503 that stands for an outage, with the wait that Entra ID asks for (RFC 9110 section 10.2.3)."""
-    waits = [fault.retry_after for fault in faults if isinstance(fault, UpstreamUnavailableError)]
+    waits = [failure.retry_after for failure in failures if isinstance(failure, UpstreamUnavailableError)]
     seconds = max([wait for wait in waits if wait is not None], default=RETRY_SECONDS)
     return {**NO_STORE, "Retry-After": str(seconds)}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from entra_mcp.web.answers import refusal
+from entra_mcp.web.answers import oauth_error
 from entra_mcp.web.forwarded import network
 from entra_mcp.web.paths import REGISTER
 
@@ -37,7 +37,7 @@ class RegistrationThrottle:
             # In this order, so that one address cannot use up what is for all.
             wait = self._by_address.take(network(self._address(scope))) or self._overall.take()
             if wait:
-                response = refusal(
+                response = oauth_error(
                     429,
                     "too_many_requests",
                     "Too many clients register at this moment. Try again later.",

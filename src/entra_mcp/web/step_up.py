@@ -17,7 +17,7 @@ from fastmcp.utilities.authorization import run_auth_checks_with_shortfall
 from mcp.server.auth.routes import build_resource_metadata_url
 from pydantic import AnyHttpUrl
 
-from entra_mcp.web.answers import refusal
+from entra_mcp.web.answers import oauth_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,7 +50,7 @@ class StepUp:
         # What the token has is named too: a client that asks for what is named alone would lose it.
         scope = " ".join(self._requested([*token.scopes, *missing]))
         challenge = f'error="insufficient_scope", scope="{scope}", resource_metadata="{self._metadata}"'
-        return refusal(
+        return oauth_error(
             HTTPStatus.FORBIDDEN,
             "insufficient_scope",
             described,

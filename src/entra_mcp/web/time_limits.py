@@ -12,9 +12,9 @@ import mcp.server._streamable_http_modern as modern
 
 from entra_mcp.errors import DependencyError
 from entra_mcp.patience import Patience
-from entra_mcp.request import REQUEST, Deadline, note_fault
+from entra_mcp.request import REQUEST, Deadline, record_failure
 from entra_mcp.web import outage
-from entra_mcp.web.answers import has_events, refusal
+from entra_mcp.web.answers import has_events, oauth_error
 from entra_mcp.web.health import RETRY_LATER
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class RequestDeadline:
             if begun is not None:
                 await send({"type": "http.response.body", "body": b""})
                 return
-            response = refusal(
+            response = oauth_error(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 outage.CONTENT["error"],
                 f"No answer within {self._seconds:g} s.",
@@ -97,8 +97,8 @@ class SilenceLimit:
         except Exception:
             if request.answer is not None or not limit.expired:
                 raise
-            note_fault(DependencyError("server", "no answer in time"))
-            response = refusal(
+            record_failure(DependencyError("server", "no answer in time"))
+            response = oauth_error(
                 HTTPStatus.SERVICE_UNAVAILABLE, outage.CONTENT["error"], outage.CONTENT["error_description"]
             )
             await response(scope, receive, send)

@@ -19,7 +19,7 @@ async def test_one_of_fifty_claimants_on_two_processes_wins_every_round(azurite:
     name = f"T{uuid4().hex}"
     async with Table.from_connection_string(azurite, name=name) as table:
         await table.create()
-    wins = await asyncio.to_thread(contend, "claim", connection_string=azurite, table=name, rounds=ROUNDS)
+    wins = await asyncio.to_thread(contend, "acquire", connection_string=azurite, table=name, rounds=ROUNDS)
     assert wins == [1] * ROUNDS
 
 

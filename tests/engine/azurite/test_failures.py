@@ -13,7 +13,7 @@ from azure.core.exceptions import AzureError
 from key_value.aio.errors import StoreConnectionError
 
 from entra_mcp.errors import StorageError
-from entra_mcp.storage.ledger import Claim, Ledger, Use
+from entra_mcp.storage.ledger import Lease, Ledger, Redemption
 from entra_mcp.storage.purge import purge
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import IDLE_SECONDS, READ_SECONDS, WRITE_SECONDS, Table
@@ -45,7 +45,7 @@ READS: dict[str, Call] = {
 WRITES: dict[str, Call] = {
     "put": lambda store: store.put("k", NEW, collection="c", ttl=60),
     "delete": lambda store: store.delete("k", collection="c"),
-    "claim": lambda store: ledger(store).claim("kind", "new", lease=60, expires_in=60),
+    "acquire": lambda store: ledger(store).acquire("kind", "new", seconds=60, expires_in=60),
 }
 CALLS = READS | WRITES
 
@@ -79,7 +79,7 @@ async def test_passing_fault_is_not_noticed(faulty: Faulty, fault: Fault | int, 
 
 
 @pytest.mark.parametrize("retry_after", [None, 30])
-@pytest.mark.parametrize("call", ["get", "put", "claim"])
+@pytest.mark.parametrize("call", ["get", "put", "acquire"])
 async def test_throttled_call_ends_within_its_deadline_whatever_the_service_asks_for(
     faulty: Faulty, call: str, retry_after: int | None
 ) -> None:
@@ -93,7 +93,7 @@ async def test_throttled_call_ends_within_its_deadline_whatever_the_service_asks
 
 @pytest.mark.parametrize(
     ("call", "seconds"),
-    [("get", READ_SECONDS), ("put", WRITE_SECONDS), ("claim", WRITE_SECONDS)],
+    [("get", READ_SECONDS), ("put", WRITE_SECONDS), ("acquire", WRITE_SECONDS)],
 )
 async def test_service_that_hangs_is_an_error_at_the_deadline(faulty: Faulty, call: str, seconds: float) -> None:
     proxy, store, _ = faulty
@@ -117,7 +117,7 @@ async def test_store_that_was_idle_longer_than_the_service_waits_works(faulty: F
     await asyncio.sleep(5.5)
     proxy.requests.clear()
     assert await store.get("k", collection="c") == OLD
-    assert isinstance(await CALLS["claim"](store), Claim)
+    assert isinstance(await CALLS["acquire"](store), Lease)
     assert proxy.total == 2
 
 
@@ -161,10 +161,10 @@ async def test_insert_whose_response_was_lost_is_still_the_first(faulty: Faulty)
     proxy, store, _ = faulty
     for fault in (Fault.LOSE_RESPONSE, Fault.HALF_RESPONSE):
         proxy.break_next(fault, method="POST")
-        claim = await ledger(store).claim("kind", f"k{fault}", lease=60, expires_in=60)
-        assert isinstance(claim, Claim)
+        claim = await ledger(store).acquire("kind", f"k{fault}", seconds=60, expires_in=60)
+        assert isinstance(claim, Lease)
         assert await ledger(store).settle(claim, {"mine": True})
-        assert isinstance(await ledger(store).claim("kind", f"k{fault}", lease=60, expires_in=60), Use)
+        assert isinstance(await ledger(store).acquire("kind", f"k{fault}", seconds=60, expires_in=60), Redemption)
 
 
 async def test_delete_whose_response_was_lost_never_makes_two_winners(faulty: Faulty) -> None:

@@ -12,7 +12,7 @@ import pytest
 from entra_mcp.errors import StorageError
 from entra_mcp.patience import Patience
 from entra_mcp.storage.encryption import RowCipher
-from entra_mcp.storage.ledger import Claim, Ledger, Use
+from entra_mcp.storage.ledger import Lease, Ledger, Redemption
 from entra_mcp.storage.purge import purge
 from entra_mcp.storage.table import WRITE_SECONDS
 from entra_mcp.vault.keys import KeyRing, RootKey
@@ -33,13 +33,13 @@ def ledger(table: Table, cipher: RowCipher) -> Ledger:
     return Ledger(table=table, cipher=cipher)
 
 
-async def claim(ledger: Ledger, value: str = "v", *, lease: float = 30, expires_in: float = 60) -> Claim | Use:
-    return await ledger.claim("code", value, lease=lease, expires_in=expires_in)
+async def claim(ledger: Ledger, value: str = "v", *, seconds: float = 30, expires_in: float = 60) -> Lease | Redemption:
+    return await ledger.acquire("code", value, seconds=seconds, expires_in=expires_in)
 
 
-async def claimed(ledger: Ledger, value: str = "v", *, lease: float = 30, expires_in: float = 60) -> Claim:
-    found = await claim(ledger, value, lease=lease, expires_in=expires_in)
-    assert isinstance(found, Claim)
+async def claimed(ledger: Ledger, value: str = "v", *, seconds: float = 30, expires_in: float = 60) -> Lease:
+    found = await claim(ledger, value, seconds=seconds, expires_in=expires_in)
+    assert isinstance(found, Lease)
     return found
 
 
@@ -48,7 +48,7 @@ async def test_settled_use_of_any_value_is_what_every_later_claimant_gets(ledger
     assert await ledger.settle(await claimed(ledger, value), {"tokens": "T"})
     for _ in range(2):
         use = await claim(ledger, value)
-        assert isinstance(use, Use)
+        assert isinstance(use, Redemption)
         assert use.outcome == {"tokens": "T"}
         assert 0 <= use.age < 5
     assert await ledger.look_up("code", value) is not None
@@ -56,7 +56,7 @@ async def test_settled_use_of_any_value_is_what_every_later_claimant_gets(ledger
 
 async def test_claims_of_another_kind_or_value_are_independent(ledger: Ledger) -> None:
     for kind, value in [("code", "v"), ("refresh", "v"), ("codev", ""), ("code", "V")]:
-        assert isinstance(await ledger.claim(kind, value, lease=30, expires_in=60), Claim)
+        assert isinstance(await ledger.acquire(kind, value, seconds=30, expires_in=60), Lease)
 
 
 async def test_claim_and_stored_value_of_equal_names_do_not_meet(ledger: Ledger, store: TableStore) -> None:
@@ -74,7 +74,7 @@ async def test_claimant_waits_for_the_outcome_of_the_one_before(ledger: Ledger) 
     assert not any(task.done() for task in waiting)
     await ledger.settle(first, {"n": 1})
     uses = await asyncio.gather(*waiting)
-    assert all(isinstance(use, Use) and use.outcome == {"n": 1} for use in uses)
+    assert all(isinstance(use, Redemption) and use.outcome == {"n": 1} for use in uses)
 
 
 async def test_released_claim_goes_to_one_of_those_who_wait(ledger: Ledger) -> None:
@@ -85,22 +85,22 @@ async def test_released_claim_goes_to_one_of_those_who_wait(ledger: Ledger) -> N
     done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     second = done.pop().result()
     assert not done
-    assert isinstance(second, Claim)
+    assert isinstance(second, Lease)
     await ledger.settle(second, {"n": 2})
-    assert all(isinstance(use, Use) for use in await asyncio.gather(*pending))
+    assert all(isinstance(use, Redemption) for use in await asyncio.gather(*pending))
 
 
 async def test_lease_of_a_claimant_that_died_is_taken_over_by_one(ledger: Ledger) -> None:
-    dead = await claimed(ledger, lease=0.3)
+    dead = await claimed(ledger, seconds=0.3)
     tasks = [asyncio.create_task(claim(ledger)) for _ in range(10)]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     assert len(done) == 1
     heir = done.pop().result()
-    assert isinstance(heir, Claim)
+    assert isinstance(heir, Lease)
     assert await ledger.settle(dead, {"by": "the dead"}) is False
     assert await ledger.settle(heir, {"by": "the heir"}) is True
     uses = await asyncio.gather(*pending)
-    assert all(isinstance(use, Use) and use.outcome == {"by": "the heir"} for use in uses)
+    assert all(isinstance(use, Redemption) and use.outcome == {"by": "the heir"} for use in uses)
 
 
 async def test_settled_claim_is_never_released(ledger: Ledger) -> None:
@@ -109,7 +109,7 @@ async def test_settled_claim_is_never_released(ledger: Ledger) -> None:
     await ledger.settle(first, {"n": 1})
     assert await ledger.release(first) is False
     use = await claim(ledger)
-    assert isinstance(use, Use)
+    assert isinstance(use, Redemption)
     assert use.outcome == {"n": 1}
 
 
@@ -118,15 +118,15 @@ async def test_of_a_settlement_and_a_release_at_once_exactly_one_counts(ledger: 
         first = await claimed(ledger, f"v{number}")
         settled, released = await asyncio.gather(ledger.settle(first, {}), ledger.release(first))
         assert settled != released
-        assert isinstance(await claim(ledger, f"v{number}"), Use if settled else Claim)
+        assert isinstance(await claim(ledger, f"v{number}"), Redemption if settled else Lease)
 
 
-@pytest.mark.parametrize(("settled", "next_one"), [(True, Use), (False, Claim)], ids=["settled", "released"])
+@pytest.mark.parametrize(("settled", "next_one"), [(True, Redemption), (False, Lease)], ids=["settled", "released"])
 async def test_renewed_lease_is_not_taken_over_until_it_is_settled_or_released(
-    ledger: Ledger, settled: bool, next_one: type[Use | Claim]
+    ledger: Ledger, settled: bool, next_one: type[Redemption | Lease]
 ) -> None:
-    first = await claimed(ledger, lease=0.01)
-    await ledger.renew(first, lease=30)
+    first = await claimed(ledger, seconds=0.01)
+    await ledger.renew(first, seconds=30)
     waiting = asyncio.create_task(claim(ledger))
     await asyncio.sleep(0.2)
     assert not waiting.done()
@@ -135,19 +135,19 @@ async def test_renewed_lease_is_not_taken_over_until_it_is_settled_or_released(
 
 
 async def test_lease_that_was_taken_over_or_settled_is_not_renewed(ledger: Ledger) -> None:
-    dead = await claimed(ledger, lease=0.01)
+    dead = await claimed(ledger, seconds=0.01)
     heir = await claimed(ledger)
-    await ledger.renew(dead, lease=30)
+    await ledger.renew(dead, seconds=30)
     assert await ledger.settle(dead, {}) is False
     assert await ledger.settle(heir, {"n": 1}) is True
-    await ledger.renew(heir, lease=30)
+    await ledger.renew(heir, seconds=30)
     use = await claim(ledger)
-    assert isinstance(use, Use)
+    assert isinstance(use, Redemption)
     assert use.outcome == {"n": 1}
 
 
 async def test_release_after_a_takeover_leaves_the_heir_its_claim(ledger: Ledger) -> None:
-    dead = await claimed(ledger, lease=0.01)
+    dead = await claimed(ledger, seconds=0.01)
     heir = await claimed(ledger)
     await ledger.release(dead)
     assert await ledger.settle(heir, {}) is True
@@ -188,12 +188,12 @@ async def test_purge_removes_expired_claims_only(ledger: Ledger, table: Table) -
         await ledger.settle(await claimed(ledger, f"living{number}"), {})
     await asyncio.sleep(0.5)
     assert (await purge(table, budget_seconds=60)).deleted == 20
-    assert isinstance(await claim(ledger, "living0"), Use)
+    assert isinstance(await claim(ledger, "living0"), Redemption)
 
 
 async def test_nothing_of_kind_value_or_outcome_is_readable_in_the_table(ledger: Ledger, table: Table) -> None:
-    first = await ledger.claim("mcp-codes", "hunter2", lease=30, expires_in=60)
-    assert isinstance(first, Claim)
+    first = await ledger.acquire("mcp-codes", "hunter2", seconds=30, expires_in=60)
+    assert isinstance(first, Lease)
     await ledger.settle(first, {"a": "secret-token"})
     (row,) = [row async for page in table.query("PartitionKey ge ''", select=()) for row in page]
     dump = repr(row) + repr(row.metadata)
@@ -204,7 +204,7 @@ async def test_use_under_a_key_that_is_gone_stays_used(ledger: Ledger, table: Ta
     await ledger.settle(await claimed(ledger), {"n": 1})
     other = Ledger(table=table, cipher=RowCipher(KeyRing((RootKey(version="2", material=os.urandom(32)),))))
     use = await claim(other)
-    assert isinstance(use, Use)
+    assert isinstance(use, Redemption)
     assert (use.outcome, use.age) == ({}, math.inf)
 
 
@@ -231,7 +231,7 @@ async def test_settlement_whose_response_was_lost_is_settled(
     assert await ledger.settle(first, {"n": 1}) is True
     assert proxy.faults == 1
     use = await claim(ledger)
-    assert isinstance(use, Use)
+    assert isinstance(use, Redemption)
     assert use.outcome == {"n": 1}
 
 
@@ -240,10 +240,10 @@ async def test_claim_that_ended_in_an_error_is_free_when_its_lease_is_over(fault
     ledger = Ledger(table=table, cipher=cipher)
     proxy.break_next(Fault.LOSE_RESPONSE, times=1000)
     with pytest.raises(StorageError):
-        await claim(ledger, lease=0.5)
+        await claim(ledger, seconds=0.5)
     proxy.fault = None
     async with Patience(WRITE_SECONDS):
-        assert isinstance(await claim(ledger), Claim)
+        assert isinstance(await claim(ledger), Lease)
 
 
 async def test_claim_settlement_and_look_up_are_one_request_each(faulty: Faulty, cipher: RowCipher) -> None:

@@ -11,7 +11,7 @@ from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 from fastmcp.exceptions import ToolError
 
-from local.check.sign_in import SignIn, Trace
+from local.check.sign_in import Progress, SignIn
 from local.check.storage import FileStore
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def signed_in(stack: Stack, kept: Path, *, account: str = "Local User") -> AsyncGenerator[Client[Any]]:
-    trace = Trace(report=lambda _stage, _detail: None)
+    progress = Progress(report=lambda _stage, _detail: None)
     storage = FileStore(kept / "sign-in.json")
-    auth = SignIn(stack.mcp_url, trace=trace, storage=storage, labels=("Allow", account), name="Test client")
+    auth = SignIn(stack.mcp_url, progress=progress, storage=storage, labels=("Allow", account), name="Test client")
     async with Client(StreamableHttpTransport(stack.mcp_url, auth=auth)) as client:
         yield client
 
@@ -82,10 +82,10 @@ async def test_many_clients_sign_in_at_once(stack: Stack, tmp_path: Path) -> Non
 async def test_second_connection_needs_no_browser(stack: Stack, tmp_path: Path) -> None:
     async with signed_in(stack, tmp_path):
         pass
-    trace = Trace(report=lambda _stage, _detail: None)
+    progress = Progress(report=lambda _stage, _detail: None)
     auth = SignIn(
-        stack.mcp_url, trace=trace, storage=FileStore(tmp_path / "sign-in.json"), labels=(), name="Test client"
+        stack.mcp_url, progress=progress, storage=FileStore(tmp_path / "sign-in.json"), labels=(), name="Test client"
     )
     async with Client(StreamableHttpTransport(stack.mcp_url, auth=auth)) as client:
         assert (await client.call_tool("whoami")).structured_content
-    assert trace.browser_opened is False
+    assert progress.browser_opened is False

@@ -17,7 +17,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitRequestURLParams, ElicitResult, PromptReference, ResourceLink, TextResourceContents
 
 from local.check.browser import Browser
-from local.check.sign_in import SignIn, Trace
+from local.check.sign_in import Progress, SignIn
 from local.check.storage import FileStore
 from tests.support.fleet import WORKERS, Fleet
 
@@ -80,8 +80,8 @@ async def signed_in(fleet: Fleet, kept: Path, era: Era, person: Person | None = 
     person = person or Person()
     url = f"{fleet.url}/mcp"
     storage = FileStore(kept / f"{person.account}.json")
-    trace = Trace(report=lambda _stage, _detail: None)
-    auth = SignIn(url, trace=trace, storage=storage, labels=("Allow", person.account), name="Test client")
+    progress = Progress(report=lambda _stage, _detail: None)
+    auth = SignIn(url, progress=progress, storage=storage, labels=("Allow", person.account), name="Test client")
     transport = StreamableHttpTransport(url, auth=auth)
     async with Client(transport, mode=era, elicitation_handler=person.answer) as client:
         yield client

@@ -17,7 +17,7 @@ from fastmcp.client.transports import StreamableHttpTransport
 from mcp.client.auth.extensions.identity_assertion import IdentityAssertionOAuthProvider
 
 import tests.support
-from local.check.sign_in import SignIn, Trace
+from local.check.sign_in import Progress, SignIn
 from local.check.storage import FileStore
 from local.loopback.tls import ensure_tls
 from tests.support.documents import Documents
@@ -77,16 +77,16 @@ class Connection:
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Client[Any]]:
         url = f"{self.fleet.url}/mcp"
-        trace = Trace(report=lambda stage, _: self.stages.append(stage))
+        progress = Progress(report=lambda stage, _: self.stages.append(stage))
         auth = SignIn(
             url,
-            trace=trace,
+            progress=progress,
             storage=FileStore(self.folder / "sign-in.json"),
             labels=("Allow", "Local User"),
             name="Test client",
             document=self.document,
         )
-        transport = StreamableHttpTransport(url, auth=auth, httpx_client_factory=trace.http_client)
+        transport = StreamableHttpTransport(url, auth=auth, httpx_client_factory=progress.http_client)
         async with Client(transport, mode=self.era) as client:
             yield client
 

@@ -29,7 +29,7 @@ NAME = "entra"
 TYPING_SECONDS = 90
 """After which a terminal page has not taken what was typed, as happens while it starts slowly."""
 
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 """How often a step is tried that a busy machine can spoil; the record has how often it was."""
 
 
@@ -336,7 +336,7 @@ class GeminiCli(Driver):
         while True:
             attempt += 1
             outcome = await home.run("gemini", labels=labels, typing=typing, until=done, seconds=TYPING_SECONDS)
-            if re.search(done, outcome.output) or attempt == MOST_ATTEMPTS:
+            if re.search(done, outcome.output) or attempt == MAX_ATTEMPTS:
                 break
         uris = [visit.redirect_uri for visit in outcome.visits]
         ok = "Successfully authenticated" in outcome.output
@@ -350,7 +350,7 @@ class GeminiCli(Driver):
             attempt += 1
             outcome = await home.run("gemini", "mcp", "list")
             ok = "- Connected" in outcome.output
-            if ok or attempt == MOST_ATTEMPTS:
+            if ok or attempt == MAX_ATTEMPTS:
                 break
         facts = {"protocol": "", "tools": None}
         return Found(ok=ok, message=_after(outcome, f"{NAME}: "), facts=facts, attempts=attempt)

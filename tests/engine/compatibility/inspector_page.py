@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Page, Request
 
-MOST_MILLISECONDS = 90_000
+MAX_MILLISECONDS = 90_000
 
 HARMLESS = re.compile("Read-only session|Authorization complete")
 """Notices of the page that report no trouble."""
@@ -56,10 +56,10 @@ async def use(
     connected = page.get_by_text("Connected", exact=True)
     consent = page.get_by_role("button", name="Allow Access")
     notice = page.get_by_role("alert").filter(has_not_text=HARMLESS)
-    await expect(connected.or_(consent).or_(notice).first).to_be_visible(timeout=MOST_MILLISECONDS)
+    await expect(connected.or_(consent).or_(notice).first).to_be_visible(timeout=MAX_MILLISECONDS)
     if page.url.startswith(origin):
         await sign_in()
-        await expect(connected.or_(notice).first).to_be_visible(timeout=MOST_MILLISECONDS)
+        await expect(connected.or_(notice).first).to_be_visible(timeout=MAX_MILLISECONDS)
     if await connected.is_visible():
         return None, uris
     shown: list[str] = await page.evaluate(
@@ -71,7 +71,7 @@ async def use(
 async def tools(page: Page) -> list[str]:
     """The tools that the connected page lists, by name; each is a button with its title and its name."""
     await page.get_by_text("Tools", exact=True).first.click()
-    await expect(page.get_by_text("add", exact=True)).to_be_visible(timeout=MOST_MILLISECONDS)
+    await expect(page.get_by_text("add", exact=True)).to_be_visible(timeout=MAX_MILLISECONDS)
     buttons = [text.split("\n") for text in await page.get_by_role("button").all_inner_texts()]
     return [lines[-1] for lines in buttons if len(lines) > 1]
 
@@ -83,6 +83,6 @@ async def call(page: Page, tool: str, answer: str, **arguments: str) -> str:
         await page.get_by_label(re.compile(rf"^{name}( \*)?$")).fill(value)
     await page.get_by_role("button", name="Execute Tool").click()
     shown = page.get_by_text(re.compile(answer)).first
-    await expect(shown).to_be_visible(timeout=MOST_MILLISECONDS)
+    await expect(shown).to_be_visible(timeout=MAX_MILLISECONDS)
     found = re.search(answer, await shown.inner_text())
     return found[0] if found else ""

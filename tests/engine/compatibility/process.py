@@ -38,7 +38,7 @@ ESCAPES = re.compile(r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)|\[[0-9;?]*[A-Za-z]|[
 WIDTH = 500
 """Columns of a client's terminal: no message is broken into lines."""
 
-MOST_SECONDS = 240
+MAX_SECONDS = 240
 """How long any program may take; on a machine that does other things too, some need half of it."""
 
 
@@ -98,7 +98,7 @@ class Home:
         labels: Sequence[str] = (),
         typing: Sequence[tuple[str, str]] | None = None,
         until: str | None = None,
-        seconds: float = MOST_SECONDS,
+        seconds: float = MAX_SECONDS,
     ) -> Outcome:
         """Runs `command`, presses `labels` in each browser that it opens, and returns when it ends.
 
@@ -184,7 +184,7 @@ class Running:
 
     async def wrote(self, pattern: re.Pattern[str]) -> str:
         """What it writes that matches; TimeoutError when it does not."""
-        async with asyncio.timeout(MOST_SECONDS):
+        async with asyncio.timeout(MAX_SECONDS):
             while (found := pattern.search(self.text)) is None:  # noqa: ASYNC110 - another process is waited for
                 await asyncio.sleep(0.05)
         return found[0]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from local.config import REPOSITORY
-from tests.engine.compatibility.drivers import DRIVERS, HERE, MOST_ATTEMPTS, PROGRAMS, Driver
+from tests.engine.compatibility.drivers import DRIVERS, HERE, MAX_ATTEMPTS, PROGRAMS, Driver
 from tests.engine.compatibility.person import ALLOW, DENY, FOREIGN, Person, person
 from tests.engine.compatibility.process import Home
 from tests.engine.compatibility.record import version_of
@@ -83,7 +83,7 @@ class Client:
         home = self.new_home(f"throttled-{attempt}")
         async with self.server.no_registrations():
             found = await self.driver.sign_in(home, f"{self.server.throttled.url}/mcp", DENY)
-        if found.redirect_uris and attempt < MOST_ATTEMPTS:  # a minute was over in that very moment
+        if found.redirect_uris and attempt < MAX_ATTEMPTS:  # a minute was over in that very moment
             await self.throttled(attempt + 1)
         else:
             self.seen["throttled"] = readable(found.message)

@@ -94,7 +94,7 @@ VARYING = (
     (r"\b(?:[0-9a-f]{32}|[\w-]{43})\b", "<id>"),
     (r"\b(after|in) \d+ ?(s|seconds|ms)\b", r"\1 <time>"),
 )
-LONGEST = 300
+MAX_CHARACTERS = 300
 
 
 def readable(message: str) -> str:
@@ -102,4 +102,4 @@ def readable(message: str) -> str:
     text = " ".join(message.split())
     for pattern, word in VARYING:
         text = re.sub(pattern, word, text)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1].rstrip()}…"
+    return text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS - 1].rstrip()}…"

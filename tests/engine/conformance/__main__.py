@@ -49,7 +49,7 @@ TASKS = (
 )
 """Scenarios of the tasks extension, which the suite does not run by a revision."""
 
-MOST_SECONDS = 600.0
+MAX_SECONDS = 600.0
 
 
 class Run:
@@ -142,7 +142,7 @@ async def main(node: str, results: Path) -> int:
         os.environ["SSL_CERT_FILE"] = os.environ["REQUESTS_CA_BUNDLE"] = bundle
         fleets = import_module("tests.support.fleet")
         with fleets.Fleet(folder, certificates=folder / "tls", app=HERE / "app") as fleet:
-            async with fleet.serving() as proxy, asyncio.timeout(MOST_SECONDS):
+            async with fleet.serving() as proxy, asyncio.timeout(MAX_SECONDS):
                 failed = await Run(fleet, proxy, node=node, results=results).everything()
     say(f"FAILED: {', '.join(failed)}. Details: {results}" if failed else "Everything that is expected to pass does.")
     return 1 if failed else 0

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
-from entra_mcp.app import EARLY, startup_failed
+from entra_mcp.app import PROBES, startup_failed
 from entra_mcp.functions.lifespan import Lifespan
 from tests.support.app.server import running_app
 from tests.support.oauth import OAuthClient
@@ -102,7 +102,7 @@ async def own_app(environment: Callable[..., None]) -> AsyncIterator[ASGIApp]:
 @asynccontextmanager
 async def in_a_worker() -> AsyncGenerator[Lifespan]:
     """The application as in a Functions worker, which starts it."""
-    lifespan = Lifespan(running_app, on_failure=startup_failed, early=EARLY)
+    lifespan = Lifespan(running_app, on_failure=startup_failed, probes=PROBES)
     yield lifespan
     await lifespan.aclose()
 

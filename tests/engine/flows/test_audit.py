@@ -104,7 +104,7 @@ async def test_line_names_the_address_that_the_platform_saw_and_the_answer_s_cor
 async def test_code_replayed_later_is_a_replay_and_a_revocation(
     client: OAuthClient, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(single_use, "AT_ONCE_SECONDS", 0.0)
+    monkeypatch.setattr(single_use, "DUPLICATE_SECONDS", 0.0)
     code = await code_of(client)
     user = await object_id(client, (await client.redeem(code)).json()["access_token"])
     lines.take()

@@ -32,8 +32,8 @@ TELEMETRY = f"{PRODUCT}/telemetry"
 
 MAX_FUNCTIONS = 66
 MAX_MODULES = 26
-"""Four functions in three modules bound what a caller may cost. One looks whether what is asked for exists. Three, in two
-modules, know what a token of Entra ID says for longer than its row is in memory.
+"""Four functions in three modules bound what a caller may cost. One looks whether what is asked for exists. Three, in
+two modules, know what a token of Entra ID says for longer than its row is in memory.
 """
 
 

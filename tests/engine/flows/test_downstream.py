@@ -17,7 +17,7 @@ from fastmcp.client.transports import StreamableHttpTransport
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 from mcp.types import ElicitRequestURLParams, TextContent
 
-from entra_mcp.app import EARLY, startup_failed
+from entra_mcp.app import PROBES, startup_failed
 from entra_mcp.functions.lifespan import Lifespan
 from tests.engine.flows.conftest import BASE_URL
 from tests.support.app.server import running_app
@@ -44,7 +44,7 @@ def entra(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Itera
 async def server(entra: StandIns, environment: Callable[..., None]) -> AsyncIterator[Lifespan]:
     """An application of the test's own, which keeps no tokens yet."""
     environment(**entra.environment())
-    lifespan = Lifespan(running_app, on_failure=startup_failed, early=EARLY)
+    lifespan = Lifespan(running_app, on_failure=startup_failed, probes=PROBES)
     lifespan.start()
     yield lifespan
     await lifespan.aclose()

@@ -11,7 +11,7 @@ import jwt
 
 from entra_mcp.auth import single_use
 from entra_mcp.redaction import RedactingFactory
-from entra_mcp.vault.keys import RootKey, Use
+from entra_mcp.vault.keys import Purpose, RootKey
 from local.config import IDENTITY_HEADER
 from tests.engine.flows.conftest import over
 from tests.support.app.server import running_app
@@ -88,7 +88,7 @@ async def keys_of(standins: StandIns, wire: Wire) -> None:
     key = RootKey(version="1", material=material)
     for name, secret in {
         "root": material,
-        **{use.name: key.derive(use) for use in Use if use is not Use.KEY_ID},
+        **{use.name: key.derive(use) for use in Purpose if use is not Purpose.KEY_ID},
     }.items():
         wire.add(f"key {name}", secret.hex())
         wire.add(f"key {name}", b64encode(secret).decode())
@@ -154,7 +154,7 @@ async def everything_that_happens(client: OAuthClient, standins: StandIns, proxy
 async def test_nothing_that_passed_is_in_any_log_at_debug(
     environment: Callable[..., None], own_standins: StandIns, azurite: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(single_use, "AT_ONCE_SECONDS", 0.0)
+    monkeypatch.setattr(single_use, "DUPLICATE_SECONDS", 0.0)
     async with fault_proxy(azurite) as (proxy, connection_string):
         with everything_logged() as (log, unredacted), listening() as wire:
             environment(

@@ -49,7 +49,7 @@ async def test_exchanges_that_end_together_close_what_is_too_much_without_failin
 
     try:
         everybody = await asyncio.gather(*map(token, assertions))
-        monkeypatch.setattr(on_behalf_of, "MOST", 2)
+        monkeypatch.setattr(on_behalf_of, "MAX_CREDENTIALS", 2)
         # These are kept, so both answer at once and find the same ones too much.
         assert await asyncio.gather(*map(token, assertions[-2:])) == everybody[-2:]
         assert all(await asyncio.gather(*map(token, assertions)))
@@ -74,7 +74,7 @@ async def test_credential_of_somebody_else_that_does_not_close_fails_nobody(
 
     environment()
     await asyncio.to_thread(standins.sign_in, "user")
-    monkeypatch.setattr(on_behalf_of, "MOST", 1)
+    monkeypatch.setattr(on_behalf_of, "MAX_CREDENTIALS", 1)
     monkeypatch.setattr(on_behalf_of, "CLOSE_SECONDS", 0.1)
     monkeypatch.setattr(OnBehalfOfCredential, "close", close)
     credentials = made(standins)

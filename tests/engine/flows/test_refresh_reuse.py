@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from entra_mcp.storage.ledger import Claim
+    from entra_mcp.storage.ledger import Lease
 
     Environment = Callable[..., None]
 
@@ -130,8 +130,8 @@ async def test_exchange_that_is_slower_than_its_lease_keeps_its_claim_from_anoth
     now, ask, renewed = [time.time()], asyncio.Event(), asyncio.Semaphore(0)
     renew, refresh = Ledger.renew, EntraOAuthClient.refresh_token
 
-    async def counted(ledger: Ledger, claim: Claim, *, lease: float) -> None:
-        await renew(ledger, claim, lease=lease)
+    async def counted(ledger: Ledger, lease: Lease, *, seconds: float) -> None:
+        await renew(ledger, lease, seconds=seconds)
         renewed.release()
 
     async def held(entra: EntraOAuthClient, url: str, **parameters: str | None) -> dict[str, Any]:

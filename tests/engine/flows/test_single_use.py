@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from entra_mcp.storage.ledger import Claim
+    from entra_mcp.storage.ledger import Lease
     from tests.support.fault_proxy import FaultProxy
 
     Environment = Callable[..., None]
@@ -61,7 +61,7 @@ async def test_code_redeemed_by_many_at_once_is_redeemed_once(client: OAuthClien
 async def test_code_replayed_later_revokes_what_its_first_use_got(
     client: OAuthClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(single_use, "AT_ONCE_SECONDS", 0.0)
+    monkeypatch.setattr(single_use, "DUPLICATE_SECONDS", 0.0)
     code = await code_of(client)
     tokens = (await client.redeem(code)).json()
     assert await works(client, tokens)
@@ -154,9 +154,9 @@ async def test_settlement_of_a_code_has_the_time_that_the_exchange_left_it(
 
     async with fault_proxy(azurite) as (proxy, connection_string):
 
-        async def slowly(ledger: Ledger, claim: Claim, outcome: Mapping[str, Any]) -> bool:
+        async def slowly(ledger: Ledger, lease: Lease, outcome: Mapping[str, Any]) -> bool:
             proxy.latency = single_use.SETTLE_SECONDS + 0.3
-            return await settle(ledger, claim, outcome)
+            return await settle(ledger, lease, outcome)
 
         environment(AzureWebJobsStorage=connection_string)
         async with running_app() as app, over(app) as http:
@@ -334,7 +334,7 @@ async def test_storage_that_hangs_in_the_middle_of_an_exchange_is_503(environmen
 
 
 def test_client_that_does_what_503_says_comes_back_before_a_repetition_counts_as_a_theft() -> None:
-    assert single_use.AT_ONCE_SECONDS > outage.RETRY_SECONDS + time_limits.SILENCE_SECONDS
+    assert single_use.DUPLICATE_SECONDS > outage.RETRY_SECONDS + time_limits.SILENCE_SECONDS
     assert single_use.LEASE_SECONDS > single_use.EXCHANGE_SECONDS + single_use.SETTLE_SECONDS
     assert time_limits.SILENCE_SECONDS + single_use.SETTLE_SECONDS + single_use.RELEASE_SECONDS <= 5
 

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
-from entra_mcp.app import EARLY, startup_failed
+from entra_mcp.app import PROBES, startup_failed
 from entra_mcp.errors import SettingsError, StorageError, VaultError
 from entra_mcp.functions.lifespan import Lifespan
 from tests.engine.flows.conftest import BASE_URL
@@ -124,7 +124,7 @@ async def test_start_is_tried_again_when_the_vault_is_back(
 ) -> None:
     environment(**own_standins.environment())
     await asyncio.to_thread(own_standins.vault.stop)
-    lifespan = Lifespan(running_app, on_failure=startup_failed, early=EARLY, backoff=0.1, max_backoff=0.1)
+    lifespan = Lifespan(running_app, on_failure=startup_failed, probes=PROBES, backoff=0.1, max_backoff=0.1)
     async with httpx2.AsyncClient(transport=StreamingASGITransport(lifespan), base_url=BASE_URL, timeout=60) as http:
         assert (await http.get("/healthz")).status_code == 200
         down = await http.post("/mcp", json={})

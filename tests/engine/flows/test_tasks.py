@@ -10,7 +10,7 @@ import pytest_asyncio
 from azure.storage.queue.aio import QueueClient
 
 import entra_mcp.app
-from entra_mcp.app import EARLY, startup_failed
+from entra_mcp.app import PROBES, startup_failed
 from entra_mcp.functions.lifespan import Lifespan
 from entra_mcp.tasks.limits import Limits
 from entra_mcp.tasks.queue import QUEUE
@@ -70,7 +70,7 @@ async def flow(environment: Callable[..., None], azurite: str) -> AsyncIterator[
     environment()
     runners: list[Runner] = []
     app = partial(entra_mcp.app.running_app, SERVER, on_tasks=runners.append)
-    lifespan = Lifespan(app, on_failure=startup_failed, early=EARLY)
+    lifespan = Lifespan(app, on_failure=startup_failed, probes=PROBES)
     async with QueueClient.from_connection_string(azurite, QUEUE) as queue, in_own_task(over(lifespan)) as http:
         await lifespan.started()
         await queue.clear_messages()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.host.forward import FAILURE_GRACE_SECONDS, Exchange, ForwardingFailed
+from local.host.forward import FAILURE_GRACE_SECONDS, ForwardedRequest, ForwardingFailed
 from local.host.process import Invocation
 from local.host.upstream import Upstream, WorkerConnectionLost
 
@@ -42,7 +42,7 @@ class Client:
 
     def exchange(
         self, upstream: Upstream, ended: asyncio.Future[str | None], *, activity_seconds: float = 5
-    ) -> Exchange:
+    ) -> ForwardedRequest:
         scope = {
             "type": "http",
             "method": "GET",
@@ -51,7 +51,7 @@ class Client:
             "headers": [(b"host", b"localhost")],
             "client": ("127.0.0.1", 1),
         }
-        return Exchange(
+        return ForwardedRequest(
             scope=scope,
             receive=self.receive,
             send=self.send,

@@ -21,7 +21,7 @@ import psutil
 import pytest
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
-from entra_mcp.app import EARLY, startup_failed
+from entra_mcp.app import PROBES, startup_failed
 from entra_mcp.functions.lifespan import Lifespan
 from entra_mcp.patience import Patience
 from tests.engine.fuzz.hostile import SECRETS
@@ -282,7 +282,7 @@ def running_server(*, azurite: str, standins: StandIns) -> Generator[Server]:
         logging.getLogger("asyncio").addHandler(complaints)
         stack.callback(logging.getLogger("asyncio").removeHandler, complaints)
         loop = stack.enter_context(_Loop()).loop
-        lifespan = Lifespan(running_app, on_failure=startup_failed, early=EARLY)
+        lifespan = Lifespan(running_app, on_failure=startup_failed, probes=PROBES)
         server = Server(lifespan, loop)
         try:
             server.renew()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 ROW = re.compile(r"^\| `([\w.]+\._\w+)` \| `([\w/]+)\.py` \| (.+) \| `([\w/]+\.py)` \|$", re.MULTILINE)
 LISTED = {(row[1], row[2]): row for row in ROW.finditer((ROOT / "docs" / "upgrade.md").read_text("utf-8"))}
-MOST = 20
+MAX_NAMES = 20
 
 VARIABLES: dict[str, type | ModuleType] = {
     "coordinator": HttpCoordinator,
@@ -99,7 +99,7 @@ def test_private_names_that_are_used_are_those_that_are_listed() -> None:
 
 
 def test_private_names_are_few() -> None:
-    assert 0 < len(LISTED) <= MOST
+    assert 0 < len(LISTED) <= MAX_NAMES
 
 
 def test_private_attribute_of_anything_else_is_not_used() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.entra.errors import EntraError, Trace, error_document
+from local.entra.errors import EntraError, RequestIds, error_document
 from tests.support.azure.world import CLIENT_ID, TENANT, World, stamp
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class GraphStandIn:
                 self._world.unaccepted = max(0, self._world.unaccepted - 1)
                 error = EntraError(7000215, client=CLIENT_ID)
         if error is not None:
-            document = error_document(error, authority="127.0.0.1", trace=Trace.new())
+            document = error_document(error, authority="127.0.0.1", trace=RequestIds.new())
             return JSONResponse(document, status_code=error.status)
         return JSONResponse({"token_type": "Bearer", "expires_in": 3599, "access_token": "a.token.of-no-interest"})
 

@@ -34,8 +34,8 @@ from entra_mcp.auth.clients.keys import ClientKeys, chosen, public_keys
 from entra_mcp.auth.clients.redirects import refusal_of
 from entra_mcp.auth.parameters import described, has_finite_times
 from entra_mcp.errors import DependencyError
-from entra_mcp.request import NoTurnError, note_fault, noting_faults
-from entra_mcp.storage.ledger import Use
+from entra_mcp.request import NoTurnError, record_failure, recording_failures
+from entra_mcp.storage.ledger import Redemption
 from entra_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
@@ -52,10 +52,10 @@ if TYPE_CHECKING:
 
 FETCH_SECONDS = 3.0
 
-LONGEST = 2048
+MAX_CLIENT_ID = 2048
 """Characters of a client id."""
 
-LONGEST_ASSERTION_ID = 255
+MAX_ASSERTION_ID = 255
 """Characters of the `jti` of an assertion."""
 
 ASSERTION = "client-assertion"
@@ -126,7 +126,7 @@ class ClientDocuments(CIMDClientManager):
             reason = str(error) or f"no answer within {FETCH_SECONDS:.0f} s"
             logger.warning("The document of client %s was not taken: %s", described(client_id_url), described(reason))
             if _is_outage(error):
-                note_fault(DependencyError("client_document", "it cannot be fetched now"))
+                record_failure(DependencyError("client_document", "it cannot be fetched now"))
             return None
         return DocumentedClient(
             client_id=client_id_url,
@@ -159,18 +159,20 @@ class ClientDocuments(CIMDClientManager):
             )
         except (SSRFError, SSRFFetchError, TooManyLookupsError, NoTurnError, TimeoutError) as error:
             if _is_outage(error):
-                note_fault(DependencyError("client_document", "the keys of a client cannot be fetched now"))
+                record_failure(DependencyError("client_document", "the keys of a client cannot be fetched now"))
             raise ValueError("the keys cannot be fetched") from error
         claims = jwt.decode(assertion, options={"verify_signature": False})
         jti = claims["jti"]
-        if not isinstance(jti, str) or len(jti) > LONGEST_ASSERTION_ID:
+        if not isinstance(jti, str) or len(jti) > MAX_ASSERTION_ID:
             raise ValueError("the id of the assertion is no text, or too long")
         if not has_finite_times(claims):
             raise ValueError("a time of the assertion is no number")
         identity = f"{client_id}\0{jti}"
-        with noting_faults():
-            claim = await self._ledger.claim(ASSERTION, identity, lease=LEASE_SECONDS, expires_in=REMEMBERED_SECONDS)
-            if isinstance(claim, Use) or not await self._ledger.settle(claim, {}):
+        with recording_failures():
+            found = await self._ledger.acquire(
+                ASSERTION, identity, seconds=LEASE_SECONDS, expires_in=REMEMBERED_SECONDS
+            )
+            if isinstance(found, Redemption) or not await self._ledger.settle(found, {}):
                 raise ValueError("the assertion was used before")
         return True
 
@@ -208,7 +210,7 @@ class DocumentFetcher(CIMDFetcher):
 
     @override
     def is_cimd_client_id(self, client_id: str) -> bool:
-        return len(client_id) <= LONGEST and super().is_cimd_client_id(client_id) and _is_plain(client_id)
+        return len(client_id) <= MAX_CLIENT_ID and super().is_cimd_client_id(client_id) and _is_plain(client_id)
 
     def remembered(self, client_id_url: str) -> CIMDDocument | None:
         """Returns the document that `fetch` would answer with at once; None when it would ask for it.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from entra_mcp.web.buckets import TokenBuckets
 
-PLATFORM = IPv4Address("168.63.129.16")
+WIRE_SERVER = IPv4Address("168.63.129.16")
 
 LOOKUPS_AT_ONCE = 32
 LOOKUPS_OF_ONE_NETWORK = 4
@@ -120,7 +120,7 @@ def _look_up[T](found: Future[T], lookup: Callable[..., T], *args: Any, **kwargs
 def _not_the_platform(lookup: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever a look-up takes and returns
     found = lookup(*args, **kwargs)
     # Addresses of version 6 can stand for one of version 4 in several ways; each holds its bytes.
-    if any(PLATFORM.packed in ip_address(address[0].partition("%")[0]).packed for *_, address in found):
+    if any(WIRE_SERVER.packed in ip_address(address[0].partition("%")[0]).packed for *_, address in found):
         raise socket.gaierror(socket.EAI_NONAME, "an address of the platform")
     return found
 

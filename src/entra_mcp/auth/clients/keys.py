@@ -28,12 +28,12 @@ TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 """The type of key (RFC 7518 section 6.1, RFC 8037) by the first two letters of an algorithm."""
 
 MEMBERS = ("kty", "kid", "use", "alg", "n", "e", "crv", "x", "y")
-LONGEST_MEMBER = 1400
+MAX_MEMBER = 1400
 """Characters: the modulus of an RSA key of 8,192 bits has 1,366."""
 
-MOST_KEYS = 20
-MOST_ADDRESSES = 100
-MOST_BYTES = 65_536
+MAX_KEYS = 20
+MAX_ADDRESSES = 100
+MAX_BYTES = 65_536
 
 FRESH_SECONDS = 300.0
 STALE_SECONDS = 24 * 3600.0
@@ -58,7 +58,7 @@ def public_keys(key_set: object) -> list[Key]:
     if not isinstance(entries, list):
         raise ValueError("it is no key set")  # noqa: TRY004 - in whatever way
     found = [_public(entry) for entry in cast("list[Any]", entries)]
-    return [key for key in found if key is not None][:MOST_KEYS]
+    return [key for key in found if key is not None][:MAX_KEYS]
 
 
 def chosen(keys: list[Key], header: Mapping[str, Any]) -> Key | None:
@@ -84,7 +84,7 @@ class ClientKeys:
                 whatever keeps them from being fetched.
         """
         known = self._known.pop(address, None) or _KeySet()
-        while len(self._known) >= MOST_ADDRESSES:
+        while len(self._known) >= MAX_ADDRESSES:
             # The oldest of those that never had keys, or else the one that was not asked for the longest.
             del self._known[next((each for each, of in self._known.items() if not of.keys), next(iter(self._known)))]
         self._known[address] = known
@@ -116,7 +116,7 @@ class ClientKeys:
             TooManyLookupsError: whoever asks has had too much; that is no news of the address.
         """
         try:
-            body = await ssrf_safe_fetch(address, max_size=MOST_BYTES, overall_timeout=FETCH_SECONDS)
+            body = await ssrf_safe_fetch(address, max_size=MAX_BYTES, overall_timeout=FETCH_SECONDS)
             known.keys = public_keys(json.loads(body))
         except TooManyLookupsError:
             raise
@@ -141,5 +141,5 @@ def _public(entry: object) -> Key | None:
     if not isinstance(entry, dict):
         return None
     members = {name: value for name, value in cast("dict[str, Any]", entry).items() if name in MEMBERS}
-    fits = all(isinstance(value, str) and len(value) <= LONGEST_MEMBER for value in members.values())
+    fits = all(isinstance(value, str) and len(value) <= MAX_MEMBER for value in members.values())
     return members if fits and "kty" in members else None

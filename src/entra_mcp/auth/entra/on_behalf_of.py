@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS = 5.0
 
-MOST = 128
+MAX_CREDENTIALS = 128
 """Credentials that are kept; each holds the tokens that it got."""
 
-WRONG_CREDENTIAL = re.compile(r"AADSTS(700021[5-8]|7000222|700016|700024|700027|70021[1-3]?)\b")
+CREDENTIAL_CODES = re.compile(r"AADSTS(700021[5-8]|7000222|700016|700024|700027|70021[1-3]?)\b")
 """Entra ID refuses this server's proof, not the person."""
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class OnBehalfOfCredentials:
         try:
             return await self._exchange(user_assertion, proof, *scopes, claims=claims, enable_cae=enable_cae)
         except ClientAuthenticationError as error:
-            code = WRONG_CREDENTIAL.search(error.message)
+            code = CREDENTIAL_CODES.search(error.message)
             if code is None:
                 raise
             if not await self._credential.renew(refused=proof):
@@ -134,7 +134,7 @@ class OnBehalfOfCredentials:
 
     def _take_idle(self) -> _Shared | None:
         """Takes out the one that was not used for longest, if there are too many and it is not in use."""
-        if len(self._kept) <= MOST:
+        if len(self._kept) <= MAX_CREDENTIALS:
             return None
         key = next((key for key, shared in self._kept.items() if not shared.users), None)
         return None if key is None else self._kept.pop(key)

@@ -20,7 +20,7 @@ from fastmcp.server.auth.oauth_proxy.upstream import OAuthError
 
 from entra_mcp.errors import EntraMcpError, UpstreamUnavailableError
 from entra_mcp.patience import Patience
-from entra_mcp.request import REQUEST, noting_faults
+from entra_mcp.request import REQUEST, recording_failures
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ ENDED = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError)
 """The connection ended without an answer, as one does that was idle until now. Sending the request again is what the
 client would do next; Entra ID refuses a code that it has redeemed already, whoever sends it again."""
 
-WRONG_CREDENTIAL = frozenset({"invalid_client", "unauthorized_client"})
+CREDENTIAL_ERRORS = frozenset({"invalid_client", "unauthorized_client"})
 
 TRY_ANEW = "The sign-in at Microsoft was not completed. Sign in again."
 NOT_ADMITTED = "This account may not sign in here. Sign in with another one, or ask the server's owner."
@@ -84,7 +84,7 @@ class EntraOAuthClient:
             UpstreamUnavailableError: Entra ID does not answer, or does not know this server.
             SigningKeysError: the token cannot be verified now. Without any keys the code was not used.
         """
-        with noting_faults():
+        with recording_failures():
             # Before the code is used: it is good once, and without the keys its token could not be verified.
             await self._verifier.public_keys.ensure()
             try:
@@ -107,7 +107,7 @@ class EntraOAuthClient:
             OAuthError: `invalid_grant`: the person has to sign in again.
             UpstreamUnavailableError: Entra ID does not answer, or does not know this server.
         """
-        with noting_faults():
+        with recording_failures():
             tokens = await self._request(url, {"grant_type": "refresh_token", "refresh_token": refresh_token, **params})
         return {"refresh_token": refresh_token, **tokens}
 
@@ -117,7 +117,7 @@ class EntraOAuthClient:
     async def _request(self, url: str, data: Mapping[str, Any]) -> dict[str, Any]:
         proof = await self._credential.parameters()
         answer = await self._post(url, data, proof)
-        if answer.get("error") in WRONG_CREDENTIAL and await self._credential.renew(refused=proof):
+        if answer.get("error") in CREDENTIAL_ERRORS and await self._credential.renew(refused=proof):
             answer = await self._post(url, data, await self._credential.parameters())
         error, code = answer.get("error"), _code(answer)
         if error is None:

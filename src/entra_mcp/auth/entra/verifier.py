@@ -35,7 +35,7 @@ PERSONAL_ACCOUNTS_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 LEEWAY_SECONDS = 60
 """How far the clocks of Entra ID and this machine may differ (RFC 7519 section 4.1.5)."""
 
-MOST_REMEMBERED = 2000
+MAX_REMEMBERED = 2000
 """Verified tokens; each takes some 3 kB."""
 
 logger = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class EntraTokenVerifier(KeptKeysVerifier, AzureJWTVerifier):
         self._http = http_client
         self.public_keys = public_keys or PublicKeys(fetch=self._fetch_key_set)
         self._remembered: TLRUCache[bytes, _Verified] = TLRUCache(
-            MOST_REMEMBERED, ttu=lambda _digest, known, _now: known.expires_at, timer=time.time
+            MAX_REMEMBERED, ttu=lambda _digest, known, _now: known.expires_at, timer=time.time
         )
         match app.tenant_id:
             case "organizations":

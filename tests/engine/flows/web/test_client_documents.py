@@ -17,7 +17,7 @@ import pytest_asyncio
 from entra_mcp.auth.clients import documents as client_documents
 from entra_mcp.auth.clients.fetches import ClientFetches, TooManyLookupsError
 from entra_mcp.web import time_limits
-from entra_mcp.web.exchange_queue import AT_ONCE
+from entra_mcp.web.exchange_queue import MAX_CONCURRENT
 from tests.engine.flows.web.conftest import DOCUMENT, PUBLIC, browser, from_address
 from tests.support.mcp import structured
 from tests.support.oauth import REDIRECT_URI, OAuthClient
@@ -351,7 +351,7 @@ async def test_documents_that_do_not_come_keep_nobody_else_from_refreshing(
                 headers=from_address(f"203.0.{number % 5}.7"),
             )
         )
-        for number in range(2 * AT_ONCE)
+        for number in range(2 * MAX_CONCURRENT)
     ]
     await asyncio.sleep(0)
     refreshed = await client.refresh(tokens["refresh_token"])

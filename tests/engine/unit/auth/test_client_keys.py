@@ -14,9 +14,9 @@ from entra_mcp.auth.clients.fetches import TooManyLookupsError
 from entra_mcp.auth.clients.keys import (
     AWAY_SECONDS,
     FRESH_SECONDS,
-    LONGEST_MEMBER,
-    MOST_ADDRESSES,
-    MOST_KEYS,
+    MAX_ADDRESSES,
+    MAX_KEYS,
+    MAX_MEMBER,
     STALE_SECONDS,
     UNKNOWN_KEY_SECONDS,
     ClientKeys,
@@ -95,11 +95,11 @@ def test_what_is_no_key_is_passed_over() -> None:
 
 
 def test_public_members_of_a_bounded_length_are_taken() -> None:
-    private = A | {"n": "x" * LONGEST_MEMBER, "e": "AQAB", "d": "secret", "p": "secret"}
-    long, strange = A | {"n": "x" * (LONGEST_MEMBER + 1)}, A | {"e": 65537}
+    private = A | {"n": "x" * MAX_MEMBER, "e": "AQAB", "d": "secret", "p": "secret"}
+    long, strange = A | {"n": "x" * (MAX_MEMBER + 1)}, A | {"e": 65537}
     found = public_keys({"keys": ["x", private, long, strange, {"kid": "a"}]})
-    assert found == [A | {"n": "x" * LONGEST_MEMBER, "e": "AQAB"}]
-    assert len(public_keys({"keys": [A] * 1000})) == MOST_KEYS
+    assert found == [A | {"n": "x" * MAX_MEMBER, "e": "AQAB"}]
+    assert len(public_keys({"keys": [A] * 1000})) == MAX_KEYS
 
 
 async def test_keys_are_fetched_again_when_they_are_old_or_lack_the_one_that_is_asked_for(site: Site) -> None:
@@ -208,22 +208,22 @@ async def test_fetch_that_nobody_waited_for_is_no_news_of_the_address(site: Site
 
 async def test_so_many_sites_are_kept(site: Site) -> None:
     keys = ClientKeys()
-    for number in range(MOST_ADDRESSES):
+    for number in range(MAX_ADDRESSES):
         await keys.get(f"{AT}?{number}", signed_with("a"))
     await keys.get(f"{AT}?0", signed_with("a"))
-    assert site.asked == MOST_ADDRESSES
+    assert site.asked == MAX_ADDRESSES
     await keys.get(f"{AT}?new", signed_with("a"))
     await keys.get(f"{AT}?0", signed_with("a"))
-    assert site.asked == MOST_ADDRESSES + 1, "what is in use stays"
+    assert site.asked == MAX_ADDRESSES + 1, "what is in use stays"
     await keys.get(f"{AT}?1", signed_with("a"))
-    assert site.asked == MOST_ADDRESSES + 2
+    assert site.asked == MAX_ADDRESSES + 2
 
 
 async def test_addresses_that_never_gave_keys_push_nobody_out(site: Site) -> None:
     keys = ClientKeys()
     await keys.get(AT, signed_with("a"))
     site.failure = SSRFFetchError("HTTP 503 fetching it")
-    for number in range(MOST_ADDRESSES + 1):
+    for number in range(MAX_ADDRESSES + 1):
         with pytest.raises(SSRFFetchError):
             await keys.get(f"{AT}?{number}", signed_with("a"))
     assert await keys.get(AT, signed_with("a")) == A

@@ -212,7 +212,7 @@ async def test_token_that_was_verified_is_good_during_an_outage_of_the_keys_and_
 async def test_tokens_that_were_verified_are_remembered_within_a_bound(
     keys: EntraKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entra_verifier, "MOST_REMEMBERED", 3)
+    monkeypatch.setattr(entra_verifier, "MAX_REMEMBERED", 3)
     ours = verifier(keys)
     for number in range(10):
         assert await ours.verify_token(keys.token(number=number)) is not None

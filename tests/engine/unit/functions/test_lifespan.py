@@ -69,7 +69,7 @@ def lifespan(dependency: Dependency, *, clock: Clock | None = None, start_second
     return Lifespan(
         dependency.running_app,
         on_failure=lambda error: PlainTextResponse(f"{type(error).__name__}: {error}", 503),
-        early={"/healthz": PlainTextResponse("alive")},
+        probes={"/healthz": PlainTextResponse("alive")},
         backoff=1.0,
         max_backoff=8.0,
         start_seconds=start_seconds,

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from entra_mcp.errors import StorageError, UpstreamUnavailableError
-from entra_mcp.request import lift_silence_limit, note_fault
+from entra_mcp.request import lift_silence_limit, record_failure
 from entra_mcp.web import time_limits
 from entra_mcp.web.time_limits import SilenceLimit
 from tests.support.edge import edged
@@ -35,7 +35,7 @@ def answering(
 ) -> Callable[..., Awaitable[Response]]:
     async def endpoint(_: Request) -> Response:
         for fault in faults:
-            note_fault(fault)
+            record_failure(fault)
         return response
 
     return endpoint
@@ -104,7 +104,7 @@ async def test_wait_that_entra_asks_for_is_passed_on() -> None:
 async def test_fault_of_one_request_is_not_another_requests() -> None:
     await ask(answering(JSONResponse({}, 401), StorageError("down")))
     assert (await ask(answering(JSONResponse({}, 401)))).status_code == 401
-    note_fault(StorageError("outside of any request"))
+    record_failure(StorageError("outside of any request"))
     assert (await ask(answering(JSONResponse({}, 401)))).status_code == 401
 
 

@@ -12,7 +12,7 @@ from entra_mcp.functions import Lifespan, Request, Response, WebServer, answer
 from tests.engine.functions.apps.mcp_app.fixture import Fixture
 
 fixture = Fixture()
-server = Lifespan(fixture.running_app, on_failure=fixture.startup_failed, early=fixture.early)
+server = Lifespan(fixture.running_app, on_failure=fixture.startup_failed, probes=fixture.early)
 WebServer.on_start(server.start)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
