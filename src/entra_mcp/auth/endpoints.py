@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 from fastmcp.server.auth.cimd import ASSERTION_ALGORITHMS
@@ -68,7 +69,7 @@ class Endpoints:
             try:
                 response = await handle(request if read is None else await read(request))
             except RefusedRequestError as error:
-                response = oauth_error(400, error.error, error.description, headers=NO_STORE)
+                response = oauth_error(HTTPStatus.BAD_REQUEST, error.error, error.description, headers=NO_STORE)
             return strict(request, response)
 
         return Route(path, endpoint, methods=methods)

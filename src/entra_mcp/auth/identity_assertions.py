@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast, override
 
 import jwt
@@ -229,14 +230,16 @@ class AssertionEndpoint:
             return await self._otherwise(request)
         assertion = form.get("assertion")
         if not isinstance(assertion, str) or not assertion:
-            return oauth_error(400, "invalid_request", "The parameter `assertion` is missing.", headers=NO_STORE)
+            return oauth_error(
+                HTTPStatus.BAD_REQUEST, "invalid_request", "The parameter `assertion` is missing.", headers=NO_STORE
+            )
         try:
             client = await self._authenticator.authenticate_request(request)
             tokens = await self._assertions.exchange(
                 assertion, client_id=client.client_id or "", narrow=self._narrow, issuer=self._issuer
             )
         except AuthenticationError as error:
-            return oauth_error(401, "invalid_client", error.message, headers=NO_STORE)
+            return oauth_error(HTTPStatus.UNAUTHORIZED, "invalid_client", error.message, headers=NO_STORE)
         except TokenError as error:
-            return oauth_error(400, error.error, error.error_description or "", headers=NO_STORE)
+            return oauth_error(HTTPStatus.BAD_REQUEST, error.error, error.error_description or "", headers=NO_STORE)
         return JSONResponse(tokens.model_dump(mode="json", exclude_none=True), headers=NO_STORE)

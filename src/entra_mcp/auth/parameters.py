@@ -12,6 +12,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
 
@@ -188,15 +189,17 @@ def strict(request: Request, response: Response) -> Response:
     An error is described in printable ASCII without quotation marks and backslashes (sections 4.1.2.1 and 5.2). A
     client that sent no state gets none back. One that sent credentials in a header gets the scheme too (section 5.2).
     """
+    status = response.status_code
     if location := response.headers.get("location"):
         location = re.sub(r"(?<=[?&]error_description=)[^&#]*", _described_in_query, location)
         response.headers["location"] = re.sub(r"&state=(?=&|#|$)|(?<=\?)state=(&|(?=#|$))", "", location)
-    elif response.status_code >= 400 and response.headers.get("content-type", "").startswith("application/json"):
+    elif status >= HTTPStatus.BAD_REQUEST and response.headers.get("content-type", "").startswith("application/json"):
         content: dict[str, Any] = json.loads(bytes(response.body))
         content["error_description"] = described(str(content.get("error_description") or ""))
         response.body = json.dumps(content).encode()
         response.headers["content-length"] = str(len(response.body))
-    if response.status_code == 401 and request.headers.get("authorization", "").lower().startswith("basic"):
+    sent = request.headers.get("authorization", "")
+    if status == HTTPStatus.UNAUTHORIZED and sent.lower().startswith("basic"):
         response.headers["www-authenticate"] = 'Basic realm="OAuth"'
     return response
 

@@ -7,6 +7,7 @@ whole.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from mcp.server.auth.middleware.client_auth import AuthenticationError
@@ -33,9 +34,11 @@ class RevocationEndpoint:
         try:
             client = await self._authenticator.authenticate_request(request)
         except AuthenticationError as error:
-            return oauth_error(401, "invalid_client", error.message, headers=NO_STORE)
+            return oauth_error(HTTPStatus.UNAUTHORIZED, "invalid_client", error.message, headers=NO_STORE)
         token = (await request.form()).get("token")
         if not isinstance(token, str) or not token:
-            return oauth_error(400, "invalid_request", "The parameter `token` is missing.", headers=NO_STORE)
+            return oauth_error(
+                HTTPStatus.BAD_REQUEST, "invalid_request", "The parameter `token` is missing.", headers=NO_STORE
+            )
         await self._revoke(token, client.client_id or "")
         return Response(headers=NO_STORE)

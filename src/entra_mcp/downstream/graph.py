@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -133,7 +134,7 @@ def _log(response: httpx2.Response, path: str) -> None:
 
 
 def _refusal(response: httpx2.Response) -> ToolError:
-    if response.status_code == 401:
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
         return SignInAgainError(api=API)
     return DownstreamRefusedError(f"Microsoft Graph refused the request with status {response.status_code}.")
 
@@ -149,7 +150,7 @@ def _error_code(response: httpx2.Response) -> str | None:
 
 def _claims(response: httpx2.Response) -> str | None:
     """The JSON that a claims challenge demands (https://learn.microsoft.com/entra/identity-platform/claims-challenge)."""
-    challenge = response.headers.get("www-authenticate", "") if response.status_code == 401 else ""
+    challenge = response.headers.get("www-authenticate", "") if response.status_code == HTTPStatus.UNAUTHORIZED else ""
     found = re.search(r'\bclaims="([A-Za-z0-9+/_=-]+)"', challenge)
     if 'error="insufficient_claims"' not in challenge or found is None:
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from http import HTTPStatus
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -177,7 +178,7 @@ class _Body:
                     more = message.get("more_body", False)
         except TimeoutError:
             described = f"The body did not arrive within {self._seconds:g} seconds."
-            self.refused = oauth_error(408, "request_timeout", described)
+            self.refused = oauth_error(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", described)
             return await self._end_application()
         if silence is not None:
             silence.paused = False
@@ -188,7 +189,8 @@ class _Body:
         return {"type": "http.request", "body": body, "more_body": False}
 
     def too_large(self) -> Response:
-        return oauth_error(413, "request_too_large", f"The body of this request may have {self._max_bytes} bytes.")
+        described = f"The body of this request may have {self._max_bytes} bytes."
+        return oauth_error(HTTPStatus.CONTENT_TOO_LARGE, "request_too_large", described)
 
     async def _end_application(self) -> Message:
         self.application.reschedule(0)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from entra_mcp.request import REQUEST, NoTurnError
@@ -62,7 +63,8 @@ class ExchangeQueue:
         if not await self._admitted():
             logger.warning("%s %s answered 503: %d wait already.", scope["method"], scope["path"], self._waiting)
             headers = {**NO_STORE, "Retry-After": str(RETRY_SECONDS)}
-            await oauth_error(503, "temporarily_unavailable", TOO_MANY, headers=headers)(scope, receive, send)
+            busy = oauth_error(HTTPStatus.SERVICE_UNAVAILABLE, "temporarily_unavailable", TOO_MANY, headers=headers)
+            await busy(scope, receive, send)
             return
         turn = _Turn(self._turns, self._admitted)
         if (request := REQUEST.get()) is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from entra_mcp.errors import DependencyError, UpstreamUnavailableError
-from entra_mcp.web.health import NO_STORE
+from entra_mcp.web.answers import NO_STORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

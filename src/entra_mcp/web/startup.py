@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse
 
 from entra_mcp.errors import DependencyError, SettingsError
-from entra_mcp.web.health import NO_STORE, RETRY_LATER, not_ready
+from entra_mcp.web.answers import NO_STORE
+from entra_mcp.web.health import RETRY_LATER, not_ready
 from entra_mcp.web.paths import READINESS
 from entra_mcp.web.stack import protect_without_settings
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
@@ -139,10 +140,11 @@ class EntraOAuthClient:
             raise UpstreamUnavailableError(type(error).__name__) from error
         except ValueError as error:
             raise UpstreamUnavailableError("an answer that is not JSON", retry_after=None) from error
-        if response.status_code == 429 or response.status_code >= 500:
-            raise UpstreamUnavailableError(f"status {response.status_code}", retry_after=_retry_after(response))
+        status = response.status_code
+        if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise UpstreamUnavailableError(f"status {status}", retry_after=_retry_after(response))
         if not isinstance(answer, dict) or not ("access_token" in answer or "error" in answer):
-            raise UpstreamUnavailableError(f"status {response.status_code} without a token or an error")
+            raise UpstreamUnavailableError(f"status {status} without a token or an error")
         found = cast("dict[str, Any]", answer)
         if "expires_in" in found:
             found.setdefault("expires_at", int(time.time()) + int(found["expires_in"]))

@@ -7,6 +7,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from http import HTTPStatus
 
 from starlette.responses import HTMLResponse
 
@@ -109,7 +110,7 @@ def document(title: str, body: str, *, brand: Brand) -> str:
 """
 
 
-def page(title: str, body: str, *, brand: Brand, status: int = 200) -> HTMLResponse:
+def page(title: str, body: str, *, brand: Brand, status: int = HTTPStatus.OK) -> HTMLResponse:
     """Returns the page as a response, with the policy under which it loads nothing."""
     html = document(title, body, brand=brand)
     return HTMLResponse(html, status_code=status, headers={"Content-Security-Policy": brand.policy})
