@@ -10,7 +10,6 @@ A token says itself what FastMCP keeps in two rows of storage for each: whose it
 
 from __future__ import annotations
 
-import hashlib
 import time
 from typing import TYPE_CHECKING, Any, cast, override
 
@@ -19,12 +18,10 @@ from joserfc import jwk, jws, jwt
 from joserfc.errors import JoseError
 
 from entra_mcp.request import REQUEST
-from entra_mcp.storage.collections import REFRESH_TOKENS, TOKEN_MAPPINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from entra_mcp.request import RequestScope
     from entra_mcp.vault.keys import KeyRing, KeySource, RootKey
 
 ALGORITHM = "HS256"
@@ -85,7 +82,9 @@ class RingIssuer(JWTIssuer):
         """
         request = REQUEST.get()
         if request and request.bearer and request.bearer[0] == token:
-            return _for_use(request.bearer[1], expected_token_use)
+            known = request.bearer[1]
+            if known["token_use"] == expected_token_use:
+                return known
         try:
             header = jws.extract_compact(token.encode()).headers()
         except (ValueError, UnicodeError) as error:
@@ -96,7 +95,8 @@ class RingIssuer(JWTIssuer):
         if header.get("typ") != "JWT" or header.get("crit"):
             raise JoseError("not a token of this server")
         claims = jwt.decode(token, key, algorithms=[ALGORITHM]).claims
-        _for_use(claims, expected_token_use)
+        if claims.get("token_use") != expected_token_use:
+            raise JoseError("a token for another use")
         if claims.get("iss") != self.issuer or claims.get("aud") != self.audience:
             raise JoseError("a token for another server")
         if not all(isinstance(claims.get(name), str) and claims[name] for name in ("jti", "sid", "client_id")):
@@ -104,7 +104,6 @@ class RingIssuer(JWTIssuer):
         _check_times(claims, now=time.time())
         if request:
             request.bearer = (token, claims)
-            _know(request, token, claims)
         return claims
 
     def _issue(self, client_id: str, scopes: list[str], jti: str, expires_in: int, *, use: str) -> str:
@@ -132,22 +131,6 @@ class RingIssuer(JWTIssuer):
             self._keys = {self._ids[key]: jwk.OctKey.import_key(key.material) for key in ring.keys}
             self._ring = ring
         return self._keys
-
-
-def _for_use(claims: dict[str, Any], use: str) -> dict[str, Any]:
-    if claims.get("token_use") != use:
-        raise JoseError("a token for another use")
-    return claims
-
-
-def _know(request: RequestScope, token: str, claims: dict[str, Any]) -> None:
-    """Lets FastMCP find what it would keep for each token in rows of its own."""
-    begun = {"created_at": claims["iat"]}
-    mapping = {"jti": claims["jti"], "upstream_token_id": claims["sid"], **begun}
-    request.known[TOKEN_MAPPINGS, claims["jti"]] = mapping
-    if claims["token_use"] == REFRESH:
-        metadata = {"client_id": claims["client_id"], "scopes": claims["scope"].split(), "expires_at": claims["exp"]}
-        request.known[REFRESH_TOKENS, hashlib.sha256(token.encode()).hexdigest()] = metadata | begun
 
 
 def _check_times(claims: dict[str, Any], *, now: float) -> None:

@@ -6,10 +6,12 @@ the request can do without: what a signature says that came with it has no row, 
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, SupportsFloat, override
 
 from key_value.aio.wrappers.base import BaseWrapper
 
+from entra_mcp.auth.issuer import REFRESH
 from entra_mcp.request import REQUEST, recording_failures
 from entra_mcp.storage.collections import (
     AUTHORIZATION_CODES,
@@ -46,6 +48,8 @@ class RequestStore(BaseWrapper):
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
         request = REQUEST.get()
         known = request.known.get((collection or "", key)) if request else None
+        if known is None and collection in SIGNED and request and request.bearer:
+            known = _signed(*request.bearer).get((collection, key))
         if known is not None or collection in SIGNED:
             return None if known is None else dict(known)
         with recording_failures():
@@ -70,6 +74,18 @@ class RequestStore(BaseWrapper):
             return True
         with recording_failures():
             return await self.key_value.delete(key, collection=collection)
+
+
+def _signed(token: str, claims: Mapping[str, Any]) -> dict[tuple[str | None, str], Mapping[str, Any]]:
+    """What FastMCP would keep in rows of its own for a token of this server."""
+    begun = {"created_at": claims["iat"]}
+    found: dict[tuple[str | None, str], Mapping[str, Any]] = {
+        (TOKEN_MAPPINGS, claims["jti"]): {"jti": claims["jti"], "upstream_token_id": claims["sid"], **begun}
+    }
+    if claims["token_use"] == REFRESH:
+        metadata = {"client_id": claims["client_id"], "scopes": claims["scope"].split(), "expires_at": claims["exp"]}
+        found[REFRESH_TOKENS, sha256(token.encode()).hexdigest()] = metadata | begun
+    return found
 
 
 def _note(collection: str | None, key: str, value: Mapping[str, Any]) -> None:

@@ -108,7 +108,9 @@ class _Answer:
                 await self.finish()
             return
         if self._held is None:
-            await self._pass(message)
+            self.begun = True
+            self.complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await self._send(message)
 
     async def finish(self) -> None:
         """Sends what is held, in the form that its reader understands."""
@@ -149,14 +151,11 @@ class _Answer:
         self._body += piece[: HELD_BYTES + 1 - len(self._body)] if is_error else piece
         self._whole = not message.get("more_body", False)
 
-    async def _pass(self, message: Message) -> None:
-        self.begun = True
-        self.complete = message["type"] == "http.response.body" and not message.get("more_body", False)
-        await self._send(message)
-
     async def _deliver(self, start: Message, body: bytes) -> None:
-        await self._pass(start)
-        await self._pass({"type": "http.response.body", "body": body})
+        self.begun = True
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": body})
+        self.complete = True
 
     async def _unavailable(self) -> None:
         for failure in self._request.failures:
