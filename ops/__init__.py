@@ -1,1 +1,1 @@
-"""What runs against a deployment: azd's hooks, checks before and after it, rotation of secrets. Never deployed."""
+"""Commands for a deployment: azd's hooks, checks before and after it, rotation of secrets. Never deployed."""

@@ -1,1 +1,1 @@
-"""What every server on loopback shares: listening, certificates, and the refusal to serve anybody else."""
+"""Servers on loopback: listening, certificates, and the refusal to serve anybody else."""

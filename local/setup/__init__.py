@@ -1,1 +1,1 @@
-"""What a fresh machine needs before anything can run: the virtual environment, Azurite, a browser for the tests."""
+"""Set-up of a fresh machine: the virtual environment, Azurite, a browser for the tests."""

@@ -92,7 +92,7 @@ class RequestScope:
     turn: Turn | None = None
     """The place of an exchange among those that go on at once."""
 
-    refusal: str | None = None
+    advice: str | None = None
     """What a person gets to read whom Entra ID, or this server after it, did not let in."""
 
     bearer: tuple[str, dict[str, Any]] | None = None

@@ -1,1 +1,1 @@
-"""What the sample tools, resources and prompts are about. A fork puts its own subject in its place."""
+"""The subject of the sample tools, resources and prompts. A fork puts its own in its place."""

@@ -47,10 +47,10 @@ class CallbackEndpoint:
             return await self._handle(_with_entra_error(request))
         response = await self._handle(request)
         current = REQUEST.get()
-        if current is None or current.refusal is None:
+        if current is None or current.advice is None:
             return response
         # What FastMCP does with an error of Entra ID is what this refusal needs too.
-        return await self._handle(_with_error(request, "access_denied", current.refusal))
+        return await self._handle(_with_error(request, "access_denied", current.advice))
 
 
 def _with_entra_error(request: Request) -> Request:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from entra_mcp.auth.clients.metadata import registrable
-from entra_mcp.auth.clients.redirects import refusal_of
+from entra_mcp.auth.clients.redirects import problem_with
 from entra_mcp.auth.parameters import Parameters, RefusedRequestError, read_form, strict, with_body
 from entra_mcp.web.answers import NO_STORE, oauth_error
 
@@ -77,7 +77,7 @@ class Endpoints:
     async def authorization(self, request: Request) -> Request:
         sent = Parameters.read(request.url.query)
         uri = sent.values.get("redirect_uri")
-        if uri is not None and (reason := refusal_of(uri, self._patterns)) is not None:
+        if uri is not None and (reason := problem_with(uri, self._patterns)) is not None:
             logger.warning("An authorization was refused: %s", reason)
             raise RefusedRequestError("invalid_request", reason)
         self._sent.set(sent)

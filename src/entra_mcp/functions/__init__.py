@@ -1,4 +1,4 @@
-"""What knows Azure Functions: HTTP streamed to one ASGI application, which starts once per process.
+"""Azure Functions support: HTTP streamed to one ASGI application, which starts once per process.
 
     lifespan = Lifespan(running_app, on_failure=startup_failed, probes=PROBES)
     WebServer.on_start(lifespan.start)

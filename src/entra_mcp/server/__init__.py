@@ -1,1 +1,1 @@
-"""The MCP server itself: what all its instances share, and what each process opens once."""
+"""The MCP server itself: its components, middleware, sessions and services."""

@@ -1,4 +1,4 @@
-"""What the environment says: the engine's settings and the app's own, read together, all faults in one list."""
+"""Settings: the engine's and the app's own, read from the environment together, all faults in one list."""
 
 from entra_mcp.settings.environment import AppSettings, faults_of, load, unknown_names
 from entra_mcp.settings.modes import AuthMode

@@ -1,1 +1,1 @@
-"""What knows Table Storage: the key-value store, encryption of its rows, and the purge of what has expired."""
+"""Table Storage support: the key-value store, encryption of its rows, and the purge of expired rows."""

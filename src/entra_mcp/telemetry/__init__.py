@@ -1,4 +1,4 @@
-"""What can be seen of the server from outside: its log, and, where somebody collects them, its traces and metrics.
+"""Telemetry: the log, and the traces and metrics where somebody collects them.
 
 OpenTelemetry is loaded only when a setting says where traces and metrics go; without one, this package does nothing but
 set the log up.

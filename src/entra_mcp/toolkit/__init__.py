@@ -1,4 +1,4 @@
-"""What a tool may ask for: who is calling, what was opened, its background task, an answer of the person, an icon."""
+"""Help for tools: the caller, the services, the background task, questions to the person, icons."""
 
 from entra_mcp.toolkit.background import BackgroundTask, CurrentTask
 from entra_mcp.toolkit.caller import Caller, CurrentCaller

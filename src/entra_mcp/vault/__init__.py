@@ -1,1 +1,1 @@
-"""Key Vault: its two secrets, the keys derived from one of them, and what happens when they change."""
+"""Key Vault support: its two secrets, the keys derived from one of them, and their rotation."""

@@ -1,1 +1,1 @@
-"""What people and probes see of the server besides MCP and OAuth."""
+"""HTTP around MCP and OAuth: middleware, error answers, probes and the home page."""

@@ -1,1 +1,1 @@
-"""The clients of this server: who they say that they are, where they may be reached, and how they prove it."""
+"""The clients of this server: their names, their redirect URIs, and how they prove who they are."""

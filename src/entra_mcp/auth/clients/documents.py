@@ -31,7 +31,7 @@ from mcp.shared.auth import InvalidRedirectUriError
 
 from entra_mcp.auth.clients.fetches import TooManyLookupsError
 from entra_mcp.auth.clients.keys import ClientKeys, chosen, public_keys
-from entra_mcp.auth.clients.redirects import refusal_of
+from entra_mcp.auth.clients.redirects import problem_with
 from entra_mcp.auth.parameters import described, has_finite_times
 from entra_mcp.errors import DependencyError
 from entra_mcp.request import NoTurnError, record_failure, recording_failures
@@ -84,7 +84,7 @@ class DocumentedClient(ProxyDCRClient):
             changes["cimd_document"] = _on_any_port(self)
         client = self.model_copy(update=changes)
         found = super(DocumentedClient, client).validate_redirect_uri(redirect_uri)
-        reason = refusal_of(str(found), self.allowed_redirect_uri_patterns or ())
+        reason = problem_with(str(found), self.allowed_redirect_uri_patterns or ())
         if reason is not None:
             logger.warning("An authorization was refused: %s", reason)
             raise InvalidRedirectUriError(reason)

@@ -11,7 +11,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, cast
 
-from entra_mcp.auth.clients.redirects import refusal_of
+from entra_mcp.auth.clients.redirects import problem_with
 from entra_mcp.auth.parameters import GRANTS, RefusedRequestError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _redirect_uris(metadata: dict[str, object], patterns: Sequence[str]) -> list
         if len(uri) > REDIRECT_URI_CHARACTERS:
             reason = f"A redirect URI may have {REDIRECT_URI_CHARACTERS} characters."
             raise RefusedRequestError("invalid_redirect_uri", reason)
-        if (reason := refusal_of(uri, patterns)) is not None:
+        if (reason := problem_with(uri, patterns)) is not None:
             logger.warning("A registration was refused: %s", reason)
             raise RefusedRequestError("invalid_redirect_uri", reason)
     return uris

@@ -32,7 +32,7 @@ def admitting_word(uri: str) -> str | None:
     return None
 
 
-def refusal_of(uri: str, patterns: Iterable[str]) -> str | None:
+def problem_with(uri: str, patterns: Iterable[str]) -> str | None:
     """Returns why the URI is not admitted, and what would admit it; None for one that is.
 
     In the characters of an `error_description`, and short, whatever the client sent.

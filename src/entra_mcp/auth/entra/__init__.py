@@ -1,1 +1,1 @@
-"""Entra ID: this server's application there, and everything that is asked of it or verified of its tokens."""
+"""Entra ID support: the app registration, the token endpoint, and verification of tokens."""

@@ -165,7 +165,7 @@ def _refused(reason: str, *, advice: str) -> SignInRefusedError:
     """The error, with advice for the person noted in the request: the proxy takes every error for a server's."""
     request = REQUEST.get()
     if request is not None:
-        request.refusal = advice
+        request.advice = advice
     return SignInRefusedError(reason)
 
 

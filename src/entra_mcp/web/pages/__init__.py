@@ -1,1 +1,1 @@
-"""The pages that a person meets while signing in: consent, and what went wrong."""
+"""Pages for people who sign in: consent and errors."""
