@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PROTOCOLS = (SESSIONLESS, "2025-11-25")
 AT_ONCE = (1, 16, 64, 256)
 WARM_UP = 100
-"""Calls of one more person before a burst: a processor that has been idle is slow at first, whatever it runs."""
+"""Calls of other people before a burst: a processor that has been idle is slow at first, whatever it runs."""
 
 PAUSE_SECONDS = Settings.model_fields["upstream_token_cache_seconds"].default + 0.5
 
@@ -47,9 +47,9 @@ async def _race(
 
 
 async def start(racer: Contestant, people: int) -> list[str | None]:
-    """Starts it, signs so many people and one more in, and lets each call once; returns their access tokens."""
+    """Starts it, signs so many people in and as many others, and lets each call once; returns their access tokens."""
     await asyncio.to_thread(racer.start)
-    tokens = await sign_in(racer, people + 1)
+    tokens = await sign_in(racer, 2 * people)
     for protocol in PROTOCOLS:
         await call(racer, tokens, protocol=protocol, at_once=1, count=len(tokens))
     return tokens
@@ -75,10 +75,9 @@ async def compare(
         await asyncio.sleep(used + PAUSE_SECONDS - time.monotonic())
         for place, protocol in enumerate(PROTOCOLS):
             for racer in turn(racers, number):
-                *all_people, one_more = tokens[racer.name]
-                # Each protocol has its half of the people: the first call of one is the first of both.
-                people = all_people[place :: len(PROTOCOLS)]
-                await call(racer, [one_more], protocol=protocol, at_once=1, count=WARM_UP)
+                # Each protocol has its share of the people: the first call of one is the first of both.
+                people, others = (tokens[racer.name][share :: 2 * len(PROTOCOLS)] for share in (place, place + 2))
+                await call(racer, others, protocol=protocol, at_once=1, count=WARM_UP)
                 first = await call(racer, people, protocol=protocol, at_once=1, count=len(people))
                 part.add(f"first call of a burst, {protocol}{suffix}", racer.name, median(first.times) * 1000, "ms")
         for protocol, many in product(PROTOCOLS, at_once):

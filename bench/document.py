@@ -29,7 +29,7 @@ ABOUT = {
     "calls": """Every server is a process on a plain uvicorn. This one serves its samples, and its limits of calls and
 registrations are lifted; the stock ones serve as many tools, all of them `add`. A burst begins after a pause that is
 longer than this server remembers the token set of a sign-in, so its first call reads a row. Before that, calls of
-somebody else wake the processor, which is slow after a pause. `stock in AsgiFunctionApp` leads calls through the
+other people wake the processor, which is slow after a pause. `stock in AsgiFunctionApp` leads calls through the
 middleware of Azure's class, with storage in memory. The host and the worker of Azure Functions are around none of
 them.""",
     "latency": """A proxy before Azurite delays each request. What is in memory has no network before it, so its

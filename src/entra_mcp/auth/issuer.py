@@ -86,15 +86,9 @@ class RingIssuer(JWTIssuer):
             if known["token_use"] == expected_token_use:
                 return known
         try:
-            header = jws.extract_compact(token.encode()).headers()
-        except (ValueError, UnicodeError) as error:
+            claims = jwt.decode(token, self._key_of, algorithms=[ALGORITHM]).claims
+        except ValueError as error:
             raise JoseError("not a token") from error
-        key = self._followed().get(str(header.get("kid")))
-        if key is None:
-            raise UnknownKeyError("the token was signed with another key")
-        if header.get("typ") != "JWT" or header.get("crit"):
-            raise JoseError("not a token of this server")
-        claims = jwt.decode(token, key, algorithms=[ALGORITHM]).claims
         if claims.get("token_use") != expected_token_use:
             raise JoseError("a token for another use")
         if claims.get("iss") != self.issuer or claims.get("aud") != self.audience:
@@ -105,6 +99,15 @@ class RingIssuer(JWTIssuer):
         if request:
             request.bearer = (token, claims)
         return claims
+
+    def _key_of(self, token: jws.CompactSignature) -> jwk.OctKey:
+        header = token.headers()
+        key = self._followed().get(str(header.get("kid")))
+        if key is None:
+            raise UnknownKeyError("the token was signed with another key")
+        if header.get("typ") != "JWT" or header.get("crit"):
+            raise JoseError("not a token of this server")
+        return key
 
     def _issue(self, client_id: str, scopes: list[str], jti: str, expires_in: int, *, use: str) -> str:
         keys, newest = self._followed(), self._ids[self._source.ring.newest]
