@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast, override
 
 from fastmcp.server.auth.jwt_issuer import JWTIssuer
-from joserfc import jwk, jws, jwt
+from joserfc import jwk, jwt
 from joserfc.errors import JoseError
 
 from entra_mcp.request import REQUEST
@@ -100,7 +100,7 @@ class RingIssuer(JWTIssuer):
             request.bearer = (token, claims)
         return claims
 
-    def _key_of(self, token: jws.CompactSignature) -> jwk.OctKey:
+    def _key_of(self, token: jwk.GuestProtocol) -> jwk.OctKey:
         header = token.headers()
         key = self._followed().get(str(header.get("kid")))
         if key is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
@@ -55,8 +56,8 @@ class PublicKeys:
         self._clock = clock
         self.keys: Mapping[str, str] = {}
         """The keys as they were last fetched, each time another object."""
-        self._fetched_at: float | None = None
-        self._asked_at: float | None = None
+        self._fetched_at = -inf
+        self._asked_at = -inf
         self._failure: SigningKeysError | None = None
         self._fetching: asyncio.Task[None] | None = None
 
@@ -69,7 +70,7 @@ class PublicKeys:
             SigningKeysError: there are no keys, or only ones that are too old; or the key is unknown and the issuer,
                 which may have it, did not answer.
         """
-        age = self._age()
+        age = self._clock() - self._fetched_at
         usable = age < STALE_SECONDS
         if usable and key_id in self.keys:
             if age >= FRESH_SECONDS and not self._asked_lately():
@@ -89,16 +90,14 @@ class PublicKeys:
         Raises:
             SigningKeysError: there are none, or only ones that are too old.
         """
-        if self._age() >= STALE_SECONDS:
-            await asyncio.wait((self._refresh(),))
-        if self._age() >= STALE_SECONDS and self._failure is not None:
+        if self._clock() - self._fetched_at < STALE_SECONDS:
+            return
+        await asyncio.wait((self._refresh(),))
+        if self._failure is not None:
             raise self._failure
 
-    def _age(self) -> float:
-        return float("inf") if self._fetched_at is None else self._clock() - self._fetched_at
-
     def _asked_lately(self) -> bool:
-        return self._asked_at is not None and self._clock() - self._asked_at < UNKNOWN_KEY_SECONDS
+        return self._clock() - self._asked_at < UNKNOWN_KEY_SECONDS
 
     def _refresh(self) -> asyncio.Task[None]:
         if self._fetching is None:
@@ -121,7 +120,8 @@ class PublicKeys:
         finally:
             self._fetching = None
         if self._failure is not None and self.keys:
-            logger.warning("Public keys that are %.0f min old go on serving: %s", self._age() / 60, self._failure)
+            minutes = (self._clock() - self._fetched_at) / 60
+            logger.warning("Public keys that are %.0f min old go on serving: %s", minutes, self._failure)
 
 
 async def fetched(http: httpx2.AsyncClient, address: str) -> Mapping[str, Any]:
