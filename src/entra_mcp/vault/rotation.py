@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from entra_mcp.vault.client import Secrets
-    from entra_mcp.vault.keys import KeyRing
 
 FOLLOW_SECONDS = 240.0
 """Between two regular readings: a new version is in use within five minutes."""
@@ -45,16 +44,13 @@ class CurrentSecrets:
         read: Callable[[], Awaitable[Secrets]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._secrets = secrets
+        self._secrets: Secrets = secrets
+        self.ring = secrets.signing_keys
         self._read = read
         self._clock = clock
         self._read_at = clock()
         self._reading: asyncio.Task[None] | None = None
         self._failure: VaultError | None = None
-
-    @property
-    def ring(self) -> KeyRing:
-        return self._secrets.signing_keys
 
     def client_secret(self) -> SecretStr | None:
         return self._secrets.client_secret
@@ -92,6 +88,7 @@ class CurrentSecrets:
             if secrets != self._secrets:
                 logger.info("The vault has new secrets; newest signing key: %s.", secrets.signing_keys.newest.version)
                 self._secrets = secrets
+                self.ring = secrets.signing_keys
         finally:
             self._read_at = self._clock()
             self._reading = None
