@@ -259,7 +259,7 @@ class RequestIds:
     def describe(self, error: EntraError) -> str:
         """The text of `error_description`."""
         return (
-            f"{error.message} RequestIds ID: {self.trace_id} Correlation ID: {self.correlation_id} "
+            f"{error.message} Trace ID: {self.trace_id} Correlation ID: {self.correlation_id} "
             f"Timestamp: {self.timestamp}"
         )
 

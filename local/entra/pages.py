@@ -117,7 +117,7 @@ def error_page(error: EntraError, *, trace: RequestIds, action: str = "", accoun
         "Sign-in failed",
         f"""<h1>Sorry, but we're having trouble signing you in.</h1>
 <p>{escape(error.message)}</p>{explained}
-<dl><dt>RequestIds ID:</dt><dd>{trace.trace_id}</dd><dt>Correlation ID:</dt><dd>{trace.correlation_id}</dd>
+<dl><dt>Trace ID:</dt><dd>{trace.trace_id}</dd><dt>Correlation ID:</dt><dd>{trace.correlation_id}</dd>
 <dt>Timestamp:</dt><dd>{trace.timestamp}</dd></dl>{choices}""",
         status=400,
     )
