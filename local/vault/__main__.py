@@ -8,6 +8,7 @@ import base64
 import secrets
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,15 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     tls = ensure_tls(options.tls)
-    state = VaultState(options.state / "vault.sqlite3", clock=time.time)
-    try:
+    with closing(VaultState(options.state / "vault.sqlite3", clock=time.time)) as state:
         state.seed("jwt-signing-key", base64.b64encode(secrets.token_bytes(32)).decode())
         state.seed("entra-client-secret", secret)
         bearer = BearerCheck(authority=options.authority, tenant_id=options.tenant_id, ca=tls.ca)
         listener = Listener(binding=binding, app=Vault(state=state, bearer=bearer).app(), tls=tls.server)
         return asyncio.run(serve([listener], ready=lambda: announce(vault=f"https://127.0.0.1:{binding.port}")))
-    finally:
-        state.close()
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local.loopback.host_header import LoopbackHost
-from local.vault.documents import bundle, checked_name, deletion, item, read_body
-from local.vault.errors import VaultError, bad_parameter, secret_deleted, secret_disabled, secret_not_found
+from local.vault.documents import bundle, checked_name, item, read_body
+from local.vault.errors import VaultError, bad_parameter, secret_disabled, secret_not_found
 from local.vault.roles import check_role
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ class Vault:
         routes = [
             Route("/healthz", _health),
             self._route("/secrets/{name}", self.set_secret, "PUT", "setSecret/action"),
-            self._route("/secrets/{name}", self.delete_secret, "DELETE", "delete"),
             self._route("/secrets/{name}/versions", self.list_versions, "GET", "readMetadata/action"),
-            self._route("/deletedsecrets/{name}", self.get_deleted, "GET", "readMetadata/action"),
         ]
         # The SDK asks for the newest version with an empty one, which is a trailing slash.
         asked = ("/secrets/{name}", "/secrets/{name}/", "/secrets/{name}/{version}")
@@ -55,16 +53,13 @@ class Vault:
 
     async def get_secret(self, request: Request) -> Response:
         secret = self._find(request)
-        if not secret.properties.enabled:
+        if not secret.sent.attributes.enabled:
             raise secret_disabled()
         return JSONResponse(bundle(secret, base=_base(request)))
 
     async def set_secret(self, request: Request) -> Response:
         name = checked_name(request.path_params["name"])
-        if self._state.deleted_at(name) is not None:
-            raise secret_deleted(name)
-        body = read_body(await request.body())
-        secret = self._state.set(name, body.value, body.properties)
+        secret = self._state.set(name, read_body(await request.body()))
         return JSONResponse(bundle(secret, base=_base(request)))
 
     async def list_versions(self, request: Request) -> Response:
@@ -78,26 +73,13 @@ class Vault:
             following = str(request.url.include_query_params(**{"$skiptoken": token, "maxresults": limit}))
         return JSONResponse({"value": [item(one, base=_base(request)) for one in page], "nextLink": following})
 
-    async def delete_secret(self, request: Request) -> Response:
-        secret = self._find(request)
-        self._state.delete(secret.name)
-        return self._deleted_bundle(request, secret)
-
-    async def get_deleted(self, request: Request) -> Response:
-        return self._deleted_bundle(request, self._find(request, deleted=True))
-
-    def _find(self, request: Request, *, deleted: bool = False) -> SecretVersion:
+    def _find(self, request: Request) -> SecretVersion:
         name = checked_name(request.path_params["name"])
         version = request.path_params.get("version") or None
         secret = self._state.get(name, version)
-        if secret is None or (self._state.deleted_at(name) is not None) != deleted:
+        if secret is None:
             raise secret_not_found(f"{name}/{version}" if version else name)
         return secret
-
-    def _deleted_bundle(self, request: Request, secret: SecretVersion) -> Response:
-        base, at = _base(request), self._state.deleted_at(secret.name) or 0
-        described = item(secret, base=base)
-        return JSONResponse({**described, **deletion(secret, base=base, at=at)})
 
     def _route(self, path: str, handler: Callable[[Request], Awaitable[Response]], method: str, action: str) -> Route:
         async def guarded(request: Request) -> Response:
@@ -105,7 +87,7 @@ class Vault:
                 # The token comes first: a stranger learns from Key Vault only where to get one.
                 claims = await self._bearer.check(request.headers.get("authorization", ""))
                 _check_api_version(request)
-                check_role(claims, action=action, name=request.path_params.get("name"))
+                check_role(claims, action=action, name=request.path_params["name"])
                 response = await handler(request)
             except VaultError as error:
                 headers = {"WWW-Authenticate": self._bearer.challenge} if error.status == 401 else None

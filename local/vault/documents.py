@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from local.vault.errors import bad_parameter
-from local.vault.state import Properties
 
 if TYPE_CHECKING:
     from local.vault.state import SecretVersion
@@ -17,7 +16,9 @@ RETENTION_DAYS = 90
 _NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
 
 
-class _Attributes(BaseModel):
+class Attributes(BaseModel):
+    """What a caller says of a secret's use; times are seconds since the epoch."""
+
     enabled: bool = True
     nbf: int | None = None
     exp: int | None = None
@@ -29,11 +30,7 @@ class SecretSet(BaseModel):
     value: str = Field(max_length=25_600)
     content_type: str | None = Field(default=None, alias="contentType")
     tags: dict[str, str] = {}
-    attributes: _Attributes = _Attributes()
-
-    @property
-    def properties(self) -> Properties:
-        return Properties(content_type=self.content_type, tags=self.tags, **self.attributes.model_dump())
+    attributes: Attributes = Attributes()
 
 
 def read_body(content: bytes) -> SecretSet:
@@ -55,34 +52,20 @@ def checked_name(name: str) -> str:
 
 def bundle(secret: SecretVersion, *, base: str) -> dict[str, Any]:
     """A secret with its value; `base` is the vault's URL."""
-    return {"value": secret.value, **item(secret, base=base)}
-
-
-def deletion(secret: SecretVersion, *, base: str, at: int) -> dict[str, Any]:
-    """What a deleted secret has in addition."""
-    return {
-        "recoveryId": f"{base}/deletedsecrets/{secret.name}",
-        "deletedDate": at,
-        "scheduledPurgeDate": at + RETENTION_DAYS * 86_400,
-    }
+    return {"value": secret.sent.value, **item(secret, base=base)}
 
 
 def item(secret: SecretVersion, *, base: str) -> dict[str, Any]:
     """A member of a list of versions: all but the value."""
-    properties = secret.properties
-    attributes: dict[str, Any] = {
-        "enabled": properties.enabled,
-        "nbf": properties.nbf,
-        "exp": properties.exp,
+    attributes = {
+        **secret.sent.attributes.model_dump(exclude_none=True),
         "created": secret.created,
         "updated": secret.updated,
         "recoveryLevel": "Recoverable+Purgeable",
         "recoverableDays": RETENTION_DAYS,
     }
-    document: dict[str, Any] = {
-        "contentType": properties.content_type,
+    return {
         "id": f"{base}/secrets/{secret.name}/{secret.version}",
-        "attributes": {name: value for name, value in attributes.items() if value is not None},
-        "tags": properties.tags,
+        "attributes": attributes,
+        **secret.sent.model_dump(include={"content_type", "tags"}, by_alias=True, exclude_none=True),
     }
-    return {name: value for name, value in document.items() if value is not None}

@@ -15,11 +15,10 @@ class VaultError(Exception):
         super().__init__(message)
         self.status = status
         self.code = code
-        self.message = message
         self.inner = inner
 
     def document(self) -> dict[str, Any]:
-        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        error: dict[str, Any] = {"code": self.code, "message": str(self)}
         if self.inner:
             error["innererror"] = {"code": self.inner}
         return {"error": error}
@@ -34,14 +33,9 @@ def secret_not_found(name: str) -> VaultError:
     return VaultError(404, "SecretNotFound", message)
 
 
-def secret_disabled(operation: str = "get") -> VaultError:
-    message = f"Operation {operation} is not allowed on a disabled secret."
+def secret_disabled() -> VaultError:
+    message = "Operation get is not allowed on a disabled secret."
     return VaultError(403, "Forbidden", message, inner="SecretDisabled")
-
-
-def secret_deleted(name: str) -> VaultError:
-    message = f"Secret {name} is currently in a deleted but recoverable state, and its name cannot be reused."
-    return VaultError(409, "Conflict", message, inner="ObjectIsDeletedButRecoverable")
 
 
 _PROPAGATION = (

@@ -25,9 +25,9 @@ USER = ManagedIdentity().principal_id
 """Has the role Key Vault Secrets User: it reads."""
 
 
-def check_role(claims: Mapping[str, Any], *, action: str, name: str | None) -> None:
+def check_role(claims: Mapping[str, Any], *, action: str, name: str) -> None:
     """VaultError 403 unless a role of the caller holds the action, the last words of its name in Azure."""
     reads = action in {"getSecret/action", "readMetadata/action"}
     if claims.get("oid") == OFFICER_ID or (reads and claims.get("oid") == USER):
         return
-    raise forbidden(claims, action=f"{ACTIONS}/{action}", resource=f"{VAULT}/secrets/{name}" if name else VAULT)
+    raise forbidden(claims, action=f"{ACTIONS}/{action}", resource=f"{VAULT}/secrets/{name}")
