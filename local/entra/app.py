@@ -5,11 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Route
-
 from local.entra.accounts import accounts
 from local.entra.apis import Apis
 from local.entra.authorize import Authorize
@@ -27,12 +22,11 @@ from local.entra.scopes import ScopeReader
 from local.entra.tenants import Tenants
 from local.entra.token_endpoint import TokenEndpoint
 from local.entra.tokens import TokenIssuer
-from local.loopback.host_header import LoopbackHost
+from local.loopback.host_header import loopback_app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection
 
-    from starlette.requests import Request
     from starlette.types import ASGIApp
 
     from local.directory import Directory
@@ -99,16 +93,7 @@ def build(
         Apis(directory=directory, resources=scopes.apis, keys=keys, tokens=tokens, state=state),
         Control(accounts=people, scopes=scopes, state=state, keys=keys, tokens=tokens, clock=clock),
     )
-    health = Route("/healthz", _health)
     return Apps(
-        secure=_app([health, *(route for endpoint in endpoints for route in endpoint.routes())]),
-        sign_in=_app([health, *authorize.routes()]),
+        secure=loopback_app(route for endpoint in endpoints for route in endpoint.routes()),
+        sign_in=loopback_app(authorize.routes()),
     )
-
-
-async def _health(_request: Request) -> JSONResponse:
-    return JSONResponse({"status": "ok"})
-
-
-def _app(routes: Sequence[BaseRoute]) -> ASGIApp:
-    return Starlette(routes=list(routes), middleware=[Middleware(LoopbackHost)])

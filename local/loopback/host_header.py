@@ -1,4 +1,4 @@
-"""Middleware that answers only requests addressed to a loopback name.
+"""Apps that answer only requests addressed to a loopback name.
 
 Threat: DNS rebinding, where a web page's own host name resolves to 127.0.0.1 and the page then reads what the stand-ins
 answer. Source: https://www.w3.org/TR/secure-contexts/ and RFC 9110 section 7.4 (421 Misdirected Request).
@@ -6,15 +6,21 @@ answer. Source: https://www.w3.org/TR/secure-contexts/ and RFC 9110 section 7.4 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from starlette.applications import Starlette
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import BaseRoute, Route
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?")
 
 
 class LoopbackHost:
@@ -24,15 +30,17 @@ class LoopbackHost:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not _is_loopback(Headers(scope=scope).get("host", "")):
+        if scope["type"] == "http" and not LOOPBACK.fullmatch(Headers(scope=scope).get("host", "")):
             refusal = PlainTextResponse("This server answers to localhost only.\n", status_code=421)
             await refusal(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
 
-def _is_loopback(host: str) -> bool:
-    return any(
-        host == name or (host.startswith(f"{name}:") and host.removeprefix(f"{name}:").isdigit())
-        for name in LOOPBACK_NAMES
-    )
+def loopback_app(routes: Iterable[BaseRoute]) -> ASGIApp:
+    """The app with these routes, and with `/healthz` for whoever waits until it is up."""
+    return LoopbackHost(Starlette(routes=[Route("/healthz", _health), *routes]))
+
+
+async def _health(_request: Request) -> JSONResponse:
+    return JSONResponse({"status": "ok"})

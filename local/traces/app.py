@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from local.loopback.host_header import LoopbackHost
+from local.loopback.host_header import loopback_app
 from local.traces.page import page
 
 if TYPE_CHECKING:
@@ -45,9 +44,8 @@ class Traces:
             Route("/", self.show),
             Route("/v1/traces", self.take_traces, methods=["POST"]),
             Route("/v1/metrics", self.take_metrics, methods=["POST"]),
-            Route("/healthz", _alive),
         ]
-        return LoopbackHost(Starlette(routes=routes))
+        return loopback_app(routes)
 
     async def show(self, _: Request) -> Response:
         return page(list(self._traces.values()), [self._points[key] for key in sorted(self._points)])
@@ -81,7 +79,3 @@ async def _read[Sent: (ExportTraceServiceRequest, ExportMetricsServiceRequest)](
     except DecodeError:
         raise HTTPException(400, "The body is not OTLP in protobuf.") from None
     return sent
-
-
-async def _alive(_: Request) -> Response:
-    return JSONResponse({"status": "alive"})

@@ -10,12 +10,10 @@ import re
 import uuid
 from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.loopback.host_header import LoopbackHost
+from local.loopback.host_header import loopback_app
 from local.vault.documents import bundle, checked_name, item, read_body
 from local.vault.errors import VaultError, bad_parameter, secret_disabled, secret_not_found
 from local.vault.roles import check_role
@@ -42,14 +40,13 @@ class Vault:
 
     def app(self) -> ASGIApp:
         routes = [
-            Route("/healthz", _health),
             self._route("/secrets/{name}", self.set_secret, "PUT", "setSecret/action"),
             self._route("/secrets/{name}/versions", self.list_versions, "GET", "readMetadata/action"),
         ]
         # The SDK asks for the newest version with an empty one, which is a trailing slash.
         asked = ("/secrets/{name}", "/secrets/{name}/", "/secrets/{name}/{version}")
         routes += [self._route(path, self.get_secret, "GET", "getSecret/action") for path in asked]
-        return Starlette(routes=routes, middleware=[Middleware(LoopbackHost)])
+        return loopback_app(routes)
 
     async def get_secret(self, request: Request) -> Response:
         secret = self._find(request)
@@ -98,10 +95,6 @@ class Vault:
             return response
 
         return Route(path, guarded, methods=[method])
-
-
-async def _health(_request: Request) -> JSONResponse:
-    return JSONResponse({"status": "ok"})
 
 
 def _base(request: Request) -> str:
