@@ -33,9 +33,7 @@ MAX_SPANS = 2000
 class Traces:
     """The newest traces, the newest value of each metric, and the routes that take and show them."""
 
-    def __init__(self, *, max_traces: int = MAX_TRACES, max_spans: int = MAX_SPANS) -> None:
-        self._max_traces = max_traces
-        self._max_spans = max_spans
+    def __init__(self) -> None:
         self._traces: dict[bytes, dict[bytes, Span]] = {}
         self._points: dict[tuple[str, str], tuple[Metric, NumberDataPoint | HistogramDataPoint]] = {}
 
@@ -54,9 +52,9 @@ class Traces:
         for resource in (await _read(request, ExportTraceServiceRequest())).resource_spans:
             for span in (span for scope in resource.scope_spans for span in scope.spans):
                 spans = self._traces.setdefault(span.trace_id, {})
-                if len(spans) < self._max_spans or span.span_id in spans:
+                if len(spans) < MAX_SPANS or span.span_id in spans:
                     spans[span.span_id] = span
-        while len(self._traces) > self._max_traces:
+        while len(self._traces) > MAX_TRACES:
             del self._traces[next(iter(self._traces))]
         return Response(media_type=PROTOBUF)
 

@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
+from local.traces import app
 from local.traces.app import MAX_BYTES, PROTOBUF, Traces
 from local.traces.page import tree
 from tests.support.programs import Program
@@ -142,8 +143,10 @@ def test_tree_of_spans_that_are_each_other_s_parents_ends() -> None:
     assert nested(span("a", "b"), span("b", "a"), span("c", "c")) == [(0, "a"), (0, "b"), (0, "c")]
 
 
-async def test_oldest_traces_and_further_spans_are_dropped() -> None:
-    transport = httpx2.ASGITransport(app=Traces(max_traces=2, max_spans=3).app())
+async def test_oldest_traces_and_further_spans_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "MAX_TRACES", 2)
+    monkeypatch.setattr(app, "MAX_SPANS", 3)
+    transport = httpx2.ASGITransport(app=Traces().app())
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:1") as http:
         for trace in ("1", "2", "3"):
             spans = [span(f"s{number}", start=int(trace)) for number in range(5)]
