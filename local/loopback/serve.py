@@ -10,7 +10,6 @@ import contextlib
 import errno
 import ipaddress
 import json
-import signal
 import socket
 import sys
 from dataclasses import dataclass, field
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import psutil
 import uvicorn
+
+from local.processes.signals import handled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -128,7 +129,8 @@ async def serve(
 
     if until is not None:
         until.add_done_callback(stop)
-    with _handling(stop):
+    # Those by which people and supervisors end programs; the last is of Windows.
+    with handled(stop, "SIGINT", "SIGTERM", "SIGBREAK"):
         async with asyncio.TaskGroup() as group:
             for server, listener in zip(servers, listeners, strict=True):
                 group.create_task(server.serve(sockets=list(listener.binding.sockets)))
@@ -177,18 +179,6 @@ async def _started(servers: Sequence[uvicorn.Server]) -> bool:
             return False
         await asyncio.sleep(0.01)
     return True
-
-
-@contextlib.contextmanager
-def _handling(handler: Callable[..., None]) -> Generator[None]:
-    """Handle the signals by which people and supervisors end programs; the last is of Windows."""
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
-    previous = [(number, signal.signal(number, handler)) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handled in previous:
-            signal.signal(number, handled)
 
 
 def _loopback_addresses(host: str) -> tuple[str, ...]:

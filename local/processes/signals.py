@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import FrameType
 
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-
 
 class TerminatedError(KeyboardInterrupt):
     """SIGTERM or a closed terminal, where Ctrl-C would have been a KeyboardInterrupt."""
@@ -25,22 +23,27 @@ class TerminatedError(KeyboardInterrupt):
 
 
 @contextmanager
+def handled(handler: Callable[[int, FrameType | None], None], *names: str) -> Generator[None]:
+    """Handle those signals that this system has until the block is left; then the handlers of before take over."""
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = [(number, signal.signal(number, handler)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, previous in before:
+            signal.signal(number, previous)
+
+
+@contextmanager
 def raised_by_signals() -> Generator[None]:
     """Raise TerminatedError at SIGTERM and SIGHUP, so that what was started is ended; not where they are ignored."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
         raise TerminatedError(signal.Signals(number))
 
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if os.name == "posix"]
-    before = {number: signal.getsignal(number) for number in numbers}
-    taken = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
-    for number in taken:
-        signal.signal(number, handle)
-    try:
+    names = ("SIGTERM", "SIGHUP") if os.name == "posix" else ()
+    with handled(handle, *(name for name in names if signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN)):
         yield
-    finally:
-        for number, handler in taken.items():
-            signal.signal(number, handler)
 
 
 @dataclass(slots=True)
@@ -67,10 +70,5 @@ def cancelled_by_signals(*, on_signal: Callable[[signal.Signals], None] = lambda
             on_signal(request.received)
             loop.call_soon_threadsafe(cancel)
 
-    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
+    with handled(handle, "SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         yield request
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
