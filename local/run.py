@@ -95,7 +95,7 @@ def _run_alone(options: RunOptions, account: Account) -> int:
         prepare(options.config)
         return asyncio.run(_Run(options, settings, directory, account).until_stopped())
     except PortTakenError as fault:
-        account.failed("ports", "\n".join(fault.lines))
+        account.failed("ports", str(fault))
         return PORT_TAKEN
     except (AzuriteMissingError, CoreToolsMissingError, DirectoryError, SettingsFileError) as fault:
         account.failed("prerequisite", str(fault))

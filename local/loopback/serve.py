@@ -42,7 +42,6 @@ class NotLoopbackError(ServeError):
 
     def __init__(self, host: str) -> None:
         super().__init__(f"{host} is not a loopback address; use localhost, 127.0.0.1 or ::1.")
-        self.host = host
 
 
 class PortTakenError(ServeError):
@@ -51,10 +50,9 @@ class PortTakenError(ServeError):
     exit_code = 3
 
     def __init__(self, *, port: int, purpose: str, flag: str) -> None:
-        self.port = port
-        self.holder = holder_of(port)
-        by = f"is taken by {self.holder}" if self.holder else "is taken by another process"
-        super().__init__(f"Port {port} ({purpose}) {by}. Stop it, or choose another port with {flag}.")
+        holder = holder_of(port) or "a program that this user may not look at"
+        way_out = f"Stop that program, or choose another port with {flag}."
+        super().__init__(f"Port {port} ({purpose}) is taken by {holder}. {way_out}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
