@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+GRACE_SECONDS = 2
 _EPHEMERAL_ATTEMPTS = 20
 
 
@@ -113,13 +114,12 @@ async def serve(
     *,
     ready: Callable[[], None] | None = None,
     until: asyncio.Future[Any] | None = None,
-    grace: int = 2,
 ) -> int:
-    """Serve until a signal or the end of `until`, then finish running requests for `grace` seconds.
+    """Serve until a signal or the end of `until`, then finish running requests for `GRACE_SECONDS`.
 
     Returns the exit code. `ready` is called once, when every listener accepts requests.
     """
-    servers = [_Server(_config(listener, grace=grace)) for listener in listeners]
+    servers = [_Server(_config(listener)) for listener in listeners]
 
     def stop(*_: object) -> None:
         for server in servers:
@@ -157,13 +157,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _config(listener: Listener, *, grace: int) -> uvicorn.Config:
+def _config(listener: Listener) -> uvicorn.Config:
     options: dict[str, Any] = {
         "lifespan": "off",
         "access_log": False,
         "server_header": False,
         "log_level": "warning",
-        "timeout_graceful_shutdown": grace,
+        "timeout_graceful_shutdown": GRACE_SECONDS,
         **listener.options,
     }
     if listener.tls:
