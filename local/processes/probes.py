@@ -14,25 +14,21 @@ if TYPE_CHECKING:
 
 def answers(*urls: str, status: int | None = 200, ca: Path | None = None) -> Callable[[], Awaitable[bool]]:
     """A readiness check: whether every URL answers with `status` (None: with anything that is HTTP)."""
-    trust: list[ssl.SSLContext] = []
 
     async def check() -> bool:
-        if ca is not None and not trust:
-            trust.append(ssl.create_default_context(cafile=ca))
-        found = [await status_of(url, trust=trust[0] if trust else None) for url in urls]
+        found = [await status_of(url, ca=ca) for url in urls]
         return all(one == status if status is not None else one > 0 for one in found)
 
     return check
 
 
-async def status_of(url: str, *, trust: ssl.SSLContext | None = None) -> int:
+async def status_of(url: str, *, ca: Path | None = None) -> int:
     """The status code of a GET; 0 when what answered was not HTTP. OSError when nothing answered."""
     address = urlsplit(url)
-    secure = trust if address.scheme == "https" else None
+    secure = ssl.create_default_context(cafile=ca) if address.scheme == "https" else None
     reader, writer = await asyncio.open_connection(address.hostname, address.port, ssl=secure)
     try:
-        target = address.path + (f"?{address.query}" if address.query else "")
-        writer.write(f"GET {target} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode("ascii"))
+        writer.write(f"GET {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode())
         line = await reader.readline()
     finally:
         writer.close()
