@@ -42,28 +42,20 @@ class Service:
 
 
 class ServiceError(Exception):
-    """A service failed; carries its name, its log and the end of that log."""
+    """A service failed; carries its name, and in its message the end of its log."""
 
     def __init__(self, message: str, *, name: str, log: Path) -> None:
         self.name = name
-        self.log = log
-        self.tail = tail_of(log)
-        super().__init__(f"{message}\n{self.tail or '    (its log is empty)'}\nThe whole log: {log}")
+        tail = tail_of(log) or "    (its log is empty)"
+        super().__init__(f"{name} {message}. The end of its log:\n{tail}\nThe whole log: {log}")
 
 
 class ServiceEndedError(ServiceError):
     """A service ended by itself, before or after it was ready."""
 
     def __init__(self, *, name: str, log: Path, exit_code: int) -> None:
-        super().__init__(f"{name} ended by itself with exit code {exit_code}. The end of its log:", name=name, log=log)
+        super().__init__(f"ended by itself with exit code {exit_code}", name=name, log=log)
         self.exit_code = exit_code
-
-
-class ServiceNotReadyError(ServiceError):
-    """A service runs but did not become ready in time."""
-
-    def __init__(self, *, name: str, log: Path, seconds: float) -> None:
-        super().__init__(f"{name} was not ready after {seconds:g} s. The end of its log:", name=name, log=log)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +159,8 @@ class Supervisor:
                         return
                     await asyncio.sleep(PROBE_PAUSE)
         except TimeoutError:
-            raise ServiceNotReadyError(name=service.name, log=child.log, seconds=service.start_timeout) from None
+            message = f"was not ready after {service.start_timeout:g} s"
+            raise ServiceError(message, name=service.name, log=child.log) from None
 
     async def _end(self, child: _Child) -> None:
         if child.process.stdin is not None:

@@ -11,15 +11,15 @@ import textwrap
 import time
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from local.config import REPOSITORY
-from local.processes.guarded import GUARD
-from local.processes.supervisor import Service, ServiceEndedError, ServiceNotReadyError, Supervisor
+from local.processes.guarded import guarded
+from local.processes.supervisor import Service, ServiceEndedError, ServiceError, Supervisor
 from tests.support.processes import alive, wait_for_number, wait_until_gone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals to its children")
@@ -42,6 +42,11 @@ while True:
 """
 
 STUBBORN = CHILD.replace("sys.exit(0)", "pass")
+
+PARENT = f"""
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", {STUBBORN!r}, "grandchild", sys.argv[2]])
+{CHILD}"""
 
 
 def service(folder: Path, name: str = "child", *, code: str = CHILD, **options: object) -> Service:
@@ -89,7 +94,7 @@ async def test_crash_before_ready_names_the_service_and_shows_its_log(tmp_path: 
         with pytest.raises(ServiceEndedError, match="the disk is full") as caught:
             await supervisor.start(service(tmp_path, "broken", code=crash))
     assert (caught.value.name, caught.value.exit_code) == ("broken", 1)
-    assert caught.value.log == tmp_path / "logs" / "broken.log"
+    assert str(caught.value).endswith(f"The whole log: {tmp_path / 'logs' / 'broken.log'}")
     assert not alive(pid)
 
 
@@ -127,9 +132,10 @@ async def test_service_that_is_never_ready_times_out_and_is_ended(tmp_path: Path
         return False
 
     async with Supervisor(logs=tmp_path / "logs") as supervisor:
-        with pytest.raises(ServiceNotReadyError, match="hello from child"):
+        with pytest.raises(ServiceError, match="child was not ready after 1 s") as caught:
             await supervisor.start(service(tmp_path, ready=never, start_timeout=1.0))
         pid = pid_of(tmp_path)
+    assert "hello from child" in str(caught.value)
     assert not alive(pid)
 
 
@@ -179,11 +185,8 @@ async def test_missing_program_is_named(tmp_path: Path) -> None:
 
 
 async def test_what_a_child_leaves_behind_is_ended_too(tmp_path: Path) -> None:
-    parent = (
-        f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {STUBBORN!r}, 'grandchild', sys.argv[2]])"
-    )
     async with Supervisor(logs=tmp_path / "logs") as supervisor:
-        await supervisor.start(service(tmp_path, code=f"{parent}\n{CHILD}"))
+        await supervisor.start(service(tmp_path, code=PARENT))
         grandchild = pid_of(tmp_path, "grandchild")
     assert wait_until_gone(grandchild)
 
@@ -279,10 +282,7 @@ def test_no_child_outlives_a_supervisor_that_is_killed(tmp_path: Path, second: s
 
 
 def test_grandchildren_do_not_outlive_a_supervisor_that_is_killed(tmp_path: Path) -> None:
-    parent = (
-        f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {STUBBORN!r}, 'grandchild', sys.argv[2]])"
-    )
-    program = start_program(tmp_path, second=f"{parent}\n{CHILD}")
+    program = start_program(tmp_path, second=PARENT)
     grandchild = pid_of(tmp_path, "grandchild")
     program.kill()
     program.communicate(timeout=20)
@@ -292,8 +292,8 @@ def test_grandchildren_do_not_outlive_a_supervisor_that_is_killed(tmp_path: Path
 # The guard by itself.
 
 
-def guarded(*command: str, grace: float = 5.0) -> subprocess.Popen[bytes]:
-    line = [sys.executable, "-I", "-S", str(GUARD), "SIGTERM", str(grace), *command]
+def under_guard(*command: str) -> subprocess.Popen[bytes]:
+    line = guarded(command, stop_signal=signal.SIGTERM, grace=5.0)
     return subprocess.Popen(line, stdin=subprocess.PIPE, start_new_session=True)
 
 
@@ -301,13 +301,13 @@ def guarded(*command: str, grace: float = 5.0) -> subprocess.Popen[bytes]:
     ("code", "expected"), [("pass", 0), ("raise SystemExit(3)", 3), ("import os; os.abort()", 134)]
 )
 def test_guard_ends_with_its_commands_exit_code(code: str, expected: int) -> None:
-    with guarded(sys.executable, "-c", code) as guard:
+    with under_guard(sys.executable, "-c", code) as guard:
         assert guard.wait(60) == expected
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_guard_outlives_signals_that_are_not_for_it(tmp_path: Path, number: signal.Signals) -> None:
-    with guarded(sys.executable, "-c", CHILD, "child", str(tmp_path)) as guard:
+    with under_guard(sys.executable, "-c", CHILD, "child", str(tmp_path)) as guard:
         pid = pid_of(tmp_path)
         guard.send_signal(number)
         time.sleep(0.2)
@@ -324,7 +324,7 @@ def test_guard_ends_what_its_command_left_behind_while_its_parent_still_lives(tm
     code = "import subprocess, sys, time; from pathlib import Path; below = subprocess.Popen(sys.argv[2:]); "
     code += "Path(sys.argv[1]).write_text(f'{below.pid}\\n'); time.sleep(300)"
     sleeping = (sys.executable, "-c", "import time; time.sleep(300)")
-    with guarded(sys.executable, "-c", code, str(left_behind), *sleeping) as guard:
+    with under_guard(sys.executable, "-c", code, str(left_behind), *sleeping) as guard:
         pid = wait_for_number(left_behind)
         assert guard.stdin is not None
         guard.stdin.close()
@@ -335,25 +335,16 @@ def test_guard_ends_what_its_command_left_behind_while_its_parent_still_lives(tm
 def test_guard_starts_its_command_with_default_signal_handling(tmp_path: Path) -> None:
     ignored = "signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)"
     code = f"import signal; raise SystemExit(({ignored}) != (signal.SIG_DFL, signal.SIG_DFL))"
-    with guarded(sys.executable, "-c", code) as guard:
+    with under_guard(sys.executable, "-c", code) as guard:
         assert guard.wait(60) == 0
-
-
-def wait_for(condition: Callable[[], bool], *, seconds: float = 60.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
 
 
 async def test_guard_that_is_killed_takes_its_command_along(tmp_path: Path) -> None:
     async with Supervisor(logs=tmp_path / "logs") as supervisor:
         await supervisor.start(service(tmp_path))
         pid = pid_of(tmp_path)
-        import psutil
-
         parent = psutil.Process(pid).ppid()
         os.kill(parent, signal.SIGKILL)
         with pytest.raises(ServiceEndedError):
             await supervisor.watch(asyncio.sleep(10))
-    assert wait_for(lambda: not alive(pid))
+    assert wait_until_gone(pid)
