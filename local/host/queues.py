@@ -14,7 +14,6 @@ import logging
 from base64 import b64decode
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
@@ -23,7 +22,7 @@ from local.host.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from local.host.messages import Function
     from local.host.process import WorkerProcess
@@ -39,14 +38,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueOptions:
-    """`extensions.queues` of host.json, with the extension's defaults."""
+    """`extensions.queues` of host.json."""
 
-    batch_size: int = 16
-    new_batch_threshold: int = 8
-    max_dequeue_count: int = 5
-    visibility_timeout: timedelta = timedelta(0)
-    max_polling_interval: timedelta = timedelta(minutes=1)
-    message_encoding: str = "base64"
+    batch_size: int
+    new_batch_threshold: int
+    max_dequeue_count: int
+    visibility_timeout: timedelta
+    max_polling_interval: timedelta
+    message_encoding: str
 
 
 class _Message(Protocol):

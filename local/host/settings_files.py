@@ -96,15 +96,14 @@ def environment(settings: LocalSettings, *, outer: Mapping[str, str], host_name:
 
 def _queues(path: Path, found: dict[str, Any]) -> QueueOptions:
     """https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue#hostjson-settings."""
-    default = QueueOptions()
-    batch_size = _count(path, found, "batchSize", default.batch_size)
+    batch_size = _count(path, found, "batchSize", 16)
     return QueueOptions(
         batch_size=batch_size,
         new_batch_threshold=_count(path, found, "newBatchThreshold", batch_size // 2),
-        max_dequeue_count=_count(path, found, "maxDequeueCount", default.max_dequeue_count),
+        max_dequeue_count=_count(path, found, "maxDequeueCount", 5),
         visibility_timeout=_timespan(path, found.get("visibilityTimeout", "00:00:00"), "queues.visibilityTimeout"),
         max_polling_interval=_timespan(path, found.get("maxPollingInterval", "00:01:00"), "queues.maxPollingInterval"),
-        message_encoding=str(found.get("messageEncoding", default.message_encoding)),
+        message_encoding=str(found.get("messageEncoding", "base64")),
     )
 
 
