@@ -12,17 +12,21 @@ import asyncio
 import json
 import logging
 from base64 import b64decode
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
 from local.host.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-    from datetime import datetime, timedelta
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+    from azure.storage.queue import QueueMessage
+    from azure.storage.queue.aio import QueueClient
 
     from local.host.messages import Function
     from local.host.process import WorkerProcess
@@ -46,28 +50,6 @@ class QueueOptions:
     visibility_timeout: timedelta
     max_polling_interval: timedelta
     message_encoding: str
-
-
-class _Message(Protocol):
-    """The part of the SDK's `QueueMessage` that is used here."""
-
-    id: str
-    content: str
-    dequeue_count: int
-    inserted_on: datetime
-    expires_on: datetime
-    next_visible_on: datetime
-    pop_receipt: str
-
-
-class _Client(Protocol):
-    """The part of the SDK's queue client that is used here."""
-
-    async def create_queue(self) -> object: ...
-    async def send_message(self, content: str) -> object: ...
-    def receive_messages(self, *, max_messages: int, visibility_timeout: int) -> AsyncIterator[_Message]: ...
-    async def update_message(self, message: str, pop_receipt: str, *, visibility_timeout: int) -> _Message: ...
-    async def delete_message(self, message: str, pop_receipt: str) -> None: ...
 
 
 def connection_string(function: Function, environment: Mapping[str, str]) -> str:
@@ -114,10 +96,10 @@ class Listener:
                 else:
                     await asyncio.sleep(pause)
 
-    async def _take(self, client: _Client) -> list[_Message]:
+    async def _take(self, client: QueueClient) -> list[QueueMessage]:
         """Takes a batch; a queue that is not there, or does not answer, is an empty one until it does."""
         size = min(self._options.batch_size, MAX_BATCH)
-        messages: list[_Message] = []
+        messages: list[QueueMessage] = []
         try:
             async for message in client.receive_messages(max_messages=size, visibility_timeout=INVISIBLE_SECONDS):
                 messages.append(message)
@@ -129,69 +111,68 @@ class Listener:
             logger.warning("The queue %s does not answer: %s", self._queue, type(error).__name__)
         return messages
 
-    async def _handle(self, message: _Message) -> None:
+    async def _handle(self, message: QueueMessage) -> None:
         async with self._client(self._queue) as client:
-            receipt = [message.pop_receipt]
-            renewing = asyncio.create_task(_renew(client, message, receipt))
+            renewing = asyncio.create_task(_renew(client, message))
             try:
                 error = await self._worker.invoke(self._function, kind="queue", data=self._data(message)).ended
             finally:
                 renewing.cancel()
                 await asyncio.wait((renewing,))
-            await self._settle(client, message, receipt=receipt[0], error=error)
+            await self._settle(client, message, error=error)
 
-    async def _settle(self, client: _Client, message: _Message, *, receipt: str, error: str | None) -> None:
+    async def _settle(self, client: QueueClient, message: QueueMessage, *, error: str | None) -> None:
         """Deletes the message of a function that succeeded, and gives back or poisons that of another one."""
         try:
             if error is None:
-                await client.delete_message(message.id, receipt)
+                await client.delete_message(message)
                 return
             logger.error("%s failed: %s", self._function.name, error)
             if self._queue.endswith(POISON):
                 return  # it has no poison queue: the message stays invisible until its time is over
-            if message.dequeue_count >= self._options.max_dequeue_count:
+            if (message.dequeue_count or 0) >= self._options.max_dequeue_count:
                 await self._poison(message)
-                await client.delete_message(message.id, receipt)
+                await client.delete_message(message)
             else:
                 seconds = int(self._options.visibility_timeout.total_seconds())
-                await client.update_message(message.id, receipt, visibility_timeout=seconds)
+                await client.update_message(message.id, message.pop_receipt, visibility_timeout=seconds)
         except AzureError as fault:
             logger.warning("A message stays in the queue %s: %s", self._queue, type(fault).__name__)
 
-    async def _poison(self, message: _Message) -> None:
+    async def _poison(self, message: QueueMessage) -> None:
         logger.error("A message of %s has been tried %d times.", self._queue, message.dequeue_count)
         async with self._client(f"{self._queue}{POISON}") as poison:
             with suppress(ResourceExistsError):
                 await poison.create_queue()
             await poison.send_message(message.content)
 
-    def _data(self, message: _Message) -> dict[str, Any]:
+    def _data(self, message: QueueMessage) -> dict[str, Any]:
         content = message.content
         body = content if self._options.message_encoding == "none" else b64decode(content).decode()
         values: dict[str, Any] = {
             "Id": message.id,
             "DequeueCount": message.dequeue_count,
-            "InsertionTime": message.inserted_on.isoformat(),
-            "ExpirationTime": message.expires_on.isoformat(),
-            "NextVisibleTime": message.next_visible_on.isoformat(),
+            "InsertionTime": message.inserted_on,
+            "ExpirationTime": message.expires_on,
+            "NextVisibleTime": message.next_visible_on,
             "PopReceipt": message.pop_receipt,
         }
-        return {"body": body, "metadata": {name: json.dumps(value) for name, value in values.items()}}
+        metadata = {name: json.dumps(value, default=datetime.isoformat) for name, value in values.items()}
+        return {"body": body, "metadata": metadata}
 
-    @asynccontextmanager
-    async def _client(self, queue: str) -> AsyncGenerator[_Client]:
+    def _client(self, queue: str) -> QueueClient:
         from azure.storage.queue.aio import QueueClient  # for apps with queues alone
 
-        async with QueueClient.from_connection_string(self._connection_string, queue) as client:
-            yield cast("_Client", client)
+        return QueueClient.from_connection_string(self._connection_string, queue)
 
 
-async def _renew(client: _Client, message: _Message, receipt: list[str]) -> None:
+async def _renew(client: QueueClient, message: QueueMessage) -> None:
+    """Keeps the message invisible; each renewal gives it another receipt."""
     while True:
         await asyncio.sleep(RENEW_SECONDS)
         try:
-            renewed = await client.update_message(message.id, receipt[0], visibility_timeout=INVISIBLE_SECONDS)
+            renewed = await client.update_message(message.id, message.pop_receipt, visibility_timeout=INVISIBLE_SECONDS)
         except AzureError as error:
             logger.warning("A message's visibility is not renewed: %s", type(error).__name__)
         else:
-            receipt[0] = renewed.pop_receipt
+            message.pop_receipt = renewed.pop_receipt
