@@ -43,14 +43,12 @@ class ForwardedRequest:
         send: Send,
         upstream: Upstream,
         invocation: Invocation,
-        activity_seconds: float = ACTIVITY_SECONDS,
     ) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
         self._upstream = upstream
         self._invocation = invocation
-        self._activity_seconds = activity_seconds
         self._silence = asyncio.timeout(None)
         self._uploaded = False
         self.status: int | None = None
@@ -164,4 +162,4 @@ class ForwardedRequest:
             await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
     def _touch(self) -> None:
-        self._silence.reschedule(asyncio.get_running_loop().time() + self._activity_seconds)
+        self._silence.reschedule(asyncio.get_running_loop().time() + ACTIVITY_SECONDS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from local.host import forward
 from local.host.forward import FAILURE_GRACE_SECONDS, ForwardedRequest, ForwardingFailed
 from local.host.process import Invocation
 from local.host.upstream import Upstream, WorkerConnectionLost
@@ -40,9 +41,7 @@ class Client:
     def body(self) -> bytes:
         return b"".join(message.get("body", b"") for message in self.messages)
 
-    def exchange(
-        self, upstream: Upstream, ended: asyncio.Future[str | None], *, activity_seconds: float = 5
-    ) -> ForwardedRequest:
+    def exchange(self, upstream: Upstream, ended: asyncio.Future[str | None]) -> ForwardedRequest:
         scope = {
             "type": "http",
             "method": "GET",
@@ -57,7 +56,6 @@ class Client:
             send=self.send,
             upstream=upstream,
             invocation=Invocation(function="f", ended=ended, operation="0" * 31 + "1"),
-            activity_seconds=activity_seconds,
         )
 
 
@@ -154,12 +152,13 @@ async def test_interim_responses_are_not_passed_on() -> None:
         (answers(b"no http at all\r\n\r\n"), None, 502),
     ],
 )
-async def test_worker_without_an_answer_is_answered_for(behave: Behaviour, invocation: str | None, status: int) -> None:
+async def test_worker_without_an_answer_is_answered_for(
+    monkeypatch: pytest.MonkeyPatch, behave: Behaviour, invocation: str | None, status: int
+) -> None:
+    monkeypatch.setattr(forward, "ACTIVITY_SECONDS", FAILURE_GRACE_SECONDS + 0.3)
     async with worker(behave) as (upstream, _):
         with pytest.raises(ForwardingFailed) as caught:
-            await asyncio.wait_for(
-                Client().exchange(upstream, ended(invocation), activity_seconds=FAILURE_GRACE_SECONDS + 0.3).run(), 60
-            )
+            await asyncio.wait_for(Client().exchange(upstream, ended(invocation)).run(), 60)
     assert caught.value.status == status
 
 
@@ -187,11 +186,12 @@ async def test_nobody_listens_is_answered_for() -> None:
         answers(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf"),
     ],
 )
-async def test_half_an_answer_is_never_completed(behave: Behaviour) -> None:
+async def test_half_an_answer_is_never_completed(monkeypatch: pytest.MonkeyPatch, behave: Behaviour) -> None:
+    monkeypatch.setattr(forward, "ACTIVITY_SECONDS", 0.3)
     async with worker(behave) as (upstream, _):
         client = Client()
         with pytest.raises(WorkerConnectionLost):
-            await client.exchange(upstream, ended(None), activity_seconds=0.3).run()
+            await client.exchange(upstream, ended(None)).run()
 
         assert client.body == b"half"
         assert client.messages[-1]["more_body"]
