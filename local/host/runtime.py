@@ -16,12 +16,6 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 
-class IndexingFailed(Exception):  # noqa: N818 - it carries the message to send
-    def __init__(self, exception: protos.RpcException) -> None:
-        super().__init__(exception.message)
-        self.report = Failed(message=exception.message, stack=exception.stack_trace)
-
-
 class Runtime:
     """One function app in this process; the runtime keeps its state in modules, so there cannot be two."""
 
@@ -31,17 +25,18 @@ class Runtime:
         self._runtime: Any = azure_functions_runtime
         self._runtime.start_threadpool_executor()
 
-    async def init(self, directory: Path) -> Loaded:
-        """Index the app of a folder, as at the start of a worker; raises IndexingFailed."""
+    async def init(self, directory: Path) -> Loaded | Failed:
+        """Index the app of a folder, as at the start of a worker."""
         if str(directory) not in sys.path:
             sys.path.insert(0, str(directory))
         return await self.load("worker_init_request", capabilities={}, function_app_directory=str(directory))
 
-    async def load(self, verb: str, **fields: object) -> Loaded:
-        """Send one of the requests that name a folder, and have its functions loaded; raises IndexingFailed."""
+    async def load(self, verb: str, **fields: object) -> Loaded | Failed:
+        """Send one of the requests that name a folder, and have its functions loaded."""
         response = await self._request(verb, **fields)
         if response.result.status != protos.StatusResult.Success:
-            raise IndexingFailed(response.result.exception or protos.RpcException(message="Unknown failure."))
+            fault = response.result.exception or protos.RpcException(message="Unknown failure.")
+            return Failed(message=fault.message, stack=fault.stack_trace)
         metadata = await self._request("functions_metadata_request")
         indexed = cast("list[Any]", metadata.function_metadata_results or [])
         functions = [

@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 
 from local.config import REPOSITORY
 from local.host import messages
-from local.host.messages import Ended, Invoke, Logged
-from local.host.runtime import IndexingFailed, Runtime
+from local.host.messages import Ended, Failed, Invoke, Logged
+from local.host.runtime import Runtime
 
 SERVER_START_SECONDS = 20
 
@@ -80,10 +80,9 @@ class _Host(logging.Handler):
 
 async def _serve(folder: Path, commands: BinaryIO, host: _Host) -> None:
     runtime = Runtime()
-    try:
-        loaded = await runtime.init(folder)
-    except IndexingFailed as error:
-        host.send(error.report)
+    loaded = await runtime.init(folder)
+    if isinstance(loaded, Failed):
+        host.send(loaded)
         return
     logging.getLogger("azure.functions").setLevel(logging.WARNING)
     if loaded.http:

@@ -9,16 +9,12 @@ import sys
 import tempfile
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx2
 
-from local.host.messages import Invoke
+from local.host.messages import Invoke, Loaded
 from local.host.runtime import Runtime
 from tests.engine.functions.harness import MCP_APP
-
-if TYPE_CHECKING:
-    from local.host.messages import Loaded
 
 
 async def main(steps: list[str]) -> None:
@@ -39,6 +35,7 @@ async def main(steps: list[str]) -> None:
                     environment_variables=dict(os.environ),
                     function_app_directory=str(MCP_APP),
                 )
+        assert isinstance(loaded, Loaded), loaded
         report.append({"http": loaded.http, "status": await request(runtime, loaded) if loaded.http else None})
     print(json.dumps(report))  # noqa: T201 - the answer of this program
 
