@@ -26,14 +26,6 @@ class AppLog:
         self.telemetry: ApplicationInsights | None = None
         self._seen: deque[tuple[float, str]] = deque(maxlen=200)
 
-    def began(self, invocation: Invocation) -> None:
-        if self.telemetry is not None:
-            self.telemetry.began(invocation)
-
-    def ended(self, invocation: Invocation, *, error: str | None, status: int | None) -> None:
-        if self.telemetry is not None:
-            self.telemetry.ended(invocation, error=error, status=status)
-
     def add(self, line: Logged, invocation: Invocation | None) -> None:
         """`invocation` is the line's, while that runs."""
         note = ""

@@ -9,7 +9,6 @@ import sys
 import time
 import uuid
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -137,7 +136,8 @@ class WorkerProcess:
         self._running[invocation.id] = invocation
         timer = loop.call_later(self._limit.total_seconds(), self._expire, invocation)
         invocation.ended.add_done_callback(lambda _: timer.cancel())
-        self._log.began(invocation)
+        if self._log.telemetry is not None:
+            self._log.telemetry.began(invocation)
         binding = str(function.trigger["name"])
         invoke = Invoke(id=invocation.id, function_id=function.id, binding=binding, kind=kind, data=data)
         if self._process and self._process.stdin and not self._process.stdin.is_closing():
@@ -146,7 +146,12 @@ class WorkerProcess:
 
     def report(self, invocation: Invocation, *, status: int | None = None) -> None:
         """Report the invocation to Application Insights when it ends; `status` is that of the answer to a request."""
-        invocation.ended.add_done_callback(partial(self._ended, invocation, status))
+
+        def ended(outcome: asyncio.Future[str | None]) -> None:
+            if self._log.telemetry is not None and not outcome.cancelled():
+                self._log.telemetry.ended(invocation, error=outcome.result(), status=status)
+
+        invocation.ended.add_done_callback(ended)
 
     async def stop(self) -> None:
         """End the process, in good order if it lets itself be ended that way."""
@@ -160,10 +165,6 @@ class WorkerProcess:
                 self._process.kill()
             await self._process.wait()
         self._abandon()
-
-    def _ended(self, invocation: Invocation, status: int | None, ended: asyncio.Future[str | None]) -> None:
-        if not ended.cancelled():
-            self._log.ended(invocation, error=ended.result(), status=status)
 
     def _expire(self, invocation: Invocation) -> None:
         logger.error(
