@@ -33,7 +33,6 @@ class RpcException(_Message):
 class StatusResult(_Message):
     Failure: ClassVar[int] = 0
     Success: ClassVar[int] = 1
-    Cancelled: ClassVar[int] = 2
 
 
 class BindingInfo(_Message):

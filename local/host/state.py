@@ -20,7 +20,7 @@ from local.host.routes import RouteTable
 from local.host.timers import Timer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
     from pathlib import Path
 
     from local.host.settings_files import HostConfig
@@ -44,11 +44,6 @@ class Running:
     routes: RouteTable
     timers: dict[str, Timer]
     queues: list[Listener]
-
-    @property
-    def listeners(self) -> list[Coroutine[None, None, None]]:
-        """What runs functions that have no address."""
-        return [each.run() for each in (*self.timers.values(), *self.queues)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +149,7 @@ class AppState:
     async def _serve(self, running: Running) -> bool:
         answers = asyncio.create_task(running.worker.run())
         restart = asyncio.create_task(self._restart.wait())
-        listening = [asyncio.create_task(listener) for listener in running.listeners]
+        listening = [asyncio.create_task(each.run()) for each in (*running.timers.values(), *running.queues)]
         self._settle(running)
         self._starts += 1
         if self._starts > 1:
