@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -20,6 +20,7 @@ from tests.engine.functions.harness import MCP_APP, eventually, running_host
 from tests.support.programs import Program
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from tests.engine.functions.harness import RunningHost
@@ -67,14 +68,6 @@ def test_settings_and_working_directory_are_those_of_the_app(tmp_path: Path) -> 
         assert host.get("/api/hello/x").text == f"hi {tmp_path} file"
         assert host.post("/api/hello/x").status_code == 404
         assert host.get("/hello/x").status_code == 404
-
-
-def test_real_environment_wins_over_the_settings_file(tmp_path: Path) -> None:
-    app = write_app(tmp_path)
-    (app / "local.settings.json").write_text(json.dumps({"Values": {"FROM_FILE": " file"}}))
-
-    with running_host(app, log=tmp_path / "log", environment={"FROM_FILE": " real"}) as host:
-        assert host.get("/api/hello/x").text.endswith(" real")
 
 
 def test_indexing_failure_is_shown_and_healed_by_the_next_change(tmp_path: Path) -> None:
@@ -254,42 +247,35 @@ def test_worker_ends_when_its_host_is_killed(tmp_path: Path) -> None:
         assert eventually(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
 
 
+@contextmanager
+def in_a_terminal(listing: Path, *arguments: str) -> Generator[None]:
+    """The host without `--ready-json`; what it says to a person goes to the file."""
+    command = [sys.executable, "-m", "local.host", "--port", "0", *arguments]
+    with listing.open("w") as sink:
+        process = subprocess.Popen(command, cwd=REPOSITORY, stdout=sink, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 def test_changes_are_told_to_a_person(tmp_path: Path) -> None:
     app = write_app(tmp_path)
     listing = tmp_path / "listing"
-    with listing.open("w") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "local.host", "--app", str(app), "--port", "0", "--watch"],
-            cwd=REPOSITORY,
-            stdout=sink,
-            stderr=subprocess.DEVNULL,
-        )
-    try:
+    with in_a_terminal(listing, "--app", str(app), "--watch"):
         assert eventually(lambda: "hello: " in listing.read_text())
         write_app(app, source="raise ValueError('bad app')\n")
         assert eventually(lambda: listing.read_text().endswith("the app does not start: ValueError: bad app\n"))
         write_app(app)
         assert eventually(lambda: listing.read_text().endswith("functions restarted\n"))
-    finally:
-        process.terminate()
-        process.wait(20)
     assert listing.read_text().count("\n") == 4
 
 
 def test_functions_are_listed_for_a_person(tmp_path: Path) -> None:
     listing = tmp_path / "listing"
-    with listing.open("w") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "local.host", "--app", str(MCP_APP), "--port", "0"],
-            cwd=REPOSITORY,
-            stdout=sink,
-            stderr=subprocess.DEVNULL,
-        )
-    try:
+    with in_a_terminal(listing, "--app", str(MCP_APP)):
         assert eventually(lambda: listing.read_text().count("\n") >= 4)
-    finally:
-        process.terminate()
-        process.wait(20)
     lines = [line.strip() for line in listing.read_text().splitlines()]
 
     assert lines[0] == "Functions:"
