@@ -15,7 +15,7 @@ from local.directory import FILE, DirectoryError, load_directory
 from local.entra.app import build
 from local.entra.registration import Registration
 from local.entra.state import State
-from local.loopback.serve import Binding, Listener, ServeError, announce, bind, serve
+from local.loopback.serve import Binding, Listener, PortTakenError, announce, bind, serve
 from local.loopback.tls import ensure_tls
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--host", default="localhost", help="loopback address to listen on")
     add("--port", type=int, default=config.ports.entra, help="https port; 0 takes a free one")
     add("--sign-in-port", type=int, default=config.ports.sign_in, help="plain http port of the sign-in page")
     add("--state", type=Path, default=config.home / "entra", metavar="DIR", help="folder of the database")
@@ -63,9 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return USAGE
     try:
-        secure = bind(port=options.port, purpose="Entra stand-in", flag="--port", host=options.host)
-        sign_in = bind(port=options.sign_in_port, purpose="sign-in page", flag="--sign-in-port", host=options.host)
-    except ServeError as error:
+        secure = bind(port=options.port, purpose="Entra stand-in", flag="--port")
+        sign_in = bind(port=options.sign_in_port, purpose="sign-in page", flag="--sign-in-port")
+    except PortTakenError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     state = State(options.state / "entra.sqlite3")

@@ -18,7 +18,7 @@ from local.host.settings_files import HostConfig, LocalSettings, environment, re
 from local.host.state import AppState, Broken, Running
 from local.host.strict import OPTIONS
 from local.host.watch import watch
-from local.loopback.serve import Binding, Listener, ServeError, announce, bind, serve
+from local.loopback.serve import Binding, Listener, PortTakenError, announce, bind, serve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,8 +35,8 @@ def main() -> int:
     try:
         _, settings = host.read()
         port = next(choice for choice in (arguments.port, settings.port, DEFAULT_PORT) if choice is not None)
-        asyncio.run(host.serve(bind(port=port, purpose="Functions host", flag="--port", host=arguments.bind)))
-    except (HostError, ServeError) as error:
+        asyncio.run(host.serve(bind(port=port, purpose="Functions host", flag="--port")))
+    except (HostError, PortTakenError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - the last words, where a supervisor looks for them
         return error.exit_code
     return 0
@@ -60,7 +60,7 @@ class _Host:
 
     async def serve(self, binding: Binding) -> None:
         """Until a signal or a fault ends it; raises AppBrokenError."""
-        self._address = f"[{binding.host}]:{binding.port}" if ":" in binding.host else f"{binding.host}:{binding.port}"
+        self._address = f"localhost:{binding.port}"
         state = AppState(app=self._app, configure=self._configure, watched=self._watched, say=self._say)
         work = [state.run(), self._announce(state), *([watch(self._app, state.restart)] if self._watched else [])]
         tasks = [asyncio.create_task(each) for each in work]
@@ -95,7 +95,6 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.host", description=__doc__)
     parser.add_argument("--app", type=Path, default=Path(), help="folder of the function app (default: this folder)")
     parser.add_argument("--port", type=int, help=f"0 for any free one (default: Host.LocalHttpPort or {DEFAULT_PORT})")
-    parser.add_argument("--bind", default="localhost", help="a loopback name or address (default: localhost)")
     parser.add_argument("--settings", type=Path, help="default: local.settings.json in the app folder, if it exists")
     parser.add_argument("--watch", action="store_true", help="restart the app when its .py or .json files change")
     parser.add_argument("--ready-json", action="store_true", help="print one JSON line to stdout when ready")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import ipaddress
 import json
 import socket
 import sys
@@ -30,25 +29,10 @@ GRACE_SECONDS = 2
 _EPHEMERAL_ATTEMPTS = 20
 
 
-class ServeError(Exception):
-    """A server cannot start; `exit_code` is what the process should end with."""
+class PortTakenError(Exception):
+    """Another process listens on the port; `exit_code` is what this one should end with."""
 
-    exit_code: ClassVar[int] = 1
-
-
-class NotLoopbackError(ServeError):
-    """The address to listen on can be reached from another machine."""
-
-    exit_code = 2
-
-    def __init__(self, host: str) -> None:
-        super().__init__(f"{host} is not a loopback address; use localhost, 127.0.0.1 or ::1.")
-
-
-class PortTakenError(ServeError):
-    """Another process listens on the port."""
-
-    exit_code = 3
+    exit_code: ClassVar[int] = 3
 
     def __init__(self, *, port: int, purpose: str, flag: str) -> None:
         holder = holder_of(port) or "a program that this user may not look at"
@@ -58,9 +42,8 @@ class PortTakenError(ServeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """Listening sockets on one port; `localhost` has two where the machine has IPv6."""
+    """Listening sockets on one port of `localhost`: two where the machine has IPv6."""
 
-    host: str
     port: int
     sockets: tuple[socket.socket, ...]
 
@@ -95,9 +78,10 @@ def holder_of(port: int) -> str | None:
     return None
 
 
-def bind(*, port: int, purpose: str, flag: str, host: str = "localhost") -> Binding:
-    """Listen on a loopback port (0: any free one); raises NotLoopbackError or PortTakenError."""
-    addresses = _loopback_addresses(host)
+def bind(*, port: int, purpose: str, flag: str) -> Binding:
+    """Listen on a loopback port (0: any free one); raises PortTakenError."""
+    # A browser may resolve localhost to either; whoever held the other one would receive its requests.
+    addresses = ("127.0.0.1", "::1") if has_ipv6_loopback() else ("127.0.0.1",)
     for _ in range(1 if port else _EPHEMERAL_ATTEMPTS):
         try:
             sockets = _listen(addresses, port)
@@ -105,7 +89,7 @@ def bind(*, port: int, purpose: str, flag: str, host: str = "localhost") -> Bind
             if error.errno != errno.EADDRINUSE:
                 raise
             continue
-        return Binding(host=host, port=sockets[0].getsockname()[1], sockets=sockets)
+        return Binding(port=sockets[0].getsockname()[1], sockets=sockets)
     raise PortTakenError(port=port, purpose=purpose, flag=flag)
 
 
@@ -177,19 +161,6 @@ async def _started(servers: Sequence[uvicorn.Server]) -> bool:
             return False
         await asyncio.sleep(0.01)
     return True
-
-
-def _loopback_addresses(host: str) -> tuple[str, ...]:
-    if host == "localhost":
-        # A browser may resolve localhost to either; whoever held the other one would receive its requests.
-        return ("127.0.0.1", "::1") if has_ipv6_loopback() else ("127.0.0.1",)
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise NotLoopbackError(host)
-    return (host,)
 
 
 def has_ipv6_loopback() -> bool:

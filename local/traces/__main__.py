@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from local.config import LocalConfig
-from local.loopback.serve import Listener, ServeError, announce, bind, serve
+from local.loopback.serve import Listener, PortTakenError, announce, bind, serve
 from local.traces.app import Traces
 
 if TYPE_CHECKING:
@@ -22,12 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Receives traces and metrics over OTLP/HTTP, on loopback, and shows them in a browser.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--host", default="localhost", help="loopback address to listen on")
     parser.add_argument("--port", type=int, default=LocalConfig().ports.traces, help="port; 0 takes a free one")
     options = parser.parse_args(arguments)
     try:
-        binding = bind(port=options.port, purpose="traces", flag="--port", host=options.host)
-    except ServeError as error:
+        binding = bind(port=options.port, purpose="traces", flag="--port")
+    except PortTakenError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     listener = Listener(binding=binding, app=Traces().app())

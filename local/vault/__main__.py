@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from local.client_secret import client_secret_in
 from local.config import TENANT_ID, LocalConfig
-from local.loopback.serve import Listener, ServeError, announce, bind, serve
+from local.loopback.serve import Listener, PortTakenError, announce, bind, serve
 from local.loopback.tls import ensure_tls
 from local.vault.app import Vault
 from local.vault.bearer import BearerCheck
@@ -32,7 +32,6 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--host", default="localhost", help="loopback address to listen on")
     add("--port", type=int, default=config.ports.vault, help="https port; 0 takes a free one")
     add("--state", type=Path, default=config.home / "vault", metavar="DIR", help="folder of the database")
     add("--tls", type=Path, default=config.tls, metavar="DIR", help="folder of the certificates")
@@ -48,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     secret = client_secret_in(options.client_secret_file, parser=parser)
     try:
-        binding = bind(port=options.port, purpose="Key Vault stand-in", flag="--port", host=options.host)
-    except ServeError as error:
+        binding = bind(port=options.port, purpose="Key Vault stand-in", flag="--port")
+    except PortTakenError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     tls = ensure_tls(options.tls)

@@ -75,7 +75,7 @@ class CloudStandIn:
     def __init__(self, certificates: Path) -> None:
         self.world = World()
         self._tls = ensure_tls(certificates).server
-        self._binding = bind(port=0, purpose="stand-in for Azure", flag="", host="127.0.0.1")
+        self._binding = bind(port=0, purpose="stand-in for Azure", flag="")
         self.authority = f"127.0.0.1:{self._binding.port}"
         self.url = f"https://{self.authority}"
 
