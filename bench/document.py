@@ -55,6 +55,8 @@ most of the time. An empty cell is a value that the other store refuses.""",
     "day": """The refreshes of a day follow each other in minutes, so nothing of them expires but what lives that short.
 The baseline has no purge.""",
     "purge": "Rows that have expired are deleted among as many that live; the purge is killed once.",
+    "tasks": """This server runs on the local Functions host, whose queue listener waits between two looks as the real
+one does. Docket's worker runs in the server's process, and Redis wakes it.""",
 }
 SHOWN = {"calls": "calls.svg", "latency": "latency.svg"}
 
@@ -116,6 +118,7 @@ def _counts(name: str, part: Part) -> str:
         "worker": ("rounds", "calls", "people"),
         "instances": ("rounds", "calls", "people"),
         "purge": ("rows",),
+        "tasks": ("rounds", "memory_calls"),
         "day": ("storm",),
     }.get(name, ("rounds",))
     counts = ", ".join(f"`--{each.replace('_', '-')} {part.counts[each]}`" for each in of)

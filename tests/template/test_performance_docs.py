@@ -8,7 +8,7 @@ from html import unescape
 import pytest
 
 from bench.contestants import ALL, OURS
-from bench.document import DOCUMENT, IN_SHORT, RECORDED, document
+from bench.document import ABOUT, DOCUMENT, IN_SHORT, RECORDED, document
 from bench.figures import Run
 from bench.options import AT_LENGTH, PARTS
 from bench.pictures import COLOURS, OTHER, TEXT, drawings
@@ -26,6 +26,10 @@ def test_document_is_written_from_the_recorded_run() -> None:
     assert DOCUMENT.read_text("utf-8") == document(RUN), (
         "PYTHONPATH=src python -m bench --run bench/results/recorded.json --record writes it again"
     )
+
+
+def test_document_has_words_about_every_part() -> None:
+    assert set(ABOUT) == set(PARTS)
 
 
 def test_recorded_run_has_every_part_and_every_server() -> None:
