@@ -12,7 +12,7 @@ from bench.figures import number
 from bench.latency import LATENCIES_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from bench.figures import Part, Run
 
@@ -38,11 +38,6 @@ def drawings(run: Run) -> dict[str, str]:
     return found
 
 
-def labels(part: Part, groups: Sequence[tuple[str, str]], servers: Sequence[str]) -> Mapping[str, list[str]]:
-    """What stands on the bars of each server."""
-    return {server: [number(part.value(what, server).median) for _, what in groups] for server in servers}
-
-
 def _bars(part: Part, groups: Sequence[tuple[str, str]], servers: Sequence[str], title: str) -> str:
     pyplot: Any = import_module("matplotlib.pyplot")  # late, and Any: half of what its stubs say is unknown
     pyplot.switch_backend("svg")
@@ -50,11 +45,11 @@ def _bars(part: Part, groups: Sequence[tuple[str, str]], servers: Sequence[str],
     coloured = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), TEXT)
     with pyplot.rc_context({**fixed, **coloured}):
         figure, axes = pyplot.subplots(figsize=(9, 3.6), layout="constrained")
-        for place, (server, texts) in enumerate(labels(part, groups, servers).items()):
+        for place, server in enumerate(servers):
             values = [part.value(what, server).median for _, what in groups]
             at = [group * (len(servers) + 1) + place for group in range(len(groups))]
             bars = axes.bar(at, values, width=0.85, color=COLOURS.get(server, OTHER), label=server)
-            axes.bar_label(bars, texts, fontsize=7)
+            axes.bar_label(bars, [number(value) for value in values], fontsize=7)
         middle = [group * (len(servers) + 1) + (len(servers) - 1) / 2 for group in range(len(groups))]
         axes.set_xticks(middle, [label for label, _ in groups])
         axes.set_title(title)

@@ -159,10 +159,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--profile", help="file that gets a profile when the server ends")
     options = parser.parse_args()
-    profile = cProfile.Profile() if options.profile else None
-    if profile is None:
+    if not options.profile:
         asyncio.run(serve(options.which, port=options.port))
         return
+    profile = cProfile.Profile()
     try:
         profile.runcall(asyncio.run, serve(options.which, port=options.port))
     finally:

@@ -76,10 +76,11 @@ async def _measure(part: Part, rounds: int, connection_string: str, say: Callabl
                     for operation, milliseconds in (await _timed(stores[name], value)).items():
                         part.add(f"`{operation}` of {label}{place}", name, milliseconds, "ms")
             proxy.latency = 0
-            for name, (other, partition, row) in {
-                OURS: (table, *_place(label)),
-                BASELINE: (theirs, COLLECTION, label),
-            }.items():
+            ours = Address.of(COLLECTION, label)
+            for name, other, partition, row in (
+                (OURS, table, ours.partition, ours.row),
+                (BASELINE, theirs, COLLECTION, label),
+            ):
                 if name in taking:
                     await near[name].put(label, value, collection=COLLECTION)
                     part.add(f"row of {label}", name, _bytes(await other.read(partition, row)), "bytes")
@@ -133,11 +134,6 @@ async def _do(store: AsyncKeyValue, operation: str, key: int, value: dict[str, A
             await store.get(f"key{key}", collection=COLLECTION)
         case _:
             await store.delete(f"key{key}", collection=COLLECTION)
-
-
-def _place(key: str) -> tuple[str, str]:
-    address = Address.of(COLLECTION, key)
-    return address.partition, address.row
 
 
 def _bytes(row: dict[str, Any] | None) -> int:

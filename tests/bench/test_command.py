@@ -86,23 +86,8 @@ def test_run_of_another_machine_replaces_no_record_that_has_more(tmp_path: Path)
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_every_part_measures_this_server_and_a_baseline(tmp_path: Path) -> None:
-    few = (
-        "--rounds",
-        "1",
-        "--calls",
-        "16",
-        "--people",
-        "2",
-        "--logins",
-        "2",
-        "--memory-calls",
-        "100",
-        "--rows",
-        "1000",
-        "--storm",
-        "20",
-    )
-    told = bench(*PARTS, *few, "--keep", str(tmp_path / "run.json"))
+    few = "--rounds 1 --calls 16 --people 2 --logins 2 --memory-calls 100 --rows 1000 --storm 20"
+    told = bench(*PARTS, *few.split(), "--keep", str(tmp_path / "run.json"))
     assert told.returncode == 0, told.stderr
     found = Run.read(tmp_path / "run.json")
     assert set(found.parts) == set(PARTS)
