@@ -39,16 +39,9 @@ class Click:
 class Browser:
     """One browser with one cookie jar; an async context manager."""
 
-    def __init__(
-        self,
-        *,
-        on_hop: Callable[[str, int], None] = lambda _url, _status: None,
-        shortcuts: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, *, shortcuts: Mapping[str, str] = {}) -> None:
         # Cookies are kept by host, as browsers do; the proxy settings of the machine are for other hosts.
-        transport = Shortcuts(shortcuts or {})
-        self._http = httpx2.AsyncClient(follow_redirects=False, trust_env=False, transport=transport, timeout=30.0)
-        self._on_hop = on_hop
+        self._http = httpx2.AsyncClient(trust_env=False, transport=Shortcuts(shortcuts), timeout=30.0)
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,7 +55,9 @@ class Browser:
         """The page behind `url`, all redirects followed; BrowserError when there are too many."""
         return await self._follow(await self._http.get(url))
 
-    async def walk(self, page: Page, labels: Sequence[str], *, on_click: Callable[[Click], None]) -> Page:
+    async def walk(
+        self, page: Page, labels: Sequence[str], *, on_click: Callable[[Click], None] = lambda _click: None
+    ) -> Page:
         """From `page`, click on every page the first of `labels` it offers, until a page offers none of them."""
         for _ in range(MAX_HOPS):
             if page.status >= 400:
@@ -90,7 +85,6 @@ class Browser:
 
     async def _follow(self, response: httpx2.Response) -> Page:
         for _ in range(MAX_HOPS):
-            self._on_hop(str(response.url), response.status_code)
             if response.status_code not in REDIRECTS:
                 return read_page(response.text, url=str(response.url), status=response.status_code)
             target = urljoin(str(response.url), response.headers.get("location", ""))

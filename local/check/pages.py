@@ -1,11 +1,11 @@
-"""Reads an HTML page as far as a person's clicks go: title, text, links, forms and their buttons."""
+"""Reads an HTML page as far as a person's clicks go: text, links, forms and their buttons."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-SILENT = {"script", "style", "svg"}
+SILENT = {"script", "style", "svg", "title"}
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
 
@@ -42,7 +42,6 @@ class Page:
 
     url: str
     status: int
-    title: str = ""
     text: str = ""
     ways: list[Button | Link] = field(default_factory=list[Button | Link])
     """What can be clicked, from top to bottom."""
@@ -58,36 +57,28 @@ class Page:
 
 def read_page(html: str, *, url: str, status: int) -> Page:
     """The page in `html`."""
-    reader = _Reader(Page(url=url, status=status))
+    reader = _Reader()
     reader.feed(html)
     reader.close()
-    return reader.finish()
+    return Page(url=url, status=status, text=_words(reader.text), ways=reader.ways)
 
 
 class _Reader(HTMLParser):
-    def __init__(self, page: Page) -> None:
+    def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self._page = page
+        self.text: list[str] = []
+        self.ways: list[Button | Link] = []
         self._form: Form | None = None
         self._button: Button | None = None
         self._link: str | None = None
         self._label: list[str] = []
         self._silent = 0
-        self._in_title = False
-        self._text: list[str] = []
-
-    def finish(self) -> Page:
-        self._page.text = " ".join(" ".join(self._text).split())
-        self._page.title = " ".join(self._page.title.split())
-        return self._page
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if self._silent or tag in SILENT or given.get("aria-hidden") == "true":
             # What is not shown, or only decoration: neither it nor anything in it counts.
             self._silent += tag not in VOID
-        elif tag == "title":
-            self._in_title = True
         elif tag == "form":
             self._form = Form(action=given.get("action", ""), method=given.get("method", "get").lower())
         elif tag == "input":
@@ -102,30 +93,22 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if self._silent:
             self._silent -= tag not in VOID
-        elif tag == "title":
-            self._in_title = False
         elif tag == "form":
             self._form = None
         elif tag == "button" and self._button is not None:
-            self._button.label = self._take_label()
-            self._page.ways.append(self._button)
+            self._button.label = _words(self._label)
+            self.ways.append(self._button)
             self._button = None
         elif tag == "a" and self._link is not None:
-            self._page.ways.append(Link(label=self._take_label(), url=self._link))
+            self.ways.append(Link(label=_words(self._label), url=self._link))
             self._link = None
 
     def handle_data(self, data: str) -> None:
         if self._silent:
             return
-        if self._in_title:
-            self._page.title += data
-            return
-        self._text.append(data)
+        self.text.append(data)
         if self._button is not None or self._link is not None:
             self._label.append(data)
-
-    def _take_label(self) -> str:
-        return " ".join(" ".join(self._label).split())
 
     def _input(self, given: dict[str, str]) -> None:
         if self._form is None:
@@ -134,7 +117,11 @@ class _Reader(HTMLParser):
         name = given.get("name")
         if kind in {"submit", "image"}:
             label = given.get("value", "") or given.get("alt", "")
-            self._page.ways.append(Button(label=label, form=self._form, name=name, value=given.get("value", "")))
+            self.ways.append(Button(label=label, form=self._form, name=name, value=given.get("value", "")))
         elif name and (kind not in {"checkbox", "radio"} or "checked" in given) and kind not in {"button", "reset"}:
             default = "on" if kind in {"checkbox", "radio"} else ""
             self._form.fields.append((name, given.get("value", default)))
+
+
+def _words(pieces: list[str]) -> str:
+    return " ".join(" ".join(pieces).split())

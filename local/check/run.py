@@ -33,7 +33,7 @@ TIMEOUT = 120.0
 
 
 async def check_server(
-    mcp_url: str, *, person: str, kept: Path, log: Path, report: Reporter, shortcuts: Mapping[str, str] | None = None
+    mcp_url: str, *, person: str, kept: Path, log: Path, report: Reporter, shortcuts: Mapping[str, str] = {}
 ) -> None:
     """Sign in to the server at `mcp_url` and call its tools; CheckFailedError names the step that failed.
 
@@ -45,13 +45,13 @@ async def check_server(
     with _logged(log):
         if not storage.is_empty:
             try:
-                await _attempt(mcp_url, person, storage=storage, report=report, shortcuts=shortcuts or {})
+                await _attempt(mcp_url, person, storage=storage, report=report, shortcuts=shortcuts)
             except _SignInError as fault:
                 report.progress(f"the kept sign-in is no longer good ({fault.step}: {fault.reason}); signing in again")
                 storage.clear()
             else:
                 return
-        await _attempt(mcp_url, person, storage=storage, report=report, shortcuts=shortcuts or {})
+        await _attempt(mcp_url, person, storage=storage, report=report, shortcuts=shortcuts)
 
 
 class _SignInError(CheckFailedError):
@@ -83,11 +83,11 @@ async def check_token(mcp_url: str, *, account: str, entra: str, ca: Path, log: 
             raise CheckFailedError("token", _innermost(fault)) from fault
 
 
-async def why_not_ready(mcp_url: str, *, shortcuts: Mapping[str, str] | None = None) -> str:
+async def why_not_ready(mcp_url: str, *, shortcuts: Mapping[str, str] = {}) -> str:
     """What the server's readiness probe says, for a message; empty if it is ready."""
     url = urljoin(mcp_url, "/readyz")
     try:
-        async with httpx2.AsyncClient(transport=Shortcuts(shortcuts or {}), trust_env=False, timeout=10.0) as http:
+        async with httpx2.AsyncClient(transport=Shortcuts(shortcuts), trust_env=False, timeout=10.0) as http:
             answer = await http.get(url)
     except httpx2.HTTPError as fault:
         return f"{url} does not answer: {fault}"
@@ -116,7 +116,7 @@ async def _attempt(
 
     async def consent(address: str) -> None:
         async with Browser(shortcuts=shortcuts) as browser:
-            await browser.walk(await browser.open(address), labels, on_click=lambda _click: None)
+            await browser.walk(await browser.open(address), labels)
 
     try:
         async with asyncio.timeout(TIMEOUT), client:

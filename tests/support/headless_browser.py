@@ -39,7 +39,7 @@ async def walk(address: str) -> None:
             break
         await asyncio.sleep(0.05)
     async with Browser() as browser:
-        await browser.walk(await browser.open(address), PERSON, on_click=lambda _click: None)
+        await browser.walk(await browser.open(address), PERSON)
 
 
 if __name__ == "__main__":

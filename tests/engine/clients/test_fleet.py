@@ -71,7 +71,7 @@ class Person:
         """Opens the address and accepts there, which leads back to one of the workers."""
         self.opened.append(url)
         async with Browser() as browser:
-            page = await browser.walk(await browser.open(url), [self.account], on_click=lambda _: None)
+            page = await browser.walk(await browser.open(url), [self.account])
         assert "You have allowed it" in page.text
 
 

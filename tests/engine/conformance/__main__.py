@@ -102,7 +102,7 @@ class Run:
             say(line)
             if re.match(r"http://\S+[?&]code_challenge=", line):
                 async with Browser() as browser:
-                    await browser.walk(await browser.open(line), PERSON, on_click=lambda _click: None)
+                    await browser.walk(await browser.open(line), PERSON)
         return await process.wait() == 0
 
     async def _sign_in(self) -> str:
