@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -15,6 +13,7 @@ from starlette.routing import Route
 from local.check.browser import Browser, BrowserError, Click, without_query
 from local.check.pages import Button, Link, read_page
 from local.check.storage import FileStore
+from tests.support.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -136,15 +135,8 @@ async def site() -> AsyncIterator[str]:
         Route("/form", form),
         Route("/elsewhere", elsewhere),
     ]
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(
-            Starlette(routes=routes), lifespan="off", log_level="warning", timeout_graceful_shutdown=1
-        )
-        server = uvicorn.Server(config)
-        serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        await serving
+    async with serving(Starlette(routes=routes)) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 async def walk(url: str, *labels: str) -> tuple[str, list[Click]]:

@@ -3,59 +3,46 @@
 from __future__ import annotations
 
 import io
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from local.account import Account
 from local.check.report import CheckFailedError
 from local.check.run import check_server, check_token, why_not_ready
+from tests.support.serving import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncGenerator
     from pathlib import Path
+
+    from starlette.requests import Request
+    from starlette.responses import Response
 
     from tests.support.standins import StandIns
 
 
-class _NotReady(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body = b'{"status": "not ready", "failed": ["storage"]}'
-        self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        self.send_response(503)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_GET  # noqa: N815 - as above
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
+async def not_ready(_request: Request) -> Response:
+    return JSONResponse({"status": "not ready", "failed": ["storage"]}, status_code=503)
 
 
-@contextmanager
-def server_that_is_not_ready() -> Generator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _NotReady)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/mcp"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+@asynccontextmanager
+async def server_that_is_not_ready() -> AsyncGenerator[str]:
+    async with serving(Starlette(routes=[Route("/{path:path}", not_ready, methods=["GET", "POST"])])) as port:
+        yield f"http://127.0.0.1:{port}/mcp"
 
 
 async def test_check_of_a_server_that_is_not_ready_says_what_it_waits_for_and_keeps_the_sign_in(tmp_path: Path) -> None:
     kept = tmp_path / "sign-in.json"
     kept.write_text('{"a": {}}')
-    with server_that_is_not_ready() as url, pytest.raises(CheckFailedError) as caught:
-        await check_server(
-            url, person="Local User", kept=tmp_path, log=tmp_path / "log", report=Account(file=io.StringIO())
-        )
+    report = Account(file=io.StringIO())
+    async with server_that_is_not_ready() as url:
+        with pytest.raises(CheckFailedError) as caught:
+            await check_server(url, person="Local User", kept=tmp_path, log=tmp_path / "log", report=report)
     assert caught.value.step == "readiness"
     assert "/readyz answers 503" in caught.value.reason
     assert "storage" in caught.value.reason
@@ -64,19 +51,14 @@ async def test_check_of_a_server_that_is_not_ready_says_what_it_waits_for_and_ke
 
 async def test_check_with_a_token_says_what_the_server_waits_for(tmp_path: Path, standins: StandIns) -> None:
     said = io.StringIO()
-    with server_that_is_not_ready() as url, pytest.raises(CheckFailedError, match="storage"):
-        await check_token(
-            url,
-            account="user",
-            entra=standins.entra_url,
-            ca=standins.bundle,
-            log=tmp_path / "log",
-            report=Account(file=said),
-        )
+    entra, ca, log = standins.entra_url, standins.bundle, tmp_path / "log"
+    async with server_that_is_not_ready() as url:
+        with pytest.raises(CheckFailedError, match="storage"):
+            await check_token(url, account="user", entra=entra, ca=ca, log=log, report=Account(file=said))
     assert "the account user" in said.getvalue()
 
 
 async def test_readiness_of_a_server_that_is_gone_is_told() -> None:
-    with server_that_is_not_ready() as url:
+    async with server_that_is_not_ready() as url:
         pass
     assert "does not answer" in await why_not_ready(url)

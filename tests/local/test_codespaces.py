@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from local.check.shortcuts import Shortcuts
 from local.config import LocalConfig, Ports, codespace_name
+from tests.support.serving import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from starlette.requests import Request
+    from starlette.responses import Response
 
     from tests.local.place import Place
 
@@ -26,30 +28,9 @@ CODESPACE = {
 }
 
 
-class _Echo(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        told = f"{self.headers['Host']} {self.path} {self.headers['X-Own']} {body.decode()}".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(told)))
-        self.end_headers()
-        self.wfile.write(told)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
-
-
-@contextmanager
-def echo() -> Generator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+async def echo(request: Request) -> Response:
+    url, body = request.url, (await request.body()).decode()
+    return PlainTextResponse(f"{request.headers['host']} {url.path}?{url.query} {request.headers['x-own']} {body}")
 
 
 def test_codespace_has_a_name_for_each_port() -> None:
@@ -72,14 +53,14 @@ def test_anywhere_else_addresses_are_those_of_this_machine(missing: str) -> None
 
 async def test_shortcut_takes_the_request_as_it_is_and_arrives_under_the_inner_name() -> None:
     outside = "https://shiny-fish-4x7-7071.app.github.dev"
-    with echo() as port:
+    async with serving(Starlette(routes=[Route("/{path:path}", echo, methods=["POST"])])) as port:
         transport = Shortcuts({outside: f"http://127.0.0.1:{port}"})
         async with httpx2.AsyncClient(transport=transport, trust_env=False) as http:
             answer = await http.post(f"{outside}/a/b?c=%2F", content=b"body", headers={"X-Own": "x"})
             other = await http.post(f"http://127.0.0.1:{port}/", content=b"", headers={"X-Own": "y"})
     assert answer.text == f"127.0.0.1:{port} /a/b?c=%2F x body"
     assert str(answer.request.url) == f"{outside}/a/b?c=%2F"
-    assert other.text == f"127.0.0.1:{port} / y "
+    assert other.text == f"127.0.0.1:{port} /? y "
 
 
 @pytest.mark.long

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
 
 from local.app_settings import SAMPLE, read_settings
 from local.config import REPOSITORY, LocalConfig, Ports
 from local.services import functions_host
+from tests.support.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
+
+    from starlette.requests import Request
 
 
 @asynccontextmanager
 async def host_answering(status: int) -> AsyncGenerator[LocalConfig]:
     """Something on the port of the Functions host that gives every request the same answer."""
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(f"HTTP/1.1 {status} Whatever\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-        writer.close()
-        await writer.wait_closed()
+    async def answer(_request: Request) -> Response:
+        return Response(status_code=status)
 
-    async with await asyncio.start_server(answer, "localhost", 0) as server:
-        port: int = server.sockets[0].getsockname()[1]
+    async with serving(Starlette(routes=[Route("/{path:path}", answer)])) as port:
         yield LocalConfig(ports=Ports(functions=port))
 
 
