@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UP = "Running. Ctrl-C stops everything."
+
+
+def settings_file(file: Path, **changes: str | None) -> Path:
+    """Writes the settings of the sample with these changes; None leaves one out."""
+    content = json.loads((REPOSITORY / SAMPLE).read_text("utf-8"))
+    values = {**content["Values"], **changes}
+    content["Values"] = {name: value for name, value in values.items() if value is not None}
+    file.write_text(json.dumps(content), "utf-8")
+    return file
 
 
 class Place:

@@ -21,6 +21,7 @@ from local.app_settings import (
 )
 from local.config import CLIENT_ID, IDENTITY_CLIENT_ID, IDENTITY_HEADER, REPOSITORY, TENANT_ID, LocalConfig, Ports
 from local.host.errors import SettingsFileError
+from tests.local.place import settings_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,14 +76,12 @@ def test_sample_wins_over_what_the_shell_exports_for_other_places() -> None:
 
 
 def test_shell_wins_over_a_file_of_ones_own_and_where_sign_in_is_elsewhere(tmp_path: Path) -> None:
-    content = json.loads((REPOSITORY / SAMPLE).read_text())
-    content["Values"]["AZURE_CLIENT_ID"] = "in my file"
-    (tmp_path / OWN).write_text(json.dumps(content))
+    settings_file(tmp_path / OWN, AZURE_CLIENT_ID="in my file")
     shell = {"AZURE_CLIENT_ID": "mine", "AUTH_MODE": "verify", "HTTPS_PROXY": "http://proxy", "no_proxy": "x"}
     changed = overrides(load_settings(tmp_path), LocalConfig(), environment=shell)
     assert changed == {"AUTH_MODE": "proxy"}
-    content["Values"]["ENTRA_AUTHORIZATION_ENDPOINT"] = "https://login.microsoftonline.com/x"
-    (tmp_path / OWN).write_text(json.dumps(content))
+    elsewhere = "https://login.microsoftonline.com/x"
+    settings_file(tmp_path / OWN, AZURE_CLIENT_ID="in my file", ENTRA_AUTHORIZATION_ENDPOINT=elsewhere)
     assert overrides(load_settings(tmp_path), LocalConfig(), environment=shell) == {}
     assert auth_mode(load_settings(tmp_path), LocalConfig(), environment=shell) == "verify"
     assert strays(load_settings(tmp_path), shell) == ()
@@ -107,10 +106,7 @@ def test_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
 
 
 def test_value_that_a_person_changed_stays(tmp_path: Path) -> None:
-    content = json.loads((REPOSITORY / SAMPLE).read_text())
-    content["Values"]["KEY_VAULT_URL"] = "https://mine.vault.azure.net"
-    del content["Values"]["GRAPH_BASE_URL"]
-    (tmp_path / OWN).write_text(json.dumps(content))
+    settings_file(tmp_path / OWN, KEY_VAULT_URL="https://mine.vault.azure.net", GRAPH_BASE_URL=None)
     settings = load_settings(tmp_path)
     changed = overrides(settings, OTHER, environment={"SSL_CERT_FILE": "x"})
     assert settings.file.name == OWN
@@ -126,12 +122,9 @@ def test_own_file_wins_over_the_sample_and_the_sample_serves_without_one(tmp_pat
     assert load_settings(tmp_path).values == {"A": "own"}
 
 
-@pytest.mark.parametrize("change", [{"ENTRA_AUTHORIZATION_ENDPOINT": "https://login.microsoftonline.com/x"}, {}])
-def test_sign_in_at_microsoft_is_told_from_the_local_one(tmp_path: Path, change: dict[str, str]) -> None:
-    content = json.loads((REPOSITORY / SAMPLE).read_text())
-    del content["Values"]["ENTRA_AUTHORIZATION_ENDPOINT"]
-    content["Values"] |= change
-    (tmp_path / OWN).write_text(json.dumps(content))
+@pytest.mark.parametrize("endpoint", ["https://login.microsoftonline.com/x", None])
+def test_sign_in_at_microsoft_is_told_from_the_local_one(tmp_path: Path, endpoint: str | None) -> None:
+    settings_file(tmp_path / OWN, ENTRA_AUTHORIZATION_ENDPOINT=endpoint)
     assert not signs_in_locally(load_settings(tmp_path))
     assert signs_in_locally(read_settings(REPOSITORY / SAMPLE))
 

@@ -13,6 +13,7 @@ import pytest
 
 from local.app_settings import OWN, SAMPLE
 from local.config import REPOSITORY
+from tests.local.place import settings_file
 from tests.support.standins import DIRECTORY
 
 if TYPE_CHECKING:
@@ -67,15 +68,13 @@ def test_check_signs_in_keeps_the_sign_in_and_makes_it_anew_once_forgotten(place
 
 @pytest.mark.long
 def test_scopes_and_roles_of_a_fork_work_without_editing_the_stand_in(place: Place, tmp_path: Path) -> None:
-    content = json.loads((REPOSITORY / SAMPLE).read_text())
-    content["Values"] |= {
-        "ENTRA_IDENTIFIER_URI": "api://contoso.example/mcp",
-        "ENTRA_REQUIRED_SCOPES": "orders.use",
-        "ENTRA_ADDITIONAL_SCOPES": "openid profile offline_access Mail.Send Sites.Read.All "
+    settings = settings_file(
+        tmp_path / "fork.settings.json",
+        ENTRA_IDENTIFIER_URI="api://contoso.example/mcp",
+        ENTRA_REQUIRED_SCOPES="orders.use",
+        ENTRA_ADDITIONAL_SCOPES="openid profile offline_access Mail.Send Sites.Read.All "
         "Bookings.Manage.All api://orders/Orders.Read",
-    }
-    settings = tmp_path / "fork.settings.json"
-    settings.write_text(json.dumps(content))
+    )
     directory = json.loads(DIRECTORY.read_text())
     directory["accounts"] = {"clerk": {"name": "Order Clerk", "roles": ["Orders.Approver"]}}
     own = tmp_path / "fork.directory.json"
@@ -89,10 +88,8 @@ def test_scopes_and_roles_of_a_fork_work_without_editing_the_stand_in(place: Pla
 
 
 def test_failed_check_names_the_step_and_shows_the_log(place: Place, tmp_path: Path) -> None:
-    content = json.loads((REPOSITORY / SAMPLE).read_text())
-    content["Values"]["ENTRA_CLIENT_ID"] = "33333333-3333-4333-8333-333333333333"
-    settings = tmp_path / "wrong.settings.json"
-    settings.write_text(json.dumps(content))
+    unknown = "33333333-3333-4333-8333-333333333333"
+    settings = settings_file(tmp_path / "wrong.settings.json", ENTRA_CLIENT_ID=unknown)
     code, output = place.finish("run", "--check", "--settings", str(settings))
     assert code == 1
     assert "FAILED  sign-in page" in output
@@ -103,10 +100,8 @@ def test_failed_check_names_the_step_and_shows_the_log(place: Place, tmp_path: P
 
 @pytest.mark.long
 def test_settings_that_name_another_entra_are_not_checked(place: Place, tmp_path: Path) -> None:
-    content = json.loads((REPOSITORY / SAMPLE).read_text())
-    content["Values"]["ENTRA_AUTHORIZATION_ENDPOINT"] = "https://login.example/authorize"
-    settings = tmp_path / "own.settings.json"
-    settings.write_text(json.dumps(content))
+    elsewhere = "https://login.example/authorize"
+    settings = settings_file(tmp_path / "own.settings.json", ENTRA_AUTHORIZATION_ENDPOINT=elsewhere)
     code, output = place.finish("run", "--check", "--settings", str(settings))
     assert code == 1
     assert "only a person" in output
@@ -138,10 +133,7 @@ def test_core_tools_that_are_missing_are_explained(place: Place, monkeypatch: py
 
 @pytest.mark.long
 def test_server_without_a_sign_in_is_checked_with_a_token(place: Place, tmp_path: Path) -> None:
-    content = json.loads((REPOSITORY / SAMPLE).read_text())
-    content["Values"]["AUTH_MODE"] = "verify"
-    settings = tmp_path / "verify.settings.json"
-    settings.write_text(json.dumps(content))
+    settings = settings_file(tmp_path / "verify.settings.json", AUTH_MODE="verify")
     code, output = place.finish("run", "--check", "--settings", str(settings))
     assert code == 0, output
     assert "AUTH_MODE is verify: there is nothing to sign in to" in output
@@ -190,10 +182,8 @@ sys.exit(cli.main(["run", *sys.argv[1:]]))
 
 
 def test_faulty_and_unknown_settings_are_all_named_with_their_file(place: Place, tmp_path: Path) -> None:
-    sample = json.loads((REPOSITORY / SAMPLE).read_text("utf-8"))
-    sample["Values"] |= {"ENTRA_CLIENT_ID": "nope", "MCP_REGISTRATION_DAYS": "0", "MCP_SERVERNAME": "Order desk"}
-    file = tmp_path / "faulty.settings.json"
-    file.write_text(json.dumps(sample))
+    faulty = {"ENTRA_CLIENT_ID": "nope", "MCP_REGISTRATION_DAYS": "0", "MCP_SERVERNAME": "Order desk"}
+    file = settings_file(tmp_path / "faulty.settings.json", **faulty)
 
     code, output = place.finish("run", "--settings", str(file))
 
