@@ -24,10 +24,11 @@ from local.app_settings import (
     trusts_local_entra,
 )
 from local.azurite import AzuriteMissingError
-from local.bootstrap import prepare
+from local.client_secret import ensure_client_secret
 from local.config import REPOSITORY, LocalConfig, Ports
 from local.directory import DirectoryError, load_directory
 from local.host.errors import SettingsFileError
+from local.loopback.tls import ensure_tls
 from local.processes.locks import LockHeldError, exclusive
 from local.processes.ports import PortTakenError, check_ports
 from local.processes.signals import StopRequest, cancelled_by_signals
@@ -92,7 +93,8 @@ def _run_alone(options: RunOptions, account: Account) -> int:
         directory = load_directory(options.directory)
         if options.functions and not _settings_are_good(settings, options.config, account):
             return USAGE
-        prepare(options.config)
+        ensure_tls(options.config.tls)
+        ensure_client_secret(options.config.client_secret_file)
         return asyncio.run(_Run(options, settings, directory, account).until_stopped())
     except PortTakenError as fault:
         account.failed("ports", str(fault))

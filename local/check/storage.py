@@ -6,13 +6,14 @@ Threat: the file signs its reader in to the local server; so it is readable by i
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, cast, override
 
 from key_value.aio.stores.base import (
     BaseStore,
     ManagedEntry,  # pyright: ignore[reportPrivateImportUsage] - what the hooks of BaseStore pass and return
 )
+
+from local.private_file import write_private
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,9 +61,4 @@ class FileStore(BaseStore):
 
     def _write(self, entries: dict[str, str]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        scratch = self._file.with_name(f"{self._file.name}.new")
-        scratch.unlink(missing_ok=True)
-        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as sink:
-            json.dump(entries, sink)
-        scratch.replace(self._file)
+        write_private(self._file, json.dumps(entries).encode())
