@@ -69,7 +69,8 @@ def install_environment(root: Path, environment: Path, wanted: Sequence[str]) ->
         ["venv", "--clear", "--python", sys.executable, str(environment)],
         ["pip", "install", "--python", str(python), *wanted],
     )
-    if any(call([uv, *step, "--quiet"], root, uv_environment()) for step in steps):
+    variables = uv_environment()
+    if any(call([uv, *step, "--quiet"], root, variables) for step in steps):
         raise SetupError("uv could not install it. Check the network, and what pip is set to.")
     installed.write_text(json.dumps(wanted), "utf-8")
     return python

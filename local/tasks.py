@@ -121,9 +121,10 @@ def lock(root: Path, *, upgrade: bool) -> int:
     uv = find_uv(Path(sys.executable).parent)
     if uv is None:
         raise SetupError("uv writes the locked files, and does not run on this machine. Lock on another one.")
+    variables = uv_environment()
     for name in LOCKED:
         say(f"Locking {name}")
-        if call([uv, *_compile(root, name, upgrade=upgrade)], root, uv_environment()):
+        if call([uv, *_compile(root, name, upgrade=upgrade)], root, variables):
             say(f"FAILED: {name}")
             return FAILED
     npm = [shutil.which("npm") or "npm", "update" if upgrade else "install", "--package-lock-only"]

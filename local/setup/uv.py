@@ -7,12 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 FROM_PIP = {
     "index-url": "UV_DEFAULT_INDEX",
@@ -40,29 +35,24 @@ def find_uv(scripts: Path) -> str | None:
     return None
 
 
-def base_pip() -> tuple[str, ...]:
-    """The pip of the Python that .venv is made with; .venv has none of its own."""
-    python = "python.exe" if os.name == "nt" else f"bin/python{sys.version_info[0]}.{sys.version_info[1]}"
-    return (str(Path(sys.base_prefix, python)), "-m", "pip")
-
-
-def uv_environment(*, pip: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+def uv_environment() -> dict[str, str]:
     """Variables for uv: what `pip config list` says, unless the variable is set already, or there is no pip."""
     found = dict(LIKE_PIP)
     # One line a setting, `:env:.index-url='https://...'`; variables win over files.
-    for line in sorted(_config(tuple(pip or base_pip())), key=lambda line: line.startswith(":env:")):
+    for line in sorted(_pip_settings(), key=lambda line: line.startswith(":env:")):
         name, _, value = line.partition("=")
         variable = FROM_PIP.get(name.rpartition(".")[2])
         if variable:
             separator = "," if variable == "UV_FIND_LINKS" else " "
             found[variable] = separator.join(ast.literal_eval(value).split())
-    return {name: value for name, value in found.items() if name not in environment}
+    return {name: value for name, value in found.items() if name not in os.environ}
 
 
-@cache
-def _config(pip: tuple[str, ...]) -> list[str]:
-    """The lines of `pip config list`, which takes a moment; none where there is no pip."""
+def _pip_settings() -> list[str]:
+    """What the pip of the Python that .venv is made with says, for .venv has none of its own; none without a pip."""
+    python = "python.exe" if os.name == "nt" else f"bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+    command = [Path(sys.base_prefix, python), "-m", "pip", "config", "list"]
     try:
-        return subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=False).stdout.splitlines()
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
     except OSError:
         return []

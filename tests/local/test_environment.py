@@ -17,7 +17,7 @@ import pytest
 from local.config import REPOSITORY
 from local.progress import SetupError
 from local.setup.environment import DEV, Environment
-from local.setup.uv import LIKE_PIP, uv_environment
+from local.setup.uv import FROM_PIP, LIKE_PIP, uv_environment
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="its stand-ins for node, npm and apt-get are shell scripts")
 
@@ -305,9 +305,21 @@ global.timeout='60'
 """
 
 
-def test_uv_gets_what_pip_is_set_to_unless_its_own_variable_is_set(tmp_path: Path) -> None:
-    script(tmp_path, "pip", f"cat <<'END'{SETTINGS}END")
-    assert uv_environment(pip=[str(tmp_path / "pip")], environment={"SSL_CERT_FILE": "/my/ca.pem"}) == {
+@pytest.fixture
+def base_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a test puts the Python whose pip is asked, without a variable of uv's own."""
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
+    for name in (*LIKE_PIP, *FROM_PIP.values()):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def test_uv_gets_what_pip_is_set_to_unless_its_own_variable_is_set(
+    base_python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(base_python.parent, base_python.name, f"cat <<'END'{SETTINGS}END")
+    monkeypatch.setenv("SSL_CERT_FILE", "/my/ca.pem")
+    assert uv_environment() == {
         **LIKE_PIP,
         "UV_DEFAULT_INDEX": "https://variable.example/simple",
         "UV_INDEX": "https://one.example https://two.example",
@@ -316,10 +328,10 @@ def test_uv_gets_what_pip_is_set_to_unless_its_own_variable_is_set(tmp_path: Pat
     }
 
 
-@pytest.mark.parametrize("pip", ["fails", "is-not-there"])
-def test_uv_gets_its_own_settings_alone_where_there_is_no_pip(tmp_path: Path, pip: str) -> None:
-    script(tmp_path, "fails", "echo 'No module named pip' >&2; exit 1")
-    assert uv_environment(pip=[str(tmp_path / pip)], environment={}) == LIKE_PIP
+def test_uv_gets_its_own_settings_alone_where_there_is_no_pip(base_python: Path) -> None:
+    assert uv_environment() == LIKE_PIP
+    script(base_python.parent, base_python.name, "echo 'No module named pip' >&2; exit 1")
+    assert uv_environment() == LIKE_PIP
 
 
 # Node
