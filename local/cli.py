@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.options import add_options
-from local.config import REPOSITORY, LocalConfig, Ports, codespace_name
+from local.config import PORT_PURPOSES, REPOSITORY, LocalConfig, Ports, codespace_name, port_flag
 from local.fork import AUTH_MODES, TENANTS, Answers, new, origin, upgrade
 from local.processes.signals import TerminatedError, raised_by_signals
 from local.progress import SetupError
@@ -62,17 +62,6 @@ COMMANDS = {
 NEEDS_NODE = {"run", "services", "test", "clients", "bench", "conformance", "setup"}
 NEEDS_DEV = {"test", "clients", "bench", "check", "docs", "conformance", "upgrade", "lock", "setup"}
 NEEDS_NOTHING = {"clean", "new", "tool"}
-
-PORTS = {
-    "functions": "the Functions host",
-    "blob": "Azurite, blobs",
-    "queue": "Azurite, queues",
-    "table": "Azurite, tables",
-    "entra": "the Entra ID stand-in",
-    "sign_in": "the sign-in page of the Entra ID stand-in",
-    "vault": "the Key Vault stand-in",
-    "traces": "traces and metrics, with --trace",
-}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -175,10 +164,9 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 def _add_places(command: argparse.ArgumentParser) -> None:
     defaults = Ports()
     ports = command.add_argument_group("ports, all on loopback")
-    for name, what in PORTS.items():
-        flag = f"--{name.replace('_', '-')}-port"
-        default = getattr(defaults, name)
-        ports.add_argument(flag, type=_port, default=default, metavar="N", help=f"{what} (default {default})")
+    for name, what in PORT_PURPOSES.items():
+        told = f"{what} (default %(default)s)"
+        ports.add_argument(port_flag(name), type=_port, default=getattr(defaults, name), metavar="N", help=told)
     command.add_argument(
         "--home",
         type=lambda text: Path(text).resolve(),
@@ -228,7 +216,7 @@ def _config(options: argparse.Namespace) -> LocalConfig:
 def _refuse_shared_ports(top: argparse.ArgumentParser, ports: Ports) -> None:
     chosen: dict[int, str] = {}
     for field in fields(Ports):
-        flag = f"--{field.name.replace('_', '-')}-port"
+        flag = port_flag(field.name)
         number: int = getattr(ports, field.name)
         if number in chosen:
             top.error(f"{chosen[number]} and {flag} are both {number}; each needs a port of its own")

@@ -41,6 +41,24 @@ class Ports:
     traces: int = 4318
 
 
+PORT_PURPOSES = {
+    "functions": "the Functions host",
+    "blob": "Azurite, blobs",
+    "queue": "Azurite, queues",
+    "table": "Azurite, tables",
+    "entra": "the Entra ID stand-in",
+    "sign_in": "the sign-in page of the Entra ID stand-in",
+    "vault": "the Key Vault stand-in",
+    "traces": "traces and metrics, with --trace",
+}
+"""What each port is for, by the name of its field in `Ports`."""
+
+
+def port_flag(name: str) -> str:
+    """The flag that chooses the port of that name."""
+    return f"--{name.replace('_', '-')}-port"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalConfig:
     """One local environment; several can live side by side with other ports and another folder."""

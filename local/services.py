@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from local.app_settings import overrides, registration
 from local.azurite import azurite_service
-from local.config import CLIENT_ID, REPOSITORY, TENANT_ID
+from local.config import CLIENT_ID, PORT_PURPOSES, REPOSITORY, TENANT_ID, port_flag
 from local.processes.ports import PortUse
 from local.processes.probes import answers, status_of
 from local.processes.supervisor import Service
@@ -53,18 +53,17 @@ class CoreToolsMissingError(Exception):
 
 def port_uses(config: LocalConfig, *, functions: bool, traced: bool = False) -> tuple[PortUse, ...]:
     """Every port of a run, with the flag that chooses another."""
-    ports = config.ports
-    backing = (
-        PortUse(number=ports.blob, purpose="Azurite, blobs", flag="--blob-port", variable="BLOB_PORT"),
-        PortUse(number=ports.queue, purpose="Azurite, queues", flag="--queue-port", variable="QUEUE_PORT"),
-        PortUse(number=ports.table, purpose="Azurite, tables", flag="--table-port", variable="TABLE_PORT"),
-        PortUse(number=ports.entra, purpose="Entra ID stand-in", flag="--entra-port", variable="ENTRA_PORT"),
-        PortUse(number=ports.sign_in, purpose="sign-in page", flag="--sign-in-port", variable="SIGN_IN_PORT"),
-        PortUse(number=ports.vault, purpose="Key Vault stand-in", flag="--vault-port", variable="VAULT_PORT"),
+    wanted = {"functions": functions, "traces": traced}
+    return tuple(
+        PortUse(
+            number=getattr(config.ports, name),
+            purpose=purpose,
+            flag=port_flag(name),
+            variable="PORT" if name == "functions" else f"{name.upper()}_PORT",
+        )
+        for name, purpose in PORT_PURPOSES.items()
+        if wanted.get(name, True)
     )
-    host = PortUse(number=ports.functions, purpose="Functions host", flag="--functions-port", variable="PORT")
-    traces = PortUse(number=ports.traces, purpose="traces", flag="--traces-port", variable="TRACES_PORT")
-    return (*((host,) if functions else ()), *backing, *((traces,) if traced else ()))
 
 
 def addresses(config: LocalConfig) -> dict[str, str]:
