@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local.azurite import connection_string
-from local.config import REPOSITORY, LocalConfig, Ports
+from local.config import REPOSITORY, LocalConfig, Ports, from_repository
 from local.host.errors import SettingsFileError
 from local.host.settings_files import read_local_settings
 
@@ -67,7 +67,7 @@ def placed_settings(config: LocalConfig) -> dict[str, str]:
         "KEY_VAULT_URL": config.vault_url,
         "GRAPH_BASE_URL": config.graph_url,
         "IDENTITY_ENDPOINT": config.identity_endpoint,
-        **dict.fromkeys(CERTIFICATES, _from_repository(config.ca_bundle)),
+        **dict.fromkeys(CERTIFICATES, from_repository(config.ca_bundle)),
     }
 
 
@@ -139,8 +139,3 @@ def _moved_apis(settings: AppSettings, config: LocalConfig) -> dict[str, str]:
 
 def _is_placed(settings: AppSettings, name: str) -> bool:
     return settings.values.get(name) == placed_settings(LocalConfig())[name]
-
-
-def _from_repository(file: Path) -> str:
-    """Relative to the app's folder, which is its working directory, if the file is inside."""
-    return file.relative_to(REPOSITORY).as_posix() if file.is_relative_to(REPOSITORY) else str(file)

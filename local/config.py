@@ -137,6 +137,11 @@ def _inside(port: int) -> str:
     return f"http://localhost:{port}"
 
 
+def from_repository(file: Path) -> str:
+    """Relative to the repository, which is the app's working directory, if the file is inside."""
+    return file.relative_to(REPOSITORY).as_posix() if file.is_relative_to(REPOSITORY) else str(file)
+
+
 def codespace_name(environment: Mapping[str, str]) -> str:
     """The host name of a forwarded port in GitHub Codespaces, with `{port}` in it; empty anywhere else."""
     name = environment.get("CODESPACE_NAME")

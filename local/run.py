@@ -25,7 +25,7 @@ from local.app_settings import (
 )
 from local.azurite import AzuriteMissingError
 from local.client_secret import ensure_client_secret
-from local.config import REPOSITORY, LocalConfig, Ports
+from local.config import REPOSITORY, LocalConfig, Ports, from_repository
 from local.directory import DirectoryError, load_directory
 from local.host.errors import SettingsFileError
 from local.loopback.tls import ensure_tls
@@ -198,12 +198,8 @@ class _Run:
                 account.line(f"Not taken from your shell: {', '.join(sorted({*left_out, *shadowed}))}")
 
     def _tell_ready(self, name: str, seconds: float) -> None:
-        detail = f"{addresses(self._config)[name]}, log in {self._short(f'{name}.log')}"
+        detail = f"{addresses(self._config)[name]}, log in {from_repository(self._config.logs / f'{name}.log')}"
         self._account.done(TITLES[name], detail, seconds=seconds, width=TITLE_WIDTH)
-
-    def _short(self, log: str) -> str:
-        file = self._config.logs / log
-        return str(file.relative_to(REPOSITORY)) if file.is_relative_to(REPOSITORY) else str(file)
 
     async def _check(self) -> bool:
         account = self._account
@@ -229,7 +225,7 @@ class _Run:
                 file = self._config.logs / f"{name}.log"
                 tail = tail_of(file)
                 if tail:
-                    account.line(f"The end of {self._short(file.name)}:")
+                    account.line(f"The end of {from_repository(file)}:")
                     account.text(tail)
             return False
         account.line(f"All of it worked, {time.monotonic() - self._began:.0f} s after the start.", style="green")
