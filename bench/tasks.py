@@ -23,7 +23,7 @@ from bench.figures import BenchError
 from local.clients import install_environment
 from local.config import REPOSITORY
 from local.loopback.tls import ensure_tls
-from local.progress import SetupError
+from local.progress import CommandError
 from tests.support.azurite import running_azurite
 from tests.support.background.instance import OPTED_IN
 from tests.support.fault_proxy import fault_proxy
@@ -154,7 +154,7 @@ def docket(folder: Path) -> Generator[Docket]:
     """Yields the server on Docket, with a Redis of its own."""
     try:
         python = install_environment(REPOSITORY, REPOSITORY / ".local" / "bench" / "docket", PACKAGES)
-    except SetupError as error:
+    except CommandError as error:
         raise BenchError(str(error)) from error
     redis_port, port = free_ports(2)
     url = f"redis://127.0.0.1:{redis_port}/0"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from local.processes.probes import answers
 from local.processes.supervisor import Service
+from local.progress import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,16 +27,16 @@ STOP_SIGNAL = signal.SIGINT
 GRACE = 15.0
 
 
-class AzuriteMissingError(Exception):
-    """Node or Azurite is not installed; the message says what installs them."""
-
-
 def azurite_command(root: Path, *, location: Path | None, blob: int, queue: int, table: int) -> tuple[str, ...]:
-    """The command line; port 0 takes a free port, which Azurite then prints. No location keeps all in memory."""
+    """The command line; port 0 takes a free port, which Azurite then prints. No location keeps all in memory.
+
+    Raises:
+        CommandError: Node or Azurite is not installed.
+    """
     node = shutil.which("node")
     script = root / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
     if node is None or not script.is_file():
-        raise AzuriteMissingError("Azurite is not installed; `python -m local setup` installs it (it needs Node 20).")
+        raise CommandError("Azurite is not installed; `python -m local setup` installs it (it needs Node 20).")
     return (
         *(node, str(script), *(("--location", str(location)) if location else ("--inMemoryPersistence",))),
         *("--blobHost", HOST, "--blobPort", str(blob)),
@@ -61,9 +62,8 @@ def azurite_service(
     )
 
 
-def connection_string(*, table: int, blob: int | None = None, queue: int | None = None) -> str:
+def connection_string(*, blob: int, queue: int, table: int) -> str:
     """A storage connection string with explicit endpoints on 127.0.0.1."""
     services = {"BlobEndpoint": blob, "QueueEndpoint": queue, "TableEndpoint": table}
-    endpoints = [f"{name}=http://{HOST}:{port}/{ACCOUNT}" for name, port in services.items() if port is not None]
-    account = [f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY}"]
-    return ";".join([*account, *endpoints]) + ";"
+    endpoints = "".join(f"{name}=http://{HOST}:{port}/{ACCOUNT};" for name, port in services.items())
+    return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};{endpoints}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import signal
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -12,18 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from bench.options import add_options
 from local.config import PORT_PURPOSES, REPOSITORY, LocalConfig, Ports, codespace_name, port_flag
+from local.exit_codes import FAILED, OK, SIGNALLED, USAGE
 from local.fork import AUTH_MODES, TENANTS, Answers, new, origin, upgrade
 from local.processes.signals import TerminatedError, raised_by_signals
-from local.progress import SetupError
+from local.progress import CommandError, say
 from local.setup.environment import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-FAILED = 1
-USAGE = 2
-INTERRUPTED = 130
-SIGNALLED = 128
 
 EPILOG = """\
 exit codes: 0 all is well, 1 a check or a test failed or a service ended, 2 wrong usage or something to install is
@@ -71,13 +68,13 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with raised_by_signals():
             return _carry_out(arguments, options, rest, environment)
-    except SetupError as fault:
+    except CommandError as fault:
         sys.stderr.write(f"{fault}\n")
         return USAGE
     except TerminatedError as stop:
         return SIGNALLED + stop.received
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return SIGNALLED + signal.SIGINT
     except BrokenPipeError:
         # Whoever read the output is gone (`make run | head`); Python's own flush at the end must not complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -251,8 +248,8 @@ def _dispatch(options: argparse.Namespace, rest: list[str], environment: Environ
         case "clean":
             return tasks.clean(root, everything=options.all)
         case _:
-            sys.stdout.write("Everything is installed.\n")
-            return 0
+            say("Everything is installed.")
+            return OK
 
 
 def _new(options: argparse.Namespace, root: Path) -> int:
@@ -273,7 +270,7 @@ def _answer(given: Any, question: str, *, default: str | None = None) -> Any:  #
         return given
     if not sys.stdin.isatty():
         if default is None:
-            raise SetupError(f"{question} is missing: give it as an option, see python -m local new --help.")
+            raise CommandError(f"{question} is missing: give it as an option, see python -m local new --help.")
         return default
     answer = input(f"{question}{f' [{default}]' if default else ''}: ").strip()
     return answer or default or ""

@@ -10,17 +10,15 @@ import json
 import re
 import shutil
 import subprocess
-import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from local.progress import say
+from local.exit_codes import FAILED, OK
+from local.progress import CommandError, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-OK, FAILED, USAGE = 0, 1, 2
 
 ANSWERS = ".copier-answers.yml"
 TEMPLATE_ALONE = ("tests/template", "copier.yml", "{{_copier_conf.answers_file}}.jinja")
@@ -44,10 +42,6 @@ server = Server(
     components=(tools, resources, prompts),
 )
 '''
-
-
-class ForkError(Exception):
-    """The command cannot do it; the message says why, and nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,53 +69,48 @@ class Answers:
 
 
 def new(root: Path, answers: Answers, *, template: str | None) -> int:
-    """Make the checkout at `root` a fork; without `template`, Copier writes the answers file itself. The exit code."""
-    try:
-        make_fork(root, answers, template=template)
-    except ForkError as fault:
-        sys.stderr.write(f"{fault}\n")
-        return USAGE
-    say(f"{answers.server_name} is yours: src/app and tests/app are the folders to work in.")
-    for line in _next_steps(answers):
-        say(f"  {line}")
-    return OK
+    """Write the answers into what a fork owns, and remove what only the template needs. The exit code.
 
-
-def make_fork(root: Path, answers: Answers, *, template: str | None) -> None:
-    """Write the answers into what a fork owns, and remove what only the template needs.
+    Without `template`, Copier writes the answers file itself.
 
     Raises:
-        ForkError: an answer is faulty, or the checkout is a fork already.
+        CommandError: an answer is faulty, or the checkout is a fork already.
     """
     if faults := answers.faults():
-        raise ForkError("Nothing was changed: " + "; ".join(faults) + ".")
+        raise CommandError("Nothing was changed: " + "; ".join(faults) + ".")
     if template is not None and (root / ANSWERS).exists():
-        raise ForkError(f"{ANSWERS} is there: this is a fork already. `make upgrade` brings a newer engine into it.")
+        raise CommandError(f"{ANSWERS} is there: this is a fork already. `make upgrade` brings a newer engine into it.")
     version = _version(root)
     _name_server(root, answers)
     if not answers.samples:
         _remove_samples(root)
     _change_sample_settings(root / "local.settings.sample.json", answers)
     if answers.licence_holder:
-        _replace(root / "LICENSE", r"^(Copyright \(c\) \d{4}) .*$", rf"\1 {_literal(answers.licence_holder)}")
+        _replace(root / "LICENSE", r"(?<=^Copyright \(c\) \d{4} ).*$", answers.licence_holder)
     for name in TEMPLATE_ALONE:
         _remove(root / name)
     if template is not None:
         _write_answers(root / ANSWERS, answers, template=template, version=version)
+    say(f"{answers.server_name} is yours: src/app and tests/app are the folders to work in.")
+    for line in _next_steps(answers):
+        say(f"  {line}")
+    return OK
 
 
 def upgrade(root: Path, *, version: str | None, copier: Sequence[str]) -> int:
-    """Merge a newer version of the template, the newest unless one is named, into the fork. The exit code."""
+    """Merge a newer version of the template, the newest unless one is named, into the fork. The exit code.
+
+    Raises:
+        CommandError: this is no fork, or has changes that are not committed.
+    """
     if not (root / ANSWERS).exists():
-        sys.stderr.write(f"There is no {ANSWERS}: run `make new` first, and commit what it writes.\n")
-        return USAGE
+        raise CommandError(f"There is no {ANSWERS}: run `make new` first, and commit what it writes.")
     if _git(root, "status", "--porcelain"):
-        sys.stderr.write("There are changes that are not committed. Commit or stash them first.\n")
-        return USAGE
+        raise CommandError("There are changes that are not committed. Commit or stash them first.")
     chosen = ["--vcs-ref", version] if version else []
     merged = subprocess.run([*copier, "update", "--trust", "--defaults", *chosen], cwd=root, check=False)
     if merged.returncode:
-        sys.stderr.write("Copier could not update; its message is above. `git status` shows what changed.\n")
+        say("Copier could not update; its message is above. `git status` shows what changed.")
         return FAILED
     conflicts = [line[3:] for line in _git(root, "status", "--porcelain").splitlines() if line[:2] in {"UU", "AA"}]
     for file in conflicts:
@@ -139,10 +128,11 @@ def origin(root: Path) -> str:
 
 
 def _next_steps(answers: Answers) -> list[str]:
-    steps = ["make tool NAME=find_order    # your first tool", "make run"]
-    steps.append(
-        f"azd env set MCP_SERVER_NAME {json.dumps(answers.server_name)}    # names the application in Entra ID"
-    )
+    steps = [
+        "make tool NAME=find_order    # your first tool",
+        "make run",
+        f"azd env set MCP_SERVER_NAME {json.dumps(answers.server_name)}    # names the application in Entra ID",
+    ]
     if answers.auth_mode != "proxy":
         steps.append(f"azd env set AUTH_MODE {answers.auth_mode}    # for each azd environment, before azd up")
     if answers.tenants != "one":
@@ -154,18 +144,17 @@ def _version(root: Path) -> str:
     source = (root / "src" / "entra_mcp" / "__init__.py").read_text("utf-8")
     found = re.search(r'^__version__ = "([^"]+)"$', source, re.MULTILINE)
     if found is None:
-        raise ForkError("src/entra_mcp/__init__.py names no version.")
+        raise CommandError("src/entra_mcp/__init__.py names no version.")
     return found[1]
 
 
 def _name_server(root: Path, answers: Answers) -> None:
     file = root / "src" / "app" / "server.py"
+    name = json.dumps(answers.server_name, ensure_ascii=False)
     if answers.samples:
-        _replace(
-            file, r'^    name=".*",$', f"    name={_literal(json.dumps(answers.server_name, ensure_ascii=False))},"
-        )
+        _replace(file, r'(?<=^    name=)".*"(?=,$)', name)
     else:
-        file.write_text(SERVER.format(name=json.dumps(answers.server_name, ensure_ascii=False)), "utf-8")
+        file.write_text(SERVER.format(name=name), "utf-8")
 
 
 def _remove_samples(root: Path) -> None:
@@ -189,28 +178,16 @@ def _change_sample_settings(file: Path, answers: Answers) -> None:
 
 def _write_answers(file: Path, answers: Answers, *, template: str, version: str) -> None:
     """In the form of Copier's own; text in JSON is text in YAML."""
-    values = {
-        "_commit": f"v{version}",
-        "_src_path": template,
-        "auth_mode": answers.auth_mode,
-        "licence_holder": answers.licence_holder,
-        "samples": answers.samples,
-        "server_name": answers.server_name,
-        "tenants": answers.tenants,
-    }
+    values = {"_commit": f"v{version}", "_src_path": template, **dict(sorted(asdict(answers).items()))}
     lines = "".join(f"{name}: {json.dumps(value)}\n" for name, value in values.items())
     file.write_text(f"# Changes here are overwritten by Copier; `make upgrade` reads it.\n{lines}", "utf-8")
 
 
 def _replace(file: Path, pattern: str, replacement: str) -> None:
-    text, count = re.subn(pattern, replacement, file.read_text("utf-8"), count=1, flags=re.MULTILINE)
+    text, count = re.subn(pattern, lambda _: replacement, file.read_text("utf-8"), count=1, flags=re.MULTILINE)
     if not count:
-        raise ForkError(f"{file.name} has another form than the template's; change it by hand.")
+        raise CommandError(f"{file.name} has another form than the template's; change it by hand.")
     file.write_text(text, "utf-8")
-
-
-def _literal(text: str) -> str:
-    return text.replace("\\", r"\\")
 
 
 def _remove(path: Path) -> None:

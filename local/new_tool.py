@@ -5,15 +5,13 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-import sys
 from typing import TYPE_CHECKING
 
-from local.progress import say
+from local.exit_codes import OK
+from local.progress import CommandError, say
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-OK, USAGE = 0, 2
 
 MAX_NAME = 43
 """With more, lines of what is created would be longer than the linter allows."""
@@ -75,37 +73,21 @@ async def test_{name}_refuses_other_texts(signed_in: SignedIn, text: str) -> Non
 '''
 
 
-class NewToolError(Exception):
-    """The tool cannot be created; the message says why."""
-
-
 def new_tool(root: Path, name: str) -> int:
-    """Create the tool in the checkout at `root`; the exit code."""
-    try:
-        created = create_tool(root, name)
-    except NewToolError as fault:
-        sys.stderr.write(f"{fault}\n")
-        return USAGE
-    for file in created:
-        say(f"  {file.relative_to(root).as_posix()}")
-    test = created[1].relative_to(root).as_posix()
-    say(f"Created the tool {name}. Test it: make test ARGS={test}, or python -m local test {test}")
-    return OK
-
-
-def create_tool(root: Path, name: str) -> tuple[Path, Path]:
-    """Write module and test; both files. Raises NewToolError before it writes anything."""
+    """Create the tool in the checkout at `root`; the exit code. Raises CommandError before it writes anything."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or len(name) > MAX_NAME:
-        raise NewToolError(
+        raise CommandError(
             f"{name!r} is no name for a tool: write small letters, digits and single underscores, "
             f"{MAX_NAME} characters at most."
         )
     if keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name):
-        raise NewToolError(f"{name} means something in Python already; choose another name.")
-    module, test = root / TOOLS / f"{name}.py", root / TESTS / f"test_{name}.py"
+        raise CommandError(f"{name} means something in Python already; choose another name.")
+    module, test = f"{TOOLS}/{name}.py", f"{TESTS}/test_{name}.py"
     for file in (module, test):
-        if file.exists():
-            raise NewToolError(f"{file.relative_to(root).as_posix()} is there already; choose another name.")
-    module.write_text(MODULE.format(name=name), "utf-8")
-    test.write_text(TEST.format(name=name), "utf-8")
-    return module, test
+        if (root / file).exists():
+            raise CommandError(f"{file} is there already; choose another name.")
+    for file, text in ((module, MODULE), (test, TEST)):
+        (root / file).write_text(text.format(name=name), "utf-8")
+        say(f"  {file}")
+    say(f"Created the tool {name}. Test it: make test ARGS={test}, or python -m local test {test}")
+    return OK

@@ -15,32 +15,23 @@ from local.processes.guarded import MARGIN, NO_WINDOW, guarded, kill_group
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
-    from typing import TextIO
 
 TAIL_LINES = 30
 LINE_WIDTH = 90
+INTERVAL = 3.0
+"""Seconds between two newest lines."""
 GRACE = 10.0
 """Seconds that an interrupted command has to end cleanly."""
 
 
-class SetupError(Exception):
-    """Something is missing that the set-up cannot install by itself, or an installation failed; says what to do."""
+class CommandError(Exception):
+    """A command cannot do what it is for; the message says why and what to do. It ends with exit code 2."""
 
 
-class CommandFailedError(SetupError):
-    """A command of the set-up failed; the message has the end of what it said, where the rest is, and what to do."""
-
-    def __init__(self, command: Sequence[str], exit_code: int, log: Path, hint: str) -> None:
-        self.exit_code = exit_code
-        message = f"`{' '.join(command)}` ended with exit code {exit_code}.\n{tail_of(log)}\nThe whole log: {log}"
-        super().__init__(f"{message}\n{hint}" if hint else message)
-
-
-def say(text: str, *, to: TextIO | None = None) -> None:
+def say(text: str) -> None:
     """One line, at once: the reader may be a pipe."""
-    stream = to or sys.stdout
-    stream.write(f"{text}\n")
-    stream.flush()
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 @contextmanager
@@ -48,16 +39,14 @@ def started(
     command: Sequence[str],
     *,
     log: Path,
-    hint: str = "",
+    hint: str,
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    interval: float = 3.0,
-    say: Callable[[str], None] = say,
 ) -> Generator[Callable[[], None]]:
     """Start `command`, its output in `log`; it has ended when the block is left, in whatever way.
 
-    Yields a function that waits for its end: every `interval` seconds it says the newest line of the log, and it raises
-    CommandFailedError, with `hint` as what to do, when the command fails.
+    Yields a function that waits for its end: every few seconds it says the newest line of the log. When the command
+    fails, it raises CommandError with the end of the log, where the rest is, and `hint` as what to do.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -78,13 +67,14 @@ def started(
         def finish() -> None:
             while True:
                 try:
-                    exit_code = child.wait(interval)
+                    exit_code = child.wait(INTERVAL)
                     break
                 except subprocess.TimeoutExpired:
                     step = tail_of(log, 1).strip() or "working"
                     say(f"    {step[:LINE_WIDTH]} ({time.monotonic() - began:.0f} s)")
             if exit_code:
-                raise CommandFailedError(command, exit_code, log, hint)
+                failed = f"`{' '.join(command)}` ended with exit code {exit_code}."
+                raise CommandError(f"{failed}\n{tail_of(log)}\nThe whole log: {log}\n{hint}")
 
         try:
             yield finish
@@ -97,13 +87,12 @@ def run_visibly(
     command: Sequence[str],
     *,
     log: Path,
-    hint: str = "",
+    hint: str,
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    say: Callable[[str], None] = say,
 ) -> None:
     """Run `command` until it or this process ends, as `started` does."""
-    with started(command, log=log, hint=hint, environment=environment, cwd=cwd, say=say) as finish:
+    with started(command, log=log, hint=hint, environment=environment, cwd=cwd) as finish:
         finish()
 
 

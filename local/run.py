@@ -23,21 +23,20 @@ from local.app_settings import (
     strays,
     trusts_local_entra,
 )
-from local.azurite import AzuriteMissingError
 from local.client_secret import ensure_client_secret
 from local.config import REPOSITORY, LocalConfig, Ports, from_repository
 from local.directory import DirectoryError, load_directory
+from local.exit_codes import FAILED, OK, PORT_TAKEN, SIGNALLED, USAGE
 from local.host.errors import SettingsFileError
 from local.loopback.tls import ensure_tls
 from local.processes.locks import LockHeldError, exclusive
 from local.processes.ports import PortTakenError, check_ports
 from local.processes.signals import StopRequest, cancelled_by_signals
 from local.processes.supervisor import ServiceEndedError, ServiceError, Supervisor
-from local.progress import tail_of
+from local.progress import CommandError, tail_of
 from local.restarts import tell_restarts
 from local.services import (
     TITLES,
-    CoreToolsMissingError,
     addresses,
     core_tools,
     functions_host,
@@ -52,8 +51,6 @@ if TYPE_CHECKING:
 
     from local.directory import Directory
 
-OK, FAILED, USAGE, PORT_TAKEN = 0, 1, 2, 3
-SIGNALLED = 128
 TITLE_WIDTH = max(map(len, TITLES.values())) + 2
 
 
@@ -99,7 +96,7 @@ def _run_alone(options: RunOptions, account: Account) -> int:
     except PortTakenError as fault:
         account.failed("ports", str(fault))
         return PORT_TAKEN
-    except (AzuriteMissingError, CoreToolsMissingError, DirectoryError, SettingsFileError) as fault:
+    except (CommandError, DirectoryError, SettingsFileError) as fault:
         account.failed("prerequisite", str(fault))
         return USAGE
 

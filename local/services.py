@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -14,6 +13,8 @@ from local.config import CLIENT_ID, PORT_PURPOSES, REPOSITORY, TENANT_ID, port_f
 from local.processes.ports import PortUse
 from local.processes.probes import answers, status_of
 from local.processes.supervisor import Service
+from local.setup.environment import Environment
+from local.setup.programs import find_program
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -39,16 +40,6 @@ TITLES = {
 
 TRACED = {"OTEL_METRIC_EXPORT_INTERVAL": "2000", "OTEL_BSP_SCHEDULE_DELAY": "500"}
 """Milliseconds between two sendings: short enough for somebody who looks on."""
-
-
-class CoreToolsMissingError(Exception):
-    """`func` was asked for and is not there; the message says how to get it."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Azure Functions Core Tools (`func`) is not on PATH. Install it (https://aka.ms/func-install), "
-            "or leave out --host func (make: HOST=func): the local host needs no installation."
-        )
 
 
 def port_uses(config: LocalConfig, *, functions: bool, traced: bool = False) -> tuple[PortUse, ...]:
@@ -180,11 +171,12 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def core_tools() -> str:
-    """The path of `func`; CoreToolsMissingError when there is none."""
-    found = shutil.which("func")
-    if found is None:
-        raise CoreToolsMissingError
-    return found
+    """The path of `func`; CommandError when there is none."""
+    hint = (
+        "Install Azure Functions Core Tools (https://aka.ms/func-install), or leave out --host func "
+        "(make: HOST=func): the local host needs no installation."
+    )
+    return find_program("func", hint=hint)
 
 
 def _settled(status: str, health: str) -> Callable[[], Awaitable[bool]]:
@@ -202,5 +194,5 @@ def _settled(status: str, health: str) -> Callable[[], Awaitable[bool]]:
 
 def _virtual_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Core Tools runs the Python that an activated environment puts first on PATH."""
-    scripts: Path = REPOSITORY / ".venv" / ("Scripts" if os.name == "nt" else "bin")
+    scripts = Environment(root=REPOSITORY).python.parent
     return {"VIRTUAL_ENV": str(scripts.parent), "PATH": os.pathsep.join([str(scripts), environment.get("PATH", "")])}

@@ -13,14 +13,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local.exit_codes import FAILED, OK
 from local.processes.signals import TerminatedError
-from local.progress import GRACE, SetupError, say
+from local.progress import GRACE, CommandError, say
+from local.setup.programs import find_program
 from local.setup.uv import find_uv, uv_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-OK, FAILED = 0, 1
 MAX_WORKERS = 8
 """More than these wait for the same few files, each with stand-ins of its own."""
 
@@ -120,17 +121,18 @@ def lock(root: Path, *, upgrade: bool) -> int:
     """Write the locked files again: the requirements, with a fork's own packages, and each package-lock.json."""
     uv = find_uv(Path(sys.executable).parent)
     if uv is None:
-        raise SetupError("uv writes the locked files, and does not run on this machine. Lock on another one.")
+        raise CommandError("uv writes the locked files, and does not run on this machine. Lock on another one.")
     variables = uv_environment()
     for name in LOCKED:
         say(f"Locking {name}")
         if call([uv, *_compile(root, name, upgrade=upgrade)], root, variables):
             say(f"FAILED: {name}")
             return FAILED
-    npm = [shutil.which("npm") or "npm", "update" if upgrade else "install", "--package-lock-only"]
+    npm = find_program("npm", hint="It writes each package-lock.json.")
+    lock_packages = [npm, "update" if upgrade else "install", "--package-lock-only", "--no-audit", "--no-fund"]
     for folder in (".", CLIENTS, CONFORMANCE, INSIGHTS):
         say(f"Locking {folder}/package-lock.json".replace("./", ""))
-        if call([*npm, "--no-audit", "--no-fund", "--prefix", folder], root, {}):
+        if call([*lock_packages, "--prefix", folder], root, {}):
             say(f"FAILED: {folder}/package-lock.json")
             return FAILED
     say("Locked. Run the tests, then commit these files together.")

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from local.azurite import AzuriteMissingError
 from local.loopback.tls import ensure_tls
+from local.progress import CommandError
 from local.tasks import FAST
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def pytest_configure_node(node: WorkerController) -> None:
         azurite = Azurite(place / "data", in_memory=True)
         try:
             azurite.launch()
-        except AzuriteMissingError:
+        except CommandError:
             return
         config.add_cleanup(azurite.stop)
         config.stash[AZURITE] = azurite

@@ -6,16 +6,17 @@ One without windows is preferred: its pages cost a third of the processor time.
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.progress import SetupError, run_visibly, say
+from local.progress import CommandError, run_visibly, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 WINDOWLESS = "chromium-headless-shell"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "microsoft-edge", "msedge", "chrome")
@@ -55,7 +56,7 @@ class Machine:
         if chosen:
             found = shutil.which(chosen, path=self.variables.get("PATH"))
             if found is None:
-                raise SetupError(f"CHROMIUM is set to {chosen}, which is no program. Correct it, or unset it.")
+                raise CommandError(f"CHROMIUM is set to {chosen}, which is no program. Correct it, or unset it.")
             return Path(found)
         return next((place for place in self._places() if place.is_file()), None)
 
@@ -93,40 +94,27 @@ class Machine:
         if self.platform != "linux" or not hasattr(os, "geteuid") or os.geteuid() != 0:
             return False
         try:
-            release = (self.root / "etc" / "os-release").read_text("utf-8")
+            is_debian = platform.freedesktop_os_release()["ID"] == "debian"
         except OSError:
             return False
-        return (
-            "ID=debian" in release.splitlines() and shutil.which("apt-get", path=self.variables.get("PATH")) is not None
-        )
+        return is_debian and shutil.which("apt-get", path=self.variables.get("PATH")) is not None
 
 
-def ensure_chromium(
-    *, logs: Path, python: Path, machine: Machine | None = None, say: Callable[[str], None] = say
-) -> Path:
-    """A browser to run the browser test with, installed if need be; SetupError names the command that installs one."""
+def ensure_chromium(*, logs: Path, python: Path, machine: Machine | None = None) -> Path:
+    """A browser for the browser test, installed if need be; CommandError names the command that installs one."""
     machine = machine or Machine()
-    found = machine.find()
-    if found is not None:
-        return found
-    if machine.can_install():
-        say("Installing Debian's Chromium for the browser test (apt-get)")
-        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "install", "--yes", "--no-install-recommends", WINDOWLESS]
-        hint = how_to_install(python)
-        run_visibly(["apt-get", "update"], log=logs / "setup-apt-update.log", hint=hint, say=say)
-        run_visibly(install, log=logs / "setup-apt.log", hint=hint, environment=quiet, say=say)
-        found = machine.find()
-    if found is None:
-        raise SetupError(
-            f"The browser test needs Chromium, Chrome or Edge, and none was found. {how_to_install(python)}"
-        )
-    return found
-
-
-def how_to_install(python: Path) -> str:
-    """The command that works everywhere, with the Playwright that the environment already holds."""
-    return (
+    hint = (
         f"Install one with\n    {python} -m playwright install --with-deps --only-shell chromium\n"
         "or name the program of an installed one in the environment variable CHROMIUM, then run the command again."
     )
+    found = machine.find()
+    if found is None and machine.can_install():
+        say("Installing Debian's Chromium for the browser test (apt-get)")
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        install = ["apt-get", "install", "--yes", "--no-install-recommends", WINDOWLESS]
+        run_visibly(["apt-get", "update"], log=logs / "setup-apt-update.log", hint=hint)
+        run_visibly(install, log=logs / "setup-apt.log", hint=hint, environment=quiet)
+        found = machine.find()
+    if found is None:
+        raise CommandError(f"The browser test needs Chromium, Chrome or Edge, and none was found. {hint}")
+    return found

@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.processes.locks import waiting
-from local.progress import SetupError, run_visibly, say, started
+from local.progress import run_visibly, say, started
+from local.setup.programs import REGISTRY_HINT, find_node, find_program
 from local.setup.uv import find_uv, uv_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
 MINIMUM_NODE = 20
+STAMP = ".stamp"
+"""The file with the hash, in the folder that was built. One that is half written is the hash of nothing."""
 
 RUN = ("requirements.txt", "requirements-local.txt")
 """What the server needs, in Azure too, and what `make run` needs beside it."""
@@ -38,7 +40,6 @@ class Environment:
     """The environment of one checkout."""
 
     root: Path
-    say: Callable[[str], None] = field(default=say)
 
     @property
     def venv(self) -> Path:
@@ -61,15 +62,15 @@ class Environment:
         return self.venv.exists() and Path(sys.prefix).resolve() == self.venv.resolve()
 
     def ensure(self, *, node: bool, dev: bool) -> None:
-        """Build what is missing or out of date; SetupError says what a person has to do."""
+        """Build what is missing or out of date; CommandError says what a person has to do."""
         if self._python_is_built(dev=dev) and (not node or self._node_is_built()):
             return
         if node and not self._node_is_built():
-            self._node_and_npm()  # said now, not after the installation of the Python packages
-        with waiting(self.root / ".local" / "setup.sqlite3", on_wait=self._say_waiting), ExitStack() as beside:
+            _node_and_npm()  # said now, not after the installation of the Python packages
+        with waiting(self.root / ".local" / "setup.sqlite3", on_wait=_say_waiting), ExitStack() as beside:
             azurite = None
             if node and not self._node_is_built():
-                azurite = beside.enter_context(self.installing_azurite())
+                azurite = beside.enter_context(self._installing_azurite())
             if not self._python_is_built(dev=dev):
                 self._build_python(dev=dev)
             if azurite is not None:
@@ -89,9 +90,6 @@ class Environment:
         except KeyboardInterrupt:
             return 130  # the child had the same Ctrl-C and has ended what it started
 
-    def _say_waiting(self) -> None:
-        self.say("Another set-up of this checkout is under way; waiting for it.")
-
     # Python
 
     def _python_identity(self, files: Sequence[str]) -> str:
@@ -107,12 +105,12 @@ class Environment:
         files = DEV if dev else RUN
         _remove_stamp(self.venv)
         if not self._interpreter_is_right():
-            self.say(f"Creating {self.venv.name} with Python {sys.version_info[0]}.{sys.version_info[1]}")
+            say(f"Creating {self.venv.name} with Python {sys.version_info[0]}.{sys.version_info[1]}")
             create = ["-m", "venv", "--clear", "--without-pip", str(self.venv)]
             self._run([sys.executable, *create], name="venv", hint=_VENV_HINT)
         uv = find_uv(self.python.parent) or self._install_uv()
         requirements = [word for name in files for word in ("--requirement", name)]
-        self.say(f"Installing the Python packages of {', '.join(files)}")
+        say(f"Installing the Python packages of {', '.join(files)}")
         if uv:
             # The tests start hundreds of programs that share this bytecode; a run compiles no more than it imports.
             compiled = ["--compile-bytecode"] if dev else []
@@ -121,7 +119,7 @@ class Environment:
         else:
             install = ["install", "--no-input", "--require-hashes", *requirements]
             self._run([*self._pip(), *install], name="pip", hint=_INDEX_HINT)
-        _write_stamp(self.venv, self._python_identity(files))
+        (self.venv / STAMP).write_text(self._python_identity(files), "ascii")
 
     def _interpreter_is_right(self) -> bool:
         if not self.python.exists() or not (self.venv / "pyvenv.cfg").is_file():
@@ -132,12 +130,12 @@ class Environment:
 
     def _install_uv(self) -> str | None:
         """uv in .venv, in its locked version; None, and said, where it does not run."""
-        self.say("Installing uv, which installs the Python packages in seconds")
+        say("Installing uv, which installs the Python packages in seconds")
         install = ["install", "--no-input", "--no-deps", "--require-hashes", "--requirement", RUN[-1]]
         self._run([*self._pip(), *install], name="pip-uv", hint=_INDEX_HINT)
         uv = find_uv(self.python.parent)
         if uv is None:
-            self.say("uv does not run on this machine, so pip installs the packages. That takes minutes.")
+            say("uv does not run on this machine, so pip installs the packages. That takes minutes.")
         return uv
 
     def _pip(self) -> list[str]:
@@ -159,47 +157,40 @@ class Environment:
         return _fingerprint((self.root / "package-lock.json").read_bytes(), node)
 
     @contextmanager
-    def installing_azurite(self) -> Generator[Callable[[], None]]:
-        """Start `npm ci`; yields what waits for its end. SetupError: Node or npm is missing or old, or it failed."""
-        node, npm = self._node_and_npm()
-        self.say("Installing Azurite, the storage emulator, from package-lock.json")
+    def _installing_azurite(self) -> Generator[Callable[[], None]]:
+        """Start `npm ci`; yields what waits for its end. CommandError: Node or npm is missing or old, or it failed."""
+        node, npm = _node_and_npm()
+        say("Installing Azurite, the storage emulator, from package-lock.json")
         _remove_stamp(self.node_modules)
         log = self.logs / "setup-npm.log"
         # No package of Azurite has an install script, and none gets to run one.
         command = [npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"]
-        with started(command, log=log, hint=_REGISTRY_HINT, cwd=self.root, say=self.say) as finish:
+        with started(command, log=log, hint=REGISTRY_HINT, cwd=self.root) as finish:
 
             def finish_and_stamp() -> None:
-                self.say("Waiting for Azurite's installation")
+                say("Waiting for Azurite's installation")
                 finish()
-                _write_stamp(self.node_modules, self._node_identity(node))
+                (self.node_modules / STAMP).write_text(self._node_identity(node), "ascii")
 
             yield finish_and_stamp
 
-    def _node_and_npm(self) -> tuple[str, str]:
-        node = shutil.which("node")
-        npm = shutil.which("npm")
-        if node is None or npm is None:
-            missing = "Node.js" if node is None else "npm"
-            raise SetupError(f"{missing} is not on PATH. Azurite, the storage emulator, needs it. {_NODE_HINT}")
-        answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
-        version = answer.stdout.strip()
-        found = re.match(r"v(\d+)\.", version)
-        if found is None or int(found.group(1)) < MINIMUM_NODE:
-            raise SetupError(f"{node} is Node {version or 'of an unknown version'}. {_NODE_HINT}")
-        return node, npm
-
-    def _run(
-        self, command: list[str], *, name: str, hint: str = "", environment: Mapping[str, str] | None = None
-    ) -> None:
+    def _run(self, command: list[str], *, name: str, hint: str, environment: Mapping[str, str] | None = None) -> None:
         log = self.logs / f"setup-{name}.log"
-        run_visibly(command, log=log, hint=hint, environment=environment, cwd=self.root, say=self.say)
+        run_visibly(command, log=log, hint=hint, environment=environment, cwd=self.root)
 
 
 _VENV_HINT = "On Debian and Ubuntu the module is a package of its own: apt-get install python3-venv (python3.13-venv)."
 _INDEX_HINT = "Check the network (or PIP_INDEX_URL, PIP_CERT and the proxy settings) and run the command again."
-_REGISTRY_HINT = "Check the network (or npm's registry, cafile and proxy settings) and run the command again."
 _NODE_HINT = f"Install Node {MINIMUM_NODE} or newer, npm included (https://nodejs.org), and run the command again."
+
+
+def _node_and_npm() -> tuple[str, str]:
+    hint = f"Azurite, the storage emulator, needs it. {_NODE_HINT}"
+    return find_node("node", minimum=MINIMUM_NODE, hint=hint), find_program("npm", hint=hint)
+
+
+def _say_waiting() -> None:
+    say("Another set-up of this checkout is under way; waiting for it.")
 
 
 def _fingerprint(content: bytes, *facts: str) -> str:
@@ -208,17 +199,11 @@ def _fingerprint(content: bytes, *facts: str) -> str:
 
 def _stamp(folder: Path) -> str:
     try:
-        return (folder / ".stamp").read_text("ascii")
+        return (folder / STAMP).read_text("ascii")
     except OSError:
         return ""
 
 
 def _remove_stamp(folder: Path) -> None:
     """What is half changed is no longer what the stamp says, also for whoever goes back to the old locked files."""
-    (folder / ".stamp").unlink(missing_ok=True)
-
-
-def _write_stamp(folder: Path, identity: str) -> None:
-    scratch = folder / ".stamp.new"
-    scratch.write_text(identity, "ascii")
-    scratch.replace(folder / ".stamp")
+    (folder / STAMP).unlink(missing_ok=True)

@@ -15,19 +15,6 @@ from local.cli import COMMANDS, main
 from local.config import REPOSITORY
 
 
-def command(*arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
-    started = ["-c", code] if code else ["-m", "local"]
-    return subprocess.run(
-        [sys.executable, *started, *arguments],
-        cwd=REPOSITORY,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-
 @pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_help_is_there_without_any_set_up(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -78,7 +65,8 @@ def test_wrong_usage_ends_with_2_and_says_what_is_wrong(
 @pytest.mark.parametrize("version", [(2, 7), (3, 9), (3, 12)])
 def test_old_python_is_refused_before_anything_else(version: tuple[int, int]) -> None:
     pretend = f"import runpy, sys; sys.version_info = {(*version, 0, 'final', 0)}"
-    ended = command("run", code=f"{pretend}; runpy.run_module('local', run_name='__main__')")
+    command = [sys.executable, "-c", f"{pretend}; runpy.run_module('local', run_name='__main__')", "run"]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 2
     assert f"needs Python 3.13 or newer; this is Python {version[0]}.{version[1]}" in ended.stderr
     assert "python3.13 -m local run" in ended.stderr
@@ -86,7 +74,7 @@ def test_old_python_is_refused_before_anything_else(version: tuple[int, int]) ->
 
 
 def test_first_lines_import_nothing_but_the_standard_library() -> None:
-    setup = ", ".join(f"local.setup.{name}" for name in ("environment", "chromium", "uv"))
+    setup = ", ".join(f"local.setup.{name}" for name in ("environment", "chromium", "programs", "uv"))
     code = f"import sys; import local.cli, local.tasks, {setup}; print(*sys.modules)"
     ended = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); {code}"],

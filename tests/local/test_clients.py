@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.cli import parser
-from local.clients import ENVIRONMENTS, INSTALLED, clients
+from local.clients import ENVIRONMENTS, clients
 from local.config import REPOSITORY
-from local.progress import SetupError
+from local.progress import CommandError
+from local.setup.programs import INSTALLED
 from local.tasks import CLIENTS
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def test_names_are_handed_over_and_a_failure_is_exit_code_1(checkout: Path, capf
 def test_other_versions_are_installed_first(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (checkout / CLIENTS / INSTALLED).write_text("another lock", "utf-8")
     monkeypatch.setenv("PATH", str(checkout))
-    with pytest.raises(SetupError, match="npm is not on PATH"):
+    with pytest.raises(CommandError, match="npm is not on PATH"):
         clients(checkout, [], record=False, chromium=checkout / "chromium")
 
 

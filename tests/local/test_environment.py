@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from local.config import REPOSITORY
-from local.progress import SetupError
+from local.progress import CommandError
 from local.setup.environment import DEV, Environment
 from local.setup.uv import FROM_PIP, LIKE_PIP, uv_environment
 
@@ -37,8 +37,7 @@ class Checkout:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.said: list[str] = []
-        self.environment = Environment(root=root, say=self.said.append)
+        self.environment = Environment(root=root)
         self.packages = root / "packages"
         self.packages.mkdir(parents=True)
         for file, name in zip(DEV, ("runs", "helps", "tests"), strict=True):
@@ -65,12 +64,15 @@ class Checkout:
         calls = self.root / "npm-calls"
         return calls.read_text().splitlines() if calls.exists() else []
 
+    def as_a_process(self, call: str) -> list[str]:
+        """The command line that calls a method of the environment in a process of its own."""
+        imports = "import sys; from pathlib import Path; from local.setup.environment import Environment"
+        code = f"{imports}; sys.exit(Environment(root=Path({str(self.root)!r})).{call})"
+        return [sys.executable, "-c", code]
+
     def installed(self) -> set[str]:
         found = self.environment.venv.glob("lib/python*/site-packages/*.dist-info")
         return {folder.name.split("-")[0] for folder in found} - {"pip"}
-
-    def headlines(self) -> list[str]:
-        return [line for line in self.said if not line.startswith(" ")]
 
 
 def wheel(folder: Path, name: str, *, program: str = "") -> Path:
@@ -97,20 +99,26 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     return made
 
 
-def test_first_set_up_builds_all_and_the_second_does_nothing(checkout: Checkout) -> None:
+def headlines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What was said since the last time, but for what a command that goes on has said."""
+    return [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+
+
+def test_first_set_up_builds_all_and_the_second_does_nothing(
+    checkout: Checkout, capsys: pytest.CaptureFixture[str]
+) -> None:
     checkout.environment.ensure(node=True, dev=True)
     assert checkout.installed() == {"runs", "helps", "tests"}
     assert checkout.npm_calls() == ["ci --ignore-scripts --prefer-offline --no-audit --no-fund"]
-    assert checkout.headlines() == [
+    assert headlines(capsys) == [
         "Installing Azurite, the storage emulator, from package-lock.json",
         f"Creating .venv with Python 3.{sys.version_info[1]}",
         "Installing the Python packages of requirements.txt, requirements-local.txt, requirements-dev.txt",
         "Waiting for Azurite's installation",
     ]
-    checkout.said.clear()
     checkout.environment.ensure(node=True, dev=True)
     checkout.environment.ensure(node=True, dev=False)
-    assert checkout.said == []
+    assert capsys.readouterr().out == ""
     assert len(checkout.npm_calls()) == 1
 
 
@@ -134,7 +142,7 @@ def test_changed_requirements_are_installed_into_the_same_environment(checkout: 
 
 def test_package_with_another_hash_is_refused(checkout: Checkout) -> None:
     wheel(checkout.packages, "runs", program="exit 0")
-    with pytest.raises(SetupError, match="Hash mismatch"):
+    with pytest.raises(CommandError, match="Hash mismatch"):
         checkout.environment.ensure(node=False, dev=False)
 
 
@@ -155,7 +163,7 @@ def test_missing_azurite_runs_npm_again(checkout: Checkout) -> None:
 def test_failed_installation_is_told_and_taken_up_again(checkout: Checkout) -> None:
     good = (checkout.root / DEV[0]).read_text()
     checkout.require_what_is_not_there()
-    with pytest.raises(SetupError, match="no-such-package-anywhere") as caught:
+    with pytest.raises(CommandError, match="no-such-package-anywhere") as caught:
         checkout.environment.ensure(node=False, dev=False)
     assert "Check the network" in str(caught.value)
     assert str(checkout.environment.logs / "setup-uv.log") in str(caught.value)
@@ -166,9 +174,8 @@ def test_failed_installation_is_told_and_taken_up_again(checkout: Checkout) -> N
 
 @pytest.mark.long
 def test_set_up_that_was_killed_is_taken_up_again(checkout: Checkout) -> None:
-    code = "import sys; from pathlib import Path; from local.setup.environment import Environment\n"
-    code += "Environment(root=Path(sys.argv[1])).ensure(node=False, dev=False)"
-    killed = subprocess.Popen([sys.executable, "-c", code, str(checkout.root)], cwd=REPOSITORY, stdout=subprocess.PIPE)
+    command = checkout.as_a_process("ensure(node=False, dev=False)")
+    killed = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE)
     deadline = time.monotonic() + 30
     while not checkout.environment.venv.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -178,16 +185,18 @@ def test_set_up_that_was_killed_is_taken_up_again(checkout: Checkout) -> None:
     assert checkout.installed() == {"runs", "helps"}
 
 
-def test_failed_change_of_the_requirements_leaves_no_stamp_of_the_old_ones(checkout: Checkout) -> None:
+def test_failed_change_of_the_requirements_leaves_no_stamp_of_the_old_ones(
+    checkout: Checkout, capsys: pytest.CaptureFixture[str]
+) -> None:
     checkout.environment.ensure(node=False, dev=False)
     good = (checkout.root / DEV[0]).read_text()
     checkout.require_what_is_not_there()
-    with pytest.raises(SetupError):
+    with pytest.raises(CommandError):
         checkout.environment.ensure(node=False, dev=False)
     (checkout.root / DEV[0]).write_text(good)
-    checkout.said.clear()
+    capsys.readouterr()
     checkout.environment.ensure(node=False, dev=False)
-    assert checkout.headlines() == ["Installing the Python packages of requirements.txt, requirements-local.txt"]
+    assert headlines(capsys) == ["Installing the Python packages of requirements.txt, requirements-local.txt"]
 
 
 def test_failed_change_of_the_package_lock_leaves_no_stamp_of_the_old_one(checkout: Checkout) -> None:
@@ -196,7 +205,7 @@ def test_failed_change_of_the_package_lock_leaves_no_stamp_of_the_old_one(checko
     good, working = lock.read_text(), (checkout.tools / "npm").read_text()
     lock.write_text('{"lockfileVersion": 3, "changed": true}')
     script(checkout.tools, "npm", "exit 1")
-    with pytest.raises(SetupError):
+    with pytest.raises(CommandError):
         checkout.environment.ensure(node=True, dev=False)
     lock.write_text(good)
     (checkout.tools / "npm").write_text(working)
@@ -204,12 +213,14 @@ def test_failed_change_of_the_package_lock_leaves_no_stamp_of_the_old_one(checko
     assert len(checkout.npm_calls()) == 2
 
 
-def test_missing_node_is_told_before_anything_is_installed(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_node_is_told_before_anything_is_installed(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(SetupError, match=r"Node\.js is not on PATH"):
+    with pytest.raises(CommandError, match="node is not on PATH"):
         checkout.environment.ensure(node=True, dev=True)
     assert not checkout.environment.venv.exists()
-    assert checkout.said == []
+    assert capsys.readouterr().out == ""
 
 
 def test_environment_of_a_python_that_is_gone_is_made_again(checkout: Checkout) -> None:
@@ -223,9 +234,7 @@ def test_environment_of_a_python_that_is_gone_is_made_again(checkout: Checkout) 
 
 @pytest.mark.long
 def test_concurrent_set_ups_wait_for_each_other(checkout: Checkout) -> None:
-    code = "import sys; from pathlib import Path; from local.setup.environment import Environment\n"
-    code += "Environment(root=Path(sys.argv[1])).ensure(node=True, dev=False)"
-    command = [sys.executable, "-c", code, str(checkout.root)]
+    command = checkout.as_a_process("ensure(node=True, dev=False)")
     waits, goes_on = "Another set-up of this checkout is under way", checkout.root / "goes-on"
     install = INSTALL_AZURITE.format(root=checkout.root)
     script(
@@ -256,11 +265,8 @@ def test_command_is_run_again_inside_the_environment(checkout: Checkout, monkeyp
     (checkout.root / "local").mkdir()
     (checkout.root / "local" / "__main__.py").write_text(ENTERED)
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    code = "import sys; from pathlib import Path; from local.setup.environment import Environment\n"
-    code += "sys.exit(Environment(root=Path(sys.argv[1])).enter(['run', '--check', 'a b']))"
-    ended = subprocess.run(
-        [sys.executable, "-c", code, str(checkout.root)], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
+    command = checkout.as_a_process("enter(['run', '--check', 'a b'])")
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert ended.returncode == 7
     assert ended.stdout == f"{checkout.environment.venv} False run --check a b\n"
 
@@ -275,22 +281,22 @@ def test_environment_knows_whether_it_runs_inside(checkout: Checkout) -> None:
 
 
 @pytest.mark.long
-def test_locked_uv_is_installed_where_none_is_on_path(checkout: Checkout) -> None:
+def test_locked_uv_is_installed_where_none_is_on_path(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
     script(checkout.tools, "uv", "echo 'uv: command not found' >&2; exit 127")  # what a version manager leaves behind
     checkout.require(DEV[1], wheel(checkout.packages, "uv", program=f'exec {UV} "$@"'))
     checkout.environment.ensure(node=False, dev=False)
     assert checkout.installed() == {"runs", "uv"}
-    assert "Installing uv, which installs the Python packages in seconds" in checkout.said
+    assert "Installing uv, which installs the Python packages in seconds" in headlines(capsys)
     assert (checkout.environment.logs / "setup-uv.log").exists()
 
 
 @pytest.mark.long
-def test_pip_installs_where_uv_does_not_run(checkout: Checkout) -> None:
+def test_pip_installs_where_uv_does_not_run(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
     script(checkout.tools, "uv", "exit 127")
     checkout.require(DEV[1], wheel(checkout.packages, "uv", program="exit 126"))
     checkout.environment.ensure(node=False, dev=False)
     assert checkout.installed() == {"runs", "uv"}
-    assert "uv does not run on this machine, so pip installs the packages. That takes minutes." in checkout.said
+    assert "uv does not run on this machine, so pip installs the packages. That takes minutes." in headlines(capsys)
     assert (checkout.environment.logs / "setup-pip.log").exists()
 
 
@@ -341,19 +347,19 @@ def test_uv_gets_its_own_settings_alone_where_there_is_no_pip(base_python: Path)
 def test_missing_node_or_npm_is_explained(checkout: Checkout, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     (checkout.tools / missing).unlink()
     monkeypatch.setenv("PATH", str(checkout.tools))
-    with pytest.raises(SetupError, match=r"is not on PATH.*Install Node 20 or newer, npm included"):
+    with pytest.raises(CommandError, match=r"is not on PATH.*Install Node 20 or newer, npm included"):
         checkout.environment.ensure(node=True, dev=False)
 
 
 @pytest.mark.parametrize("version", ["v18.20.0", "v9.0.0", "nonsense"])
 def test_old_node_is_refused(checkout: Checkout, version: str) -> None:
     checkout.fake_node(version)
-    with pytest.raises(SetupError, match=rf"is Node {version}\. Install Node 20 or newer"):
+    with pytest.raises(CommandError, match=rf"is Node {version}\. .* Install Node 20 or newer"):
         checkout.environment.ensure(node=True, dev=False)
     assert checkout.npm_calls() == []
 
 
 def test_failing_npm_shows_what_it_said(checkout: Checkout) -> None:
     script(checkout.tools, "npm", "echo 'npm error code E401' >&2; exit 1")
-    with pytest.raises(SetupError, match="npm error code E401"):
+    with pytest.raises(CommandError, match="npm error code E401"):
         checkout.environment.ensure(node=True, dev=False)

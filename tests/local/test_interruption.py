@@ -38,7 +38,7 @@ from local import cli
 from local.progress import run_visibly
 folder = Path(sys.argv[1])
 command = [sys.executable, "-c", {LONG_COMMAND!r}, str(folder)]
-cli.Environment.ensure = lambda self, *, node, dev: run_visibly(command, log=folder / "log")
+cli.Environment.ensure = lambda self, *, node, dev: run_visibly(command, log=folder / "log", hint="")
 sys.exit(cli.main(["setup"]))
 """
 

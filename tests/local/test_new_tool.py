@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.config import REPOSITORY
-from local.new_tool import MAX_NAME, TESTS, TOOLS, create_tool, new_tool
+from local.new_tool import MAX_NAME, TESTS, TOOLS, new_tool
+from local.progress import CommandError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,8 @@ def run(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", ["made_by_a_test", "f" * MAX_NAME, "zebra"])
 def test_new_tool_passes_the_linter(checkout: Path, name: str) -> None:
-    made = [str(file) for file in create_tool(checkout, name)]
+    assert new_tool(checkout, name) == 0
+    made = (f"{TOOLS}/{name}.py", f"{TESTS}/test_{name}.py")
     for check in (("ruff", "check"), ("ruff", "format", "--check")):
         checked = run(checkout, *check, *made)
         assert checked.returncode == 0, checked.stdout
@@ -74,14 +76,14 @@ def test_new_tool_passes_its_test(checkout: Path, capsys: pytest.CaptureFixture[
         ("print", "means something in Python"),
     ],
 )
-def test_name_that_will_not_do_is_refused(
-    name: str, reason: str, checkout: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert new_tool(checkout, name) == 2
-    assert reason in capsys.readouterr().err
+def test_name_that_will_not_do_is_refused(name: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=reason):
+        new_tool(tmp_path, name)
 
 
-def test_name_of_a_tool_that_is_there_is_refused(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert new_tool(checkout, "made_by_a_test") == 0
-    assert new_tool(checkout, "made_by_a_test") == 2
-    assert "is there already" in capsys.readouterr().err
+def test_name_of_a_tool_that_is_there_is_refused(tmp_path: Path) -> None:
+    for folder in (TOOLS, TESTS):
+        (tmp_path / folder).mkdir(parents=True)
+    assert new_tool(tmp_path, "made_by_a_test") == 0
+    with pytest.raises(CommandError, match="is there already"):
+        new_tool(tmp_path, "made_by_a_test")

@@ -128,7 +128,7 @@ def test_core_tools_that_are_missing_are_explained(place: Place, monkeypatch: py
         timeout=60,
     )
     assert process.returncode == 2
-    assert "Core Tools (`func`) is not on PATH" in process.stdout
+    assert "func is not on PATH. Install Azure Functions Core Tools" in process.stdout
 
 
 @pytest.mark.long
