@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 PAUSE = 0.2
 
 
-async def tell_restarts(log: Path, account: Account, *, pause: float = PAUSE) -> NoReturn:
+async def tell_restarts(log: Path, account: Account) -> NoReturn:
     """Report every restart from now on, until cancelled."""
     restarts = Restarts(log, account)
     while True:
-        await asyncio.sleep(pause)
+        await asyncio.sleep(PAUSE)
         restarts.tell_new()
 
 

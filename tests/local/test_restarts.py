@@ -81,7 +81,7 @@ def test_line_that_is_still_being_written_is_told_once_it_is_whole(log: Path) ->
 
 async def test_log_is_followed_until_cancelled(log: Path) -> None:
     said = StringIO()
-    following = asyncio.create_task(tell_restarts(log, Account(file=said), pause=0.01))
+    following = asyncio.create_task(tell_restarts(log, Account(file=said)))
     await asyncio.sleep(0.05)
     assert said.getvalue() == ""
     add(log, f"{RESTARTED}\n")
