@@ -12,15 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.options import add_options
+from local import tasks
+from local.clients import clients
 from local.config import PORT_PURPOSES, REPOSITORY, LocalConfig, Ports, codespace_name, port_flag
+from local.conformance import conformance
 from local.exit_codes import FAILED, OK, SIGNALLED, USAGE
 from local.fork import AUTH_MODES, TENANTS, Answers, new, origin, upgrade
+from local.new_tool import new_tool
 from local.processes.signals import TerminatedError, raised_by_signals
 from local.progress import CommandError, say
+from local.setup.chromium import ensure_chromium
 from local.setup.environment import Environment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 EPILOG = """\
 exit codes: 0 all is well, 1 a check or a test failed or a service ended, 2 wrong usage or something to install is
@@ -115,6 +120,7 @@ def parser() -> argparse.ArgumentParser:
         for name, what in COMMANDS.items()
     }
     _add_places(made["services"])
+    made["services"].set_defaults(host="local", check=False, watch=False, trace=False, settings=None)
     _add_places(made["run"])
     made["run"].add_argument("--check", action="store_true", help="end after the check: 0 if it passed, 1 if not")
     made["run"].add_argument("--watch", action="store_true", help="restart the local host when a source file changes")
@@ -151,9 +157,9 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command in {"run", "services"}:
         _refuse_shared_ports(top, _config(options).ports)
-        if options.command == "run" and options.watch and options.host == "func":
+        if options.watch and options.host == "func":
             top.error("--watch is the local host's; Core Tools watches by itself")
-        if options.command == "run" and options.settings and options.host == "func":
+        if options.settings and options.host == "func":
             top.error("--settings is the local host's; Core Tools always reads local.settings.json")
     return options, []
 
@@ -221,35 +227,38 @@ def _refuse_shared_ports(top: argparse.ArgumentParser, ports: Ports) -> None:
 
 
 def _dispatch(options: argparse.Namespace, rest: list[str], environment: Environment) -> int:
-    from local import tasks
-
     root = environment.root
-    match options.command:
-        case "run" | "services":
-            return _run(options)
-        case "test" | "clients" | "bench":
-            return _test(options, rest, environment)
-        case "check" | "docs":
-            return {"check": tasks.check, "docs": tasks.docs}[options.command](root)
-        case "conformance":
-            from local.conformance import conformance
+    commands: dict[str, Callable[[], int]] = {
+        "run": lambda: _run(options),
+        "services": lambda: _run(options),
+        "test": lambda: _test(rest, environment),
+        "clients": lambda: clients(root, options.names, record=options.record, chromium=_chromium(environment)),
+        "bench": lambda: tasks.bench(root, rest),
+        "check": lambda: tasks.check(root),
+        "docs": lambda: tasks.docs(root),
+        "conformance": lambda: conformance(root, node=options.node),
+        "new": lambda: _new(options, root),
+        "upgrade": lambda: upgrade(root, version=options.version, copier=(str(environment.python), "-m", "copier")),
+        "tool": lambda: new_tool(root, options.name),
+        "lock": lambda: tasks.lock(root, upgrade=options.upgrade),
+        "setup": _setup,
+        "clean": lambda: tasks.clean(root, everything=options.all),
+    }
+    return commands[options.command]()
 
-            return conformance(root, node=options.node)
-        case "new":
-            return _new(options, root)
-        case "upgrade":
-            return upgrade(root, version=options.version, copier=(str(environment.python), "-m", "copier"))
-        case "tool":
-            from local.new_tool import new_tool
 
-            return new_tool(root, options.name)
-        case "lock":
-            return tasks.lock(root, upgrade=options.upgrade)
-        case "clean":
-            return tasks.clean(root, everything=options.all)
-        case _:
-            say("Everything is installed.")
-            return OK
+def _setup() -> int:
+    say("Everything is installed.")
+    return OK
+
+
+def _test(arguments: list[str], environment: Environment) -> int:
+    chromium = _chromium(environment) if tasks.wants_browser(arguments) else None
+    return tasks.test(environment.root, arguments, chromium=chromium)
+
+
+def _chromium(environment: Environment) -> Path:
+    return ensure_chromium(logs=environment.logs, python=environment.python)
 
 
 def _new(options: argparse.Namespace, root: Path) -> int:
@@ -281,33 +290,15 @@ def _run(options: argparse.Namespace) -> int:
     sys.path.insert(0, str(REPOSITORY / "src"))
     from local.run import RunOptions, run
 
-    config = _config(options)
-    directory = options.directory or REPOSITORY / "local.directory.json"
-    if options.command == "services":
-        return run(RunOptions(config=config, directory=directory, functions=False))
     return run(
         RunOptions(
-            config=config,
+            config=_config(options),
+            directory=options.directory or REPOSITORY / "local.directory.json",
+            functions=options.command == "run",
             host=options.host,
             check=options.check,
             watch=options.watch,
             trace=options.trace,
             settings=options.settings,
-            directory=directory,
         )
     )
-
-
-def _test(options: argparse.Namespace, arguments: list[str], environment: Environment) -> int:
-    from local.clients import clients
-    from local.setup.chromium import ensure_chromium
-    from local.tasks import bench, test, wants_browser
-
-    if options.command == "bench":
-        return bench(environment.root, arguments)
-    chromium = None
-    if options.command == "clients" or wants_browser(arguments):
-        chromium = ensure_chromium(logs=environment.logs, python=environment.python)
-    if options.command == "clients":
-        return clients(environment.root, options.names, record=options.record, chromium=chromium)
-    return test(environment.root, arguments, chromium=chromium)

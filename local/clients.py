@@ -20,14 +20,14 @@ ENVIRONMENTS = Path(".local") / "clients"
 """Clients for Python that need other versions than this server, each in an environment of its name."""
 
 
-def clients(root: Path, names: Sequence[str], *, record: bool, chromium: Path | None) -> int:
+def clients(root: Path, names: Sequence[str], *, record: bool, chromium: Path) -> int:
     """Install what is missing, run those with one of `names` in theirs, or all; the exit code."""
     folder = root / CLIENTS
     install_packages(folder, what="the clients (2 GB)", log=root / ".local" / "logs" / "setup-clients.log")
     for name, pinned in json.loads((folder / "package.json").read_text("utf-8"))["python"].items():
         install_environment(root, root / ENVIRONMENTS / name, [f"{package}=={at}" for package, at in pinned.items()])
     command = [sys.executable, "-m", "tests.engine.compatibility", *(["--record"] if record else []), *names]
-    found = {"PYTHONPATH": str(root / "src"), **({"CHROMIUM": str(chromium)} if chromium else {})}
+    found = {"PYTHONPATH": str(root / "src"), "CHROMIUM": str(chromium)}
     return OK if call(command, root, found) == 0 else FAILED
 
 

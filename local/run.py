@@ -16,6 +16,7 @@ from local.app_settings import (
     SAMPLE,
     AppSettings,
     auth_mode,
+    effective,
     load_settings,
     overrides,
     read_settings,
@@ -23,6 +24,7 @@ from local.app_settings import (
     strays,
     trusts_local_entra,
 )
+from local.check.report import CheckFailedError
 from local.client_secret import ensure_client_secret
 from local.config import REPOSITORY, LocalConfig, Ports, from_repository
 from local.directory import DirectoryError, load_directory
@@ -35,15 +37,7 @@ from local.processes.signals import StopRequest, cancelled_by_signals
 from local.processes.supervisor import ServiceEndedError, ServiceError, Supervisor
 from local.progress import CommandError, tail_of
 from local.restarts import tell_restarts
-from local.services import (
-    TITLES,
-    addresses,
-    core_tools,
-    functions_host,
-    port_uses,
-    stand_ins,
-    traces_viewer,
-)
+from local.services import TITLES, addresses, core_tools, functions_host, port_uses, stand_ins, traces_viewer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,40 +53,33 @@ class RunOptions:
     """What the command line asked for."""
 
     config: LocalConfig
-    host: str = "local"
-    check: bool = False
-    watch: bool = False
-    trace: bool = False
-    settings: Path | None = None
     directory: Path
-    functions: bool = True
+    functions: bool
     """False for `services`: only what the app needs, not the app."""
+    host: str
+    check: bool
+    watch: bool
+    trace: bool
+    settings: Path | None
 
 
-def run(options: RunOptions, *, account: Account | None = None) -> int:
+def run(options: RunOptions) -> int:
     """Do it; the exit code: 0 ended as asked, 1 something failed, 2 a prerequisite is missing, 3 a port is taken."""
-    account = account or Account()
-    config = options.config
-    note = f"process {os.getpid()}, {config.base_url}/mcp"
+    account, config = Account(), options.config
     try:
-        with exclusive(config.home / "run.sqlite3", note=note):
-            return _run_alone(options, account)
+        with exclusive(config.home / "run.sqlite3", note=f"process {os.getpid()}, {config.base_url}/mcp"):
+            check_ports(port_uses(config, functions=options.functions, traced=options.trace))
+            settings = _settings(options, account)
+            directory = load_directory(options.directory)
+            if options.functions and not _settings_are_good(settings, config, account):
+                return USAGE
+            ensure_tls(config.tls)
+            ensure_client_secret(config.client_secret_file)
+            return asyncio.run(_Run(options, settings, directory, account).until_stopped())
     except LockHeldError as held:
         account.failed("already running", f"{held.note or 'another process'} uses {config.home}.")
         account.line("Stop it with Ctrl-C in its terminal, or give this one other ports and another --home.")
         return PORT_TAKEN
-
-
-def _run_alone(options: RunOptions, account: Account) -> int:
-    try:
-        check_ports(port_uses(options.config, functions=options.functions, traced=options.trace))
-        settings = _settings(options, account)
-        directory = load_directory(options.directory)
-        if options.functions and not _settings_are_good(settings, options.config, account):
-            return USAGE
-        ensure_tls(options.config.tls)
-        ensure_client_secret(options.config.client_secret_file)
-        return asyncio.run(_Run(options, settings, directory, account).until_stopped())
     except PortTakenError as fault:
         account.failed("ports", str(fault))
         return PORT_TAKEN
@@ -116,10 +103,9 @@ def _settings_are_good(settings: AppSettings, config: LocalConfig, account: Acco
     from app.server import server
     from entra_mcp.settings import Settings, faults_of, unknown_names
 
-    values = {**settings.values, **os.environ, **overrides(settings, config, environment=os.environ)}
     for notice in unknown_names(settings.values, Settings.names() | server.settings.names()):
         account.line(f"{settings.file.name}: {notice}")
-    faults = faults_of(values, Settings, server.settings)
+    faults = faults_of(effective(settings, config, environment=os.environ), Settings, server.settings)
     if faults:
         account.failed("settings", f"{settings.file} has {len(faults)} fault(s)")
         for fault in faults:
@@ -187,7 +173,6 @@ class _Run:
                 traced=options.trace,
             )
             await supervisor.start(host, on_ready=self._tell_ready)
-        if options.functions:
             account.line(f"Settings: {self._settings.file.name}")
             changed = overrides(self._settings, self._config, environment=os.environ)
             shadowed = [name for name, value in changed.items() if os.environ.get(name, value) != value]
@@ -206,7 +191,6 @@ class _Run:
             account.line(f"{self._settings.file.name} names an Entra ID other than the local one, where only a person")
             account.line("can sign in: no check was made.")
             return False
-        from local.check.report import CheckFailedError
         from local.check.run import check_log
 
         heading = "A real MCP client signs in and calls the tools"
@@ -243,7 +227,6 @@ class _Run:
 
     async def _check_tokens(self, log: Path) -> None:
         """Without a sign-in: with a token of the stand-in, or by readiness alone where the server trusts another."""
-        from local.check.report import CheckFailedError
         from local.check.run import check_token, why_not_ready
 
         url, config = f"{self._config.local_url}/mcp", self._config
