@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.figures import BenchError, Part, Run, changes, ratio_text, table
 from bench.machine import machine
 from bench.options import AT_LENGTH, PARTS, add_options
+from bench.session import Session
 from local.processes.signals import raised_by_signals
 
 INTERRUPTED = 130
@@ -50,26 +51,15 @@ def measured(options: argparse.Namespace) -> Run:
     file = options.keep or KEPT / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     run = Run(machine())
     for name in options.parts or [name for name in PARTS if name not in AT_LENGTH]:
-        say = Progress(name)
         part = Part(time.strftime("%Y-%m-%d"), {each: getattr(options, each) for each in COUNTS})
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            import_module(f"bench.{name}").measure(part, options, Path(folder), say)
+            session = Session(name=name, options=options, folder=Path(folder), part=part)
+            import_module(f"bench.{name}").measure(session)
         run.parts[name] = part
         run.write(file)
-        say(f"done, kept in {file}")
+        session.say(f"done, kept in {file}")
         print(f"\n{table(part)}\n", flush=True)
     return run
-
-
-class Progress:
-    """Says what is being measured on stderr, with the seconds since the part began."""
-
-    def __init__(self, part: str) -> None:
-        self._part, self._began = part, time.monotonic()
-
-    def __call__(self, text: str) -> None:
-        sys.stderr.write(f"{self._part} {time.monotonic() - self._began:5.0f} s  {text}\n")
-        sys.stderr.flush()
 
 
 def compared(before: Run, after: Run) -> int:

@@ -18,12 +18,10 @@ from entra_mcp.settings import Settings
 from tests.support.mcp import SESSIONLESS
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from bench.contestants import Contestant
-    from bench.figures import Part
+    from bench.session import Session
 
 PROTOCOLS = (SESSIONLESS, "2025-11-25")
 AT_ONCE = (1, 16, 64, 256)
@@ -33,17 +31,15 @@ WARM_UP = 100
 PAUSE_SECONDS = Settings.model_fields["upstream_token_cache_seconds"].default + 0.5
 
 
-def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
+def measure(session: Session) -> None:
     """Adds milliseconds and calls a second of every server."""
-    with contestants(folder, *ALL) as racers:
-        asyncio.run(_race(part, options, racers, say))
+    with contestants(session.folder, *ALL) as racers:
+        asyncio.run(_race(session, racers))
 
 
-async def _race(
-    part: Part, options: argparse.Namespace, racers: Sequence[Contestant], say: Callable[[str], None]
-) -> None:
-    tokens = {racer.name: await start(racer, options.people) for racer in racers}
-    await compare(part, options, racers, tokens, say, at_once=AT_ONCE)
+async def _race(session: Session, racers: Sequence[Contestant]) -> None:
+    tokens = {racer.name: await start(racer, session.options.people) for racer in racers}
+    await compare(session, racers, tokens, at_once=AT_ONCE)
 
 
 async def start(racer: Contestant, people: int) -> list[str | None]:
@@ -56,11 +52,9 @@ async def start(racer: Contestant, people: int) -> list[str | None]:
 
 
 async def compare(
-    part: Part,
-    options: argparse.Namespace,
+    session: Session,
     racers: Sequence[Contestant],
     tokens: dict[str, list[str | None]],
-    say: Callable[[str], None],
     *,
     at_once: Sequence[int],
     suffix: str = "",
@@ -70,8 +64,8 @@ async def compare(
     The servers take turns with each kind: what else the machine does meanwhile then slows all of them.
     """
     used = time.monotonic()
-    for number in range(options.rounds):
-        say(f"round {number + 1} of {options.rounds}{suffix}")
+    for number in range(session.options.rounds):
+        session.say(f"round {number + 1} of {session.options.rounds}{suffix}")
         await asyncio.sleep(used + PAUSE_SECONDS - time.monotonic())
         for place, protocol in enumerate(PROTOCOLS):
             for racer in turn(racers, number):
@@ -79,13 +73,16 @@ async def compare(
                 people, others = (tokens[racer.name][share :: 2 * len(PROTOCOLS)] for share in (place, place + 2))
                 await call(racer, others, protocol=protocol, at_once=1, count=WARM_UP)
                 first = await call(racer, people, protocol=protocol, at_once=1, count=len(people))
-                part.add(f"first call of a burst, {protocol}{suffix}", racer.name, median(first.times) * 1000, "ms")
+                session.part.add(
+                    f"first call of a burst, {protocol}{suffix}", racer.name, median(first.times) * 1000, "ms"
+                )
         for protocol, many in product(PROTOCOLS, at_once):
             for racer in turn(racers, number):
                 people = tokens[racer.name]
                 await call(racer, people, protocol=protocol, at_once=1, count=len(people))
-                load = await call(racer, people, protocol=protocol, at_once=many, count=max(options.calls, many))
+                count = max(session.options.calls, many)
+                load = await call(racer, people, protocol=protocol, at_once=many, count=count)
                 of_them = f"{protocol}, {many} at once{suffix}"
-                part.add(f"p50 of a call, {of_them}", racer.name, median(load.times) * 1000, "ms")
-                part.add(f"calls, {of_them}", racer.name, len(load.times) / load.seconds, PER_SECOND)
+                session.part.add(f"p50 of a call, {of_them}", racer.name, median(load.times) * 1000, "ms")
+                session.part.add(f"calls, {of_them}", racer.name, len(load.times) / load.seconds, PER_SECOND)
         used = time.monotonic()

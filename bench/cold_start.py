@@ -18,27 +18,23 @@ from bench.load import clients
 from tests.support.mcp import structured
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable
-    from pathlib import Path
-
     from bench.contestants import Contestant
-    from bench.figures import Part
+    from bench.session import Session
 
 STEPS = ("the process is ready", "first sign-in", "second sign-in", "first call", "second call")
 
 
-def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
+def measure(session: Session) -> None:
     """Adds milliseconds of each step."""
-    with contestants(folder, MEMORY, TABLES, OURS) as racers:
-        for number, racer in turns(racers, options.rounds + 1):
-            say(f"start {number - 1} of {options.rounds}: {racer.name}")
+    with contestants(session.folder, MEMORY, TABLES, OURS) as racers:
+        for number, racer in turns(racers, session.options.rounds + 1):
+            session.say(f"start {number - 1} of {session.options.rounds}: {racer.name}")
             # Before the second start, tables, Python's bytecode and the system's file cache are not there yet.
             existing = {} if number == 1 else {"MCP_CREATE_TABLE": "false"}
             times = one_start(replace(racer, environment={**racer.environment, **existing}))
             if number > 1:
                 for step, milliseconds in zip(STEPS, times, strict=True):
-                    part.add(step, racer.name, milliseconds, "ms")
+                    session.part.add(step, racer.name, milliseconds, "ms")
 
 
 def one_start(racer: Contestant) -> list[float]:

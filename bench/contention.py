@@ -16,11 +16,7 @@ from tests.support.azurite import running_azurite
 from tests.support.contenders import CALLS, PROCESSES, contend, open_store
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from bench.figures import Part
+    from bench.session import Session
 
 BASELINE = "get, then delete"
 OPERATIONS = {BASELINE: "get and delete", OURS: "acquire"}
@@ -28,19 +24,19 @@ WANTED = 40
 """Rows that are wanted for each round of the other parts."""
 
 
-def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
+def measure(session: Session) -> None:
     """Adds seconds, and the winners of the row that had most.
 
     Raises:
         BenchError: a row of this server's had no winner, or several.
     """
-    rounds = options.rounds * WANTED
-    with running_azurite(folder / "azurite") as azurite:
+    rounds = session.options.rounds * WANTED
+    with running_azurite(session.folder / "azurite") as azurite:
         for name, operation in OPERATIONS.items():
-            say(f"{name}: {PROCESSES * CALLS} callers, {rounds} rows")
+            session.say(f"{name}: {PROCESSES * CALLS} callers, {rounds} rows")
             wins, seconds = asyncio.run(_contend(azurite.connection_string, operation, rounds))
-            part.add(f"most winners of one of {rounds} rows", name, max(wins), "")
-            part.add("time", name, seconds, "s")
+            session.part.add(f"most winners of one of {rounds} rows", name, max(wins), "")
+            session.part.add("time", name, seconds, "s")
             if name == OURS and wins != [1] * rounds:
                 raise BenchError(f"{rounds - wins.count(1)} of {rounds} rows did not have exactly one winner")
 

@@ -19,12 +19,10 @@ from bench.load import clients
 from tests.support.mcp import structured
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Awaitable, Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Awaitable, Sequence
 
     from bench.contestants import Contestant
-    from bench.figures import Part
+    from bench.session import Session
     from tests.support.oauth import OAuthClient
 
 AT_ONCE = 4
@@ -32,19 +30,20 @@ CALLS = 5
 """Calls with each access token, so that what is remembered of a token shows as it would in use."""
 
 
-def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
+def measure(session: Session) -> None:
     """Adds operations a second and core; a round before the first warms the servers up and does not count."""
-    with contestants(folder, MEMORY, TABLES, OURS) as racers:
+    with contestants(session.folder, MEMORY, TABLES, OURS) as racers:
         for racer in racers:
-            racer.start(*(("--profile", str(folder / f"{racer.name}.profile")) if options.profile else ()))
-        for number, racer in turns(racers, options.rounds + 1):
-            say(f"round {number - 1} of {options.rounds}: {racer.name}")
-            for operation, rate in asyncio.run(one_round(racer, logins=options.logins)).items():
+            profile = str(session.folder / f"{racer.name}.profile")
+            racer.start(*(("--profile", profile) if session.options.profile else ()))
+        for number, racer in turns(racers, session.options.rounds + 1):
+            session.say(f"round {number - 1} of {session.options.rounds}: {racer.name}")
+            for operation, rate in asyncio.run(one_round(racer, logins=session.options.logins)).items():
                 if number > 1:
-                    part.add(f"{operation} for a second of processor time", racer.name, rate, PER_SECOND)
-    for racer in racers if options.profile else ():
+                    session.part.add(f"{operation} for a second of processor time", racer.name, rate, PER_SECOND)
+    for racer in racers if session.options.profile else ():
         print(f"\n== {racer.name}")
-        pstats.Stats(str(folder / f"{racer.name}.profile")).sort_stats("tottime").print_stats(35)
+        pstats.Stats(str(session.folder / f"{racer.name}.profile")).sort_stats("tottime").print_stats(35)
 
 
 async def one_round(racer: Contestant, *, logins: int) -> dict[str, float]:

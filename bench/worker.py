@@ -23,10 +23,7 @@ from tests.support.ports import free_ports
 from tests.support.stack import FunctionsHost
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable
-
-    from bench.figures import Part
+    from bench.session import Session
 
 PLAIN = "on plain uvicorn"
 EMPTY = "an empty function"
@@ -34,23 +31,23 @@ APPS = {OURS: REPOSITORY, EMPTY: Path(__file__).parent / "empty_app"}
 """What runs in a worker."""
 
 
-def measure(part: Part, options: argparse.Namespace, folder: Path, say: Callable[[str], None]) -> None:
+def measure(session: Session) -> None:
     """Adds milliseconds of a call; a round before the first warms up and does not count."""
-    with contestants(folder, OURS) as (plain,), ExitStack() as stack:
+    with contestants(session.folder, OURS) as (plain,), ExitStack() as stack:
         plain.start()
         racers = [(PLAIN, plain, psutil.Process(plain.program.pid))]
         for (name, app), port in zip(APPS.items(), free_ports(len(APPS)), strict=True):
-            host = FunctionsHost(port=port, log=folder / f"{port}.log", app=app)
+            host = FunctionsHost(port=port, log=session.folder / f"{port}.log", app=app)
             stack.callback(host.stop)
             host.start(plain.environment)
             (worker,) = host.workers
             racers.append((name, replace(plain, name=name, port=port, public_port=plain.port), worker))
-        tokens = asyncio.run(sign_in(plain, options.people))
-        for number in range(options.rounds + 1):
-            say(f"round {number} of {options.rounds}")
+        tokens = asyncio.run(sign_in(plain, session.options.people))
+        for number in range(session.options.rounds + 1):
+            session.say(f"round {number} of {session.options.rounds}")
             for name, racer, process in turn(racers, number):
                 before = processor_seconds(process)
-                asyncio.run(call(racer, tokens, protocol=PROTOCOLS[0], at_once=AT_ONCE, count=options.calls))
+                asyncio.run(call(racer, tokens, protocol=PROTOCOLS[0], at_once=AT_ONCE, count=session.options.calls))
                 seconds = processor_seconds(process) - before
                 if number > 0:
-                    part.add("processor time of a call", name, seconds / options.calls * 1000, "ms")
+                    session.part.add("processor time of a call", name, seconds / session.options.calls * 1000, "ms")
