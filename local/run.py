@@ -32,7 +32,7 @@ from local.exit_codes import FAILED, OK, PORT_TAKEN, SIGNALLED, USAGE
 from local.host.errors import SettingsFileError
 from local.loopback.tls import ensure_tls
 from local.processes.locks import LockHeldError, exclusive
-from local.processes.ports import PortTakenError, check_ports
+from local.processes.ports import PortsTakenError, check_ports
 from local.processes.signals import StopRequest, cancelled_by_signals
 from local.processes.supervisor import ServiceEndedError, ServiceError, Supervisor
 from local.progress import CommandError, tail_of
@@ -80,7 +80,7 @@ def run(options: RunOptions) -> int:
         account.failed("already running", f"{held.note or 'another process'} uses {config.home}.")
         account.line("Stop it with Ctrl-C in its terminal, or give this one other ports and another --home.")
         return PORT_TAKEN
-    except PortTakenError as fault:
+    except PortsTakenError as fault:
         account.failed("ports", str(fault))
         return PORT_TAKEN
     except (CommandError, DirectoryError, SettingsFileError) as fault:

@@ -97,19 +97,17 @@ class Listener:
                     await asyncio.sleep(pause)
 
     async def _take(self, client: QueueClient) -> list[QueueMessage]:
-        """Takes a batch; a queue that is not there, or does not answer, is an empty one until it does."""
+        """Takes a batch, in one request; a queue that is not there, or does not answer, is empty until it does."""
         size = min(self._options.batch_size, MAX_BATCH)
-        messages: list[QueueMessage] = []
+        batches = client.receive_messages(messages_per_page=size, visibility_timeout=INVISIBLE_SECONDS).by_page()
         try:
-            async for message in client.receive_messages(max_messages=size, visibility_timeout=INVISIBLE_SECONDS):
-                messages.append(message)
-                if len(messages) == size:
-                    break
+            batch = await anext(batches, None)
         except ResourceNotFoundError:
             return []
         except AzureError as error:
             logger.warning("The queue %s does not answer: %s", self._queue, type(error).__name__)
-        return messages
+            return []
+        return [] if batch is None else [message async for message in batch]
 
     async def _handle(self, message: QueueMessage) -> None:
         async with self._client(self._queue) as client:

@@ -22,15 +22,15 @@ class PortUse:
     variable: str
 
 
-class PortTakenError(Exception):
+class PortsTakenError(Exception):
     """Some ports cannot be had; the message has a line for each, with who holds it, and what to do."""
 
 
 def check_ports(uses: Iterable[PortUse]) -> None:
-    """PortTakenError with one line a port when any of them cannot be bound on loopback."""
+    """PortsTakenError with one line a port when any of them cannot be bound on loopback."""
     lines = [line for use in uses if (line := _complaint(use)) is not None]
     if lines:
-        raise PortTakenError("\n".join(lines))
+        raise PortsTakenError("\n".join(lines))
 
 
 def _complaint(use: PortUse) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.config import LocalConfig, Ports
-from local.processes.ports import PortTakenError, PortUse, check_ports
+from local.processes.ports import PortsTakenError, PortUse, check_ports
 from local.services import port_uses
 from tests.support.ports import free_ports
 
@@ -26,7 +26,7 @@ def test_free_ports_pass() -> None:
 def test_taken_port_is_told_with_its_holder_and_the_flag(host: str) -> None:
     with socket.create_server((host, 0)) as server:
         port = server.getsockname()[1]
-        with pytest.raises(PortTakenError) as caught:
+        with pytest.raises(PortsTakenError) as caught:
             check_ports([use(port)])
     line = str(caught.value)
     assert f"Port {port} (first service) is taken by " in line
@@ -39,7 +39,7 @@ def test_port_taken_on_ipv6_only_counts_because_browsers_try_it_for_localhost() 
     (port,) = free_ports(1)
     with (
         socket.create_server(("::1", port), family=socket.AF_INET6),
-        pytest.raises(PortTakenError, match=str(port)),
+        pytest.raises(PortsTakenError, match=str(port)),
     ):
         check_ports([use(port)])
 
@@ -47,7 +47,7 @@ def test_port_taken_on_ipv6_only_counts_because_browsers_try_it_for_localhost() 
 def test_every_taken_port_is_told_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         taken = [one.getsockname()[1], two.getsockname()[1]]
-        with pytest.raises(PortTakenError) as caught:
+        with pytest.raises(PortsTakenError) as caught:
             check_ports([use(taken[0]), use(free_ports(1)[0], "second"), use(taken[1], "third")])
     assert [line.split()[1] for line in str(caught.value).splitlines()] == [str(port) for port in taken]
     assert "--third-port" in str(caught.value)
