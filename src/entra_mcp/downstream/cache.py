@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from cachetools import TLRUCache
+
+from entra_mcp.cancellation import leave
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -59,9 +62,9 @@ class TokenCache:
 
     def __init__(self, *, max_tokens: int = MAX_TOKENS, clock: Callable[[], float] = time.time) -> None:
         self.counts = CacheCounts(since=clock())
-        self._max_tokens = max_tokens
-        self._clock = clock
-        self._tokens: OrderedDict[TokenKey, Token] = OrderedDict()
+        self._tokens: TLRUCache[TokenKey, Token] = TLRUCache(
+            max_tokens, ttu=lambda _key, token, _now: token.expires_at - MARGIN_SECONDS, timer=clock
+        )
         self._flights: dict[tuple[TokenKey, str], asyncio.Task[Token]] = {}
 
     def __len__(self) -> int:
@@ -73,21 +76,20 @@ class TokenCache:
         Whoever waits may be cancelled; the acquisition goes on for the others, so it must end by itself.
         """
         token = self._tokens.get(key)
-        if token is not None and token.expires_at - MARGIN_SECONDS > self._clock():
-            self._tokens.move_to_end(key)
+        if token is not None:
             self.counts.hits += 1
             return token.value
         flight = self._flights.get((key, claims))
         if flight is None:
             flight = self._flights[key, claims] = asyncio.create_task(self._acquire(key, acquire, claims))
-            flight.add_done_callback(_note_outcome)
+            leave(flight)
         return (await asyncio.shield(flight)).value
 
     def drop(self, key: TokenKey, value: str) -> None:
         """Forgets a token that was refused, unless another one has taken its place."""
         token = self._tokens.get(key)
         if token is not None and token.value == value:
-            del self._tokens[key]
+            self._tokens.pop(key, None)
 
     async def aclose(self) -> None:
         """Ends the acquisitions that nobody waits for any more."""
@@ -99,19 +101,10 @@ class TokenCache:
     async def _acquire(self, key: TokenKey, acquire: Callable[[], Awaitable[Token]], claims: str) -> Token:
         try:
             self.counts.exchanges += 1
-            before = self._tokens.get(key)
             token = await acquire()
             # One that was acquired meanwhile stays: an API demanded more of it.
-            if claims or self._tokens.get(key) in {None, before}:
+            if claims or key not in self._tokens:
                 self._tokens[key] = token
         finally:
             del self._flights[key, claims]
-        while len(self._tokens) > self._max_tokens:
-            self._tokens.popitem(last=False)
         return token
-
-
-def _note_outcome(flight: asyncio.Task[Token]) -> None:
-    """Looks at the error of an acquisition that everybody stopped waiting for; asyncio would log it as forgotten."""
-    if not flight.cancelled():
-        flight.exception()
