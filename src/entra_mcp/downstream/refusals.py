@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from azure.core.exceptions import ClientAuthenticationError
 
-    from entra_mcp.downstream.consent import ConsentLink
-
 CONSENT_CODES = frozenset({65001, 65004, 90094, 90095})
 """AADSTS codes of a permission that nobody granted
 (https://learn.microsoft.com/entra/identity-platform/reference-error-codes)."""
@@ -36,13 +34,12 @@ class DownstreamError(ToolError):
 
 
 class ConsentRequiredError(DownstreamError):
-    """The person, or an administrator, has to allow something first; carries what, where, and how to ask for it.
+    """The person, or an administrator, has to allow something first; carries where, and how to ask for it.
 
     `question` is the name of the question.
     """
 
     def __init__(self, *, scopes: Sequence[str], url: str, question: str) -> None:
-        self.scopes = tuple(scopes)
         self.url = url
         self.question = question
         missing = f"You have not yet allowed this server to use {' '.join(scopes)} for you."
@@ -62,10 +59,9 @@ class SignInAgainError(DownstreamError):
 
 
 class DownstreamBusyError(DownstreamError):
-    """An API, or Entra ID, does not answer or asks for patience; carries how much, when it says so."""
+    """An API, or Entra ID, does not answer or asks for patience, for so many seconds if it says so."""
 
     def __init__(self, *, api: str, seconds: float | None = None) -> None:
-        self.seconds = seconds
         advice = (
             "did not answer. Try again in a moment." if seconds is None else f"is busy. Try again in {ceil(seconds)} s."
         )
@@ -77,14 +73,14 @@ class DownstreamRefusedError(DownstreamError):
 
 
 def refusal_of(
-    error: ClientAuthenticationError, *, api: str, scopes: Sequence[str], consent: ConsentLink, question: str
+    error: ClientAuthenticationError, *, api: str, scopes: Sequence[str], consent_url: str, question: str
 ) -> ToolError:
     """What to say of a token request that Entra ID refused."""
     document = _document(error)
     code = _aadsts_code(error)
     status = getattr(error.response, "status_code", None)
     if document.get("suberror") == "consent_required" or code in CONSENT_CODES:
-        return ConsentRequiredError(scopes=scopes, url=consent.url(scopes), question=question)
+        return ConsentRequiredError(scopes=scopes, url=consent_url, question=question)
     if document.get("error") in SIGN_IN_ERRORS:
         return SignInAgainError(api=api)
     if status in BUSY_STATUSES or document.get("error") == "temporarily_unavailable":

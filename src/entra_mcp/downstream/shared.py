@@ -14,7 +14,7 @@ from fastmcp.server.dependencies import get_access_token
 
 from entra_mcp.auth.identity_assertions import ASSERTED_BY
 from entra_mcp.downstream.cache import TokenCache
-from entra_mcp.downstream.consent import ConsentLink
+from entra_mcp.downstream.consent import consent_url
 from entra_mcp.downstream.consent_question import address_is_open
 from entra_mcp.downstream.tokens import DelegatedToken
 from entra_mcp.http_client import http_client
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from fastmcp.server.auth import AuthProvider
 
-    from entra_mcp.downstream.tokens import CredentialSource
     from entra_mcp.settings import Settings
 
 TIMEOUT = httpx2.Timeout(10.0, connect=3.0)
@@ -35,8 +34,8 @@ class Downstream:
     """Opened once for each process; the dependencies of tools find it with `service`."""
 
     graph: httpx2.AsyncClient
-    consent: ConsentLink
-    source: CredentialSource | None = None
+    settings: Settings
+    source: AzureProvider | None
     tokens: TokenCache = field(default_factory=TokenCache)
 
     def token(self, scopes: Sequence[str], *, api: str) -> DelegatedToken:
@@ -63,7 +62,7 @@ class Downstream:
             api=api,
             source=self.source,
             cache=self.tokens,
-            consent=self.consent,
+            consent_url=consent_url(self.settings, scopes),
             opened=address_is_open,
         )
 
@@ -73,11 +72,8 @@ async def open_downstream(settings: Settings, *, auth: AuthProvider | None) -> A
     """Yields what reaches the APIs of the settings, and closes it."""
     provider = auth.server if isinstance(auth, MultiAuth) else auth
     async with http_client(base_url=settings.graph_base_url, timeout=TIMEOUT) as graph:
-        downstream = Downstream(
-            graph=graph,
-            consent=ConsentLink.of(settings),
-            source=provider if isinstance(provider, AzureProvider) else None,
-        )
+        source = provider if isinstance(provider, AzureProvider) else None
+        downstream = Downstream(graph=graph, settings=settings, source=source)
         try:
             yield downstream
         finally:

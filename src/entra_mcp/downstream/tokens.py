@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
@@ -20,10 +20,9 @@ from entra_mcp.errors import DependencyError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from azure.core.credentials import AccessToken
+    from fastmcp.server.auth.providers.azure import AzureProvider
 
     from entra_mcp.downstream.cache import TokenCache
-    from entra_mcp.downstream.consent import ConsentLink
 
 EXCHANGE_SECONDS = 10.0
 """azure-identity goes on trying for much longer than somebody waits for a tool."""
@@ -32,22 +31,6 @@ CONSENT_LOOKS, PAUSE_SECONDS = 9, 5.0
 """How often, and after which pause, Entra ID is asked again while a person may be at its page to consent."""
 
 logger = logging.getLogger(__name__)
-
-
-class Credential(Protocol):
-    """What exchanges one person's token; azure-identity's `OnBehalfOfCredential` is one."""
-
-    async def get_token(self, *scopes: str, claims: str | None = None, enable_cae: bool = False) -> AccessToken:
-        """Returns a token for the scopes."""
-        ...
-
-
-class CredentialSource(Protocol):
-    """What knows how this server proves to Entra ID who it is; FastMCP's `AzureProvider` does."""
-
-    async def get_obo_credential(self, user_assertion: str) -> Credential:
-        """Returns the credential for the person's token."""
-        ...
 
 
 class DelegatedToken:
@@ -59,9 +42,9 @@ class DelegatedToken:
         assertion: str,
         scopes: Sequence[str],
         api: str,
-        source: CredentialSource,
+        source: AzureProvider,
         cache: TokenCache,
-        consent: ConsentLink,
+        consent_url: str,
         opened: Callable[[str], bool] = lambda _question: False,
     ) -> None:
         """`opened` says whether the person has just opened the address that the question of that name had."""
@@ -70,7 +53,7 @@ class DelegatedToken:
         self._api = api
         self._source = source
         self._cache = cache
-        self._consent = consent
+        self._consent_url = consent_url
         self._key = TokenKey(hashlib.sha256(assertion.encode()).hexdigest(), self._scopes)
         self._opened = opened
 
@@ -110,7 +93,7 @@ class DelegatedToken:
         except ClientAuthenticationError as error:
             logger.warning("The on-behalf-of exchange for %s failed: %s", what, error.message)
             raise refusal_of(
-                error, api=self._api, scopes=self._scopes, consent=self._consent, question=self._key.question
+                error, api=self._api, scopes=self._scopes, consent_url=self._consent_url, question=self._key.question
             ) from error
         except (AzureError, DependencyError, TimeoutError) as error:
             logger.warning("Entra ID did not answer the on-behalf-of exchange for %s: %s", what, type(error).__name__)

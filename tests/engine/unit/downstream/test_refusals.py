@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
-from entra_mcp.downstream.consent import ConsentLink
+from entra_mcp.downstream.consent import consent_url
 from entra_mcp.downstream.refusals import (
     ConsentRequiredError,
     DownstreamBusyError,
@@ -19,11 +19,12 @@ from entra_mcp.downstream.refusals import (
     refusal_of,
 )
 
-LINK = ConsentLink(
-    authorization_endpoint="https://login.example/tenant/oauth2/v2.0/authorize",
-    client_id="client",
-    redirect_uri="https://mcp.contoso.com/auth/callback",
-)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from entra_mcp.settings import Settings
+
+LINK = "https://login.example/consent"
 
 
 def refused(code: int, error: str, *, status: int = 400, **members: str) -> ClientAuthenticationError:
@@ -53,7 +54,7 @@ def refused(code: int, error: str, *, status: int = 400, **members: str) -> Clie
 def test_refusal_of_entra_tells_the_person_what_to_do(
     error: ClientAuthenticationError, kind: type[Exception], told: str
 ) -> None:
-    refusal = refusal_of(error, api="Contoso Orders", scopes=["Orders.Read"], consent=LINK, question="")
+    refusal = refusal_of(error, api="Contoso Orders", scopes=["Orders.Read"], consent_url=LINK, question="")
     assert type(refusal) is kind
     assert told in str(refusal)
     assert "AADSTS" not in str(refusal)
@@ -63,14 +64,15 @@ def test_refusal_of_entra_tells_the_person_what_to_do(
 def test_answer_that_is_not_json_is_refused_all_the_same() -> None:
     response: Any = SimpleNamespace(status_code=502, reason="", text=lambda: "<html>")
     error = ClientAuthenticationError("Bad gateway", response=response)
-    assert type(refusal_of(error, api="Graph", scopes=[], consent=LINK, question="")) is DownstreamBusyError
+    assert type(refusal_of(error, api="Graph", scopes=[], consent_url=LINK, question="")) is DownstreamBusyError
 
 
-def test_consent_link_asks_for_the_scopes_of_the_tool() -> None:
-    url = urlsplit(LINK.url(["Calendars.Read", "Mail.Read"]))
-    assert f"{url.scheme}://{url.netloc}{url.path}" == LINK.authorization_endpoint
+def test_consent_address_asks_for_the_scopes_of_the_tool(load_settings: Callable[..., Settings]) -> None:
+    settings = load_settings()
+    url = urlsplit(consent_url(settings, ["Calendars.Read", "Mail.Read"]))
+    assert f"{url.netloc}{url.path}" == f"login.microsoftonline.com/{settings.tenant_id}/oauth2/v2.0/authorize"
     assert parse_qs(url.query) == {
-        "client_id": ["client"],
+        "client_id": [settings.client_id],
         "response_type": ["code"],
         "redirect_uri": ["https://mcp.contoso.com/auth/callback"],
         "scope": ["Calendars.Read Mail.Read"],

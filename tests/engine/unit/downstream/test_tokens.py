@@ -16,7 +16,6 @@ from pydantic import BaseModel
 
 from entra_mcp.downstream import DelegatedToken, OnBehalfOf
 from entra_mcp.downstream.cache import TokenCache
-from entra_mcp.downstream.consent import ConsentLink
 from entra_mcp.downstream.refusals import (
     ConsentRequiredError,
     DownstreamBusyError,
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MISSING = ClientAuthenticationError("AADSTS65001: consent is missing")
-LINK = ConsentLink(authorization_endpoint="https://login.example", client_id="client", redirect_uri="https://x/cb")
+LINK = "https://login.example/consent"
 
 
 class Entra:
@@ -59,8 +58,8 @@ class Entra:
 
 
 def token(entra: Entra, cache: TokenCache, *, assertion: str = "alice", **how: Any) -> DelegatedToken:  # noqa: ANN401 - its arguments
-    given: dict[str, Any] = {"scopes": ("a", "b"), "api": "Orders", "consent": LINK, **how}
-    return DelegatedToken(assertion=assertion, source=entra, cache=cache, **given)
+    given: dict[str, Any] = {"scopes": ("a", "b"), "api": "Orders", "consent_url": LINK, "source": entra, **how}
+    return DelegatedToken(assertion=assertion, cache=cache, **given)
 
 
 async def question(**whose: Any) -> str:  # noqa: ANN401 - as for `token`
@@ -139,7 +138,7 @@ async def wish(context: Context) -> str | InputRequiredResult:
     """Ask something, then find that a consent is missing."""
     if answered(context, "wish", Wish) is None:
         return ask("wish", Wish, "What do you wish?", state="asked")
-    raise ConsentRequiredError(scopes=["Orders.Read"], url="https://login.example/consent", question="consent")
+    raise ConsentRequiredError(scopes=["Orders.Read"], url=LINK, question="consent")
 
 
 class Wish(BaseModel):
@@ -158,7 +157,7 @@ async def test_tool_with_a_question_of_its_own_ends_where_a_consent_is_missing(
         rounds = {"requestState": asked["requestState"], "inputResponses": answer}
         ended = await http.post("/mcp", **tool_call("wish", protocol=SESSIONLESS, token=ALICE, meta=able, **rounds))
     assert [*asked["inputRequests"]] == ["wish"]
-    assert "https://login.example/consent" in refusal(ended)
+    assert LINK in refusal(ended)
 
 
 async def order(orders: DelegatedToken = OnBehalfOf("api://orders/Orders.Read", api="Contoso Orders")) -> str:
