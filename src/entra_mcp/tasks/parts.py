@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from entra_mcp.tasks.callers import Callers
-    from entra_mcp.tasks.queue import Sender
+    from entra_mcp.tasks.queue import TaskQueue
     from entra_mcp.tasks.rows import Stored, Task, TaskRows
 
 
@@ -22,7 +22,7 @@ class TaskParts:
     """Where tasks are, who may ask for them, and how long everything takes."""
 
     rows: TaskRows
-    queue: Sender
+    queue: TaskQueue
     callers: Callers
     limits: Limits = field(default_factory=Limits)
     clock: Callable[[], float] = time.time

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from base64 import b64decode, b64encode
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from azure.core.exceptions import AzureError, ResourceExistsError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.storage.queue.aio import QueueClient
 
 QUEUE = "mcp-tasks"
 POISON_QUEUE = "mcp-tasks-poison"
@@ -31,32 +32,12 @@ RETRIES: dict[str, Any] = {"retry_total": 2, "retry_connect": 2, "retry_read": 2
 MESSAGE_SECONDS = 7 * 24 * 3600
 
 
-class Sender(Protocol):
-    """What sends a message about a task."""
-
-    async def send(self, message: bytes, *, delay: float = 0.0) -> None:
-        """Puts a message into the queue, where nobody sees it for `delay` seconds.
-
-        Raises:
-            StorageError: the queue did not take it, or did not answer.
-        """
-        ...
-
-
-class _Client(Protocol):
-    """The part of `azure.storage.queue.aio.QueueClient` that is used here."""
-
-    async def create_queue(self) -> object: ...
-    async def send_message(self, content: str, *, visibility_timeout: int, time_to_live: int) -> object: ...
-    async def close(self) -> None: ...
-
-
 class TaskQueue:
     """Sends messages. Its SDK is loaded, and the queue connected, when it is first used."""
 
-    def __init__(self, connect: Callable[[], _Client]) -> None:
+    def __init__(self, connect: Callable[[type[QueueClient]], QueueClient]) -> None:
         self._connect = connect
-        self._connected: _Client | None = None
+        self._connected: QueueClient | None = None
 
     @classmethod
     def from_connection_string(cls, connection_string: str, *, name: str = QUEUE) -> Self:
@@ -67,24 +48,12 @@ class TaskQueue:
         """
         if not connection_string:
             raise StorageError("no storage account is configured for the queue of tasks")
-
-        def connect() -> _Client:
-            from azure.storage.queue.aio import QueueClient
-
-            return cast("_Client", QueueClient.from_connection_string(connection_string, name, **RETRIES))
-
-        return cls(connect)
+        return cls(lambda client: client.from_connection_string(connection_string, name, **RETRIES))
 
     @classmethod
-    def from_identity(cls, endpoint: str, *, credential: AsyncTokenCredential, name: str = QUEUE) -> Self:
+    def from_identity(cls, endpoint: str, *, credential: AsyncTokenCredential) -> Self:
         """The queue of a storage account that takes identities."""
-
-        def connect() -> _Client:
-            from azure.storage.queue.aio import QueueClient
-
-            return cast("_Client", QueueClient(endpoint, name, credential=credential, **RETRIES))
-
-        return cls(connect)
+        return cls(lambda client: client(endpoint, QUEUE, credential=credential, **RETRIES))
 
     async def __aenter__(self) -> Self:
         return self
@@ -102,7 +71,11 @@ class TaskQueue:
                 return
 
     async def send(self, message: bytes, *, delay: float = 0.0) -> None:
-        """Puts a message into the queue; see `Sender`."""
+        """Puts a message into the queue, where nobody sees it for `delay` seconds.
+
+        Raises:
+            StorageError: the queue did not take it, or did not answer.
+        """
         async with _patient():
             await self._client.send_message(
                 b64encode(message).decode(),
@@ -111,9 +84,11 @@ class TaskQueue:
             )
 
     @property
-    def _client(self) -> _Client:
+    def _client(self) -> QueueClient:
         if self._connected is None:
-            self._connected = self._connect()
+            from azure.storage.queue.aio import QueueClient
+
+            self._connected = self._connect(QueueClient)
         return self._connected
 
 

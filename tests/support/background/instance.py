@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 from uuid import uuid4
 
 import httpx2
@@ -29,10 +29,9 @@ from tests.support.instances import ALICE, PEOPLE, RING, served
 from tests.support.mcp import SESSIONLESS, request, result, tool_call
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from entra_mcp.settings import Settings
-    from entra_mcp.tasks.queue import Sender
     from entra_mcp.tasks.rows import Task
     from entra_mcp.tasks.runner import Runner
 
@@ -45,26 +44,27 @@ FAST = Limits(heartbeat=0.1, apart=0.0)
 """The next run of a task that has died begins at once, where a test is not about that."""
 
 
-class DelayedQueue:
+class DelayedQueue(TaskQueue):
     """Keeps messages with a delay until the virtual clock comes to them; Azurite's would be a real one."""
 
-    def __init__(self, sender: Sender, clock: Clock) -> None:
-        self._sender = sender
-        self._clock = clock
+    def __init__(self, connect: Callable[[type[QueueClient]], QueueClient]) -> None:
+        super().__init__(connect)
+        self.clock = Clock(1_790_000_000.0)
         self.waiting: list[tuple[float, bytes]] = []
 
+    @override
     async def send(self, message: bytes, *, delay: float = 0.0) -> None:
         if delay > 0:
-            self.waiting.append((self._clock() + delay, message))
+            self.waiting.append((self.clock() + delay, message))
         else:
-            await self._sender.send(message)
+            await super().send(message)
 
     async def release(self) -> None:
         """Sends those whose time has come."""
-        due = [each for each in self.waiting if each[0] <= self._clock()]
+        due = [each for each in self.waiting if each[0] <= self.clock()]
         self.waiting = [each for each in self.waiting if each not in due]
         for _, message in due:
-            await self._sender.send(message)
+            await super().send(message)
 
 
 @dataclass(kw_only=True)
@@ -123,18 +123,18 @@ async def background(
 ) -> AsyncGenerator[Background]:
     """An instance with a table and a queue of that name, new ones unless it is given; the table may be proxied."""
     name = name or f"t{uuid4().hex}"
-    clock, cipher, people = Clock(1_790_000_000.0), RowCipher(RING), {**PEOPLE}
+    cipher, people = RowCipher(RING), {**PEOPLE}
     auth = StaticTokenVerifier(people, required_scopes=["access_as_user"])
     async with (
         Table.from_connection_string(proxied or azurite, name=name) as table,
-        TaskQueue.from_connection_string(azurite, name=name) as sender,
+        DelayedQueue.from_connection_string(azurite, name=name) as delayed,
         QueueClient.from_connection_string(azurite, name) as queue,
         served(settings, auth=auth, definition=SERVER, tasks=False) as server,
     ):
         await table.create()
-        await sender.create()
+        await delayed.create()
+        clock = delayed.clock
         rows, callers = TaskRows(table=table, cipher=cipher, marks=OwnerMarks(RING), clock=clock), Callers(auth)
-        delayed = DelayedQueue(sender, clock)
         parts = TaskParts(rows=rows, queue=delayed, callers=callers, limits=limits, clock=clock)
         runner = add_tasks(server, parts, tools=await task_tools(server))
         app = server.http_app(path="/mcp", stateless_http=True)
