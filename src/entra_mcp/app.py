@@ -254,15 +254,13 @@ async def open_table(settings: Settings) -> AsyncGenerator[Table]:
     """Yields the table of the settings, reached with an identity or with a connection string."""
     async with AsyncExitStack() as stack:
         if settings.table_service_uri is not None:
-            credential = await stack.enter_async_context(
-                azure_credential(settings, client_id=settings.storage_client_id)
-            )
+            credential = azure_credential(settings, client_id=settings.storage_client_id)
+            await stack.enter_async_context(credential)
             table = Table.from_identity(settings.table_service_uri, name=settings.table_name, credential=credential)
         else:
             connection = settings.storage_connection_string
-            if connection is None:
-                raise StorageError("no storage account is configured")
-            table = Table.from_connection_string(connection.get_secret_value(), name=settings.table_name)
+            text = connection.get_secret_value() if connection else ""
+            table = Table.from_connection_string(text, name=settings.table_name)
         yield await stack.enter_async_context(table)
 
 

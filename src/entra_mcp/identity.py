@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from azure.core.credentials_async import AsyncTokenCredential
 
     from entra_mcp.settings import Settings
 
 
-@asynccontextmanager
-async def azure_credential(settings: Settings, *, client_id: str | None = None) -> AsyncGenerator[AsyncTokenCredential]:
-    """Yields a credential and closes it.
+def azure_credential(settings: Settings, *, client_id: str | None = None) -> AsyncTokenCredential:
+    """Returns a credential, which its caller closes.
 
     Where a managed identity exists it is used and nothing else is tried: a chain of fallbacks would hide a missing role
     assignment behind the developer tools' errors, and would cost time at every cold start. Elsewhere the developer's
@@ -23,10 +19,6 @@ async def azure_credential(settings: Settings, *, client_id: str | None = None) 
     """
     from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 
-    credential = (
-        ManagedIdentityCredential(client_id=client_id or settings.identity_client_id)
-        if settings.identity_endpoint
-        else DefaultAzureCredential()
-    )
-    async with credential:
-        yield credential
+    if settings.identity_endpoint:
+        return ManagedIdentityCredential(client_id=client_id or settings.identity_client_id)
+    return DefaultAzureCredential()

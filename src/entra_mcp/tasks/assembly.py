@@ -65,9 +65,8 @@ async def task_queue(settings: Settings) -> AsyncGenerator[TaskQueue]:
     """
     async with AsyncExitStack() as stack:
         if (endpoint := settings.queue_service_uri) is not None:
-            credential = await stack.enter_async_context(
-                azure_credential(settings, client_id=settings.storage_client_id)
-            )
+            credential = azure_credential(settings, client_id=settings.storage_client_id)
+            await stack.enter_async_context(credential)
             queue = TaskQueue.from_identity(endpoint, credential=credential)
         else:
             connection = settings.storage_connection_string
