@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import uvicorn
-from azure_functions_runtime.http_v2 import HttpV2Registry, http_coordinator
+from azure_functions_runtime.http_v2 import HttpV2Registry
 from azurefunctions.extensions import base
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -124,9 +124,6 @@ class ProxiedRequest(Request):
 class RequestAbsent(EntraMcpError):  # noqa: N818 - it names what happened
     """The host began an invocation and did not forward its request; nobody waits for an answer."""
 
-    def __init__(self) -> None:
-        super().__init__("the host did not forward the request of this invocation")
-
 
 class AbsentRequest:
     """Ends the invocation in the place of a request that did not come, before its function is called."""
@@ -138,7 +135,7 @@ class AbsentRequest:
         with self._invocation():
             # The alerts leave out the requests that have this line: they fail in the host, at a stranger's will.
             logger.info("The request of this invocation did not come.")
-        raise RequestAbsent
+        raise RequestAbsent("the host did not forward the request of this invocation")
 
 
 class _Synchronizer(base.RequestSynchronizer):
@@ -166,7 +163,6 @@ class WebApp(base.WebApp):
     def __init__(self, *, arrival_seconds: float = ARRIVAL_SECONDS) -> None:
         self.log_lines = LogLines()
         self.invocations = OpenInvocations(
-            http_coordinator,
             patience=arrival_seconds,
             absent=lambda invocation_id: AbsentRequest(partial(self.log_lines.invocation, invocation_id)),
         )

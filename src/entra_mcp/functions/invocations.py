@@ -12,6 +12,8 @@ import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from azure_functions_runtime.http_v2 import http_coordinator
+
 from entra_mcp.errors import EntraMcpError
 
 if TYPE_CHECKING:
@@ -24,13 +26,8 @@ REMEMBERED = 1000
 """How many of those that were given up are remembered, so that their late halves are answered at once."""
 
 
-class Coordinator(Protocol):
-    """What is used of azure_functions_runtime's HttpCoordinator, which has no annotations."""
-
-    # It has no method that lists or removes entries, so its table is the only way to do either.
-    _context_references: Any
-
-    def set_http_request(self, invoc_id: str, http_request: object) -> None: ...
+coordinator = cast("Any", http_coordinator)
+"""The runtime's, which has no annotations."""
 
 
 class _Entry(Protocol):
@@ -42,17 +39,9 @@ class _Entry(Protocol):
 class InvocationTaken(EntraMcpError):  # noqa: N818 - it names a state, not a fault of this process
     """Another request has or had this invocation id; a second one must not take the first one's answer."""
 
-    def __init__(self, invocation_id: str) -> None:
-        super().__init__(f"invocation {invocation_id} already has a request")
-        self.invocation_id = invocation_id
-
 
 class InvocationGivenUp(EntraMcpError):  # noqa: N818 - as above
     """The other half of this invocation has been waited for, and has been answered or ended."""
-
-    def __init__(self, invocation_id: str) -> None:
-        super().__init__(f"invocation {invocation_id} has been given up")
-        self.invocation_id = invocation_id
 
 
 class OpenInvocations:
@@ -62,10 +51,9 @@ class OpenInvocations:
     passes here. `absent` creates what an invocation gets in the place of its request.
     """
 
-    def __init__(self, coordinator: Coordinator, *, patience: float, absent: Callable[[str], object]) -> None:
-        self._coordinator = coordinator
-        table = coordinator._context_references  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - see Coordinator
-        self._table = cast("dict[str, _Entry]", table)
+    def __init__(self, *, patience: float, absent: Callable[[str], object]) -> None:
+        # The coordinator has no method that lists or removes entries, so its table is the only way to do either.
+        self._table: dict[str, _Entry] = coordinator._context_references  # noqa: SLF001 - see docs/upgrade.md
         self._patience = patience
         self._absent = absent
         self._claimed: set[str] = set()
@@ -123,7 +111,7 @@ class OpenInvocations:
         for invocation_id in [key for key, sweeps in self._sweeps.items() if sweeps >= SWEEPS or key in self._given_up]:
             self._given_up[invocation_id] = None
             if invocation_id in alone:
-                self._coordinator.set_http_request(invocation_id, self._absent(invocation_id))
+                coordinator.set_http_request(invocation_id, self._absent(invocation_id))
                 self._abandoned.add(invocation_id)
             else:
                 self._waiting.pop(invocation_id)()
