@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import AsyncExitStack
 from contextvars import Context
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ class Lifespan:
     - After a failure the next request starts a new attempt, but not before `backoff` seconds have passed; the pause
       doubles up to `max_backoff`. Requests in between share the error of the last attempt, and all requests during an
       attempt share that attempt: what is down is asked once, however many clients wait.
-    - `clock` measures that pause, in seconds: the loop's own, unless given.
+    - `clock` measures that pause, in seconds.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Lifespan:
         backoff: float = 0.5,
         max_backoff: float = 8.0,
         start_seconds: float = 60.0,
-        clock: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._running_app = running_app
         self._on_failure = on_failure
@@ -62,7 +63,7 @@ class Lifespan:
         self._backoff = backoff
         self._max_backoff = max_backoff
         self._start_seconds = start_seconds
-        self._clock = clock or _loop_time
+        self._clock = clock
         self._attempt: _Attempt | None = None
         self._failures = 0
         self._closed = False
@@ -181,7 +182,3 @@ def _log_failure(what: str, error: Exception) -> None:
         logger.error("%s: %s", what, " ".join([first, "; ".join(line.strip() for line in more)]).strip())
     else:
         logger.error("%s.", what, exc_info=error)
-
-
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()

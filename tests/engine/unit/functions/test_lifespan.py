@@ -220,7 +220,7 @@ async def test_pause_is_short_again_after_a_run() -> None:
     assert await get(app) == "run 5"
 
 
-async def test_pause_is_measured_by_the_loop_unless_told_otherwise() -> None:
+async def test_pause_is_measured_in_real_time_unless_told_otherwise() -> None:
     dependency = Dependency(failures=1)
     app = Lifespan(dependency.running_app, on_failure=lambda _: PlainTextResponse("down", 503), backoff=MOMENT)
     assert await get(app) == "down"
