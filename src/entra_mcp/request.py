@@ -8,6 +8,7 @@ sees the answer, can distinguish a refusal from an outage.
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -149,16 +150,11 @@ def record_failure(error: DependencyError) -> None:
         request.failures.append(error)
 
 
-def recording_failures() -> _RecordingFailures:
-    """Returns a context manager that notes a dependency error which leaves its block, and lets it go on."""
-    return _RecordingFailures()
+class recording_failures(AbstractContextManager[object]):  # noqa: N801 - used like the functions of contextlib
+    """Notes a dependency error that leaves its block, and lets it go on.
 
-
-class _RecordingFailures:
-    """Written out, since a context manager from a generator breaks the SDK's errors, which are frozen."""
-
-    def __enter__(self) -> None:
-        pass
+    Written out, since a context manager from a generator breaks the SDK's errors, which are frozen.
+    """
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

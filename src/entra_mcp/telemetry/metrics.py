@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -57,15 +58,12 @@ class Metrics:
         return Attempt(self, grant)
 
 
-class Attempt:
+class Attempt(AbstractContextManager[object]):
     """Written out, since a context manager from a generator breaks the SDK's errors, which are frozen."""
 
     def __init__(self, metrics: Metrics, grant: Grant) -> None:
         self._metrics = metrics
         self._grant = grant
-
-    def __enter__(self) -> None:
-        pass
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
