@@ -51,7 +51,6 @@ class DependencyError(EntraMcpError):
 
     def __init__(self, component: str, problem: str) -> None:
         self.component = component
-        self.problem = problem
         super().__init__(f"{component}: {problem}")
 
 
