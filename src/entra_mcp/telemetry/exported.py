@@ -19,7 +19,6 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import SpanKind
 
@@ -81,7 +80,7 @@ class Pipeline:
         *,
         leaves_out: Callable[[ReadableSpan], bool] = lambda _: False,
     ) -> None:
-        self.processors.append(KeptFailures(BatchSpanProcessor(Scrubbed(spans, leaves_out=leaves_out))))
+        self.processors.append(KeptFailures(Scrubbed(spans, leaves_out=leaves_out)))
         self.readers.append(PeriodicExportingMetricReader(measures))
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, override
 
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import SpanContext, TraceFlags
 
@@ -67,23 +68,12 @@ class WholeTraces(Sampler):
         return f"WholeTraces{{{self._first.get_description()}}}"
 
 
-class KeptFailures(SpanProcessor):
-    """Hands spans to another processor; what failed is kept whatever becomes of its trace, and stands for itself."""
-
-    def __init__(self, processor: SpanProcessor) -> None:
-        self._processor = processor
+class KeptFailures(BatchSpanProcessor):
+    """Exports in batches; what failed is kept whatever becomes of its trace, and stands for itself."""
 
     @override
     def on_end(self, span: ReadableSpan) -> None:
-        self._processor.on_end(_kept(span) if has_failed(span) else span)
-
-    @override
-    def shutdown(self) -> None:
-        self._processor.shutdown()
-
-    @override
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return self._processor.force_flush(timeout_millis)
+        super().on_end(_kept(span) if has_failed(span) else span)
 
 
 def _kept(span: ReadableSpan) -> ReadableSpan:

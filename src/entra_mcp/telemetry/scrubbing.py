@@ -96,10 +96,6 @@ class Scrubbed(SpanExporter):
     def shutdown(self) -> None:
         self._exporter.shutdown()
 
-    @override
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return self._exporter.force_flush(timeout_millis)
-
 
 def has_failed(span: ReadableSpan) -> bool:
     """Whether the span reports an error."""

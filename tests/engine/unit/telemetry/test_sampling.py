@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 from azure.monitor.opentelemetry.exporter import RateLimitedSampler
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, TraceIdRatioBased
 from opentelemetry.trace import Status, StatusCode
@@ -20,17 +19,25 @@ from entra_mcp.telemetry.sampling import SHARE, KeptFailures, WholeTraces
 from entra_mcp.telemetry.telemetry import Work
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.sampling import Sampler
     from opentelemetry.trace import Tracer
 
 BELOW = 4
 
 
-def provided(sampler: Sampler) -> tuple[InMemorySpanExporter, Tracer]:
-    memory = InMemorySpanExporter()
-    provider = TracerProvider(sampler=sampler)
-    provider.add_span_processor(KeptFailures(SimpleSpanProcessor(memory)))
-    return memory, provider.get_tracer("test")
+class Kept:
+    """The spans that a sampler and `KeptFailures` keep."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._memory = InMemorySpanExporter()
+        self._provider = TracerProvider(sampler=sampler)
+        self._provider.add_span_processor(KeptFailures(self._memory))
+        self.tracer = self._provider.get_tracer("test")
+
+    def spans(self) -> tuple[ReadableSpan, ...]:
+        self._provider.force_flush()
+        return self._memory.get_finished_spans()
 
 
 def one_trace(tracer: Tracer, name: str = "POST /mcp", traceparent: str | None = None) -> None:
@@ -42,22 +49,22 @@ def one_trace(tracer: Tracer, name: str = "POST /mcp", traceparent: str | None =
 
 
 def test_traces_are_kept_whole_or_not_at_all() -> None:
-    memory, tracer = provided(WholeTraces(RateLimitedSampler(50.0)))
+    kept = Kept(WholeTraces(RateLimitedSampler(50.0)))
     for _ in range(60):
-        one_trace(tracer)
+        one_trace(kept.tracer)
         time.sleep(0.005)
-    sizes = Counter(span.context.trace_id for span in memory.get_finished_spans() if span.context)
+    sizes = Counter(span.context.trace_id for span in kept.spans() if span.context)
     assert set(sizes.values()) == {1 + BELOW}
     assert 1 < len(sizes) < 60
 
 
 def test_share_of_the_first_span_is_that_of_all_below() -> None:
-    memory, tracer = provided(WholeTraces(RateLimitedSampler(50.0)))
+    kept = Kept(WholeTraces(RateLimitedSampler(50.0)))
     for _ in range(60):
-        one_trace(tracer)
+        one_trace(kept.tracer)
         time.sleep(0.005)
     shares: dict[int, set[object]] = {}
-    for span in memory.get_finished_spans():
+    for span in kept.spans():
         if span.context:
             shares.setdefault(span.context.trace_id, set()).add((span.attributes or {}).get(SHARE))
     assert all(len(of_trace) == 1 for of_trace in shares.values())
@@ -67,41 +74,39 @@ def test_share_of_the_first_span_is_that_of_all_below() -> None:
 @pytest.mark.parametrize("flag", ["00", "01"])
 @pytest.mark.parametrize(("first", "spans"), [(ALWAYS_ON, 1 + BELOW), (ALWAYS_OFF, 0), (TraceIdRatioBased(0.0), 0)])
 def test_flag_of_the_request_decides_nothing(first: Sampler, spans: int, flag: str) -> None:
-    memory, tracer = provided(WholeTraces(first))
-    one_trace(tracer, traceparent=f"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flag}")
-    assert len(memory.get_finished_spans()) == spans
+    kept = Kept(WholeTraces(first))
+    one_trace(kept.tracer, traceparent=f"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flag}")
+    assert len(kept.spans()) == spans
 
 
 @pytest.mark.parametrize("work", Work)
 def test_own_work_of_the_process_is_always_kept(work: Work) -> None:
-    memory, tracer = provided(WholeTraces(ALWAYS_OFF, always=Work))
-    one_trace(tracer, name=work.value)
-    one_trace(tracer, name="other")
-    assert len(memory.get_finished_spans()) == 1 + BELOW
+    kept = Kept(WholeTraces(ALWAYS_OFF, always=Work))
+    one_trace(kept.tracer, name=work.value)
+    one_trace(kept.tracer, name="other")
+    assert len(kept.spans()) == 1 + BELOW
 
 
 def test_every_failure_is_kept_and_counts_once() -> None:
-    memory, tracer = provided(WholeTraces(RateLimitedSampler(TRACES_PER_SECOND)))
+    kept = Kept(WholeTraces(RateLimitedSampler(TRACES_PER_SECOND)))
     for _ in range(400):
-        with tracer.start_as_current_span("POST /mcp"), tracer.start_as_current_span("tools/call") as call:
+        with kept.tracer.start_as_current_span("POST /mcp"), kept.tracer.start_as_current_span("tools/call") as call:
             call.set_status(Status(StatusCode.ERROR))
-    kept = Counter(span.name for span in memory.get_finished_spans())
-    assert kept["tools/call"] == 400
-    assert kept["POST /mcp"] < 400
-    assert not any(
-        SHARE in (span.attributes or {}) for span in memory.get_finished_spans() if span.name == "tools/call"
-    )
+    names = Counter(span.name for span in kept.spans())
+    assert names["tools/call"] == 400
+    assert names["POST /mcp"] < 400
+    assert not any(SHARE in (span.attributes or {}) for span in kept.spans() if span.name == "tools/call")
 
 
 def test_failure_keeps_its_place_in_the_trace() -> None:
-    memory, tracer = provided(WholeTraces(ALWAYS_OFF))
+    kept = Kept(WholeTraces(ALWAYS_OFF))
     with (
-        tracer.start_as_current_span("POST /mcp") as request,
+        kept.tracer.start_as_current_span("POST /mcp") as request,
         pytest.raises(ValueError, match="x"),
-        tracer.start_as_current_span("tools/call", attributes={"gen_ai.tool.name": "add"}),
+        kept.tracer.start_as_current_span("tools/call", attributes={"gen_ai.tool.name": "add"}),
     ):
         raise ValueError("x")
-    (span,) = memory.get_finished_spans()
+    (span,) = kept.spans()
     assert span.parent == request.get_span_context()
     assert span.context is not None
     assert span.context.trace_flags.sampled
@@ -110,8 +115,8 @@ def test_failure_keeps_its_place_in_the_trace() -> None:
 
 
 def test_row_that_is_not_there_is_no_failure() -> None:
-    memory, tracer = provided(WholeTraces(ALWAYS_OFF))
-    with tracer.start_as_current_span("GetEntity") as span:
+    kept = Kept(WholeTraces(ALWAYS_OFF))
+    with kept.tracer.start_as_current_span("GetEntity") as span:
         span.set_attribute("error.type", "azure.core.exceptions.ResourceNotFoundError")
         span.set_status(Status(StatusCode.ERROR))
-    assert memory.get_finished_spans() == ()
+    assert kept.spans() == ()
