@@ -51,7 +51,7 @@ class Calls(Middleware):
             return await call_next(context)
         except NotFoundError:
             tool, error = None, "not_found"
-            _forget_name(method)
+            _forget(method, NAMES.get(method))
             raise
         except asyncio.CancelledError:
             error = "cancelled"
@@ -65,7 +65,7 @@ class Calls(Middleware):
             if request is not None and request.deadline is not None and request.deadline.has_passed:
                 error = "timeout"  # also of what ignored its cancellation, or returned in spite of it
             if method == UNKNOWN:
-                _forget_method()
+                _forget(UNKNOWN, "mcp.method.name")
             self._metrics.called(method=method, seconds=time.monotonic() - started, tool=tool, error=error)
 
 
@@ -86,14 +86,9 @@ def _name_caller() -> None:
         trace.get_current_span().set_attribute("enduser.id", object_id)
 
 
-def _forget_name(method: str) -> None:
+def _forget(span_name: str, attribute: str | None) -> None:
+    """Gives the span another name, and takes what the client made up out of the attribute."""
     span = trace.get_current_span()
-    span.update_name(method)
-    if method in NAMES:
-        span.set_attribute(NAMES[method], UNKNOWN)
-
-
-def _forget_method() -> None:
-    span = trace.get_current_span()
-    span.update_name(UNKNOWN)
-    span.set_attribute("mcp.method.name", UNKNOWN)
+    span.update_name(span_name)
+    if attribute is not None:
+        span.set_attribute(attribute, UNKNOWN)
