@@ -9,7 +9,7 @@ from mcp.server.request_state import AESGCMRequestStateCodec
 from entra_mcp.vault.keys import Purpose
 
 if TYPE_CHECKING:
-    from entra_mcp.vault.keys import KeySource, RootKey
+    from entra_mcp.vault.keys import KeySource
 
 
 class RingCodec:
@@ -17,11 +17,9 @@ class RingCodec:
 
     def __init__(self, source: KeySource) -> None:
         self._source = source
-        self._keys: tuple[RootKey, ...] = ()
-        self._codec: AESGCMRequestStateCodec | None = None
 
     def seal(self, payload: bytes) -> str:
-        return self._followed().seal(payload)
+        return self._codec().seal(payload)
 
     def unseal(self, token: str) -> bytes:
         """Reverses `seal`.
@@ -29,11 +27,7 @@ class RingCodec:
         Raises:
             InvalidRequestState: the token was not sealed here, or under a key that is gone.
         """
-        return self._followed().unseal(token)
+        return self._codec().unseal(token)
 
-    def _followed(self) -> AESGCMRequestStateCodec:
-        ring = self._source.ring
-        keys = (ring.newest, *ring.keys)
-        if self._codec is None or keys != self._keys:
-            self._codec, self._keys = AESGCMRequestStateCodec(ring.derive(Purpose.REQUEST_STATE)), keys
-        return self._codec
+    def _codec(self) -> AESGCMRequestStateCodec:
+        return AESGCMRequestStateCodec(self._source.ring.derive(Purpose.REQUEST_STATE))
