@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from mcp.types import INTERNAL_ERROR, InputResponseRequestParams, RequestParams, Result
-from pydantic import ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,13 +14,9 @@ if TYPE_CHECKING:
 
 type Status = Literal["working", "input_required", "completed", "failed", "cancelled"]
 
-WIRE = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
 
 class TaskFields(Result):
     """What every description of a task holds. Times are ISO 8601, durations milliseconds."""
-
-    model_config = WIRE
 
     task_id: str
     status: Status
@@ -50,15 +45,11 @@ class GetTaskResult(TaskFields):
 class Acknowledgement(Result):
     """The answer to `tasks/update` and `tasks/cancel`."""
 
-    model_config = WIRE
-
     result_type: Literal["complete"] = "complete"
 
 
 class TaskParams(RequestParams):
     """The parameters of `tasks/get` and `tasks/cancel`."""
-
-    model_config = WIRE
 
     task_id: str = Field(max_length=200)
 
