@@ -11,7 +11,7 @@ import json
 import logging
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn, cast, override
+from typing import TYPE_CHECKING, Any, cast, override
 
 from fastmcp.exceptions import ToolError
 from mcp.server.auth.middleware.auth_context import auth_context_var
@@ -72,10 +72,12 @@ def refused(task: Task, error: Mapping[str, Any]) -> Task:
     return task.ended("failed", error=error)
 
 
-class Run:
-    """One run of one task, which holds its lease."""
+class Run(BackgroundTask):
+    """One run of one task, which holds its lease; the tool that it calls sees it as its task."""
 
     def __init__(self, server: FastMCP, parts: TaskParts, stored: Stored) -> None:
+        self.id = stored.task.id
+        self.checkpoint = deepcopy(stored.task.checkpoint)
         self._server = server
         self._stored = stored
         self._turn = stored.task.turn
@@ -105,6 +107,7 @@ class Run:
             logger.exception("A background task of %s could not end.", self._stored.task.tool)
             await self._end(failed(self._stored.task, BROKEN))
 
+    @override
     async def save(self, checkpoint: object) -> None:
         """Writes a checkpoint into the row; a new one is progress: only errors of the tool count on from before it.
 
@@ -120,18 +123,20 @@ class Run:
         is_new = copy != task.checkpoint
         await self._keep(checkpoint=copy, attempts=task.own_attempts if is_new else task.attempts)
         self._saved |= is_new
+        self.checkpoint = deepcopy(checkpoint)
 
-    async def wait(self, seconds: float) -> NoReturn:
-        """Ends this run; the next one begins after so many seconds."""
-        self._pause = seconds
-        self._waits.set()
-        await asyncio.Event().wait()
-        raise AssertionError
+    @override
+    async def wait_until(self, moment: datetime) -> None:
+        """Ends this run, unless the moment has passed; the next one begins then."""
+        if moment.timestamp() >= self._stored.task.expires:
+            raise ToolError(TOO_LATE)
+        seconds = moment.timestamp() - self._parts.clock()
+        if seconds > 0:
+            self._pause = seconds
+            self._waits.set()
+            await asyncio.Event().wait()
 
-    def now(self) -> float:
-        """The time, in seconds since 1970."""
-        return self._parts.clock()
-
+    @override
     def retry(self, times: int) -> None:
         """Notes that the tool has failed in a way that so many further runs may cure."""
         self._retries = times
@@ -178,7 +183,7 @@ class Run:
 
         task = self._stored.task
         auth_context_var.set(caller)
-        RUNNING.set(_Handle(self, task))
+        RUNNING.set(self)
         params = CallToolRequestParams(
             name=task.tool,
             arguments=dict(task.arguments),
@@ -300,32 +305,6 @@ class Run:
             except StorageError:
                 await asyncio.sleep(pause)
         return await work()
-
-
-class _Handle(BackgroundTask):
-    """What the tool sees of its run."""
-
-    def __init__(self, run: Run, task: Task) -> None:
-        self.id = task.id
-        self.checkpoint = deepcopy(task.checkpoint)
-        self._expires = task.expires
-        self._run = run
-
-    @override
-    async def save(self, checkpoint: object) -> None:
-        await self._run.save(checkpoint)
-        self.checkpoint = deepcopy(checkpoint)
-
-    @override
-    async def wait_until(self, moment: datetime) -> None:
-        if moment.timestamp() >= self._expires:
-            raise ToolError(TOO_LATE)
-        if (seconds := moment.timestamp() - self._run.now()) > 0:
-            await self._run.wait(seconds)
-
-    @override
-    def retry(self, times: int) -> None:
-        self._run.retry(times)
 
 
 async def _decline(*_: object) -> ElicitResult:
