@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, cast, override
+from typing import TYPE_CHECKING, Any, Self
 
-from fastmcp.dependencies import Dependency
+from fastmcp.dependencies import Depends
 from fastmcp.exceptions import ToolError
 from fastmcp.server.dependencies import get_access_token
 
@@ -48,13 +48,11 @@ class Caller:
 
 def CurrentCaller() -> Caller:  # noqa: N802 - written like FastMCP's own dependencies
     """Declares, as a parameter's default, that a tool needs to know who is calling."""
-    return cast("Caller", _CurrentCaller())
+    return Depends(_caller)
 
 
-class _CurrentCaller(Dependency[Caller]):
-    @override
-    async def __aenter__(self) -> Caller:
-        token = get_access_token()
-        if token is None:
-            raise ToolError("This tool needs a signed-in caller.")
-        return Caller.from_claims(token.claims)
+def _caller() -> Caller:
+    token = get_access_token()
+    if token is None:
+        raise ToolError("This tool needs a signed-in caller.")
+    return Caller.from_claims(token.claims)
