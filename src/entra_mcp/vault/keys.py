@@ -9,7 +9,7 @@ label: whoever learns one derived key learns nothing of the others, nor of the r
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import Protocol, Self
@@ -39,15 +39,12 @@ class RootKey:
     """32 secret bytes, the vault's name for this version, and when it was made or enabled, in seconds since 1970."""
 
     version: str
-    material: bytes
+    material: bytes = field(repr=False)
     created: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.material) != KEY_BYTES:
             raise ValueError(f"a root key has {KEY_BYTES} bytes, not {len(self.material)}")
-
-    def __repr__(self) -> str:
-        return f"RootKey(version={self.version!r})"
 
     def derive(self, use: Purpose, *, length: int = KEY_BYTES) -> bytes:
         """Returns `length` bytes that depend on this key and the use alone."""
@@ -72,11 +69,8 @@ class KeyRing:
     @property
     def newest(self) -> RootKey:
         """The key that signs now: the newest that is old enough, or the oldest when none is."""
-        return self.newest_at(time.time())
-
-    def newest_at(self, now: float) -> RootKey:
-        """As `newest`, at another time."""
-        return next((key for key in self.keys if key.created <= now - ACTIVATION_SECONDS), self.keys[-1])
+        old_enough = time.time() - ACTIVATION_SECONDS
+        return next((key for key in self.keys if key.created <= old_enough), self.keys[-1])
 
     def derive(self, use: Purpose) -> list[bytes]:
         """Returns the derived key of every root key: first the one that signs now, then the others, newest first."""
