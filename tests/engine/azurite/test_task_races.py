@@ -262,16 +262,18 @@ def take_the_role(tasks: Background) -> None:
     tasks.people[ADMIN] = {**tasks.people[ADMIN], "roles": []}
 
 
-@pytest.mark.parametrize("happen", [end_the_sign_in, take_the_role])
-async def test_task_that_fails_for_its_caller_is_in_the_log(
-    tasks: Background, caplog: pytest.LogCaptureFixture, happen: Callable[[Background], None]
+@pytest.mark.parametrize(("happen", "told"), [(end_the_sign_in, "The sign-in"), (take_the_role, "for_administrators")])
+async def test_task_whose_caller_may_not_run_it_any_more_fails_and_is_in_the_log(
+    tasks: Background, caplog: pytest.LogCaptureFixture, happen: Callable[[Background], None], told: str
 ) -> None:
     """As no warning: an alert looks for those."""
     caplog.set_level(logging.INFO)
     task_id = (await tasks.start("for_administrators", token=ADMIN))["taskId"]
     happen(tasks)
     await tasks.deliver()
-    assert (await tasks.task(task_id)).status == "failed"
+    task = await tasks.task(task_id)
+    assert task.status == "failed"
+    assert told in (task.error or {})["message"]
     (line,) = [each for each in caplog.records if "task of for_administrators was refused" in each.getMessage()]
     assert line.levelno == logging.INFO
 
