@@ -44,6 +44,13 @@ CLIENT_TRACE, CLIENT_SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b716920333
 CLIENT_PARENT = f"00-{CLIENT_TRACE}-{CLIENT_SPAN}-01"
 
 
+@pytest.fixture
+def seen(seen: Seen, environment: Callable[..., None]) -> Seen:
+    """What an application shows that has a collector to send to."""
+    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
+    return seen
+
+
 @asynccontextmanager
 async def started(seen: Seen) -> AsyncGenerator[OAuthClient]:
     async with running_app() as app, over(app) as http:
@@ -73,8 +80,7 @@ def addresses(spans: list[ReadableSpan]) -> set[str]:
     return {str(attributes.get("url.full") or attributes.get("http.url")) for attributes in found}
 
 
-async def test_tool_call_is_one_tree_in_the_trace_of_the_host(environment: Callable[..., None], seen: Seen) -> None:
-    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
+async def test_tool_call_is_one_tree_in_the_trace_of_the_host(seen: Seen) -> None:
     async with started(seen) as client:
         token = (await client.sign_in())["access_token"]
         seen.exporter.clear()
@@ -96,10 +102,7 @@ async def test_tool_call_is_one_tree_in_the_trace_of_the_host(environment: Calla
 
 @pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
 @pytest.mark.parametrize("header", [TRACEPARENT, None])
-async def test_trace_in_the_message_is_linked_and_not_continued(
-    environment: Callable[..., None], seen: Seen, protocol: str, header: str | None
-) -> None:
-    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
+async def test_trace_in_the_message_is_linked_and_not_continued(seen: Seen, protocol: str, header: str | None) -> None:
     async with started(seen) as client:
         token = (await client.sign_in())["access_token"]
         seen.exporter.clear()
@@ -116,10 +119,7 @@ async def test_trace_in_the_message_is_linked_and_not_continued(
 
 
 @pytest.mark.parametrize("named", ["made_up", f"00-{'0' * 32}-00f067aa0ba902b7-01", 5, {"made": "up"}])
-async def test_trace_in_the_message_that_is_none_links_to_nothing(
-    environment: Callable[..., None], seen: Seen, named: object
-) -> None:
-    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
+async def test_trace_in_the_message_that_is_none_links_to_nothing(seen: Seen, named: object) -> None:
     async with started(seen) as client:
         token = (await client.sign_in())["access_token"]
         meta = {"traceparent": named, "tracestate": "made_up=made_up", "baggage": "made_up=made_up"}
@@ -129,8 +129,7 @@ async def test_trace_in_the_message_that_is_none_links_to_nothing(
     assert "made_up" not in told
 
 
-async def test_request_without_a_trace_begins_one(environment: Callable[..., None], seen: Seen) -> None:
-    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
+async def test_request_without_a_trace_begins_one(seen: Seen) -> None:
     async with started(seen) as client:
         await client.http.get("/")
         await client.http.get("/", headers={"traceparent": "00-nonsense"})
@@ -140,8 +139,7 @@ async def test_request_without_a_trace_begins_one(environment: Callable[..., Non
     assert ids(first).trace_id != ids(second).trace_id
 
 
-async def test_login_shows_storage_and_entra_below_each_step(environment: Callable[..., None], seen: Seen) -> None:
-    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
+async def test_login_shows_storage_and_entra_below_each_step(seen: Seen) -> None:
     async with started(seen) as client:
         await client.sign_in()
     for step in (
@@ -159,15 +157,13 @@ async def test_login_shows_storage_and_entra_below_each_step(environment: Callab
     assert any(address.endswith("/oauth2/v2.0/token") for address in addresses)
 
 
-async def test_start_is_one_tree_with_key_vault(environment: Callable[..., None], seen: Seen) -> None:
-    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
+async def test_start_is_one_tree_with_key_vault(seen: Seen) -> None:
     async with running_app():
         start = only(seen.named("start"))
     assert {"SecretClient.get_secret", "TableClient.create_table"} <= {span.name for span in under(start, seen)}
 
 
-async def test_nothing_personal_leaves_but_the_object_id(environment: Callable[..., None], seen: Seen) -> None:
-    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
+async def test_nothing_personal_leaves_but_the_object_id(seen: Seen) -> None:
     async with started(seen) as client:
         tokens = await client.sign_in()
         who = structured(await client.call(tokens["access_token"], "whoami"))
@@ -186,9 +182,8 @@ async def test_nothing_personal_leaves_but_the_object_id(environment: Callable[.
 
 
 async def test_metrics_count_what_clients_and_people_did(
-    environment: Callable[..., None], seen: Seen, entra: Callable[..., Awaitable[Any]], monkeypatch: pytest.MonkeyPatch
+    seen: Seen, entra: Callable[..., Awaitable[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
     names = ("sign_ins", "refreshes", "refusals", "cache.lookups")
     before = {name: seen.points(f"entra_mcp.{name}") for name in names}
     calls_before = seen.points("mcp.server.operation.duration")
@@ -225,10 +220,7 @@ async def test_metrics_count_what_clients_and_people_did(
 
 
 @pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
-async def test_nothing_that_a_client_makes_up_leaves(
-    environment: Callable[..., None], seen: Seen, protocol: str
-) -> None:
-    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
+async def test_nothing_that_a_client_makes_up_leaves(seen: Seen, protocol: str) -> None:
     async with started(seen) as client:
         token = (await client.sign_in())["access_token"]
         client.http.headers["tracestate"] = "made_up=made_up"
@@ -260,10 +252,7 @@ def grew(before: dict[Any, int], after: dict[Any, int]) -> dict[Any, int]:
     return {key: value - before.get(key, 0) for key, value in after.items() if value != before.get(key, 0)}
 
 
-async def test_outage_is_a_failed_span_and_a_refusal(
-    environment: Callable[..., None], seen: Seen, entra: Callable[..., Awaitable[Any]]
-) -> None:
-    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
+async def test_outage_is_a_failed_span_and_a_refusal(seen: Seen, entra: Callable[..., Awaitable[Any]]) -> None:
     before = seen.points("entra_mcp.refreshes")
     async with started(seen) as client:
         tokens = await client.sign_in()
@@ -337,9 +326,8 @@ print([name for name in sys.modules if name.startswith((*costly, "azure.monitor"
 
 @pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
 async def test_call_that_ran_into_its_limit_is_a_failed_span(
-    environment: Callable[..., None], seen: Seen, monkeypatch: pytest.MonkeyPatch, protocol: str
+    seen: Seen, monkeypatch: pytest.MonkeyPatch, protocol: str
 ) -> None:
-    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR)
     monkeypatch.setattr("entra_mcp.web.stack.RequestDeadline", partial(RequestDeadline, seconds=0.5))
     async with started(seen) as client:
         token = (await client.sign_in())["access_token"]
