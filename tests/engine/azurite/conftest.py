@@ -19,6 +19,7 @@ from tests.support.tasks import in_own_task
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from entra_mcp.tasks.limits import Limits
     from tests.support.background.instance import Background
     from tests.support.fault_proxy import FaultProxy
 
@@ -52,12 +53,20 @@ async def faulty(azurite: str, cipher: RowCipher) -> AsyncIterator[tuple[FaultPr
 
 
 @pytest.fixture
-async def tasks(azurite: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Background]:
+def limits() -> Limits:
+    """Of the tasks; a test that needs other ones is parametrized with them."""
+    from tests.support.background.instance import FAST
+
+    return FAST
+
+
+@pytest.fixture
+async def tasks(azurite: str, monkeypatch: pytest.MonkeyPatch, limits: Limits) -> AsyncIterator[Background]:
     """An instance with background tasks, whose time a test moves."""
     # aiohttp reads the certificates when it is imported, and this file is imported before they are there.
     from tests.support.background.components import work
     from tests.support.background.instance import background
 
     work.reset()
-    async with in_own_task(background(working_settings(monkeypatch), azurite)) as found:
+    async with in_own_task(background(working_settings(monkeypatch), azurite, limits=limits)) as found:
         yield found

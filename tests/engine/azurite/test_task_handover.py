@@ -10,24 +10,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.background.components import work
-from tests.support.background.instance import FAST, Background, background
+from tests.support.background.instance import FAST, Background
 from tests.support.instances import ALICE, BOB
 from tests.support.mcp import SESSIONLESS, refusal, result, tool_call
-from tests.support.settings import working_settings
-from tests.support.tasks import in_own_task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from entra_mcp.tasks.limits import Limits
 
 PROTOCOLS = ["2025-06-18", "2025-11-25", SESSIONLESS]
 
 
 @pytest.fixture
-async def tasks(azurite: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Background]:
-    work.reset()
-    limits = replace(FAST, inline=0.5, looks=0)
-    async with in_own_task(background(working_settings(monkeypatch), azurite, limits=limits)) as found:
-        yield found
+def limits() -> Limits:
+    return replace(FAST, inline=0.5, looks=0)
 
 
 async def fetch(tasks: Background, task_id: str, *, protocol: str = SESSIONLESS) -> dict[str, Any]:

@@ -18,13 +18,13 @@ from entra_mcp.tasks.rows import RESULTS, Stored, Task, TaskChangedError, TaskRo
 from entra_mcp.tasks.run import Run
 from entra_mcp.toolkit.background import RUNNING
 from tests.support.background.components import work
-from tests.support.background.instance import Background, background
 from tests.support.background.steps import running, until
 from tests.support.instances import ADMIN, ALICE, PEOPLE, RING
-from tests.support.settings import working_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.support.background.instance import Background
 
 QUIET = Limits(heartbeat=3600, apart=0.0)
 """No run gives a sign of life by itself."""
@@ -32,11 +32,11 @@ QUIET = Limits(heartbeat=3600, apart=0.0)
 
 @pytest.mark.parametrize("lost", [0, Limits().deaths - 1], ids=["takes the task", "gives the task up"])
 @pytest.mark.parametrize("by", ["run", "judge"])
+@pytest.mark.parametrize("limits", [QUIET])
 async def test_message_that_loses_to_a_late_sign_of_life_comes_again(
-    azurite: str, monkeypatch: pytest.MonkeyPatch, lost: int, by: str
+    tasks: Background, monkeypatch: pytest.MonkeyPatch, lost: int, by: str
 ) -> None:
     """The run that it took for dead renews its lease in that moment, and dies afterwards."""
-    work.reset()
     runs: list[Run] = []
     execute, write = Run.execute, TaskRows.write
 
@@ -52,77 +52,73 @@ async def test_message_that_loses_to_a_late_sign_of_life_comes_again(
         return await write(rows, stored, task)
 
     monkeypatch.setattr(Run, "execute", noted)
-    async with background(working_settings(monkeypatch), azurite, limits=QUIET) as tasks:
-        task_id, first = await running(tasks, "victim")
-        stored = await tasks.rows.read(task_id)
-        assert stored is not None
-        counted = replace(stored.task, attempts={"lost": lost, "refused": Limits().refused - 1 if lost else 0})
-        runs[0]._stored = await tasks.rows.write(stored, counted)  # pyright: ignore[reportPrivateUsage] - as if it had died before
-        monkeypatch.setattr(TaskRows, "write", racing)
-        tasks.clock.advance(Limits().lease)
-        for message in await tasks.messages():
-            await getattr(tasks.runner, by)(message)
-        assert (await tasks.task(task_id)).runs == 1
-        assert (await tasks.task(task_id)).status == "working"
-        first.cancel()
-        await asyncio.wait((first,))
-        work.gates["victim"].set()
-        while not (await tasks.task(task_id)).is_final:
-            assert tasks.delayed.waiting, "nothing would run the task again"
-            tasks.clock.advance(Limits().lease)
-            await tasks.deliver()
-
-
-async def test_no_run_begins_while_a_task_waits_after_a_death(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    work.reset()
-    limits = Limits(heartbeat=3600, apart=3600, longest_backoff=3600)
-    async with background(working_settings(monkeypatch), azurite, limits=limits) as tasks:
-        task_id, first = await running(tasks, "once")
-        first.cancel()
-        await asyncio.wait((first,))
+    task_id, first = await running(tasks, "victim")
+    stored = await tasks.rows.read(task_id)
+    assert stored is not None
+    counted = replace(stored.task, attempts={"lost": lost, "refused": Limits().refused - 1 if lost else 0})
+    runs[0]._stored = await tasks.rows.write(stored, counted)  # pyright: ignore[reportPrivateUsage] - as if it had died before
+    monkeypatch.setattr(TaskRows, "write", racing)
+    tasks.clock.advance(Limits().lease)
+    for message in await tasks.messages():
+        await getattr(tasks.runner, by)(message)
+    assert (await tasks.task(task_id)).runs == 1
+    assert (await tasks.task(task_id)).status == "working"
+    first.cancel()
+    await asyncio.wait((first,))
+    work.gates["victim"].set()
+    while not (await tasks.task(task_id)).is_final:
+        assert tasks.delayed.waiting, "nothing would run the task again"
         tasks.clock.advance(Limits().lease)
         await tasks.deliver()
-        task = await tasks.task(task_id)
-        assert (task.running, task.runs, task.attempts) == (False, 1, {"lost": 1})
-        assert 0 <= task.lease - tasks.clock() < 3600
-        work.gates["once"].set()
-        tasks.clock.advance(3600)
-        await tasks.deliver()
-        assert (await tasks.task(task_id)).status == "completed"
 
 
-async def test_neighbour_of_a_task_that_kills_its_process_is_completed(
-    azurite: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("limits", [Limits(heartbeat=3600, apart=3600, longest_backoff=3600)])
+async def test_no_run_begins_while_a_task_waits_after_a_death(tasks: Background) -> None:
+    task_id, first = await running(tasks, "once")
+    first.cancel()
+    await asyncio.wait((first,))
+    tasks.clock.advance(Limits().lease)
+    await tasks.deliver()
+    task = await tasks.task(task_id)
+    assert (task.running, task.runs, task.attempts) == (False, 1, {"lost": 1})
+    assert 0 <= task.lease - tasks.clock() < 3600
+    work.gates["once"].set()
+    tasks.clock.advance(3600)
+    await tasks.deliver()
+    assert (await tasks.task(task_id)).status == "completed"
+
+
+@pytest.mark.parametrize("limits", [Limits(heartbeat=3600)])
+async def test_neighbour_of_a_task_that_kills_its_process_is_completed(tasks: Background) -> None:
     """Both are in one process, which dies whenever the first of them runs."""
-    work.reset()
-    async with background(working_settings(monkeypatch), azurite, limits=Limits(heartbeat=3600)) as tasks:
-        for name in ("killer", "harmless"):
-            work.hold(name)
-        killer = (await tasks.start("work", name="killer"))["taskId"]
-        harmless = (await tasks.start("work", name="harmless"))["taskId"]
-        both = asyncio.create_task(tasks.deliver())
-        while not (work.starts["killer"] and work.starts["harmless"]):  # noqa: ASYNC110 - the tools run on this loop
-            await asyncio.sleep(0.005)
-        both.cancel()
-        await asyncio.wait((both,))
-        work.gates["harmless"].set()
-        while not (await tasks.task(killer)).is_final:
-            tasks.clock.advance(min(moment for moment, _ in tasks.delayed.waiting) - tasks.clock())
-            deaths = work.starts["killer"]
-            process = asyncio.create_task(tasks.deliver())
-            while not process.done() and work.starts["killer"] == deaths:  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0)
-            process.cancel()
-            await asyncio.wait((process,))
-        assert (await tasks.task(killer)).status == "failed"
-        assert work.starts["killer"] == Limits().deaths
-        assert (await tasks.task(harmless)).status == "completed"
+    for name in ("killer", "harmless"):
+        work.hold(name)
+    killer = (await tasks.start("work", name="killer"))["taskId"]
+    harmless = (await tasks.start("work", name="harmless"))["taskId"]
+    both = asyncio.create_task(tasks.deliver())
+    while not (work.starts["killer"] and work.starts["harmless"]):  # noqa: ASYNC110 - the tools run on this loop
+        await asyncio.sleep(0.005)
+    both.cancel()
+    await asyncio.wait((both,))
+    work.gates["harmless"].set()
+    while not (await tasks.task(killer)).is_final:
+        tasks.clock.advance(min(moment for moment, _ in tasks.delayed.waiting) - tasks.clock())
+        deaths = work.starts["killer"]
+        process = asyncio.create_task(tasks.deliver())
+        while not process.done() and work.starts["killer"] == deaths:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0)
+        process.cancel()
+        await asyncio.wait((process,))
+    assert (await tasks.task(killer)).status == "failed"
+    assert work.starts["killer"] == Limits().deaths
+    assert (await tasks.task(harmless)).status == "completed"
 
 
-async def test_result_is_that_of_the_run_that_ended_the_task(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limits", [QUIET])
+async def test_result_is_that_of_the_run_that_ended_the_task(
+    tasks: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The run that it took the task from writes its own result later."""
-    work.reset()
     gate, writing = asyncio.Event(), asyncio.Event()
     write_result = TaskRows.write_result
 
@@ -133,20 +129,19 @@ async def test_result_is_that_of_the_run_that_ended_the_task(azurite: str, monke
         return await write_result(rows, task, result)
 
     monkeypatch.setattr(TaskRows, "write_result", slow)
-    async with background(working_settings(monkeypatch), azurite, limits=QUIET) as tasks:
-        task_id = (await tasks.start("large", size=1_000_000))["taskId"]
-        first = asyncio.create_task(tasks.deliver())
-        await writing.wait()
-        tasks.clock.advance(Limits().lease)
-        await tasks.deliver()
-        result = (await tasks.get(task_id))["result"]
-        gate.set()
-        await first
-        assert (await tasks.get(task_id))["result"] == result
-        parts = (await tasks.task(task_id)).parts
-        owner = str(PEOPLE[ALICE]["oid"])
-        deleting = delete_owned(tasks.table, marks=OwnerMarks(RING), owner=owner, collections=(RESULTS,))
-        assert [deleted async for _, deleted in deleting][-1] == 2 * parts
+    task_id = (await tasks.start("large", size=1_000_000))["taskId"]
+    first = asyncio.create_task(tasks.deliver())
+    await writing.wait()
+    tasks.clock.advance(Limits().lease)
+    await tasks.deliver()
+    result = (await tasks.get(task_id))["result"]
+    gate.set()
+    await first
+    assert (await tasks.get(task_id))["result"] == result
+    parts = (await tasks.task(task_id)).parts
+    owner = str(PEOPLE[ALICE]["oid"])
+    deleting = delete_owned(tasks.table, marks=OwnerMarks(RING), owner=owner, collections=(RESULTS,))
+    assert [deleted async for _, deleted in deleting][-1] == 2 * parts
 
 
 async def test_end_is_written_though_the_row_cannot_be_looked_at_once(
@@ -239,19 +234,16 @@ async def test_answers_to_a_task_that_waits_for_a_moment_send_nothing(tasks: Bac
     assert len(tasks.delayed.waiting) == waiting
 
 
-async def test_checkpoint_that_is_no_new_one_does_not_let_a_run_take_too_long(
-    azurite: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("limits", [Limits(run=0.5, heartbeat=0.1)])
+async def test_checkpoint_that_is_no_new_one_does_not_let_a_run_take_too_long(tasks: Background) -> None:
     """The first run saves something new, and is followed by another one; that one saves the same."""
-    work.reset()
-    async with background(working_settings(monkeypatch), azurite, limits=Limits(run=0.5, heartbeat=0.1)) as tasks:
-        work.hold("hoard")
-        task_id = (await tasks.start("hoard", name="hoard"))["taskId"]
-        for _ in range(2):
-            await until(tasks.deliver)
-        task = await tasks.task(task_id)
-        assert (task.status, task.runs) == ("failed", 2)
-        assert "without saving a checkpoint" in (task.error or {})["message"]
+    work.hold("hoard")
+    task_id = (await tasks.start("hoard", name="hoard"))["taskId"]
+    for _ in range(2):
+        await until(tasks.deliver)
+    task = await tasks.task(task_id)
+    assert (task.status, task.runs) == ("failed", 2)
+    assert "without saving a checkpoint" in (task.error or {})["message"]
 
 
 def end_the_sign_in(tasks: Background) -> None:

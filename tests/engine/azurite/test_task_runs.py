@@ -9,9 +9,8 @@ import pytest
 
 from entra_mcp.tasks.limits import Limits
 from tests.support.background.components import work
-from tests.support.background.instance import FAST, Background, background
+from tests.support.background.instance import FAST, Background
 from tests.support.background.steps import running, until
-from tests.support.settings import working_settings
 
 QUIET = Limits(heartbeat=3600, apart=0.0)
 """No run gives a sign of life."""
@@ -93,24 +92,23 @@ async def test_checkpoint_that_is_no_new_one_is_no_progress(tasks: Background) -
     assert (done["status"], work.starts["hoard"]) == ("failed", Limits().deaths)
 
 
-async def test_run_that_lost_its_lease_does_not_end_the_task(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limits", [QUIET])
+async def test_run_that_lost_its_lease_does_not_end_the_task(tasks: Background) -> None:
     """Two runs of one task, the first of which gives no sign of life: one completion, by the second."""
-    work.reset()
-    async with background(working_settings(monkeypatch), azurite, limits=QUIET) as tasks:
-        task_id, first = await running(tasks, "split")
-        first_may_end = work.gates["split"]
-        work.hold("split")
-        tasks.clock.advance(Limits().lease + 1)
-        second = asyncio.create_task(tasks.deliver())
-        while work.starts["split"] < 2:  # noqa: ASYNC110 - the tool runs on this loop
-            await asyncio.sleep(0.005)
-        first_may_end.set()
-        await first
-        assert (await tasks.task(task_id)).status == "working"
-        work.gates["split"].set()
-        await second
-        task = await tasks.task(task_id)
-        assert (task.status, task.runs, task.attempts) == ("completed", 2, {"lost": 1})
+    task_id, first = await running(tasks, "split")
+    first_may_end = work.gates["split"]
+    work.hold("split")
+    tasks.clock.advance(Limits().lease + 1)
+    second = asyncio.create_task(tasks.deliver())
+    while work.starts["split"] < 2:  # noqa: ASYNC110 - the tool runs on this loop
+        await asyncio.sleep(0.005)
+    first_may_end.set()
+    await first
+    assert (await tasks.task(task_id)).status == "working"
+    work.gates["split"].set()
+    await second
+    task = await tasks.task(task_id)
+    assert (task.status, task.runs, task.attempts) == ("completed", 2, {"lost": 1})
 
 
 async def test_checkpoint_is_what_was_saved_whatever_the_tool_does_with_it_later(tasks: Background) -> None:
@@ -211,31 +209,26 @@ async def test_poisoned_message_is_judged_by_its_row(tasks: Background) -> None:
     await tasks.runner.judge(message)
 
 
-async def test_tool_that_takes_too_long_ends_before_the_host_ends_the_process(
-    azurite: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("limits", [Limits(run=1, heartbeat=0.1)])
+async def test_tool_that_takes_too_long_ends_before_the_host_ends_the_process(tasks: Background) -> None:
     work.hold("long")
-    async with background(working_settings(monkeypatch), azurite, limits=Limits(run=1, heartbeat=0.1)) as tasks:
-        created = await tasks.start("work", name="long")
-        await tasks.deliver()
-        done = await tasks.get(created["taskId"])
-        assert done["status"] == "failed"
-        assert "longer than 1 s" in done["error"]["message"]
+    created = await tasks.start("work", name="long")
+    await tasks.deliver()
+    done = await tasks.get(created["taskId"])
+    assert done["status"] == "failed"
+    assert "longer than 1 s" in done["error"]["message"]
 
 
-async def test_tool_goes_on_from_its_checkpoint_in_as_many_runs_as_it_needs(
-    azurite: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    work.reset()
+@pytest.mark.parametrize("limits", [Limits(run=2, heartbeat=0.1)])
+async def test_tool_goes_on_from_its_checkpoint_in_as_many_runs_as_it_needs(tasks: Background) -> None:
     work.hold("steps")
-    async with background(working_settings(monkeypatch), azurite, limits=Limits(run=2, heartbeat=0.1)) as tasks:
-        created = await tasks.start("stepwise", name="steps", steps=3)
-        for _ in range(3):
-            work.gates["steps"].set()
-            await until(tasks.deliver)
-        done = await tasks.get(created["taskId"])
-        assert done["result"]["content"][0]["text"] == "[0,1,2]"
-        assert {name: count for name, count in work.starts.items() if count > 1} == {"steps 1": 2, "steps 2": 2}
+    created = await tasks.start("stepwise", name="steps", steps=3)
+    for _ in range(3):
+        work.gates["steps"].set()
+        await until(tasks.deliver)
+    done = await tasks.get(created["taskId"])
+    assert done["result"]["content"][0]["text"] == "[0,1,2]"
+    assert {name: count for name, count in work.starts.items() if count > 1} == {"steps 1": 2, "steps 2": 2}
 
 
 def test_limits_fit_each_other() -> None:

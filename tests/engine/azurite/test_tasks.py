@@ -11,11 +11,10 @@ from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
 from entra_mcp.tasks.callers import TOKEN, Callers
 from entra_mcp.tasks.limits import Limits
 from tests.support.background.components import work
-from tests.support.background.instance import CAPABILITIES, OPTED_IN, Background, background
+from tests.support.background.instance import CAPABILITIES, OPTED_IN, Background
 from tests.support.background.steps import running, until
 from tests.support.instances import ALICE, BOB
 from tests.support.mcp import SESSIONLESS, refusal, request, result, structured, tool_call
-from tests.support.settings import working_settings
 
 
 async def test_call_of_a_client_that_opted_in_goes_on_as_a_task(tasks: Background) -> None:
@@ -167,16 +166,15 @@ async def test_token_of_the_caller_is_what_it_was_in_the_call(tasks: Background)
     assert "scp" not in found.claims
 
 
-async def test_result_that_is_too_large_fails_the_task(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = Limits(result=1000, arguments=100)
-    async with background(working_settings(monkeypatch), azurite, limits=limits) as tasks:
-        created = await tasks.start("large", size=1000)
-        await tasks.deliver()
-        done = await tasks.get(created["taskId"])
-        assert done["status"] == "failed"
-        assert "larger than 1000 bytes" in done["error"]["message"]
-        refused = await tasks.start("work", name="x" * 100)
-        assert "100 bytes" in refused["content"][0]["text"]
+@pytest.mark.parametrize("limits", [Limits(result=1000, arguments=100)])
+async def test_result_that_is_too_large_fails_the_task(tasks: Background) -> None:
+    created = await tasks.start("large", size=1000)
+    await tasks.deliver()
+    done = await tasks.get(created["taskId"])
+    assert done["status"] == "failed"
+    assert "larger than 1000 bytes" in done["error"]["message"]
+    refused = await tasks.start("work", name="x" * 100)
+    assert "100 bytes" in refused["content"][0]["text"]
 
 
 async def test_task_is_gone_when_its_time_is_over(tasks: Background) -> None:
@@ -186,28 +184,26 @@ async def test_task_is_gone_when_its_time_is_over(tasks: Background) -> None:
     assert "error" in (await tasks.ask("tasks/get", created["taskId"])).json()
 
 
-async def test_person_may_have_so_many_unfinished_tasks(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with background(working_settings(monkeypatch), azurite, limits=Limits(per_caller=2)) as tasks:
-        first = await tasks.start("work", name="1")
-        await tasks.start("work", name="2")
-        refused = await tasks.start("work", name="3")
-        assert refused["isError"] is True
-        assert "2 unfinished tasks" in refused["content"][0]["text"]
-        assert (await tasks.start("work", token=BOB, name="4"))["resultType"] == "task"
-        await tasks.ask("tasks/cancel", first["taskId"])
-        assert (await tasks.start("work", name="5"))["resultType"] == "task"
+@pytest.mark.parametrize("limits", [Limits(per_caller=2)])
+async def test_person_may_have_so_many_unfinished_tasks(tasks: Background) -> None:
+    first = await tasks.start("work", name="1")
+    await tasks.start("work", name="2")
+    refused = await tasks.start("work", name="3")
+    assert refused["isError"] is True
+    assert "2 unfinished tasks" in refused["content"][0]["text"]
+    assert (await tasks.start("work", token=BOB, name="4"))["resultType"] == "task"
+    await tasks.ask("tasks/cancel", first["taskId"])
+    assert (await tasks.start("work", name="5"))["resultType"] == "task"
 
 
-async def test_call_whose_message_cannot_be_sent_starts_nothing(
-    tasks: Background, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with background(working_settings(monkeypatch), tasks.azurite, limits=Limits(per_caller=1)) as alone:
-        await alone.queue.delete_queue()
-        refused = await alone.start("work", name="lost")
-        assert refused["isError"] is True
-        assert "Try again" in refused["content"][0]["text"]
-        # It does not count among the caller's unfinished tasks either.
-        assert "Try again" in (await alone.start("work", name="lost"))["content"][0]["text"]
+@pytest.mark.parametrize("limits", [Limits(per_caller=1)])
+async def test_call_whose_message_cannot_be_sent_starts_nothing(tasks: Background) -> None:
+    await tasks.queue.delete_queue()
+    refused = await tasks.start("work", name="lost")
+    assert refused["isError"] is True
+    assert "Try again" in refused["content"][0]["text"]
+    # It does not count among the caller's unfinished tasks either.
+    assert "Try again" in (await tasks.start("work", name="lost"))["content"][0]["text"]
 
 
 async def test_finished_task_leaves_no_message(tasks: Background) -> None:

@@ -71,7 +71,6 @@ class DelayedQueue(TaskQueue):
 class Background:
     """One instance of the server, and what it shares with others."""
 
-    azurite: str
     http: httpx2.AsyncClient
     runner: Runner
     rows: TaskRows
@@ -141,7 +140,6 @@ async def background(
         transport = StreamingASGITransport(app)
         async with app.lifespan(app), httpx2.AsyncClient(transport=transport, base_url=settings.base_url) as http:
             yield Background(
-                azurite=azurite,
                 http=http,
                 runner=runner,
                 rows=rows,
