@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+START_SECONDS = 60.0
+"""How long a start may take."""
+
+PAUSE_SECONDS = 0.5
+MAX_PAUSE_SECONDS = 8.0
+"""Between a failed start and the next one; the pause doubles each time, up to the longest."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -40,9 +47,9 @@ class Lifespan:
       left in one task of its own, because cancel scopes must be left in the task that entered them.
     - `on_failure` creates the answer to requests that meet a failed start-up.
     - `probes` maps exact paths to applications that answer whether or not the start-up has ended.
-    - After a failure the next request starts a new attempt, but not before `backoff` seconds have passed; the pause
-      doubles up to `max_backoff`. Requests in between share the error of the last attempt, and all requests during an
-      attempt share that attempt: what is down is asked once, however many clients wait.
+    - After a failure the next request starts a new attempt, but not before a pause. Requests in between share the error
+      of the last attempt, and all requests during an attempt share that attempt: what is down is asked once, however
+      many clients wait.
     - `clock` measures that pause, in seconds.
     """
 
@@ -52,17 +59,11 @@ class Lifespan:
         *,
         on_failure: Callable[[Exception], ASGIApp],
         probes: Mapping[str, ASGIApp] | None = None,
-        backoff: float = 0.5,
-        max_backoff: float = 8.0,
-        start_seconds: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._running_app = running_app
         self._on_failure = on_failure
         self._probes = probes or {}
-        self._backoff = backoff
-        self._max_backoff = max_backoff
-        self._start_seconds = start_seconds
         self._clock = clock
         self._attempt: _Attempt | None = None
         self._failures = 0
@@ -81,9 +82,7 @@ class Lifespan:
         """Begin an attempt unless one is under way or succeeded; returns at once and never raises."""
         # No await between the check and the assignment: on one loop, that is the lock.
         if not self._closed and self._may_try():
-            self._attempt = _Attempt(
-                self._running_app, start_seconds=self._start_seconds, clock=self._clock, on_end=self._ended
-            )
+            self._attempt = _Attempt(self._running_app, clock=self._clock, on_end=self._ended)
 
     async def started(self) -> None:
         """Waits until the application runs; raises what stopped it otherwise."""
@@ -110,7 +109,7 @@ class Lifespan:
             return True
         if self._attempt.ended_at is None:
             return False
-        pause = min(self._backoff * 2 ** (self._failures - 1), self._max_backoff)
+        pause = min(PAUSE_SECONDS * 2 ** (self._failures - 1), MAX_PAUSE_SECONDS)
         return self._clock() - self._attempt.ended_at >= pause
 
     def _ended(self, *, had_started: bool) -> None:
@@ -124,13 +123,11 @@ class _Attempt:
         self,
         running_app: Callable[[], AbstractAsyncContextManager[ASGIApp]],
         *,
-        start_seconds: float,
         clock: Callable[[], float],
         on_end: Callable[..., None],
     ) -> None:
         self.ended_at: float | None = None
         self._running_app = running_app
-        self._start_seconds = start_seconds
         self._clock = clock
         self._on_end = on_end
         self.app: ASGIApp | None = None
@@ -159,7 +156,7 @@ class _Attempt:
     async def _run(self) -> None:
         try:
             async with AsyncExitStack() as stack:
-                async with asyncio.timeout(self._start_seconds):
+                async with asyncio.timeout(START_SECONDS):
                     self.app = await stack.enter_async_context(self._running_app())
                 self._decided.set()
                 await self._stop.wait()

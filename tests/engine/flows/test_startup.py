@@ -120,11 +120,12 @@ async def test_useless_secret_in_the_vault_is_named_without_its_value(
 
 
 async def test_start_is_tried_again_when_the_vault_is_back(
-    environment: Callable[..., None], own_standins: StandIns
+    environment: Callable[..., None], own_standins: StandIns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("entra_mcp.functions.lifespan.MAX_PAUSE_SECONDS", 0.1)
     environment(**own_standins.environment())
     await asyncio.to_thread(own_standins.vault.stop)
-    lifespan = Lifespan(running_app, on_failure=startup_failed, probes=PROBES, backoff=0.1, max_backoff=0.1)
+    lifespan = Lifespan(running_app, on_failure=startup_failed, probes=PROBES)
     async with httpx2.AsyncClient(transport=StreamingASGITransport(lifespan), base_url=BASE_URL, timeout=60) as http:
         assert (await http.get("/healthz")).status_code == 200
         down = await http.post("/mcp", json={})

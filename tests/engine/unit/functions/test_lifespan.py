@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from entra_mcp.errors import SettingFault, SettingsError, StorageError
+from entra_mcp.functions import lifespan as module
 from entra_mcp.functions.lifespan import Lifespan, LifespanClosed, LifespanEnded
 from tests.support.clock import Clock
 
@@ -65,14 +66,11 @@ class Dependency:
         raise ConnectionError("broken down")
 
 
-def lifespan(dependency: Dependency, *, clock: Clock | None = None, start_seconds: float = PATIENCE) -> Lifespan:
+def lifespan(dependency: Dependency, *, clock: Clock | None = None) -> Lifespan:
     return Lifespan(
         dependency.running_app,
         on_failure=lambda error: PlainTextResponse(f"{type(error).__name__}: {error}", 503),
         probes={"/healthz": PlainTextResponse("alive")},
-        backoff=1.0,
-        max_backoff=8.0,
-        start_seconds=start_seconds,
         clock=clock or Clock(),
     )
 
@@ -176,7 +174,7 @@ async def test_request_after_the_pause_starts_again() -> None:
     app = lifespan(dependency, clock=clock)
 
     assert await get(app) == "ConnectionError: attempt 1"
-    clock.advance(1 - MOMENT)
+    clock.advance(0.5 - MOMENT)
     assert await get(app) == "ConnectionError: attempt 1"
     clock.advance(MOMENT * 2)
     assert await get(app) == "run 2"
@@ -198,7 +196,7 @@ async def test_pause_is_measured_from_the_end_of_the_attempt() -> None:
 async def test_pause_doubles_up_to_its_limit_while_failures_go_on() -> None:
     dependency, clock = Dependency(failures=7), Clock()
     app = lifespan(dependency, clock=clock)
-    for attempt, pause in enumerate((1, 2, 4, 8, 8, 8), start=1):
+    for attempt, pause in enumerate((0.5, 1, 2, 4, 8, 8), start=1):
         assert await get(app) == f"ConnectionError: attempt {attempt}"
         clock.advance(pause - MOMENT)
         assert await get(app) == f"ConnectionError: attempt {attempt}"
@@ -210,29 +208,30 @@ async def test_pause_doubles_up_to_its_limit_while_failures_go_on() -> None:
 async def test_pause_is_short_again_after_a_run() -> None:
     dependency, clock = Dependency(failures=3), Clock()
     app = lifespan(dependency, clock=clock)
-    for pause in (1, 2, 4):
+    for pause in (0.5, 1, 2):
         await get(app)
         clock.advance(pause)
     assert await get(app) == "run 4"
     await break_down(dependency)
-    clock.advance(1)
+    clock.advance(0.5)
 
     assert await get(app) == "run 5"
 
 
-async def test_pause_is_measured_in_real_time_unless_told_otherwise() -> None:
+async def test_pause_is_measured_in_real_time_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSE_SECONDS", MOMENT)
     dependency = Dependency(failures=1)
-    app = Lifespan(dependency.running_app, on_failure=lambda _: PlainTextResponse("down", 503), backoff=MOMENT)
+    app = Lifespan(dependency.running_app, on_failure=lambda _: PlainTextResponse("down", 503))
     assert await get(app) == "down"
     await asyncio.sleep(MOMENT * 20)
 
     assert await get(app) == "run 2"
 
 
-async def test_start_that_hangs_fails_in_time() -> None:
-    app = lifespan(Dependency(held=True), start_seconds=MOMENT)
+async def test_start_that_hangs_fails_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "START_SECONDS", MOMENT)
 
-    assert (await get(app)).startswith("TimeoutError")
+    assert (await get(lifespan(Dependency(held=True)))).startswith("TimeoutError")
 
 
 @pytest.mark.parametrize(

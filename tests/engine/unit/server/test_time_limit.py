@@ -25,6 +25,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from starlette.responses import PlainTextResponse, StreamingResponse
 
 from entra_mcp import cancellation
+from entra_mcp.functions.lifespan import START_SECONDS
 from entra_mcp.server.time_limit import RequestTimeLimit
 from entra_mcp.telemetry.calls import Calls
 from entra_mcp.telemetry.instruments import Instruments
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HOST = Path(__file__).parents[4] / "host.json"
-START_SECONDS = 60.0
 SOON = 0.3
 
 
