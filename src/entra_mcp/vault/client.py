@@ -25,7 +25,6 @@ from entra_mcp.vault.keys import KEY_BYTES, KeyRing, RootKey
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator, Sequence
     from datetime import datetime
-    from types import TracebackType
 
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
@@ -76,9 +75,7 @@ class Vault:
         await self._client.__aenter__()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._client.close()
 
     async def read(self, *, client_secret: bool) -> Secrets:

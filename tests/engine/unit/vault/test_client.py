@@ -112,16 +112,6 @@ async def test_newest_of_the_same_second_is_the_one_that_the_vault_gives(
         assert (await read(vault_standins)).signing_keys.newest.material == material(number)
 
 
-async def test_newest_enabled_signing_key_comes_first_when_the_newest_is_disabled(
-    vault_standins: StandIns, shelf: Shelf
-) -> None:
-    for day in (20, 10, 30):
-        shelf.put(SIGNING_KEY, encoded(day), day=day)
-    shelf.put(SIGNING_KEY, encoded(40), day=40, enabled=False)
-    ring = (await read(vault_standins)).signing_keys
-    assert [key.material for key in ring.keys] == [material(day) for day in (30, 20, 10)]
-
-
 @pytest.mark.parametrize("disabled", [1, 2, 3])
 async def test_disabled_signing_key_is_not_read(vault_standins: StandIns, shelf: Shelf, disabled: int) -> None:
     for day in (1, 2, 3):
