@@ -48,11 +48,8 @@ class Runner:
             DependencyError: storage or the vault is out of reach. The host brings the message again.
         """
         # This may be the only message that counts. So when somebody else was faster, the row as it is now decides.
-        while (stored := await self._addressed(message)) is not None:
+        while (stored := await self._due(message)) is not None:
             task, now = stored.task, self.parts.clock()
-            if task.lease > now:
-                await self.parts.send(task, delay=task.lease - now)
-                return
             waited = now - max(task.updated, task.lease)
             if waited > self.parts.limits.late:
                 logger.warning("A background task of %s is late: it waited %d s.", task.tool, waited)
@@ -77,12 +74,8 @@ class Runner:
         Raises:
             DependencyError: as `run`.
         """
-        while (stored := await self._addressed(message)) is not None:
-            task, now = stored.task, self.parts.clock()
-            if task.lease > now:
-                await self.parts.send(task, delay=task.lease - now)
-                return
-            task = task.counted("refused")
+        while (stored := await self._due(message)) is not None:
+            task = stored.task.counted("refused")
             logger.warning("The host gave up a message of a background task of %s.", task.tool)
             if task.attempts["refused"] >= self.parts.limits.refused:
                 task = failed(task, DIED)
@@ -105,14 +98,20 @@ class Runner:
         turn, lease = secrets.token_urlsafe(12), now + self.parts.limits.lease
         return replace(task, turn=turn, running=True, runs=task.runs + 1, lease=lease)
 
-    async def _addressed(self, message: bytes) -> Stored | None:
-        """The task of the message, if something is left to do for it and the message still counts."""
+    async def _due(self, message: bytes) -> Stored | None:
+        """The task of the message, if something is left to do for it now and the message still counts.
+
+        Where a lease has not run out, the message is sent again for its end.
+        """
         addressed = await self.parts.rows.addressed(body_of(message))
         if addressed is None:
             logger.error("A message in the queue of tasks is none of this server's, and is dropped.")
             return None
         stored = await self.parts.rows.read(addressed.task_id)
         if stored is None or stored.task.status != "working" or stored.task.turn != addressed.turn:
+            return None
+        if (left := stored.task.lease - self.parts.clock()) > 0:
+            await self.parts.send(stored.task, delay=left)
             return None
         return stored
 
