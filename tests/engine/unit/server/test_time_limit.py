@@ -34,7 +34,7 @@ from entra_mcp.web.edge import COMMENT
 from entra_mcp.web.stack import BODY_SECONDS, DISCARDED_SECONDS
 from entra_mcp.web.time_limits import GRACE_SECONDS, REQUEST_SECONDS, RequestDeadline
 from tests.support.edge import edged
-from tests.support.mcp import SESSIONLESS, refusal, request, structured, tool_call
+from tests.support.mcp import SESSIONLESS, protocol_error, refusal, request, structured, tool_call
 from tests.support.telemetry import points
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ async def test_request_that_takes_too_long_is_cancelled_and_gets_an_error_in_its
     async with server.serving() as http:
         answer = await http.post("/mcp", **request(method, params, protocol=protocol))
 
-    assert error(answer) == {"code": -32603, "message": TOLD}
+    assert protocol_error(answer) == {"code": -32603, "message": TOLD}
     assert server.cancelled == [what]
 
 
@@ -325,13 +325,6 @@ async def leave(http: httpx2.AsyncClient, server: Server, tool: str, protocol: s
     call = asyncio.create_task(http.post("/mcp", **tool_call(tool, protocol=protocol)))
     await server.began.wait()
     call.cancel()
-
-
-def error(answer: httpx2.Response) -> dict[str, Any]:
-    if answer.headers["content-type"].startswith("application/json"):
-        return answer.json()["error"]
-    (message,) = [json.loads(line[5:]) for line in answer.text.splitlines() if line.startswith("data:")]
-    return message["error"]
 
 
 async def over(app: ASGIApp) -> httpx2.Response:
