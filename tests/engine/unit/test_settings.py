@@ -259,14 +259,8 @@ def test_load_many_faults_names_all_at_once_and_no_value(load_settings: Load) ->
     assert caught.value.__cause__ is None
 
 
-def test_load_without_storage_names_the_setting(load_settings: Load) -> None:
-    with pytest.raises(SettingsError) as caught:
-        load_settings(AzureWebJobsStorage__tableServiceUri=None)
-    assert [fault.setting for fault in caught.value.faults] == ["AzureWebJobsStorage"]
-
-
-@pytest.mark.parametrize("value", ["garbage", "AccountName=a", "DefaultEndpointsProtocol=https"])
-def test_load_connection_string_that_is_none_names_the_setting(load_settings: Load, value: str) -> None:
+@pytest.mark.parametrize("value", [None, "garbage", "AccountName=a", "DefaultEndpointsProtocol=https"])
+def test_load_connection_string_that_is_none_names_the_setting(load_settings: Load, value: str | None) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(AzureWebJobsStorage__tableServiceUri=None, AzureWebJobsStorage=value)
     assert [fault.setting for fault in caught.value.faults] == ["AzureWebJobsStorage"]

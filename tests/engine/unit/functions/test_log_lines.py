@@ -52,9 +52,9 @@ def lines(host: Host) -> Generator[LogLines]:
     logging.getLogger().removeHandler(handler)
 
 
-async def in_background(text: str) -> None:
+async def in_background(text: str, name: str = logger.name) -> None:
     belong_to_no_invocation()
-    logger.warning(text)
+    logging.getLogger(name).warning(text)
 
 
 async def test_line_of_the_background_reaches_the_next_invocation_once(
@@ -121,11 +121,7 @@ async def test_lines_of_the_background_reach_a_function_without_requests(lines: 
 
 @pytest.mark.parametrize("name", ["azure.functions", "azure_functions_worker.dispatcher"])
 async def test_lines_of_the_worker_are_not_kept(lines: LogLines, host: Host, name: str) -> None:
-    async def log() -> None:
-        belong_to_no_invocation()
-        logging.getLogger(name).warning("the host takes it in any case")
-
-    await asyncio.create_task(log())
+    await asyncio.create_task(in_background("the host takes it in any case", name))
     host.open = {"1"}
     with lines.invocation("1"):
         pass
@@ -134,12 +130,8 @@ async def test_lines_of_the_worker_are_not_kept(lines: LogLines, host: Host, nam
 
 
 async def test_newest_lines_are_kept_when_nobody_comes(lines: LogLines, host: Host) -> None:
-    async def log() -> None:
-        belong_to_no_invocation()
-        for number in range(KEPT_LINES + 1):
-            logger.warning("line %d", number)
-
-    await asyncio.create_task(log())
+    for number in range(KEPT_LINES + 1):
+        await asyncio.create_task(in_background(f"line {number}"))
     host.open = {"1"}
     with lines.invocation("1"):
         pass
