@@ -138,7 +138,7 @@ class TasksExtension(ServerExtension):
         """
         if len(json.dumps(params.arguments).encode()) > self._limits.arguments:
             raise ToolError(f"The arguments of a task must be smaller than {self._limits.arguments} bytes.")
-        now = self._parts.clock()
+        now = self._rows.clock()
         try:
             task = Task(
                 tool=tool.name,
@@ -194,7 +194,7 @@ class TasksExtension(ServerExtension):
             task = stored.task
             asked = task.questions or {}
             known = {name: answer for name, answer in params.input_responses.items() if name in asked}
-            if task.status == "working" and task.answers and not task.running and task.lease <= self._parts.clock():
+            if task.status == "working" and task.answers and not task.running and task.lease <= self._rows.clock():
                 # Its message may not have been sent.
                 await self._parts.send(task)
             if task.status != "input_required" or not known:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,6 @@ from entra_mcp.tasks.callers import owner_of_request
 from entra_mcp.tasks.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from entra_mcp.tasks.callers import Callers
     from entra_mcp.tasks.queue import TaskQueue
     from entra_mcp.tasks.rows import Stored, Task, TaskRows
@@ -25,8 +22,6 @@ class TaskParts:
     queue: TaskQueue
     callers: Callers
     limits: Limits = field(default_factory=Limits)
-    clock: Callable[[], float] = time.time
-    """Returns the time in seconds since 1970."""
 
     async def send(self, task: Task, *, delay: float = 0.0) -> None:
         """Sends a message about the task, which nobody sees for `delay` seconds.

@@ -150,7 +150,7 @@ class Stored:
 
 
 class TaskRows:
-    """Reads and writes tasks."""
+    """Reads and writes tasks; `clock` gives all that deals with them the time, in seconds since 1970."""
 
     def __init__(
         self, *, table: Table, cipher: RowCipher, marks: OwnerMarks, clock: Callable[[], float] = time.time
@@ -158,7 +158,7 @@ class TaskRows:
         self._table = table
         self._cipher = cipher
         self._marks = marks
-        self._clock = clock
+        self.clock = clock
 
     async def create(self, task: Task) -> Stored:
         """Writes a new task.
@@ -166,7 +166,7 @@ class TaskRows:
         Raises:
             StorageError: the table is out of reach.
         """
-        task = replace(task, updated=self._clock())
+        task = replace(task, updated=self.clock())
         etag = await self._table.insert(self._entity(task))
         if etag is not None:
             return Stored(task, etag)
@@ -186,7 +186,7 @@ class TaskRows:
         if plain is None:
             return None
         task = Task(**json.loads(plain))
-        return None if task.expires <= self._clock() else Stored(task, etag)
+        return None if task.expires <= self.clock() else Stored(task, etag)
 
     async def write(self, stored: Stored, task: Task) -> Stored:
         """Writes the task if its row is still the one that was read.
@@ -195,7 +195,7 @@ class TaskRows:
             TaskChangedError: it is not. After a lost answer that can be this very write; `read` shows it.
             StorageError: whether it was written is not known.
         """
-        task = replace(task, updated=self._clock())
+        task = replace(task, updated=self.clock())
         etag = await self._table.replace_unchanged(self._entity(task), etag=stored.etag)
         if etag is None:
             raise TaskChangedError
@@ -306,7 +306,7 @@ class TaskRows:
         return self._marks.mark(person_of(task.owner))
 
     def _now(self) -> int:
-        return int(self._clock() * 1000)
+        return int(self.clock() * 1000)
 
 
 def _plain(task: Task) -> bytes:

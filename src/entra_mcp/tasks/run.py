@@ -130,7 +130,7 @@ class Run(BackgroundTask):
         """Ends this run, unless the moment has passed; the next one begins then."""
         if moment.timestamp() >= self._stored.task.expires:
             raise ToolError(TOO_LATE)
-        seconds = moment.timestamp() - self._parts.clock()
+        seconds = moment.timestamp() - self._parts.rows.clock()
         if seconds > 0:
             self._pause = seconds
             self._waits.set()
@@ -240,14 +240,14 @@ class Run(BackgroundTask):
             try:
                 await self._keep()
             except StorageError as error:
-                self._lost = self._parts.clock() >= self._stored.task.lease
+                self._lost = self._parts.rows.clock() >= self._stored.task.lease
                 logger.warning("A task's lease is not renewed: %s", error)
 
     async def _keep(self, **changes: Any) -> None:  # noqa: ANN401 - fields of a task
         """Writes the row with a renewed lease; notices when it is not this run's any more."""
         async with self._writing:
             while not self._lost:
-                lease = self._parts.clock() + self._limits.lease
+                lease = self._parts.rows.clock() + self._limits.lease
                 message = self._progress or self._stored.task.message
                 task = replace(self._stored.task, lease=lease, message=message, **changes)
                 try:
@@ -279,7 +279,7 @@ class Run(BackgroundTask):
         if task.is_final or task.status == "input_required":
             await self._end(task)
             return
-        if await self._end(replace(task, running=False, lease=self._parts.clock() + self._pause)):
+        if await self._end(replace(task, running=False, lease=self._parts.rows.clock() + self._pause)):
             await self._parts.send(task, delay=self._pause)
 
     async def _end(self, task: Task) -> bool:

@@ -49,7 +49,7 @@ class Runner:
         """
         # This may be the only message that counts. So when somebody else was faster, the row as it is now decides.
         while (stored := await self._due(message)) is not None:
-            task, now = stored.task, self.parts.clock()
+            task, now = stored.task, self.parts.rows.clock()
             waited = now - max(task.updated, task.lease)
             if waited > self.parts.limits.late:
                 logger.warning("A background task of %s is late: it waited %d s.", task.tool, waited)
@@ -110,7 +110,7 @@ class Runner:
         stored = await self.parts.rows.read(addressed.task_id)
         if stored is None or stored.task.status != "working" or stored.task.turn != addressed.turn:
             return None
-        if (left := stored.task.lease - self.parts.clock()) > 0:
+        if (left := stored.task.lease - self.parts.rows.clock()) > 0:
             await self.parts.send(stored.task, delay=left)
             return None
         return stored

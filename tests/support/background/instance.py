@@ -134,7 +134,7 @@ async def background(
         await delayed.create()
         clock = delayed.clock
         rows, callers = TaskRows(table=table, cipher=cipher, marks=OwnerMarks(RING), clock=clock), Callers(auth)
-        parts = TaskParts(rows=rows, queue=delayed, callers=callers, limits=limits, clock=clock)
+        parts = TaskParts(rows=rows, queue=delayed, callers=callers, limits=limits)
         runner = add_tasks(server, parts, tools=await task_tools(server))
         app = server.http_app(path="/mcp", stateless_http=True)
         transport = StreamingASGITransport(app)
