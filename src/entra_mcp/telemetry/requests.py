@@ -6,7 +6,7 @@ count it twice wherever requests are counted.
 
 from __future__ import annotations
 
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 OTHER = "other"
 """Stands for every path that is no route: those are whatever somebody tries."""
 
-METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 OTHER_METHOD = "_OTHER"
 """Stands for every other method (https://opentelemetry.io/docs/specs/semconv/http/http-spans/)."""
 
@@ -53,7 +52,7 @@ class RequestSpans:
             await self._app(scope, receive, send)
             return
         route = scope["path"] if scope["path"] in self._routes else OTHER
-        method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
+        method = scope["method"] if scope["method"] in HTTPMethod else OTHER_METHOD
         with self._tracer.start_as_current_span(
             f"{method} {route}",
             context=self._propagator.extract({TRACE_PARENT: Headers(scope=scope).get(TRACE_PARENT, "")}),
