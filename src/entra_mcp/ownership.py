@@ -35,18 +35,17 @@ def person_of(name: str) -> str:
 
 def owner_of(collection: str, value: Mapping[str, Any]) -> str | None:
     """Returns the object id, or None when the value holds no token of a person."""
-    if collection == UPSTREAM_TOKENS and isinstance(named := value.get(OWNER), str):
-        return named.lower()
-    match collection:
-        case _ if collection == UPSTREAM_TOKENS:
-            token = value.get("access_token")
-        case _ if collection == AUTHORIZATION_CODES:
-            token = cast("Mapping[str, Any]", value.get("idp_tokens", {})).get("access_token")
-        case _:
-            return None
+    if collection == UPSTREAM_TOKENS:
+        if isinstance(named := value.get(OWNER), str):
+            return named.lower()
+        tokens = value
+    elif collection == AUTHORIZATION_CODES:
+        tokens = cast("Mapping[str, Any]", value.get("idp_tokens", {}))
+    else:
+        return None
     try:
         # It came from Entra ID itself, over TLS, and was verified before it got here.
-        claims = jwt.decode(str(token), options={"verify_signature": False})
+        claims = jwt.decode(str(tokens.get("access_token")), options={"verify_signature": False})
     except jwt.PyJWTError:
         return None
     owner = claims.get("oid")
