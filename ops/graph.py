@@ -70,12 +70,10 @@ class Directory:
         self.api = api
         self._now = now
 
-    def find_application(
-        self, *, object_id: str = "", client_id: str = "", unique_name: str = ""
-    ) -> Application | None:
+    def find_application(self, *, client_id: str = "", unique_name: str = "") -> Application | None:
         """The registration by whichever name is given, or None."""
-        key = _key(object_id=object_id, client_id=client_id, unique_name=unique_name)
-        document = self.api.find(f"/v1.0/applications{key}", **{"$select": FIELDS})
+        key = f"appId='{_segment(client_id)}'" if client_id else f"uniqueName='{_segment(unique_name)}'"
+        document = self.api.find(f"/v1.0/applications({key})", **{"$select": FIELDS})
         return None if document is None else _application(document)
 
     def application_of(self, client_id: str) -> Application:
@@ -148,14 +146,6 @@ class Directory:
                 return answer
             self.api.patience.wait(wait, "the registration is not known everywhere yet")
         return self.api.request(method, path, body=body)
-
-
-def _key(*, object_id: str, client_id: str, unique_name: str) -> str:
-    if object_id:
-        return f"/{_segment(object_id)}"
-    if client_id:
-        return f"(appId='{_segment(client_id)}')"
-    return f"(uniqueName='{_segment(unique_name)}')"
 
 
 def _segment(value: str) -> str:

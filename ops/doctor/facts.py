@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ops.graph import Application
 
 SITE_VERSION = "2024-04-01"
-MULTI_TENANT = frozenset({"organizations", "consumers"})
 
 
 @dataclass(kw_only=True)

@@ -142,7 +142,6 @@ class SmokeServer:
 
     def entra_query(self, request: Request) -> dict[str, str]:
         faults: dict[str, dict[str, str]] = {
-            "other client id": {"client_id": "99999999-9999-4999-8999-999999999999"},
             "other redirect uri": {"redirect_uri": f"{self.entra}/auth/callback"},
             "no own scope": {"scope": "openid offline_access"},
             "no offline access": {"scope": f"api://{CLIENT_ID}/access_as_user openid"},

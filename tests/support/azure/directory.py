@@ -55,7 +55,6 @@ class GraphStandIn:
             Route(f"{base}/oauth2PermissionGrants", self.add_grant, methods=["POST"]),
             Route(f"{base}/oauth2PermissionGrants/{{id}}", self.change_grant, methods=["PATCH"]),
             Route(f"{base}/me/transitiveMemberOf", self.memberships),
-            Route(f"{base}/me/transitiveMemberOf/microsoft.graph.directoryRole", self.roles),
             Route(f"{base}/policies/authorizationPolicy", self.authorization_policy),
             Route(f"{base}/policies/defaultAppManagementPolicy", self.management_policy),
             Route(f"{base}/identity/conditionalAccess/policies", self.access_policies),
@@ -212,12 +211,6 @@ class GraphStandIn:
                 request.url.include_query_params(**{"$skiptoken": start + self._world.page_size})
             )
         return JSONResponse(page)
-
-    async def roles(self, request: Request) -> Response:
-        """A cast of directory objects is an advanced query."""
-        if request.headers.get("ConsistencyLevel") != "eventual" or request.query_params.get("$count") != "true":
-            raise GraphError(400, "Request_UnsupportedQuery", "The specified $count or cast is not supported.")
-        return JSONResponse({"value": [{"displayName": name} for name in self._world.directory_roles]})
 
     async def authorization_policy(self, _: Request) -> Response:
         return JSONResponse({"defaultUserRolePermissions": {"allowedToCreateApps": self._world.may_create_apps}})

@@ -45,7 +45,6 @@ class ArmStandIn:
         return [
             Route(f"/arm{VAULTS}/{{vault}}/secrets/{{name}}", self.secret, methods=["GET", "PUT"]),
             Route(f"{keyvault}/deletedVaults", self.deleted_vaults),
-            Route(f"{keyvault}/locations/{{location}}/deletedVaults/{{name}}", self.deleted_vault),
             Route(
                 f"{keyvault}/locations/{{location}}/deletedVaults/{{name}}/purge", self.purge_vault, methods=["POST"]
             ),
@@ -133,20 +132,14 @@ class ArmStandIn:
         self._check_registered("Microsoft.KeyVault")
         return _listed(request, list(self._world.deleted_vaults.values()))
 
-    async def deleted_vault(self, request: Request) -> Response:
-        return JSONResponse(self._deleted(request.path_params["name"]))
-
     async def purge_vault(self, request: Request) -> Response:
-        found = self._deleted(request.path_params["name"])
-        if found["properties"].get("purgeProtectionEnabled"):
-            raise ArmError(405, "MethodNotAllowed", "Operation 'DeletedVaultPurge' is not allowed.")
-        del self._world.deleted_vaults[found["name"]]
-        return Response(status_code=202, headers={"Location": "https://management.azure.com/operations/1"})
-
-    def _deleted(self, name: str) -> dict[str, Any]:
+        name = request.path_params["name"]
         if name not in self._world.deleted_vaults:
             raise ArmError(404, "DeletedVaultNotFound", f"The deleted vault {name} was not found.")
-        return self._world.deleted_vaults[name]
+        if self._world.deleted_vaults[name]["properties"].get("purgeProtectionEnabled"):
+            raise ArmError(405, "MethodNotAllowed", "Operation 'DeletedVaultPurge' is not allowed.")
+        del self._world.deleted_vaults[name]
+        return Response(status_code=202, headers={"Location": "https://management.azure.com/operations/1"})
 
     def _check_registered(self, namespace: str) -> None:
         if self._world.providers.get(namespace) != "Registered":

@@ -98,7 +98,6 @@ class World:
 
     clock: Clock = field(default_factory=Clock)
     requests: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    bodies: list[str] = field(default_factory=list[str])
     faults: list[Fault] = field(default_factory=list[Fault])
     kill: Kill | None = None
 
