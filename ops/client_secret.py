@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from ops.environment import AUTH_MODE, SECRET_DAYS
-from ops.errors import ApiError, BadInputError, OpsError, SecretPolicyError
+from ops.errors import ApiError, BadInputError, OpsError
 from ops.graph import REPLICATION_WAITS
 from ops.refusals import REFUSALS
 from ops.vault import CLIENT_SECRET, PLACEHOLDER
@@ -46,19 +46,6 @@ RECENT = timedelta(minutes=15)
 ROUNDS = 3
 
 
-class NotOurRegistrationError(OpsError):
-    """Somebody else keeps the registration, and has to hand a client secret over."""
-
-    def __init__(self, client_id: str, *, vault: str) -> None:
-        super().__init__(
-            f"This account may not change the registration {client_id}, or does not see it. Ask whoever keeps it for a "
-            "client secret, and put it into the vault (a file keeps it out of the shell's history): "
-            f"az keyvault secret set --vault-name {vault} --name {CLIENT_SECRET} --file <file>. Or become an owner of "
-            f"the "
-            "registration, and run the command again."
-        )
-
-
 class ClientSecret:
     """Brings vault and registration to where they should be, from wherever they are."""
 
@@ -88,8 +75,7 @@ class ClientSecret:
         put into the vault is then left alone. With `force` the secret is renewed even if it is good.
 
         Raises:
-            NotOurRegistrationError: it may not be changed, and the vault has no secret.
-            SecretPolicyError: the tenant does not allow client secrets.
+            OpsError: the registration may not be changed and the vault has no secret, or the tenant allows none.
             ApiError: the registration or the vault refuses.
         """
         for _ in range(ROUNDS):
@@ -100,7 +86,12 @@ class ClientSecret:
                 if object_id or error.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
                     raise
                 if force or not _brought(kept, self._now()):
-                    raise NotOurRegistrationError(client_id, vault=self._vault.name) from error
+                    raise OpsError(
+                        f"This account may not change the registration {client_id}, or does not see it. Ask whoever "
+                        "keeps it for a client secret, and put it into the vault (a file keeps it out of the shell's "
+                        f"history): az keyvault secret set --vault-name {self._vault.name} --name {CLIENT_SECRET} "
+                        "--file <file>. Or become an owner of the registration, and run the command again."
+                    ) from error
                 self._report.note(CLIENT_SECRET, "was put into the vault by hand, and is left to whoever did")
                 return
             held = application.password(_tag(kept, KEY_ID)) if kept is not None and kept.enabled else None
@@ -115,8 +106,7 @@ class ClientSecret:
             force = False
         raise OpsError(
             "The client secret was renewed, but the registration does not list it. Is the command running somewhere "
-            "else "
-            "too? Run it again when that one has ended."
+            "else too? Run it again when that one has ended."
         )
 
     def is_due(self, password: Password) -> bool:
@@ -173,11 +163,11 @@ class ClientSecret:
                 )
             except ApiError as error:
                 if error.code == FORBIDDEN_KIND:
-                    raise SecretPolicyError(f"{error.text}\n{REFUSALS[FORBIDDEN_KIND]}") from error
+                    raise OpsError(f"{error.text}\n{REFUSALS[FORBIDDEN_KIND]}") from error
                 if error.code != TOO_LONG:
                     raise
                 self._report.step(f"a policy of the tenant refuses {days} days")
-        raise SecretPolicyError(f"A policy of the tenant refuses even one day.\n{REFUSALS[TOO_LONG]}")
+        raise OpsError(f"A policy of the tenant refuses even one day.\n{REFUSALS[TOO_LONG]}")
 
     def _tidy(self, application: Application, kept: Version | None) -> None:
         """Removes this deployment's secrets but the one in the vault and the one before it."""

@@ -29,8 +29,7 @@ class MissingInputsError(UsageError):
         super().__init__(
             f"{len(self.names)} input(s) are missing:\n{listed}\n"
             "azd knows them after `azd provision`: run the command in the folder of azure.yaml, choose another of "
-            "azd's "
-            "environments with --environment, or give them as options."
+            "azd's environments with --environment, or give them as options."
         )
 
 
@@ -70,10 +69,6 @@ class ApiError(OpsError):
         super().__init__(
             f"{service} answered {status} to {request}{f': {reason}' if reason else ''}\n{remedy}".rstrip()
         )
-
-
-class SecretPolicyError(OpsError):
-    """The tenant does not let this application have a client secret."""
 
 
 def flag_of(name: str) -> str:

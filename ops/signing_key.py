@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from ops.environment import EXPIRY_DATE
-from ops.errors import BadInputError, OpsError
+from ops.errors import BadInputError
 from ops.vault import SIGNING_KEY
 
 if TYPE_CHECKING:
@@ -34,19 +34,6 @@ MARGIN_DAYS = 7
 
 MAX_VERSIONS = 8
 """Enabled versions that the server reads; one more would put the oldest out of use before its day."""
-
-
-class TooManyKeysError(OpsError):
-    """Another version would make the servers drop the oldest, whose tokens may still be in use."""
-
-    def __init__(self, day: datetime) -> None:
-        super().__init__(
-            f"{SIGNING_KEY} has {MAX_VERSIONS} enabled versions, and servers read no more than that. The first of "
-            f"them "
-            f"may be disabled from {day:%Y-%m-%d}: `python -m ops rotate signing-key --disable-old`. When a key has to "
-            f"go "
-            "at once, disable it by hand; who holds a token that it signed signs in again."
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,22 +19,10 @@ if TYPE_CHECKING:
     from ops.http import Patience
 
 NOT_KNOWN_YET = frozenset({7000215, 700016, 7000229, 90033})
-"""Wrong secret, no such application, no service principal, passing fault: what a replica says that has not heard "
-"yet."""
+"""Wrong secret, no such application, no service principal, passing fault: what a replica says that lags behind."""
 
 WAITS = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 15.0, 15.0, 15.0)
 """Seconds between attempts."""
-
-
-class SecretNotAcceptedError(OpsError):
-    """Entra ID went on refusing a secret that it had made."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Entra ID made a client secret, but does not accept it yet. Nothing in the vault was changed; run the "
-            "command "
-            "again in a few minutes, which removes the unused one."
-        )
 
 
 class TokenEndpoint:
@@ -52,14 +40,17 @@ class TokenEndpoint:
         """Returns when the secret counts. The token that comes with the answer is not looked at.
 
         Raises:
-            SecretNotAcceptedError: it does not within two minutes.
+            OpsError: it does not within two minutes.
         """
         for wait in (*WAITS, None):
             if self._accepts(client_id=client_id, secret=secret):
                 return
             if wait is not None:
                 self._patience.wait(wait, "Entra ID does not know the new client secret everywhere yet")
-        raise SecretNotAcceptedError
+        raise OpsError(
+            "Entra ID made a client secret, but does not accept it yet. Nothing in the vault was changed; run the "
+            "command again in a few minutes, which removes the unused one."
+        )
 
     def _accepts(self, *, client_id: str, secret: SecretStr) -> bool:
         form = {

@@ -35,17 +35,6 @@ if TYPE_CHECKING:
 GROUP_VERSION = "2021-04-01"
 
 
-class StillThereError(OpsError):
-    """The deployment has not been taken down."""
-
-    def __init__(self, group: str) -> None:
-        super().__init__(
-            f"The resource group {group} is still there, so nothing was purged. Run `azd down` first; when the group "
-            f"is to "
-            "stay, delete in it what is to go, and purge with `az keyvault purge` and in the Entra admin center."
-        )
-
-
 def run(context: Context) -> int:
     """Lists what is left, and purges it if that was asked for; run again, it finds nothing."""
     purge = context.options.purge
@@ -64,9 +53,8 @@ def run(context: Context) -> int:
         context.report.ok("nothing", "no registration and no deleted vault of this deployment")
     elif not purge:
         context.report.text(
-            "A deleted registration and a deleted vault keep their names, which blocks the next `azd up` under the "
-            "same\n"
-            "ones. To delete them for good: python -m ops postdown --purge"
+            "A deleted registration and a deleted vault keep their names, which blocks the next `azd up` under the\n"
+            "same ones. To delete them for good: python -m ops postdown --purge"
         )
     return 1 if purge and context.report.findings else 0
 
@@ -77,7 +65,10 @@ def _refuse_while_deployed(context: Context) -> None:
         raise MissingInputsError([RESOURCE_GROUP.name])
     path = f"/subscriptions/{context.environment[SUBSCRIPTION]}/resourceGroups/{group}"
     if context.services.arm.find(path, **{"api-version": GROUP_VERSION}) is not None:
-        raise StillThereError(group)
+        raise OpsError(
+            f"The resource group {group} is still there, so nothing was purged. Run `azd down` first; when the group "
+            "is to stay, delete in it what is to go, and purge with `az keyvault purge` and in the Entra admin center."
+        )
 
 
 def _application(context: Context, *, purge: bool) -> int:

@@ -122,10 +122,9 @@ COMMAND = Command(
     summary="put the client secret and the signing key into the vault; azd's hook",
     description=(
         "Creates the client secret of the registration and puts it into the vault, or leaves a good one as it is; the "
-        "same "
-        "for the signing key. Only metadata is read, no secret is shown, and running it again changes nothing. With "
-        "another AUTH_MODE than proxy there is no client secret. The names that azd forgets at `azd down` are kept "
-        "in .azure/<environment>/deployment.json."
+        "same for the signing key. Only metadata is read, no secret is shown, and running it again changes nothing. "
+        "With another AUTH_MODE than proxy there is no client secret. The names that azd forgets at `azd down` are "
+        "kept in .azure/<environment>/deployment.json."
     ),
     needs=(TENANT, VAULT_ID),
     takes=(CLIENT_ID, APP_OBJECT_ID, AUTH_MODE, SECRET_DAYS, EXPIRY_DATE, ENTRA_TENANT, *ENDPOINTS),

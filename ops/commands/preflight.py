@@ -114,9 +114,8 @@ COMMAND = Command(
     summary="check tools, subscription and tenant before `azd up`",
     description=(
         "Looks for everything that is known to stop a deployment: tools and their versions, region, resource "
-        "providers, "
-        "your rights, the tenant's policies, names that deleted vaults and registrations still hold. Changes nothing. "
-        "Each finding comes with the command that fixes it."
+        "providers, your rights, the tenant's policies, names that deleted vaults and registrations still hold. "
+        "Changes nothing. Each finding comes with the command that fixes it."
     ),
     takes=(
         TENANT,

@@ -24,10 +24,6 @@ SETTLE_SECONDS = 5.0
 """Between two passes: an exchange that was under way during the first has ended by then."""
 
 
-class RevokeFailedError(OpsError):
-    """The vault or the table could not be used."""
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     person = parser.add_mutually_exclusive_group(required=True)
     person.add_argument("--user", metavar="OBJECT_ID", help="object id of the person in Entra ID")
@@ -89,7 +85,7 @@ async def _revoke(context: Context, person: str) -> int:
                     context.report.step(f"{seen:,} rows looked at, {deleted:,} deleted")
                 total += deleted
     except DependencyError as error:
-        raise RevokeFailedError(
+        raise OpsError(
             f"{error}\nYou need the roles Key Vault Secrets User on the vault and Storage Table Data Contributor on "
             "the table; rows that were deleted until now stay deleted. Run it again."
         ) from None

@@ -24,12 +24,11 @@ from ops.environment import (
     VAULT_ID,
     VAULT_URL,
 )
-from ops.errors import ApiError, UnreachableError, UsageError
+from ops.errors import ApiError, OpsError, UnreachableError, UsageError
 from ops.signing_key import (
     MARGIN_DAYS,
     MAX_VERSIONS,
     TOKEN_LIFETIME_DAYS,
-    TooManyKeysError,
     add_version,
     expiry_of,
     old_keys,
@@ -120,9 +119,15 @@ def _disable_old(context: Context, vault: VaultResource) -> int:
 
 
 def _refuse_too_many(context: Context, before: Version, kept_for: timedelta) -> None:
+    """Another version would make the servers drop the oldest, whose tokens may still be in use."""
     keys = _old_keys(context, before, kept_for)
     if keys is not None and len(keys) + 1 >= MAX_VERSIONS:
-        raise TooManyKeysError(min(key.disable_from for key in keys))
+        day = min(key.disable_from for key in keys)
+        raise OpsError(
+            f"{SIGNING_KEY} has {MAX_VERSIONS} enabled versions, and servers read no more than that. The first of them "
+            f"may be disabled from {day:%Y-%m-%d}: `python -m ops rotate signing-key --disable-old`. When a key has to "
+            "go at once, disable it by hand; who holds a token that it signed signs in again."
+        )
 
 
 def _old_keys(context: Context, newest: Version, kept_for: timedelta) -> list[OldKey] | None:

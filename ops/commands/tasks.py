@@ -27,10 +27,6 @@ QUIET_SECONDS = 300.0
 MAX_LINES = 50
 
 
-class TasksFailedError(OpsError):
-    """The table could not be read."""
-
-
 class Seen(NamedTuple):
     """What the row of a task shows without a key."""
 
@@ -75,7 +71,7 @@ async def _read(context: Context) -> list[Seen]:
                     found.append(Seen(row["T"], int(row["R"]), row["C"].value / 1000, changed))
                 context.report.step(f"{len(found):,} tasks read")
     except StorageError as error:
-        raise TasksFailedError(f"{error}\nYou need the role Storage Table Data Reader on the table.") from None
+        raise OpsError(f"{error}\nYou need the role Storage Table Data Reader on the table.") from None
     return found
 
 

@@ -61,9 +61,8 @@ def compare_clock(context: Context, whose: str, difference: timedelta, *, slack:
         context.report.finding(
             "clock",
             f"{whose} clock is {abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} this machine's",
-            remedy="set the clock of this machine by the network: timedatectl set-ntp true, or w32tm /resync; Azure's "
-            "own "
-            "clocks are right",
+            remedy="set the clock of this machine by the network: timedatectl set-ntp true, or w32tm /resync; "
+            "Azure's own clocks are right",
         )
     else:
         context.report.ok("clock", f"{whose} clock agrees with this machine's")

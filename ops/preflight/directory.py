@@ -279,8 +279,7 @@ def _secret_policy(context: Context) -> None:
     else:
         context.report.note(
             "secret policy",
-            f"client secrets live at most {longest.days} days here: they are made so, and renewed when a third is "
-            "left.\n"
+            f"client secrets live at most {longest.days} days here: made so, and renewed when a third is left.\n"
             "Run `azd hooks run postprovision` at least that often, or do without: azd env set AUTH_MODE federated",
         )
 

@@ -28,8 +28,7 @@ def registration(target: Target, _: Patience) -> str:
         response.status_code in {HTTPStatus.OK, HTTPStatus.CREATED},
         f"POST /register answers {response.status_code} {brief(response)}",
         remedy="MCP_ALLOWED_REDIRECT_URIS has to hold `defaults`, or clients on the users' own machines cannot "
-        "register. "
-        "With 429 too many registered lately: try again in a few minutes.",
+        "register. With 429 too many registered lately: try again in a few minutes.",
     )
     target.client_id = str(response.json().get("client_id") or "")
     expect(target.client_id, "the answer has no client_id", remedy="Is another server answering?")
@@ -72,8 +71,7 @@ def _press_allow(target: Target, response: httpx2.Response) -> httpx2.Response:
             f"{urlsplit(page.url).path} answers {response.status_code}, without a page to consent on: "
             f"{brief(response)}",
             remedy="The log of the server says why. Cookies have to reach the browser as they were set: is there a "
-            "proxy "
-            "in front that rewrites them?",
+            "proxy in front that rewrites them?",
         )
     fields = {**dict(button.form.fields), **({button.name: button.value} if button.name else {})}
     action = urljoin(page.url, button.form.action or page.url)

@@ -30,13 +30,11 @@ ADDRESS = "Set MCP_BASE_URL to the address that clients use, letter by letter, o
 
 COMPONENTS = {
     "key_vault": "the vault is out of reach, a secret is missing (`python -m ops postprovision`), or the identity "
-    "lacks "
-    "the role Key Vault Secrets User",
+    "lacks the role Key Vault Secrets User",
     "table_storage": "the table is missing (`azd provision --no-state`), or the identity lacks the role "
     "Storage Table Data Contributor",
     "entra_signing_keys": "the public keys of Entra ID cannot be fetched: check ENTRA_TENANT_ID, ENTRA_AUTHORITY and "
-    "the "
-    "network",
+    "the network",
     "settings": "a setting is missing or wrong; the log names it, and so does `python -m ops doctor`",
     "server": "the log says why: Live Metrics of Application Insights, or its table `exceptions`",
 }
