@@ -12,20 +12,17 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from ops.environment import AUTH_MODE, SECRET_DAYS
+from ops.environment import APP_OBJECT_ID, AUTH_MODE, CLIENT_ID, SECRET_DAYS
 from ops.errors import ApiError, BadInputError, OpsError
-from ops.graph import REPLICATION_WAITS
+from ops.graph import REPLICATION_WAITS, Directory
 from ops.refusals import REFUSALS
+from ops.token_endpoint import wait_until_accepted
 from ops.vault import CLIENT_SECRET, PLACEHOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from ops.command import Context
     from ops.environment import Environment
-    from ops.graph import Application, Directory, NewPassword, Password
-    from ops.http import Patience
-    from ops.report import Report
-    from ops.token_endpoint import TokenEndpoint
+    from ops.graph import Application, NewPassword, Password
     from ops.vault import VaultResource, Version
 
 LIFETIMES = (180, 90, 60, 30, 14, 7, 3, 1)
@@ -45,47 +42,50 @@ RECENT = timedelta(minutes=15)
 
 ROUNDS = 3
 
+NO_REGISTRATION = "00000000-0000-0000-0000-000000000000"
+"""Stands for a registration that is still to be made by somebody else (docs/deploy.md)."""
+
 
 class ClientSecret:
     """Brings vault and registration to where they should be, from wherever they are."""
 
-    def __init__(
-        self,
-        *,
-        directory: Directory,
-        vault: VaultResource,
-        token_endpoint: TokenEndpoint,
-        report: Report,
-        patience: Patience,
-        now: Callable[[], datetime],
-        days: int,
-    ) -> None:
-        self._directory = directory
+    def __init__(self, context: Context, vault: VaultResource) -> None:
+        self._environment = context.environment
+        self._services = context.services
+        self._directory = Directory(context.services.graph, now=context.now)
         self._vault = vault
-        self._token_endpoint = token_endpoint
-        self._report = report
-        self._patience = patience
-        self._now = now
-        self._days = days
+        self._report = context.report
+        self._now = context.now
+        self._days = days_of(context.environment)
 
-    def ensure(self, *, client_id: str, object_id: str, force: bool = False) -> None:
+    def ensure(self, *, force: bool = False) -> None:
         """Leaves a good secret in the vault, at most one older generation at the registration, and nothing else.
 
-        The object id is empty where somebody else made the registration, who may keep its secrets to himself; what he
-        put into the vault is then left alone. With `force` the secret is renewed even if it is good.
+        Only a registration of the infrastructure's own has an object id among azd's values. Somebody else may keep any
+        other one; a secret that a person put into the vault is then left alone. With `force` the secret is renewed even
+        if it is good.
 
         Raises:
             OpsError: the registration may not be changed and the vault has no secret, or the tenant allows none.
             ApiError: the registration or the vault refuses.
         """
+        client_id, object_id = self._environment[CLIENT_ID], self._environment.get(APP_OBJECT_ID)
+        if client_id == NO_REGISTRATION:
+            self._report.note(
+                CLIENT_SECRET,
+                "there is no registration yet: whoever creates it needs to know what this prints:\n"
+                "azd env get-value ENTRA_HAND_OFF",
+            )
+            return
         for _ in range(ROUNDS):
             kept = self._vault.find(CLIENT_SECRET)
             try:
-                application = self._application(object_id or self._object_id(client_id), kept)
+                own = object_id or self._directory.application_of(client_id).object_id
+                application = self._application(own, kept)
             except ApiError as error:
                 if object_id or error.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
                     raise
-                if force or not _brought(kept, self._now()):
+                if force or not usable(kept, self._now()) or _tag(kept, KEY_ID):
                     raise OpsError(
                         f"This account may not change the registration {client_id}, or does not see it. Ask whoever "
                         "keeps it for a client secret, and put it into the vault (a file keeps it out of the shell's "
@@ -96,7 +96,7 @@ class ClientSecret:
                 return
             held = application.password(_tag(kept, KEY_ID)) if kept is not None and kept.enabled else None
             self._tidy(application, kept)
-            if held is not None and not force and not self.is_due(held) and _usable(kept, self._now()):
+            if held is not None and not force and self._now() < renewal_of(held) and usable(kept, self._now()):
                 self._report.ok(
                     CLIENT_SECRET, f"good until {held.ends:%Y-%m-%d}; renewed from {renewal_of(held):%Y-%m-%d}"
                 )
@@ -109,13 +109,6 @@ class ClientSecret:
             "else too? Run it again when that one has ended."
         )
 
-    def is_due(self, password: Password) -> bool:
-        """Whether it is time for a new one."""
-        return self._now() >= renewal_of(password)
-
-    def _object_id(self, client_id: str) -> str:
-        return self._directory.application_of(client_id).object_id
-
     def _application(self, object_id: str, kept: Version | None) -> Application:
         """The registration, read again while it may lag behind the secret that the vault has since a moment ago."""
         application = self._directory.application(object_id)
@@ -125,13 +118,13 @@ class ClientSecret:
         for wait in REPLICATION_WAITS[:5]:
             if application.password(key_id) is not None:
                 break
-            self._patience.wait(wait, "the registration does not list the client secret yet")
+            self._services.patience.wait(wait, "the registration does not list the client secret yet")
             application = self._directory.application(object_id)
         return application
 
     def _renew(self, application: Application, held: Password | None) -> None:
         made = self._make(application)
-        self._token_endpoint.wait_until_accepted(client_id=application.client_id, secret=made.value)
+        wait_until_accepted(self._services, client_id=application.client_id, secret=made.value)
         tags = {KEY_ID: made.key_id}
         if held is not None and held.ends > self._now():
             tags[PREVIOUS_KEY_ID] = held.key_id
@@ -210,12 +203,7 @@ def _tag(version: Version | None, name: str) -> str:
     return version.tags.get(name, "") if version is not None else ""
 
 
-def _brought(kept: Version | None, now: datetime) -> bool:
-    """Whether a person put a secret into the vault that can be used."""
-    return _usable(kept, now) and not _tag(kept, KEY_ID)
-
-
-def _usable(kept: Version | None, now: datetime) -> bool:
+def usable(kept: Version | None, now: datetime) -> bool:
     """Whether the vault gives servers a secret, by what the vault itself says of it."""
     if kept is None or not kept.enabled or kept.content_type == PLACEHOLDER:
         return False

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
+    from ops.command import Context
     from ops.environment import Environment
     from ops.vault import VaultResource, Version
 
@@ -53,6 +54,21 @@ def new_key() -> SecretStr:
 def add_version(vault: VaultResource, *, expires: datetime | None) -> Version:
     """Puts a new key into the vault. The server does not look at when it expires; a policy of the vault may."""
     return vault.put(SIGNING_KEY, new_key(), content_type="32 random bytes, base64", tags={}, expires=expires)
+
+
+def ensure_signing_key(context: Context, vault: VaultResource) -> None:
+    """Creates the first key where the infrastructure has not; never a second one."""
+    kept = vault.find(SIGNING_KEY)
+    if kept is None:
+        add_version(vault, expires=expiry_of(context.environment, now=context.now()))
+        context.report.ok(SIGNING_KEY, "made")
+    elif not kept.enabled:
+        context.report.note(
+            SIGNING_KEY,
+            "its newest version is disabled; `python -m ops rotate signing-key` adds one if no other is enabled",
+        )
+    else:
+        context.report.ok(SIGNING_KEY, f"there since {kept.created:%Y-%m-%d}")
 
 
 def expiry_of(environment: Environment, *, now: datetime) -> datetime | None:

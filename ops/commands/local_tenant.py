@@ -10,9 +10,9 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ops.client_secret import ClientSecret
 from ops.clouds import PUBLIC
 from ops.command import Command
-from ops.commands.postprovision import ensure_client_secret, ensure_signing_key
 from ops.environment import (
     APP_OBJECT_ID,
     CLIENT_ID,
@@ -28,6 +28,7 @@ from ops.environment import (
 from ops.errors import OpsError
 from ops.leftovers import unless_refused
 from ops.local_tenant import LocalRegistration, LocalSettings, LocalVault, Names
+from ops.signing_key import ensure_signing_key
 from ops.vault import VaultResource
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _make(context: Context) -> int:
     secrets = VaultResource(services.arm, vault_id=names.vault_id)
     ensure_signing_key(context, secrets)
     known = {CLIENT_ID.name: application.client_id, APP_OBJECT_ID.name: application.object_id}
-    ensure_client_secret(replace(context, environment=environment.with_values(known)), secrets)
+    ClientSecret(replace(context, environment=environment.with_values(known)), secrets).ensure()
     settings.write(_settings(environment, context, client_id=application.client_id, vault=names.vault))
     report.ok("local.settings.json", "written")
     report.text(

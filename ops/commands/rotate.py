@@ -6,8 +6,8 @@ import argparse
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ops.client_secret import ClientSecret, wants_client_secret
 from ops.command import Command
-from ops.commands.postprovision import ensure_client_secret, vault_resource
 from ops.doctor.facts import deployed_settings
 from ops.environment import (
     APP_OBJECT_ID,
@@ -33,12 +33,12 @@ from ops.signing_key import (
     expiry_of,
     old_keys,
 )
-from ops.vault import SIGNING_KEY, VaultItself, vault_url_of
+from ops.vault import SIGNING_KEY, VaultItself, VaultResource, vault_url_of
 
 if TYPE_CHECKING:
     from ops.command import Context
     from ops.signing_key import OldKey
-    from ops.vault import VaultResource, Version
+    from ops.vault import Version
 
 LIFETIME_SETTINGS = ("MCP_REFRESH_TOKEN_DAYS", "MCP_REGISTRATION_DAYS", "MCP_SESSION_DAYS")
 """Settings of the app that say how long what a key signed or sealed is of use."""
@@ -55,24 +55,22 @@ def run(context: Context) -> int:
     options = context.options
     if options.what is None and not options.disable_old:
         raise UsageError(f"Say what to rotate: {SECRET} or {KEY}.")
+    vault = VaultResource(context.services.arm, vault_id=context.environment[VAULT_ID])
     if options.what == SECRET:
         if options.disable_old:
             raise UsageError("--disable-old is for the signing key; older client secrets are removed by themselves.")
-        return _rotate_client_secret(context)
-    vault = vault_resource(context)
+        return _rotate_client_secret(context, vault)
     context.report.heading(f"{SIGNING_KEY} in {vault.name}")
     if options.disable_old:
         return _disable_old(context, vault)
     return _rotate_signing_key(context, vault)
 
 
-def _rotate_client_secret(context: Context) -> int:
-    mode = context.environment.get(AUTH_MODE, "proxy")
-    if mode != "proxy":
-        raise UsageError(f"With AUTH_MODE={mode} there is no client secret.")
-    vault = vault_resource(context)
+def _rotate_client_secret(context: Context, vault: VaultResource) -> int:
+    if not wants_client_secret(context.environment):
+        raise UsageError(f"With AUTH_MODE={context.environment.get(AUTH_MODE)} there is no client secret.")
     context.report.heading(f"Client secret in {vault.name}")
-    ensure_client_secret(context, vault, force=True)
+    ClientSecret(context, vault).ensure(force=True)
     context.report.text("Servers take it up within five minutes, or at once when Entra ID refuses the old one.")
     return 0
 

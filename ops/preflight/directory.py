@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
-from ops.client_secret import days_of, wants_client_secret
-from ops.commands.postprovision import NO_REGISTRATION
+from ops.client_secret import NO_REGISTRATION, days_of, wants_client_secret
 from ops.consent import gap_of, principal_of
 from ops.documents import entries, part
 from ops.environment import (

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
+from ops.client_secret import NO_REGISTRATION
 from ops.clouds import PUBLIC
-from ops.commands.postprovision import NO_REGISTRATION
 from ops.preflight import directory, subscription
 from tests.support.azure import FakeCredential
 from tests.support.azure.world import CLIENT_ID
