@@ -274,11 +274,6 @@ def codes_shown(page: str) -> list[int]:
     return list(dict.fromkeys(int(found) for found in shown))
 
 
-def explain(code: int) -> Explanation | None:
-    """What is known of the code."""
-    return AADSTS.get(code)
-
-
 def parse_code(text: str) -> int | None:
     """The number in `AADSTS65001`, `aadsts65001` or `65001`."""
     found = re.fullmatch(r"(?:AADSTS)?(\d{2,9})", text.strip(), re.IGNORECASE)

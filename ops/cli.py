@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import TextIO
 
+    from azure.core.credentials import TokenCredential
+
     from ops.command import Command
-    from ops.credentials import Credential
 
 ROOT = Path(__file__).resolve().parent.parent
 FAILED = 1
@@ -41,7 +42,7 @@ def run(
     arguments: Sequence[str],
     *,
     variables: Mapping[str, str] | None = None,
-    credential: Callable[[str], Credential] = lambda tenant: developer_credential(tenant_id=tenant),
+    credential: Callable[[str], TokenCredential] = developer_credential,
     out: TextIO | None = None,
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from azure.core.credentials import TokenCredential
+
     from ops.clouds import Cloud
-    from ops.credentials import Credential
     from ops.environment import Environment, Input
     from ops.http import Patience
     from ops.report import Report
@@ -53,7 +54,7 @@ class Services:
     """The APIs of one run, each made when it is first used."""
 
     def __init__(
-        self, environment: Environment, *, credential: Callable[[str], Credential], patience: Patience
+        self, environment: Environment, *, credential: Callable[[str], TokenCredential], patience: Patience
     ) -> None:
         self._environment = environment
         self._credential = credential
@@ -86,7 +87,7 @@ class Services:
         chosen = checked_address(VAULT_URL.name, self._environment.get(VAULT_URL, url))
         return self._api("Key Vault", chosen, self.cloud.vault_scope)
 
-    def credential(self) -> Credential:
+    def credential(self) -> TokenCredential:
         """What gives tokens of the subscription's tenant."""
         return self._credential(self._environment.get(TENANT))
 

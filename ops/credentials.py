@@ -9,30 +9,25 @@ import base64
 import json
 import re
 import time
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import ClientAuthenticationError
 
-from ops.aadsts import codes_in, explain
+from ops.aadsts import AADSTS, codes_in
+from ops.documents import part
 from ops.errors import SignInError
 
 if TYPE_CHECKING:
-    from azure.core.credentials import AccessToken
+    from azure.core.credentials import AccessToken, TokenCredential
 
 PROCESS_SECONDS = 60
 RENEW_SECONDS = 300
 
 
-class Credential(Protocol):
-    """What gives tokens; azure-identity's credentials do."""
-
-    def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken: ...  # noqa: ANN401 - azure-core's protocol
-
-
 class Tokens:
     """One tenant's tokens, kept until shortly before they expire."""
 
-    def __init__(self, credential: Credential) -> None:
+    def __init__(self, credential: TokenCredential) -> None:
         self._credential = credential
         self._kept: dict[str, AccessToken] = {}
 
@@ -55,13 +50,12 @@ class Tokens:
         """What the token says of its owner, for messages only; empty when it cannot be read."""
         try:
             payload = self.get(scope).split(".")[1]
-            decoded: object = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+            return part(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))
         except (IndexError, ValueError):
             return {}
-        return cast("dict[str, Any]", decoded) if isinstance(decoded, dict) else {}
 
 
-def developer_credential(*, tenant_id: str) -> Credential:
+def developer_credential(tenant_id: str) -> TokenCredential:
     """Whoever is signed in to azd, else to the Azure CLI; a CI job signs in to azd with its federated credential.
 
     Without a tenant it is the one that the account is signed in to.
@@ -78,6 +72,7 @@ def developer_credential(*, tenant_id: str) -> Credential:
 def _sign_in_error(scope: str, error: ClientAuthenticationError) -> SignInError:
     resource = scope.removesuffix("/.default")
     said = re.sub(r"\s+", " ", error.message or "").strip()[:600]
-    explained = [f"AADSTS{code}: {known.means} {known.remedy}" for code in codes_in(said) if (known := explain(code))]
+    known = [code for code in codes_in(said) if code in AADSTS]
+    explained = [f"AADSTS{code}: {AADSTS[code].means} {AADSTS[code].remedy}" for code in known]
     remedy = "\n".join(explained) or "Sign in with `azd auth login` (in a pipeline: see docs/deploy.md) or `az login`."
     return SignInError(resource=resource, said=said, remedy=remedy)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from ops.documents import part
 from ops.environment import (
     APP_UNIQUE_NAME,
     AUTHORITY,
@@ -93,9 +94,7 @@ def with_remembered(values: Mapping[str, str], *, root: Path, name: str | None) 
 def _read(root: Path, name: str | None) -> dict[str, str]:
     folder = azd_folder(root, name)
     try:
-        document: object = json.loads((folder / FILE).read_text("utf-8")) if folder else None
+        found = part(json.loads((folder / FILE).read_text("utf-8"))) if folder else {}
     except (OSError, ValueError):
         return {}
-    found = cast("dict[str, object]", document) if isinstance(document, dict) else dict[str, object]()
-    known = {item.name for item in KEPT}
-    return {key: value for key, value in found.items() if key in known and isinstance(value, str)}
+    return {item.name: found[item.name] for item in KEPT if isinstance(found.get(item.name), str)}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 
+from ops.documents import part
 from ops.errors import BadInputError, MissingInputsError, UsageError, flag_of
 
 if TYPE_CHECKING:
@@ -158,8 +159,7 @@ def azd_folder(root: Path, name: str | None) -> Path | None:
 
 def _default_environment(folder: Path) -> str:
     try:
-        document: object = json.loads((folder / "config.json").read_text("utf-8"))
+        document = part(json.loads((folder / "config.json").read_text("utf-8")))
     except (OSError, ValueError):
         return ""
-    chosen = cast("dict[str, object]", document).get("defaultEnvironment") if isinstance(document, dict) else None
-    return chosen if isinstance(chosen, str) else ""
+    return str(document.get("defaultEnvironment") or "")

@@ -58,13 +58,11 @@ class UnreachableError(OpsError):
 class ApiError(OpsError):
     """A service refused a request; `code` is its own name for the reason, empty when it gave none."""
 
-    def __init__(self, *, service: str, request: str, status: int, code: str, text: str, remedy: str) -> None:
-        self.service = service
+    def __init__(self, *, service: str, request: str, status: int, text: str, remedy: str, code: str = "") -> None:
         self.request = request
         self.status = status
         self.code = code
         self.text = text
-        self.remedy = remedy
         reason = ": ".join(part for part in (code, text) if part)
         super().__init__(
             f"{service} answered {status} to {request}{f': {reason}' if reason else ''}\n{remedy}".rstrip()

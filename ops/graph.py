@@ -98,22 +98,15 @@ class Directory:
 
     def remove_password(self, application: Application, key_id: str) -> bool:
         """Removes a client secret; False when it is gone already, or not known everywhere yet."""
-        answer = self.api.request(
-            "POST",
-            f"/v1.0/applications/{_segment(application.object_id)}/removePassword",
-            body={"keyId": key_id},
-            accept={HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST},
-        )
-        if answer.status == HTTPStatus.BAD_REQUEST and "no password credential found" not in answer.text.lower():
-            raise ApiError(
-                service=self.api.service,
-                request="POST removePassword",
-                status=answer.status,
-                code=answer.code,
-                text=answer.text,
-                remedy="Remove the client secret in the Entra admin center.",
-            )
-        return answer.status < HTTPStatus.BAD_REQUEST
+        path = f"/v1.0/applications/{_segment(application.object_id)}/removePassword"
+        remedies: dict[int, str] = {HTTPStatus.BAD_REQUEST: "Remove the client secret in the Entra admin center."}
+        try:
+            self.api.request("POST", path, body={"keyId": key_id}, remedies=remedies)
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND or "no password credential found" in error.text.lower():
+                return False
+            raise
+        return True
 
     def deleted_applications(self) -> Iterator[Application]:
         """Registrations that were deleted within the last 30 days and not purged."""

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from ops.documents import part
 from ops.errors import ApiError, UnreachableError
 from ops.refusals import remedy_for
 
@@ -83,7 +84,6 @@ class Api:
             service=self.service,
             request=f"GET {path}",
             status=HTTPStatus.OK,
-            code="",
             text=f"the list has more than {MAX_PAGES} pages",
             remedy="Look for it in the portal.",
         )
@@ -97,17 +97,21 @@ class Api:
         parameters: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         accept: Collection[int] = (),
+        remedies: Mapping[int, str] | None = None,
     ) -> Answer:
         """One request, repeated while the service is busy or out of reach.
+
+        A refusal says what is to be done by its status in `remedies`, else by `ops/refusals.py`.
 
         Raises:
             ApiError: the service refuses, with a status that is not among `accept`.
             UnreachableError: it did not answer.
         """
         url = path if path.startswith(self.base) else f"{self.base}{path}"
-        response = self._send(method, url, body=body, parameters=parameters, headers=headers or {})
+        request = self._http.build_request(method, url, json=body, params=parameters or None, headers=headers)
+        response = self._send(request)
         if response.is_success or response.status_code in accept:
-            return Answer(response)
+            return Answer(response.status_code, _document_of(response), date_of(response))
         code, text = _error_of(response)
         raise ApiError(
             service=self.service,
@@ -115,27 +119,19 @@ class Api:
             status=response.status_code,
             code=code,
             text=text,
-            remedy=remedy_for(code, response.status_code),
+            remedy=(remedies or {}).get(response.status_code) or remedy_for(code, response.status_code),
         )
 
-    def _send(
-        self,
-        method: str,
-        url: str,
-        *,
-        body: Mapping[str, Any] | None,
-        parameters: Mapping[str, str] | None,
-        headers: Mapping[str, str],
-    ) -> httpx2.Response:
+    def _send(self, request: httpx2.Request) -> httpx2.Response:
         for attempt in range(1, ATTEMPTS + 1):
-            everything = {**headers, "Authorization": f"Bearer {self.tokens.get(self.scope)}"}
+            request.headers["Authorization"] = f"Bearer {self.tokens.get(self.scope)}"
             try:
-                response = self._http.request(method, url, json=body, params=parameters or None, headers=everything)
+                response = self._http.send(request)
             except httpx2.TransportError as error:
                 if attempt == ATTEMPTS:
                     raise UnreachableError(
-                        f"{self.service} does not answer at {urlsplit(url).netloc} ({type(error).__name__}). Check the "
-                        "network and the proxy of this machine, then run the command again."
+                        f"{self.service} does not answer at {request.url.netloc.decode()} ({type(error).__name__}). "
+                        "Check the network and the proxy of this machine, then run the command again."
                     ) from error
                 self.patience.wait(2.0 ** (attempt - 1), f"{self.service} is out of reach")
                 continue
@@ -155,41 +151,21 @@ class Api:
                 service=self.service,
                 request="GET (next page)",
                 status=HTTPStatus.OK,
-                code="",
                 text="the list goes on at another address",
                 remedy="Check GRAPH_BASE_URL and AZURE_RESOURCE_MANAGER_URL.",
             )
         return url
 
 
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An answer that was not refused."""
 
-    def __init__(self, response: httpx2.Response) -> None:
-        self._response = response
-        self.status = response.status_code
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The JSON object; empty when there is none."""
-        try:
-            found: object = self._response.json()
-        except ValueError:
-            return {}
-        return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-
-    @property
-    def code(self) -> str:
-        return _error_of(self._response)[0]
-
-    @property
-    def text(self) -> str:
-        return _error_of(self._response)[1]
-
-    @property
-    def date(self) -> datetime | None:
-        """The service's own clock."""
-        return date_of(self._response)
+    status: int
+    document: dict[str, Any]
+    """The JSON object; empty when there is none."""
+    date: datetime | None
+    """The service's own clock."""
 
 
 def date_of(response: httpx2.Response) -> datetime | None:
@@ -207,17 +183,16 @@ def retry_after(response: httpx2.Response) -> float | None:
 
 def _error_of(response: httpx2.Response) -> tuple[str, str]:
     """Code and message in the ways in which Graph, Resource Manager and Key Vault write them."""
+    document = _document_of(response)
+    if not isinstance(document.get("error", {}), dict):
+        return str(document["error"]), ""
+    found = part(document, "error") or document
+    code = part(found, "innererror").get("code") or found.get("code") or found.get("Code")
+    return str(code or ""), str(found.get("message") or "")[:500]
+
+
+def _document_of(response: httpx2.Response) -> dict[str, Any]:
     try:
-        document: object = response.json()
+        return part(response.json())
     except ValueError:
-        return "", ""
-    if not isinstance(document, dict):
-        return "", ""
-    whole = cast("dict[str, object]", document)
-    error = whole.get("error", whole)
-    if not isinstance(error, dict):
-        return str(error), ""
-    found = cast("dict[str, object]", error)
-    inner = found.get("innererror")
-    code = str(cast("dict[str, object]", inner).get("code") or "") if isinstance(inner, dict) else ""
-    return code or str(found.get("code") or found.get("Code") or ""), str(found.get("message") or "")[:500]
+        return {}

@@ -12,11 +12,10 @@ from ops.environment import CONNECTION_STRING, STORAGE_ACCOUNT, TABLE_NAME
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from azure.core.credentials import AccessToken
+    from azure.core.credentials import AccessToken, TokenCredential
 
     from entra_mcp.storage.table import Table
     from ops.command import Context
-    from ops.credentials import Credential
 
 DEFAULT_TABLE = "McpOAuthState"
 
@@ -36,7 +35,7 @@ def state_table(context: Context, credential: AsyncTokenCredential) -> Table:
 class AsyncCredential(AsyncTokenCredential):
     """A credential of the command line for the server's own code, which is asynchronous."""
 
-    def __init__(self, credential: Credential) -> None:
+    def __init__(self, credential: TokenCredential) -> None:
         self._credential = credential
 
     @override

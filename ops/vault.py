@@ -80,7 +80,7 @@ class VaultResource:
         attributes: dict[str, Any] = {"enabled": True}
         if expires is not None:
             attributes["exp"] = int(expires.timestamp())
-        answer = self._arm.request(
+        document = self._arm.request(
             "PUT",
             self._path(name),
             parameters={"api-version": ARM_VERSION},
@@ -92,21 +92,12 @@ class VaultResource:
                     "attributes": attributes,
                 },
             },
-            accept={HTTPStatus.CONFLICT},
-        )
-        if answer.status == HTTPStatus.CONFLICT:
-            raise ApiError(
-                service=self._arm.service,
-                request=f"PUT {name}",
-                status=answer.status,
-                code=answer.code,
-                text=answer.text,
-                remedy=(
-                    "If the secret was deleted, get it back and run the command again: "
-                    f"`az keyvault secret recover --vault-name {self.name} --name {name}`."
-                ),
-            )
-        return _from_arm(answer.document)
+            remedies={
+                HTTPStatus.CONFLICT: "If the secret was deleted, get it back and run the command again: "
+                f"`az keyvault secret recover --vault-name {self.name} --name {name}`."
+            },
+        ).document
+        return _from_arm(document)
 
     def _path(self, name: str) -> str:
         return f"{self.vault_id}/secrets/{name}"
@@ -147,7 +138,6 @@ class VaultItself:
                 service=self._api.service,
                 request=f"GET {path}",
                 status=answer.status,
-                code="",
                 text="the answer has no date",
                 remedy="Is there a proxy between? It has to pass the header Date on.",
             )

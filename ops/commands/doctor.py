@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ops.aadsts import SIGN_IN_ADDRESS, explain, parse_code
+from ops.aadsts import AADSTS, SIGN_IN_ADDRESS, parse_code
 from ops.clouds import checked_address, is_loopback
 from ops.command import Command
 from ops.doctor import app, issuers, registration, roles, secrets, server, settings
@@ -138,7 +138,7 @@ def _explain(context: Context, text: str) -> int:
         return 0
     if code is None:
         raise UsageError(f"{text} is no code such as AADSTS65001. docs/errors lists those that are explained.")
-    known = explain(code)
+    known = AADSTS.get(code)
     if known is None:
         context.report.text(f"AADSTS{code} is not explained here. Microsoft does: {SIGN_IN_ADDRESS}{code}")
         return 1

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 from uuid import UUID
 
 from local.check.pages import Button, read_page
-from ops.aadsts import codes_shown, explain
+from ops.aadsts import AADSTS, codes_shown
 from ops.clouds import is_loopback
 from ops.smoke.target import REDIRECT_URI, StepFailedError, brief, expect
 
@@ -150,7 +150,7 @@ def _open_entra(target: Target, where: str) -> None:
         response = target.get(urljoin(str(response.url), location))
     codes = codes_shown(response.text) or codes_shown(str(response.url))
     if codes:
-        found = explain(codes[0])
+        found = AADSTS.get(codes[0])
         raise StepFailedError(
             f"Entra ID shows AADSTS{codes[0]}{f': {found.means}' if found else ''}",
             remedy=found.remedy if found else "`python -m ops doctor` compares the registration.",

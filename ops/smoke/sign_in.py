@@ -15,7 +15,7 @@ from fastmcp.client.transports import StreamableHttpTransport
 from local.check.report import CheckFailedError
 from local.check.storage import FileStore
 from local.check.tools import call_tools
-from ops.aadsts import codes_in, explain
+from ops.aadsts import AADSTS, codes_in
 from ops.smoke.target import StepFailedError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ async def _sign_in(mcp_url: str, *, storage: AsyncKeyValue, report: Report, seco
 
 
 def _remedy(said: str) -> str:
-    known = [found.remedy for code in codes_in(said) if (found := explain(code))]
+    known = [AADSTS[code].remedy for code in codes_in(said) if code in AADSTS]
     return "\n".join(known) or "The browser's page says what went wrong; the log of the server says why."
 
 

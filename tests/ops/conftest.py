@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from ops.credentials import Credential
+    from azure.core.credentials import TokenCredential
+
     from tests.support.azure.world import World
 
 
@@ -43,7 +44,7 @@ class Ops:
     """Where programs are looked for."""
     ahead: timedelta = timedelta()
     """How far the clock of this machine is ahead of Azure's."""
-    credential: Callable[[str], Credential] = FakeCredential
+    credential: Callable[[str], TokenCredential] = FakeCredential
     """Who is signed in to a tenant."""
 
     @property

@@ -31,7 +31,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def token() -> str:
-    return Tokens(developer_credential(tenant_id=TENANT)).get(SCOPE)
+    return Tokens(developer_credential(TENANT)).get(SCOPE)
 
 
 def test_azd_comes_first(programs: Path) -> None:
