@@ -108,13 +108,15 @@ class Directory:
             raise
         return True
 
-    def deleted_applications(self) -> Iterator[Application]:
-        """Registrations that were deleted within the last 30 days and not purged."""
+    def deleted_applications(self, *, client_id: str = "", unique_name: str = "") -> Iterator[Application]:
+        """Registrations of either name that were deleted within the last 30 days and not purged."""
         path = "/v1.0/directory/deletedItems/microsoft.graph.application"
-        for document in self.api.pages(
-            path, **{"$select": "id,appId,displayName,uniqueName,deletedDateTime", "$top": "100"}
-        ):
-            yield _application(document)
+        fields = "id,appId,displayName,uniqueName,deletedDateTime"
+        for application in map(_application, self.api.pages(path, **{"$select": fields, "$top": "100"})):
+            if (client_id and application.client_id == client_id) or (
+                unique_name and application.unique_name == unique_name
+            ):
+                yield application
 
     def delete_application(self, application: Application) -> bool:
         """Deletes the registration; it can be restored for 30 days. False when it is gone already."""

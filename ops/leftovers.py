@@ -18,7 +18,6 @@ from ops.errors import ApiError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ops.graph import Application, Directory
     from ops.http import Api
     from ops.report import Report
 
@@ -92,15 +91,6 @@ class DeletedVaults:
 
     def _all(self) -> Iterator[DeletedVault]:
         return map(_vault, self._arm.pages(f"{self._base}/deletedVaults", **{"api-version": VAULT_VERSION}))
-
-
-def deleted_applications(directory: Directory, *, client_id: str, unique_name: str) -> Iterator[Application]:
-    """The deleted registrations with this client id or unique name."""
-    for application in directory.deleted_applications():
-        if (client_id and application.client_id == client_id) or (
-            unique_name and application.unique_name == unique_name
-        ):
-            yield application
 
 
 def unless_refused(report: Report, remove: Callable[[], int], *, command: str) -> int:

@@ -107,9 +107,8 @@ class LocalRegistration:
         found = self.find()
         if found is not None:
             self._directory.delete_application(found)
-        for deleted in self._directory.deleted_applications():
-            if deleted.unique_name == self._names.registration:
-                return self._directory.purge_application(deleted)
+        for deleted in self._directory.deleted_applications(unique_name=self._names.registration):
+            return self._directory.purge_application(deleted)
         return found is not None
 
     def _made(self) -> Application:

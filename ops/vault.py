@@ -6,12 +6,13 @@ https://learn.microsoft.com/rest/api/keyvault/secrets
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ops.documents import part
 from ops.errors import ApiError
 
 if TYPE_CHECKING:
@@ -34,14 +35,13 @@ DATA_VERSION = "7.4"
 class Version:
     """One version of a secret, without its value."""
 
-    name: str
     uri: str
     enabled: bool
     created: datetime
     updated: datetime
     expires: datetime | None
-    content_type: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    content_type: str
+    tags: Mapping[str, str]
 
     @property
     def id(self) -> str:
@@ -110,21 +110,15 @@ class VaultItself:
         self._api = api
 
     def versions(self, name: str) -> list[Version]:
-        """All versions of the secret, disabled ones included, in no particular order; none when there is no secret."""
-        path = f"/secrets/{name}/versions"
-        try:
-            found = list(self._api.pages(path, **{"api-version": DATA_VERSION}))
-        except ApiError as error:
-            if error.status == HTTPStatus.NOT_FOUND:
-                return []
-            raise
-        return [_from_vault(name, document) for document in found]
+        """All versions of the secret, disabled ones included, in no particular order."""
+        found = self._api.pages(f"/secrets/{name}/versions", **{"api-version": DATA_VERSION})
+        return [_version(document["id"], document) for document in found]
 
-    def disable(self, version: Version) -> None:
-        """Disables a version; it can be enabled again."""
+    def disable(self, name: str, version: Version) -> None:
+        """Disables a version of the secret; it can be enabled again."""
         self._api.request(
             "PATCH",
-            f"/secrets/{version.name}/{version.id}",
+            f"/secrets/{name}/{version.id}",
             parameters={"api-version": DATA_VERSION},
             body={"attributes": {"enabled": False}},
         )
@@ -152,36 +146,22 @@ def vault_url_of(version: Version) -> str:
 
 def _from_arm(document: dict[str, Any]) -> Version:
     properties = document["properties"]
-    return _version(
-        name=document["name"],
-        uri=properties.get("secretUriWithVersion") or properties["secretUri"],
-        attributes=properties.get("attributes") or {},
-        content_type=properties.get("contentType") or "",
-        tags=document.get("tags") or {},
-    )
+    # The vault itself has the tags beside the other properties.
+    uri = properties.get("secretUriWithVersion") or properties["secretUri"]
+    return _version(uri, {**properties, "tags": document.get("tags")})
 
 
-def _from_vault(name: str, document: dict[str, Any]) -> Version:
-    return _version(
-        name=name,
-        uri=document["id"],
-        attributes=document.get("attributes") or {},
-        content_type=document.get("contentType") or "",
-        tags=document.get("tags") or {},
-    )
-
-
-def _version(*, name: str, uri: str, attributes: dict[str, Any], content_type: str, tags: dict[str, str]) -> Version:
+def _version(uri: str, properties: dict[str, Any]) -> Version:
+    attributes = part(properties, "attributes")
     created = _moment(attributes.get("created", 0))
     return Version(
-        name=name,
         uri=uri,
         enabled=bool(attributes.get("enabled", True)),
         created=created,
         updated=_moment(attributes["updated"]) if attributes.get("updated") else created,
         expires=_moment(attributes["exp"]) if attributes.get("exp") else None,
-        content_type=content_type,
-        tags=tags,
+        content_type=properties.get("contentType") or "",
+        tags=properties.get("tags") or {},
     )
 
 

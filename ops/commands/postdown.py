@@ -24,7 +24,7 @@ from ops.environment import (
 )
 from ops.errors import MissingInputsError, OpsError
 from ops.graph import REPLICATION_WAITS, Directory
-from ops.leftovers import DeletedVaults, deleted_applications, unless_refused
+from ops.leftovers import DeletedVaults, unless_refused
 
 if TYPE_CHECKING:
     import argparse
@@ -96,16 +96,13 @@ def _application(context: Context, *, purge: bool) -> int:
 
 def _deleted(context: Context, directory: Directory, *, expected: Application | None) -> list[Application]:
     """The deleted registrations; one that was deleted just now may take a moment to be among them."""
-    names = {
-        "client_id": context.environment.get(CLIENT_ID),
-        "unique_name": context.environment[APP_UNIQUE_NAME],
-    }
-    found = list(deleted_applications(directory, **names))
+    names = {"client_id": context.environment.get(CLIENT_ID), "unique_name": context.environment[APP_UNIQUE_NAME]}
+    found = list(directory.deleted_applications(**names))
     for wait in REPLICATION_WAITS:
         if expected is None or any(one.object_id == expected.object_id for one in found):
             break
         context.services.patience.wait(wait, "the deleted registration is not listed yet")
-        found = list(deleted_applications(directory, **names))
+        found = list(directory.deleted_applications(**names))
     return found
 
 

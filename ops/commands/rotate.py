@@ -107,7 +107,7 @@ def _disable_old(context: Context, vault: VaultResource) -> int:
     now = itself.now(SIGNING_KEY)
     due = [key for key in keys if key.disable_from <= now]
     for key in due:
-        itself.disable(key.version)
+        itself.disable(SIGNING_KEY, key.version)
         context.report.ok("disabled", f"version {key.version.id}, out of use since {key.superseded:%Y-%m-%d}")
     waiting = [key for key in keys if key not in due]
     _list(context, waiting)

@@ -13,7 +13,6 @@ from ops.documents import entries, part, words
 from ops.environment import API_PERMISSIONS, EXISTING_CLIENT_ID
 from ops.errors import ApiError
 from ops.graph import Directory
-from ops.leftovers import deleted_applications
 
 if TYPE_CHECKING:
     from ops.command import Context
@@ -57,7 +56,7 @@ def examine(context: Context, facts: Facts) -> None:
 
 
 def _missing(context: Context, directory: Directory, facts: Facts) -> None:
-    for deleted in deleted_applications(directory, client_id=facts.client_id, unique_name=""):
+    for deleted in directory.deleted_applications(client_id=facts.client_id):
         url = f"{context.services.cloud.graph}/v1.0/directory/deletedItems/{deleted.object_id}/restore"
         context.report.finding(
             "registration", f"{deleted.name} was deleted", remedy=f"az rest --method POST --url {url}"

@@ -27,7 +27,6 @@ from ops.environment import (
 )
 from ops.errors import ApiError
 from ops.graph import Directory
-from ops.leftovers import deleted_applications
 from ops.preflight.attempt import attempt
 
 if TYPE_CHECKING:
@@ -336,7 +335,7 @@ def _deleted_registrations(context: Context) -> None:
         context.report.note("deleted registrations", "no name is known yet: this environment was never provisioned")
         return
     try:
-        found = list(deleted_applications(directory, **names))
+        found = list(directory.deleted_applications(**names))
     except ApiError as error:
         if error.status != HTTPStatus.FORBIDDEN:
             raise
