@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,8 +61,8 @@ def run(
     try:
         environment = _environment(command, options, process, root=root)
         environment.require(*command.needs)
-        services = Services(environment, credential=credential, patience=Patience(sleep=sleep, say=report.step))
-        try:
+        patience = Patience(sleep=sleep, say=report.step)
+        with closing(Services(environment, credential=credential, patience=patience)) as services:
             return command.run(
                 Context(
                     environment=environment,
@@ -73,8 +74,6 @@ def run(
                     process=process,
                 )
             )
-        finally:
-            services.close()
     except OpsError as error:
         report.text(f"\n{command.name} failed. {error}")
         return error.exit_code

@@ -107,7 +107,7 @@ class Environment:
 
     def words(self, item: Input, default: str = "") -> list[str]:
         """The values, which spaces or commas separate."""
-        return self.get(item, default).replace(",", " ").split()
+        return words_of(self.get(item, default))
 
     def pairs(self, item: Input) -> dict[str, str]:
         """The values by their names.
@@ -133,6 +133,11 @@ class Environment:
         missing = [item.name for item in items if item.name not in self._values]
         if missing:
             raise MissingInputsError(missing)
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a value, which spaces or commas separate."""
+    return text.replace(",", " ").split()
 
 
 def azd_values(root: Path, name: str | None, *, required: bool) -> dict[str, str]:

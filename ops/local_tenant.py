@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
 from ops.consent import MICROSOFT_GRAPH, principal_of
+from ops.doctor.roles import SECRETS_USER
 from ops.environment import DEFAULT_ADDITIONAL_SCOPES, DEFAULT_SCOPES
 from ops.errors import OpsError
 from ops.graph import REPLICATION_WAITS, Directory
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 GROUP_VERSION = "2021-04-01"
 ROLES_VERSION = "2022-04-01"
-SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
 UNKNOWN_YET = "the registration is not known everywhere yet"
 VAULT_WAITS = (2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 15.0, 15.0)
 """Seconds between looks at a vault that is being made."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ops.aadsts import AADSTS, SIGN_IN_ADDRESS, parse_code
+from ops.attempt import attempt
 from ops.clouds import checked_address, is_loopback
 from ops.command import Command
 from ops.doctor import app, issuers, registration, roles, secrets, server, settings
@@ -31,13 +33,12 @@ from ops.environment import (
     TENANT,
     VAULT_ID,
 )
-from ops.errors import ApiError, MissingInputsError, SignInError, UnreachableError, UsageError
+from ops.errors import UsageError
 from ops.refusals import REFUSALS
 from ops.server_errors import SERVER_ERRORS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
     from ops.command import Context
 
@@ -69,18 +70,15 @@ def _deployed(context: Context) -> None:
     context.report.heading("Server")
     server.examine(context, facts)
     context.report.heading("Function app")
-    for name, examination in {
-        "app": lambda: app.examine(context, facts),
-        "settings": lambda: settings.examine(context, facts),
-        "roles": lambda: roles.examine(context, facts),
-        "identity assertions": lambda: issuers.examine(context, facts),
-    }.items():
-        _attempt(context, name, examination)
+    attempt(context.report, "app", lambda: app.examine(context, facts))
+    attempt(context.report, "settings", lambda: settings.examine(context, facts))
+    attempt(context.report, "roles", lambda: roles.examine(context, facts))
+    attempt(context.report, "identity assertions", lambda: issuers.examine(context, facts))
     context.report.heading("Registration and secrets")
-    _attempt(context, "registration", lambda: registration.examine(context, facts))
-    _attempt(context, "secrets", lambda: secrets.examine(context, facts))
+    attempt(context.report, "registration", lambda: registration.examine(context, facts))
+    attempt(context.report, "secrets", lambda: secrets.examine(context, facts))
     context.report.heading("Operation")
-    _attempt(context, "last purge", lambda: app.examine_purge(context))
+    attempt(context.report, "last purge", lambda: app.examine_purge(context))
 
 
 def _local(context: Context, base_url: str) -> None:
@@ -97,12 +95,9 @@ def _local(context: Context, base_url: str) -> None:
     # The registration is that of the settings, whatever deployment azd knows of.
     own = {item.name: facts.settings.get(item.name, "") for item in (ENTRA_TENANT, AUTHORITY, GRAPH_URL)}
     environment = context.environment.with_values(own)
-    services = context.services.of(environment)
-    try:
+    with closing(context.services.of(environment)) as services:
         inside = replace(context, environment=environment, services=services)
-        _attempt(inside, "registration", lambda: registration.examine(inside, facts))
-    finally:
-        services.close()
+        attempt(context.report, "registration", lambda: registration.examine(inside, facts))
 
 
 def _local_settings(context: Context) -> dict[str, str]:
@@ -116,16 +111,6 @@ def _local_settings(context: Context) -> dict[str, str]:
             raise UsageError(f"{name} is not JSON: {error}") from None
         return {key: str(value) for key, value in part(document, "Values").items()}
     return {}
-
-
-def _attempt(context: Context, name: str, examination: Callable[[], None]) -> None:
-    """One examination that may not be allowed does not keep the others from being done."""
-    try:
-        examination()
-    except (ApiError, UnreachableError, MissingInputsError) as error:
-        context.report.note(name, f"could not be looked at. {error}")
-    except SignInError as error:
-        context.report.finding(name, "could not be looked at", remedy=str(error))
 
 
 def _explain(context: Context, text: str) -> int:

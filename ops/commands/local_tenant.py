@@ -7,6 +7,7 @@ resource group that holds anything else.
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -42,12 +43,9 @@ def run(context: Context) -> int:
     """Creates what is missing and writes the settings; with --undo takes all of it away."""
     # What azd knows of a deployment is not about the local server.
     own = context.environment.with_values({ENTRA_TENANT.name: context.environment[TENANT]})
-    services = context.services.of(own)
-    try:
+    with closing(context.services.of(own)) as services:
         inside = replace(context, environment=own, services=services)
         return _undo(inside) if context.options.undo else _make(inside)
-    finally:
-        services.close()
 
 
 def _make(context: Context) -> int:
@@ -93,10 +91,8 @@ def _settings(environment: Environment, context: Context, *, client_id: str, vau
 def _undo(context: Context) -> int:
     services, report = context.services, context.report
     _, _, names = _person(context)
-    registration, settings = (
-        LocalRegistration(services.graph, names=names, now=context.now),
-        LocalSettings(context.root),
-    )
+    registration = LocalRegistration(services.graph, names=names, now=context.now)
+    settings = LocalSettings(context.root)
     report.heading("What the local server had in the tenant")
     found = registration.find()
     # The settings first: they name what is about to go.

@@ -6,9 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
-from ops.doctor.facts import SITE_VERSION, resources_of_type, site_path
+from ops.doctor.facts import SITE_VERSION, app_options, resources_of_type, site_path
 from ops.documents import entries, part
-from ops.environment import FUNCTION_APP, RESOURCE_GROUP
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +26,7 @@ TROUBLE = "exceptions | where operation_Name == 'purge' | top 5 by timestamp des
 def examine(context: Context, facts: Facts) -> None:
     """State, versions, functions."""
     properties = part(facts.site, "properties")
-    app = f"--name {context.environment[FUNCTION_APP]} --resource-group {context.environment[RESOURCE_GROUP]}"
+    app = app_options(context)
     if properties.get("state") != "Running":
         context.report.finding("app", f"is {properties.get('state')}", remedy=f"az functionapp start {app}")
     if properties.get("httpsOnly") is False:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ops.clouds import is_loopback
 from ops.documents import part, words
 from ops.environment import (
     BASE_URL,
@@ -16,7 +17,9 @@ from ops.environment import (
     RESOURCE_GROUP,
     SUBSCRIPTION,
     VAULT_ID,
+    words_of,
 )
+from ops.state_table import DEFAULT_TABLE
 
 if TYPE_CHECKING:
     from ops.command import Context
@@ -49,24 +52,24 @@ class Facts:
 
     @property
     def table_name(self) -> str:
-        return self.settings.get("MCP_TABLE_NAME") or "McpOAuthState"
+        return self.settings.get("MCP_TABLE_NAME") or DEFAULT_TABLE
 
     @property
     def required_scopes(self) -> list[str]:
-        return _words(self.settings.get("ENTRA_REQUIRED_SCOPES") or DEFAULT_SCOPES)
+        return words_of(self.settings.get("ENTRA_REQUIRED_SCOPES") or DEFAULT_SCOPES)
 
     @property
     def own_scopes(self) -> list[str]:
         """What people may be asked for of the registration itself, those that every call needs first."""
-        return [*self.required_scopes, *_words(self.settings.get("ENTRA_OPTIONAL_SCOPES") or "")]
+        return [*self.required_scopes, *words_of(self.settings.get("ENTRA_OPTIONAL_SCOPES") or "")]
 
     @property
     def additional_scopes(self) -> list[str]:
-        return _words(self.settings.get("ENTRA_ADDITIONAL_SCOPES") or DEFAULT_ADDITIONAL_SCOPES)
+        return words_of(self.settings.get("ENTRA_ADDITIONAL_SCOPES") or DEFAULT_ADDITIONAL_SCOPES)
 
     @property
     def assertion_issuers(self) -> list[str]:
-        return _words(self.settings.get("MCP_IDENTITY_ASSERTION_ISSUERS") or "")
+        return words_of(self.settings.get("MCP_IDENTITY_ASSERTION_ISSUERS") or "")
 
     @property
     def callback_url(self) -> str:
@@ -91,19 +94,23 @@ class Facts:
     def signs_in_at_a_stand_in(self) -> bool:
         """Whether Entra ID is this machine, as in the local run."""
         host = urlsplit(f"//{self.settings.get('ENTRA_AUTHORITY', '')}").hostname or ""
-        return host in {"localhost", "127.0.0.1", "::1"}
+        return is_loopback(host)
 
 
-def _words(text: str) -> list[str]:
-    return text.replace(",", " ").split()
+def group_path(context: Context) -> str:
+    """The id of the deployment's resource group."""
+    return f"/subscriptions/{context.environment[SUBSCRIPTION]}/resourceGroups/{context.environment[RESOURCE_GROUP]}"
 
 
 def site_path(context: Context) -> str:
+    """The id of the function app."""
+    return f"{group_path(context)}/providers/Microsoft.Web/sites/{context.environment[FUNCTION_APP]}"
+
+
+def app_options(context: Context) -> str:
+    """What commands of the Azure CLI name the function app with."""
     environment = context.environment
-    return (
-        f"/subscriptions/{environment[SUBSCRIPTION]}/resourceGroups/{environment[RESOURCE_GROUP]}"
-        f"/providers/Microsoft.Web/sites/{environment[FUNCTION_APP]}"
-    )
+    return f"--name {environment.get(FUNCTION_APP)} --resource-group {environment.get(RESOURCE_GROUP)}"
 
 
 def deployed_facts(context: Context) -> Facts:
@@ -130,7 +137,6 @@ def deployed_settings(context: Context) -> dict[str, str]:
 
 def resources_of_type(context: Context, kind: str) -> list[str]:
     """The ids of the resources of this type in the deployment's resource group."""
-    environment = context.environment
-    path = f"/subscriptions/{environment[SUBSCRIPTION]}/resourceGroups/{environment[RESOURCE_GROUP]}/resources"
+    path = f"{group_path(context)}/resources"
     filters = {"api-version": "2021-04-01", "$filter": f"resourceType eq '{kind}'"}
     return [str(one["id"]) for one in context.services.arm.pages(path, **filters)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ops.doctor.facts import resources_of_type
+from ops.doctor.facts import group_path, resources_of_type
 from ops.documents import part
-from ops.environment import RESOURCE_GROUP, STORAGE_ACCOUNT, SUBSCRIPTION, VAULT_ID
+from ops.environment import STORAGE_ACCOUNT, VAULT_ID
 from ops.vault import CLIENT_SECRET, SIGNING_KEY
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ def examine(context: Context, facts: Facts) -> None:
         )
         return
     principal = str(identity.get("principalId"))
-    base = f"/subscriptions/{context.environment[SUBSCRIPTION]}/resourceGroups/{context.environment[RESOURCE_GROUP]}"
-    path = f"{base}/providers/Microsoft.Authorization/roleAssignments"
+    path = f"{group_path(context)}/providers/Microsoft.Authorization/roleAssignments"
     query = {"api-version": "2022-04-01", "$filter": f"principalId eq '{principal}'"}
     held = [part(one, "properties") for one in context.services.arm.pages(path, **query)]
     missing = 0
@@ -73,8 +72,7 @@ def _needs(context: Context, facts: Facts) -> list[Need]:
     from entra_mcp.tasks.queue import POISON_QUEUE, QUEUE
 
     environment = context.environment
-    group = f"/subscriptions/{environment[SUBSCRIPTION]}/resourceGroups/{environment[RESOURCE_GROUP]}"
-    account = f"{group}/providers/Microsoft.Storage/storageAccounts/{environment[STORAGE_ACCOUNT]}"
+    account = f"{group_path(context)}/providers/Microsoft.Storage/storageAccounts/{environment[STORAGE_ACCOUNT]}"
     secrets = [SIGNING_KEY, *([CLIENT_SECRET] if facts.auth_mode == "proxy" else [])]
     components = resources_of_type(context, "Microsoft.Insights/components")
     return [

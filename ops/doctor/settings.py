@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ops.clouds import is_loopback
-from ops.environment import CLIENT_ID, FUNCTION_APP, RESOURCE_GROUP
+from ops.doctor.facts import app_options
+from ops.environment import CLIENT_ID, FUNCTION_APP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +39,7 @@ def examine(context: Context, facts: Facts) -> None:
         context.report.finding(
             "settings",
             f"MCP_BASE_URL names {host}, which is not a host name of the app ({', '.join(hosts)})",
-            remedy=f"az functionapp config hostname add {_app(context)} --hostname {host}\n"
+            remedy=f"az functionapp config hostname add {app_options(context)} --hostname {host}\n"
             "or without a domain of your own: " + how_to_set(context, "MCP_BASE_URL", f"https://{hosts[0]}"),
         )
         return
@@ -66,16 +67,11 @@ def how_to_set(context: Context, name: str, value: str) -> str:
     """The command that changes an app setting where the server runs."""
     if not context.environment.has(FUNCTION_APP):
         return f"set {name} in local.settings.json to {value}; docs/settings.md describes it"
-    return f"az functionapp config appsettings set {_app(context)} --settings {name}={value}"
+    return f"az functionapp config appsettings set {app_options(context)} --settings {name}={value}"
 
 
 def how_to_remove(context: Context, name: str) -> str:
     """The command that removes an app setting where the server runs."""
     if not context.environment.has(FUNCTION_APP):
         return f"remove {name} from local.settings.json, or give it the right name"
-    return f"az functionapp config appsettings delete {_app(context)} --setting-names {name}"
-
-
-def _app(context: Context) -> str:
-    environment = context.environment
-    return f"--name {environment.get(FUNCTION_APP)} --resource-group {environment.get(RESOURCE_GROUP)}"
+    return f"az functionapp config appsettings delete {app_options(context)} --setting-names {name}"

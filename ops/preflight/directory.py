@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
+from ops.attempt import attempt
 from ops.client_secret import NO_REGISTRATION, days_of, wants_client_secret
 from ops.consent import gap_of, principal_of
 from ops.documents import entries, part
@@ -27,7 +28,6 @@ from ops.environment import (
 )
 from ops.errors import ApiError
 from ops.graph import Directory
-from ops.preflight.attempt import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Collection

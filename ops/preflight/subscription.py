@@ -6,6 +6,7 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from ops.attempt import attempt
 from ops.deployment import resource_group
 from ops.environment import (
     ALERT_EMAIL,
@@ -24,7 +25,6 @@ from ops.environment import (
 from ops.errors import ApiError
 from ops.leftovers import DeletedVaults
 from ops.preflight import policies
-from ops.preflight.attempt import attempt
 from ops.preflight.policies import plain
 
 if TYPE_CHECKING:

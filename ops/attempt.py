@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ops.errors import ApiError, UnreachableError, UsageError
+from ops.errors import ApiError, SignInError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 
 def attempt(report: Report, name: str, check: Callable[[], None]) -> None:
-    """Runs the check; a refusal of it is noted."""
+    """Runs the check; a refusal of it is noted, and a sign-in that it lacks is a finding."""
     try:
         check()
     except (ApiError, UnreachableError, UsageError) as error:
         report.note(name, f"could not be looked at. {error}")
+    except SignInError as error:
+        report.finding(name, "could not be looked at", remedy=str(error))
