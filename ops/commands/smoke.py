@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ops.command import Context
-    from ops.http import Patience
 
-    Step = Callable[[Target, Patience], str]
+    Step = Callable[[Target], str]
 
 SIGN_IN_SECONDS = 300
 
@@ -33,8 +33,6 @@ DISCOVERY: Mapping[str, Step] = {
 }
 """Each needs those before it."""
 
-REGISTRATION: Mapping[str, Step] = {"registration": authorization.registration}
-
 AUTHORIZATION: Mapping[str, Step] = {
     "way to Entra ID": authorization.way_to_entra,
     "foreign client": refusals.foreign_registration,
@@ -44,7 +42,7 @@ AUTHORIZATION: Mapping[str, Step] = {
     "wrong code": refusals.wrong_code,
     "forged callback": refusals.forged_callback,
 }
-"""Independent of each other."""
+"""Independent of each other, once a client is registered."""
 
 
 def run(context: Context) -> int:
@@ -56,7 +54,9 @@ def run(context: Context) -> int:
     expected = context.options.ENTRA_CLIENT_ID or (context.environment.get(CLIENT_ID) if base_url == known else "")
     context.report.heading(f"Smoke test of {base_url}")
     fresh = not is_loopback(urlsplit(base_url).hostname or "")
-    with Target(base_url=base_url, expected_client_id=expected, may_be_fresh=fresh) as target:
+    patience = context.services.patience
+    server = Target(base_url=base_url, expected_client_id=expected, may_be_fresh=fresh, patience=patience)
+    with closing(server) as target:
         _walk(context, target)
     findings = context.report.findings
     context.report.text(f"\n{findings} step(s) failed." if findings else "\nEverything passed.")
@@ -69,19 +69,19 @@ def _walk(context: Context, target: Target) -> None:
         return
     if not target.signs_people_in:
         context.report.note("registration", "not here: clients bring tokens of Entra ID (AUTH_MODE=verify)")
-    elif not all(_take(context, target, name, step) for name, step in REGISTRATION.items()):
+        return
+    if not _take(context, target, "registration", authorization.registration):
         context.report.note("the rest", "was not tried: it needs what failed")
         return
-    else:
-        for name, step in AUTHORIZATION.items():
-            _take(context, target, name, step)
-    if context.options.sign_in and target.signs_people_in:
+    for name, step in AUTHORIZATION.items():
+        _take(context, target, name, step)
+    if context.options.sign_in:
         _sign_in(context, target)
 
 
 def _take(context: Context, target: Target, name: str, step: Step) -> bool:
     try:
-        detail = step(target, context.services.patience)
+        detail = step(target)
     except StepFailedError as failed:
         context.report.finding(name, failed.reason, remedy=failed.remedy)
         return False

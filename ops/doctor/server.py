@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ LEEWAY = timedelta(seconds=60)
 def examine(context: Context, facts: Facts) -> None:
     """Health, readiness, address and clock."""
     try:
-        with Target(base_url=facts.base_url) as target:
+        with closing(Target(base_url=facts.base_url)) as target:
             _health(context, target)
             _address(context, target)
     except StepFailedError as failed:

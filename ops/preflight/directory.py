@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import TypeAdapter, ValidationError
 
 from ops.attempt import attempt
 from ops.client_secret import NO_REGISTRATION, days_of, wants_client_secret
@@ -270,7 +271,7 @@ def _secret_policy(context: Context) -> None:
             remedy="azd env set AUTH_MODE federated\nor have an administrator exempt the registration",
         )
         return
-    longest = _duration(str(part(active, "passwordLifetime").get("maxLifetime") or ""))
+    longest = _duration(part(active, "passwordLifetime").get("maxLifetime"))
     days = days_of(context.environment)
     if longest is None or longest >= timedelta(days=days):
         context.report.ok("secret policy", f"client secrets may live {days} days")
@@ -358,10 +359,9 @@ def _allowed(context: Context, path: str) -> dict[str, Any] | None:
     return answer.document if answer.status == HTTPStatus.OK else None
 
 
-def _duration(text: str) -> timedelta | None:
-    """An ISO 8601 duration as Graph writes limits: days, and a time that does not matter much."""
-    found = re.fullmatch(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?.*)?", text)
-    if not found or not text.strip("PT"):
+def _duration(limit: object) -> timedelta | None:
+    """An ISO 8601 duration, as Graph writes limits; None where there is no limit."""
+    try:
+        return TypeAdapter(timedelta).validate_python(limit)
+    except ValidationError:
         return None
-    years, months, weeks, days, hours = (int(part or 0) for part in found.groups())
-    return timedelta(days=years * 365 + months * 30 + weeks * 7 + days, hours=hours)

@@ -84,8 +84,7 @@ def _expiring(environment: Environment, _: Parameters, __: datetime) -> bool:
 
 
 def _tagged(environment: Environment, parameters: Parameters, _: datetime) -> bool:
-    pairs = (pair.partition("=") for pair in environment.get(RESOURCE_TAGS).split(";"))
-    tags = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    tags = {name.lower(): value for name, value in environment.pairs(RESOURCE_TAGS).items()}
     name, wanted = str(parameters.get("tagName")).lower(), parameters.get("tagValue")
     return name in tags and wanted in {None, tags[name]}
 

@@ -10,19 +10,18 @@ from uuid import UUID
 from local.check.pages import Button, read_page
 from ops.aadsts import AADSTS, codes_shown
 from ops.clouds import is_loopback
-from ops.smoke.target import REDIRECT_URI, StepFailedError, brief, expect
+from ops.smoke.target import FAULT, REDIRECT_URI, StepFailedError, brief, expect
 
 if TYPE_CHECKING:
     import httpx2
 
-    from ops.http import Patience
     from ops.smoke.target import Target
 
 MAX_HOPS = 8
 ALLOW = "Allow"
 
 
-def registration(target: Target, _: Patience) -> str:
+def registration(target: Target) -> str:
     response = register(target, REDIRECT_URI)
     expect(
         response.status_code in {HTTPStatus.OK, HTTPStatus.CREATED},
@@ -47,7 +46,7 @@ def register(target: Target, redirect_uri: str) -> httpx2.Response:
     return target.request("POST", "/register", json=body)
 
 
-def way_to_entra(target: Target, _: Patience) -> str:
+def way_to_entra(target: Target) -> str:
     """Presses Allow on the consent page, and looks where that leads."""
     state = "state of the smoke test"
     response = target.get("/authorize", **target.authorize_query(state=state))
@@ -60,7 +59,7 @@ def way_to_entra(target: Target, _: Patience) -> str:
             response = target.get(where)
             continue
         response = _press_allow(target, response)
-    raise StepFailedError("the way to Entra ID goes in circles", remedy="Report it: this is a fault of the server.")
+    raise StepFailedError("the way to Entra ID goes in circles", remedy=FAULT)
 
 
 def _press_allow(target: Target, response: httpx2.Response) -> httpx2.Response:
@@ -126,17 +125,17 @@ def _check_parameters(target: Target, sent: dict[str, str], *, client_state: str
     expect(
         sent.get("response_type") == "code" and sent.get("state") and sent["state"] != client_state,
         "response_type is not code, or state is missing or the client's own",
-        remedy="Report it: this is a fault of the server.",
+        remedy=FAULT,
     )
     expect(
         sent.get("code_challenge_method") == "S256" and len(sent.get("code_challenge", "")) == 43,
         "there is no PKCE challenge with S256",
-        remedy="Report it: this is a fault of the server.",
+        remedy=FAULT,
     )
     expect(
         "resource" not in sent,
         "resource is sent beside the scope, which Entra ID refuses (AADSTS9010010)",
-        remedy="Report it: this is a fault of the server.",
+        remedy=FAULT,
     )
 
 

@@ -14,7 +14,6 @@ from ops.smoke.target import StepFailedError, brief, expect
 if TYPE_CHECKING:
     import httpx2
 
-    from ops.http import Patience
     from ops.smoke.target import Target
 
 METADATA = "/.well-known/oauth-protected-resource/mcp"
@@ -41,9 +40,9 @@ COMPONENTS = {
 """What `/readyz` names, and what to look at."""
 
 
-def alive(target: Target, patience: Patience) -> str:
+def alive(target: Target) -> str:
     """A deployment of a moment ago has no functions yet, or no name, so this waits a while."""
-    response = _settled(target, patience)
+    response = _settled(target)
     expect(
         response.status_code == HTTPStatus.OK and "alive" in response.text,
         f"/healthz answers {response.status_code} {brief(response)}",
@@ -52,7 +51,7 @@ def alive(target: Target, patience: Patience) -> str:
     return f"/healthz in {response.elapsed.total_seconds():.2f} s"
 
 
-def _settled(target: Target, patience: Patience) -> httpx2.Response:
+def _settled(target: Target) -> httpx2.Response:
     began = time.monotonic()
     for wait in DEPLOY_WAITS:
         if not target.may_be_fresh or time.monotonic() - began > sum(DEPLOY_WAITS):
@@ -60,21 +59,21 @@ def _settled(target: Target, patience: Patience) -> httpx2.Response:
         try:
             response = target.get("/healthz")
         except StepFailedError as failed:
-            patience.wait(wait, failed.reason)
+            target.patience.wait(wait, failed.reason)
             continue
         if response.status_code != HTTPStatus.NOT_FOUND and not response.is_server_error:
             return response
-        patience.wait(wait, f"/healthz answers {response.status_code}")
+        target.patience.wait(wait, f"/healthz answers {response.status_code}")
     return target.get("/healthz")
 
 
-def ready(target: Target, patience: Patience) -> str:
+def ready(target: Target) -> str:
     """The server may be starting, so this waits a while."""
     response = target.get("/readyz")
     for wait in READY_WAITS:
         if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
             break
-        patience.wait(wait, "the server is not ready")
+        target.patience.wait(wait, "the server is not ready")
         response = target.get("/readyz")
     if response.status_code == HTTPStatus.OK:
         return "all that the server depends on answers"
@@ -85,7 +84,7 @@ def ready(target: Target, patience: Patience) -> str:
     )
 
 
-def resource_metadata(target: Target, _: Patience) -> str:
+def resource_metadata(target: Target) -> str:
     document = target.document(METADATA)
     resource = document.get("resource")
     expect(resource == target.mcp_url, f"the resource is {resource}, and not {target.mcp_url}", remedy=ADDRESS)
@@ -96,12 +95,12 @@ def resource_metadata(target: Target, _: Patience) -> str:
     return f"{resource}, scopes {' '.join(scopes)}"
 
 
-def challenge(target: Target, _: Patience) -> str:
+def challenge(target: Target) -> str:
     response = target.request("POST", "/mcp", json=PING, headers=MCP_HEADERS)
     return _challenge(target, response.status_code, response.headers.get("www-authenticate", ""))
 
 
-def bad_token(target: Target, _: Patience) -> str:
+def bad_token(target: Target) -> str:
     headers = {**MCP_HEADERS, "Authorization": "Bearer not-a-token"}
     response = target.request("POST", "/mcp", json=PING, headers=headers)
     said = response.headers.get("www-authenticate", "")
@@ -113,7 +112,7 @@ def bad_token(target: Target, _: Patience) -> str:
     return _challenge(target, response.status_code, said)
 
 
-def server_metadata(target: Target, _: Patience) -> str:
+def server_metadata(target: Target) -> str:
     """Of the server itself where it signs people in, else of Entra ID."""
     if not target.signs_people_in:
         return _entra_metadata(target)

@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from ops.smoke.authorization import register
-from ops.smoke.target import REDIRECT_URI, brief, expect
+from ops.smoke.target import FAULT, REDIRECT_URI, brief, expect
 
 if TYPE_CHECKING:
     import httpx2
 
-    from ops.http import Patience
     from ops.smoke.target import Target
 
 FOREIGN = "https://smoke-test.invalid/callback"
-FAULT = "Report it: this is a fault of the server, or of what answers in its place."
 
 
-def foreign_registration(target: Target, _: Patience) -> str:
+def foreign_registration(target: Target) -> str:
     response = register(target, FOREIGN)
     expect(
         response.status_code == HTTPStatus.BAD_REQUEST,
@@ -29,19 +27,19 @@ def foreign_registration(target: Target, _: Patience) -> str:
     return "a client of an unknown site may not register"
 
 
-def foreign_redirect(target: Target, _: Patience) -> str:
+def foreign_redirect(target: Target) -> str:
     response = target.get("/authorize", **target.authorize_query(redirect_uri=FOREIGN))
     _expect_refused_here(response, "another redirect URI than the registered one")
     return "another redirect URI is refused, without going there"
 
 
-def unknown_client(target: Target, _: Patience) -> str:
+def unknown_client(target: Target) -> str:
     response = target.get("/authorize", **target.authorize_query(client_id="not-registered"))
     _expect_refused_here(response, "a client that is not registered")
     return "an unknown client is refused, without a redirect"
 
 
-def no_pkce(target: Target, _: Patience) -> str:
+def no_pkce(target: Target) -> str:
     for changes in ({"code_challenge": None, "code_challenge_method": None}, {"code_challenge_method": "plain"}):
         response = target.get("/authorize", **target.authorize_query(**changes))
         error = parse_qs(urlsplit(response.headers.get("location", "")).query).get("error")
@@ -53,7 +51,7 @@ def no_pkce(target: Target, _: Patience) -> str:
     return "a request without PKCE S256 is refused"
 
 
-def wrong_code(target: Target, _: Patience) -> str:
+def wrong_code(target: Target) -> str:
     form = {
         "grant_type": "authorization_code",
         "code": "not-a-code",
@@ -75,7 +73,7 @@ def wrong_code(target: Target, _: Patience) -> str:
     return "a wrong code is invalid_grant"
 
 
-def forged_callback(target: Target, _: Patience) -> str:
+def forged_callback(target: Target) -> str:
     response = target.get("/auth/callback", code="not-a-code", state="not-a-state")
     _expect_refused_here(response, "an answer of Entra ID that nobody asked for")
     return "an answer that nobody asked for is refused"

@@ -6,23 +6,22 @@ import secrets
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx2
 
 from ops.clouds import is_loopback
 from ops.errors import OpsError
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
+from ops.http import Patience
 
 TIMEOUT_SECONDS = 60.0
 """A cold start on Flex Consumption takes seconds; more than a minute is a fault."""
 
 REDIRECT_URI = "http://127.0.0.1:33418/callback"
 """Where a client on the user's own machine would listen; nothing listens there during the test."""
+
+FAULT = "Report it: this is a fault of the server, or of what answers in its place."
 
 
 class StepFailedError(OpsError):
@@ -36,7 +35,7 @@ class StepFailedError(OpsError):
 
 @dataclass(kw_only=True)
 class Target:
-    """One server, and what the steps before have learnt of it. Use as a context manager."""
+    """One server, and what the steps before have learnt of it. To be closed."""
 
     base_url: str
     expected_client_id: str = ""
@@ -48,17 +47,16 @@ class Target:
     client_id: str = ""
     """Of the client that the test registers."""
     verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+    patience: Patience = field(default_factory=Patience)
+    http: httpx2.Client = field(init=False)
 
-    def __enter__(self) -> Self:
+    def __post_init__(self) -> None:
         local = is_loopback(urlsplit(self.base_url).hostname or "")
         self.http = httpx2.Client(
             timeout=TIMEOUT_SECONDS, trust_env=not local, verify=httpx2.create_ssl_context(), follow_redirects=False
         )
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self.http.close()
 
     @property

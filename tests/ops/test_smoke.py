@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -108,19 +109,17 @@ def test_server_that_is_not_there_is_said(ops: Ops) -> None:
 def test_deployment_of_a_moment_ago_is_waited_for(server: SmokeServer, statuses: list[int]) -> None:
     server.coming_up[:] = statuses
     waits: list[float] = []
-    with Target(base_url=server.url, may_be_fresh=True) as target:
-        assert "/healthz in" in alive(target, Patience(sleep=waits.append))
+    with closing(Target(base_url=server.url, may_be_fresh=True, patience=Patience(sleep=waits.append))) as target:
+        assert "/healthz in" in alive(target)
     assert len(waits) == len(statuses)
 
 
 def test_deployment_that_does_not_come_is_given_up_after_two_minutes() -> None:
     (port,) = free_ports(1)
     waits: list[float] = []
-    with (
-        Target(base_url=f"http://127.0.0.1:{port}", may_be_fresh=True) as target,
-        pytest.raises(StepFailedError, match="does not answer"),
-    ):
-        alive(target, Patience(sleep=waits.append))
+    target = Target(base_url=f"http://127.0.0.1:{port}", may_be_fresh=True, patience=Patience(sleep=waits.append))
+    with closing(target), pytest.raises(StepFailedError, match="does not answer"):
+        alive(target)
     assert sum(waits) == 120
 
 
