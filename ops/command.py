@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,7 +15,6 @@ from ops.environment import ENTRA_TENANT, TENANT, VAULT_URL
 from ops.http import Api
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
@@ -32,6 +32,17 @@ TIMEOUT_SECONDS = 30.0
 
 def no_arguments(_parser: argparse.ArgumentParser) -> None:
     """For a command that takes its inputs alone."""
+
+
+def number_of(what: str, *, most: int) -> Callable[[str], int]:
+    """The type of an option that takes a whole number from 1 on."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text} is no number of {what} from 1 to {most}")
+        return int(text)
+
+    return number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import compileall
 import os
 import shutil
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from py_compile import PycInvalidationMode
@@ -27,41 +26,34 @@ STAGE = Path(".local") / "package"
 """Where azure.yaml has azd take the package from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """A line of .funcignore, which has the form of .gitignore."""
-
-    text: str
-    anchored: bool
-    """Whether it is compared with the whole path, and not with names alone."""
-
-    @classmethod
-    def of(cls, line: str) -> Pattern:
-        """Raises UsageError for an exception from a pattern (`!`), which is not read here."""
-        if line.startswith("!"):
-            raise UsageError(
-                f"{IGNORE_FILE} has an exception ({line}), which is not supported. Write patterns without it."
-            )
-        text = line.rstrip("/")
-        return cls(text.removeprefix("/"), anchored="/" in text)
-
-    def matches(self, path: PurePosixPath) -> bool:
-        return path.full_match(self.text) if self.anchored else fnmatchcase(path.name, self.text)
-
-
 def contents(root: Path) -> Iterator[Path]:
-    """Every file that is deployed, relative to the folder; caches and environments of Python never are."""
+    """Every file that is deployed, relative to the folder; caches and environments of Python never are.
+
+    Raises:
+        UsageError: .funcignore has an exception from a pattern (`!`), which is not read here.
+    """
     lines = (root / IGNORE_FILE).read_text("utf-8").splitlines()
-    patterns = [Pattern.of(line) for line in lines if line and not line.startswith("#")]
+    patterns = [line for line in lines if line and not line.startswith("#")]
+    for pattern in patterns:
+        if pattern.startswith("!"):
+            raise UsageError(
+                f"{IGNORE_FILE} has an exception ({pattern}), which is not supported. Write patterns without it."
+            )
     for current, folders, files in os.walk(root):
         here = Path(current).relative_to(root)
 
         def kept(name: str, here: Path = here) -> bool:
             path = PurePosixPath((here / name).as_posix())
-            return name != "__pycache__" and not any(pattern.matches(path) for pattern in patterns)
+            return name != "__pycache__" and not any(_matches(pattern, path) for pattern in patterns)
 
         folders[:] = [name for name in folders if kept(name) and not (root / here / name / "pyvenv.cfg").exists()]
         yield from (here / name for name in files if kept(name) and name != IGNORE_FILE)
+
+
+def _matches(pattern: str, path: PurePosixPath) -> bool:
+    """As a line of .gitignore: one with a slash is compared with the whole path, another with names alone."""
+    text = pattern.rstrip("/")
+    return path.full_match(text.removeprefix("/")) if "/" in text else fnmatchcase(path.name, text)
 
 
 def stage(root: Path, *, compiled: bool) -> list[Path]:

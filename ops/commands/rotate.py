@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ops.client_secret import ClientSecret, wants_client_secret
-from ops.command import Command
+from ops.command import Command, number_of
 from ops.doctor.facts import deployed_settings
 from ops.environment import (
     APP_OBJECT_ID,
@@ -36,6 +35,8 @@ from ops.signing_key import (
 from ops.vault import SIGNING_KEY, VaultItself, VaultResource, vault_url_of
 
 if TYPE_CHECKING:
+    import argparse
+
     from ops.command import Context
     from ops.signing_key import OldKey
     from ops.vault import Version
@@ -175,18 +176,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--token-lifetime-days",
-        type=_days,
+        type=number_of("days", most=MAX_DAYS),
         default=TOKEN_LIFETIME_DAYS,
         metavar="N",
         help=f"lifetime of refresh tokens at least (default {TOKEN_LIFETIME_DAYS}; the app's own settings count where "
         f"they say longer); {MARGIN_DAYS} days are added to it",
     )
-
-
-def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_DAYS:
-        raise argparse.ArgumentTypeError(f"{text} is no number of days from 1 to {MAX_DAYS}")
-    return int(text)
 
 
 COMMAND = Command(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ops.clouds import checked_address, is_loopback
-from ops.command import Command
+from ops.command import Command, number_of
 from ops.environment import BASE_URL, CLIENT_ID
 from ops.errors import BadInputError
 from ops.smoke import authorization, discovery, refusals
 from ops.smoke.target import StepFailedError, Target
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Mapping
 
     from ops.command import Context
@@ -111,17 +111,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sign-in", action="store_true", help="also sign in with the system's browser, and call tools")
     parser.add_argument(
         "--sign-in-seconds",
-        type=_seconds,
+        type=number_of("seconds", most=3600),
         default=SIGN_IN_SECONDS,
         metavar="N",
         help=f"how long to wait for the person (default {SIGN_IN_SECONDS})",
     )
-
-
-def _seconds(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 3600:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds from 1 to 3600")
-    return int(text)
 
 
 COMMAND = Command(
