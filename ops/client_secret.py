@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ops.environment import APP_OBJECT_ID, AUTH_MODE, CLIENT_ID, SECRET_DAYS
 from ops.errors import ApiError, BadInputError, OpsError
-from ops.graph import REPLICATION_WAITS, Directory
+from ops.graph import REPLICATION_WAITS
 from ops.refusals import REFUSALS
 from ops.token_endpoint import wait_until_accepted
 from ops.vault import CLIENT_SECRET, PLACEHOLDER
@@ -52,7 +52,7 @@ class ClientSecret:
     def __init__(self, context: Context, vault: VaultResource) -> None:
         self._environment = context.environment
         self._services = context.services
-        self._directory = Directory(context.services.graph, now=context.now)
+        self._directory = context.services.directory
         self._vault = vault
         self._report = context.report
         self._now = context.now
@@ -151,8 +151,9 @@ class ClientSecret:
     def _make(self, application: Application) -> NewPassword:
         for days in (self._days, *(shorter for shorter in LIFETIMES if shorter < self._days)):
             try:
+                now = self._now()
                 return self._directory.add_password(
-                    application, name=own_name(self._vault.name), ends=self._now() + timedelta(days=days)
+                    application, name=own_name(self._vault.name), ends=now + timedelta(days=days), now=now
                 )
             except ApiError as error:
                 if error.code == FORBIDDEN_KIND:

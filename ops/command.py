@@ -12,6 +12,7 @@ import httpx2
 from ops.clouds import checked_address, cloud_of
 from ops.credentials import Tokens
 from ops.environment import ENTRA_TENANT, TENANT, VAULT_URL
+from ops.graph import Directory
 from ops.http import Api
 
 if TYPE_CHECKING:
@@ -84,6 +85,11 @@ class Services:
     def graph(self) -> Api:
         """Microsoft Graph, in the tenant of the registration."""
         return self._api("Microsoft Graph", self.cloud.graph, self.cloud.graph_scope, tenant=self.registration_tenant)
+
+    @cached_property
+    def directory(self) -> Directory:
+        """The registrations of that tenant."""
+        return Directory(self.graph)
 
     @cached_property
     def arm(self) -> Api:

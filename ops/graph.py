@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from ops.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Collection, Iterator
 
     from ops.http import Answer, Api
 
@@ -23,6 +23,8 @@ FIELDS = (
 )
 REPLICATION_WAITS = (1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0)
 """Seconds between attempts while a change has not reached every replica of the directory."""
+
+UNKNOWN_YET = "the registration is not known everywhere yet"
 
 YOUNG = timedelta(minutes=10)
 """So long after a registration was made even its owner may be refused."""
@@ -66,9 +68,8 @@ class Application:
 class Directory:
     """The registrations of one tenant."""
 
-    def __init__(self, api: Api, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, api: Api) -> None:
         self.api = api
-        self._now = now
 
     def find_application(self, *, client_id: str = "", unique_name: str = "") -> Application | None:
         """The registration by whichever name is given, or None."""
@@ -82,10 +83,10 @@ class Directory:
 
     def application(self, object_id: str) -> Application:
         """The registration, which may have been made a moment ago and not be known everywhere yet."""
-        answer = self._patiently("GET", f"/v1.0/applications/{_segment(object_id)}?$select={FIELDS}")
+        answer = self.patiently("GET", f"/v1.0/applications/{_segment(object_id)}?$select={FIELDS}")
         return _application(answer.document)
 
-    def add_password(self, application: Application, *, name: str, ends: datetime) -> NewPassword:
+    def add_password(self, application: Application, *, name: str, ends: datetime, now: datetime) -> NewPassword:
         """Creates a client secret.
 
         Raises:
@@ -93,7 +94,9 @@ class Directory:
         """
         body = {"passwordCredential": {"displayName": name, "endDateTime": _stamp(ends)}}
         path = f"/v1.0/applications/{_segment(application.object_id)}/addPassword"
-        made = self._patiently("POST", path, body=body, created=application.created).document
+        young = application.created is not None and now - application.created < YOUNG
+        unknown = {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN} if young else {HTTPStatus.NOT_FOUND}
+        made = self.patiently("POST", path, body=body, unknown=unknown).document
         return NewPassword(key_id=made["keyId"], value=SecretStr(made["secretText"]), ends=_time(made["endDateTime"]))
 
     def remove_password(self, application: Application, key_id: str) -> bool:
@@ -128,18 +131,20 @@ class Directory:
         path = f"/v1.0/directory/deletedItems/{_segment(application.object_id)}"
         return self.api.request("DELETE", path, accept={HTTPStatus.NOT_FOUND}).status != HTTPStatus.NOT_FOUND
 
-    def _patiently(
-        self, method: str, path: str, *, body: dict[str, Any] | None = None, created: datetime | None = None
+    def patiently(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: dict[str, Any] | None = None,
+        unknown: Collection[int] = (HTTPStatus.NOT_FOUND,),
     ) -> Answer:
-        """Repeats while the directory has not heard of the registration everywhere."""
+        """Repeats while a replica that has not heard of the registration answers with a status of `unknown`."""
         for wait in REPLICATION_WAITS:
-            accept = {HTTPStatus.NOT_FOUND}
-            if created is not None and self._now() - created < YOUNG:
-                accept.add(HTTPStatus.FORBIDDEN)
-            answer = self.api.request(method, path, body=body, accept=accept)
-            if answer.status not in accept:
+            answer = self.api.request(method, path, body=body, accept=unknown)
+            if answer.status not in unknown:
                 return answer
-            self.api.patience.wait(wait, "the registration is not known everywhere yet")
+            self.api.patience.wait(wait, UNKNOWN_YET)
         return self.api.request(method, path, body=body)
 
 

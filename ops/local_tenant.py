@@ -18,20 +18,17 @@ from ops.consent import MICROSOFT_GRAPH, principal_of
 from ops.doctor.roles import SECRETS_USER
 from ops.environment import DEFAULT_ADDITIONAL_SCOPES, DEFAULT_SCOPES
 from ops.errors import OpsError
-from ops.graph import REPLICATION_WAITS, Directory
+from ops.graph import REPLICATION_WAITS, UNKNOWN_YET
 from ops.leftovers import VAULT_VERSION, DeletedVaults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
     from pathlib import Path
 
-    from ops.graph import Application
+    from ops.graph import Application, Directory
     from ops.http import Api
 
 GROUP_VERSION = "2021-04-01"
 ROLES_VERSION = "2022-04-01"
-UNKNOWN_YET = "the registration is not known everywhere yet"
 VAULT_WAITS = (2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 15.0, 15.0)
 """Seconds between looks at a vault that is being made."""
 
@@ -72,10 +69,10 @@ class Names:
 class LocalRegistration:
     """The registration of the local server."""
 
-    def __init__(self, graph: Api, *, names: Names, now: Callable[[], datetime]) -> None:
-        self._graph = graph
+    def __init__(self, directory: Directory, *, names: Names) -> None:
+        self._directory = directory
+        self._graph = directory.api
         self._names = names
-        self._directory = Directory(graph, now=now)
 
     def find(self) -> Application | None:
         return self._directory.find_application(unique_name=self._names.registration)
@@ -97,9 +94,13 @@ class LocalRegistration:
         self._graph.request("PATCH", path, body=body, headers={"Prefer": "create-if-missing"})
         made = self._made()
         own = f"/v1.0/applications/{made.object_id}"
-        self._patiently("PATCH", own, {"identifierUris": [f"api://{made.client_id}"]})
+        # A replica that has not heard of the registration says so with either status.
+        unknown = {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}
+        identifier = {"identifierUris": [f"api://{made.client_id}"]}
+        self._directory.patiently("PATCH", own, body=identifier, unknown=unknown)
         if principal_of(self._graph, made.client_id) is None:
-            self._patiently("POST", "/v1.0/servicePrincipals", {"appId": made.client_id})
+            principal = {"appId": made.client_id}
+            self._directory.patiently("POST", "/v1.0/servicePrincipals", body=principal, unknown=unknown)
         return self._directory.application(made.object_id)
 
     def remove(self) -> bool:
@@ -117,15 +118,6 @@ class LocalRegistration:
                 return found
             self._graph.patience.wait(wait, UNKNOWN_YET)
         raise OpsError("The registration was made, but is not known everywhere yet. Run the command again.")
-
-    def _patiently(self, method: str, path: str, body: dict[str, Any]) -> None:
-        """Repeats while a replica has not heard of the registration, and says so with either status."""
-        for wait in REPLICATION_WAITS:
-            answer = self._graph.request(method, path, body=body, accept={HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST})
-            if answer.status < HTTPStatus.BAD_REQUEST:
-                return
-            self._graph.patience.wait(wait, UNKNOWN_YET)
-        self._graph.request(method, path, body=body)
 
     def _scope(self) -> dict[str, Any]:
         text = "Allows an assistant to use the local server as you."

@@ -53,7 +53,7 @@ def _make(context: Context) -> int:
     environment.require(LOCATION)
     tags = environment.pairs(RESOURCE_TAGS)
     person, kind, names = _person(context)
-    registration = LocalRegistration(services.graph, names=names, now=context.now)
+    registration = LocalRegistration(services.directory, names=names)
     before, settings = registration.find(), LocalSettings(context.root)
     settings.refuse_anothers(before.client_id if before is not None else "")
     report.heading("Registration and vault")
@@ -91,7 +91,7 @@ def _settings(environment: Environment, context: Context, *, client_id: str, vau
 def _undo(context: Context) -> int:
     services, report = context.services, context.report
     _, _, names = _person(context)
-    registration = LocalRegistration(services.graph, names=names, now=context.now)
+    registration = LocalRegistration(services.directory, names=names)
     settings = LocalSettings(context.root)
     report.heading("What the local server had in the tenant")
     found = registration.find()

@@ -23,7 +23,7 @@ from ops.environment import (
     VAULT_NAME,
 )
 from ops.errors import MissingInputsError, OpsError
-from ops.graph import REPLICATION_WAITS, Directory
+from ops.graph import REPLICATION_WAITS
 from ops.leftovers import DeletedVaults, unless_refused
 
 if TYPE_CHECKING:
@@ -79,13 +79,13 @@ def _application(context: Context, *, purge: bool) -> int:
             "registration", "is not this deployment's own (ENTRA_APP_UNIQUE_NAME is not set): left alone"
         )
         return 0
-    directory = Directory(context.services.graph, now=context.now)
+    directory = context.services.directory
     alive = directory.find_application(unique_name=unique_name)
     if alive is not None:
         context.report.note("registration", f"{alive.name} ({alive.client_id}) is still there")
         if purge and directory.delete_application(alive):
             context.report.ok("registration", "deleted")
-    deleted = _deleted(context, directory, expected=alive if purge else None)
+    deleted = _deleted(context, expected=alive if purge else None)
     for application in deleted:
         if not purge:
             context.report.note("registration", f"{application.name} ({application.client_id}) is deleted, not purged")
@@ -94,9 +94,10 @@ def _application(context: Context, *, purge: bool) -> int:
     return len(deleted) + (alive is not None)
 
 
-def _deleted(context: Context, directory: Directory, *, expected: Application | None) -> list[Application]:
+def _deleted(context: Context, *, expected: Application | None) -> list[Application]:
     """The deleted registrations; one that was deleted just now may take a moment to be among them."""
     names = {"client_id": context.environment.get(CLIENT_ID), "unique_name": context.environment[APP_UNIQUE_NAME]}
+    directory = context.services.directory
     found = list(directory.deleted_applications(**names))
     for wait in REPLICATION_WAITS:
         if expected is None or any(one.object_id == expected.object_id for one in found):

@@ -12,7 +12,6 @@ from ops.doctor.server import compare_clock
 from ops.documents import entries, part, words
 from ops.environment import API_PERMISSIONS, EXISTING_CLIENT_ID
 from ops.errors import ApiError
-from ops.graph import Directory
 
 if TYPE_CHECKING:
     from ops.command import Context
@@ -34,10 +33,9 @@ FEDERATED = ("issuer (AADSTS700211)", "subject (AADSTS700213)", "audience (AADST
 
 def examine(context: Context, facts: Facts) -> None:
     """Everything about the registration; `facts` gets it for those who come after."""
-    directory = Directory(context.services.graph, now=context.now)
-    application = directory.find_application(client_id=facts.client_id)
+    application = context.services.directory.find_application(client_id=facts.client_id)
     if application is None:
-        _missing(context, directory, facts)
+        _missing(context, facts)
         return
     facts.application = application
     context.report.ok("registration", f"{application.name} ({application.client_id})")
@@ -55,8 +53,8 @@ def examine(context: Context, facts: Facts) -> None:
         _federated_credential(context, facts, application)
 
 
-def _missing(context: Context, directory: Directory, facts: Facts) -> None:
-    for deleted in directory.deleted_applications(client_id=facts.client_id):
+def _missing(context: Context, facts: Facts) -> None:
+    for deleted in context.services.directory.deleted_applications(client_id=facts.client_id):
         url = f"{context.services.cloud.graph}/v1.0/directory/deletedItems/{deleted.object_id}/restore"
         context.report.finding(
             "registration", f"{deleted.name} was deleted", remedy=f"az rest --method POST --url {url}"

@@ -28,7 +28,6 @@ from ops.environment import (
     REQUIRED_SCOPES,
 )
 from ops.errors import ApiError
-from ops.graph import Directory
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -286,8 +285,7 @@ def _secret_policy(context: Context) -> None:
 def _application(context: Context) -> Application | None:
     """The registration; None where it is still to be made."""
     client_id = context.environment.get(EXISTING_CLIENT_ID) or context.environment.get(CLIENT_ID)
-    directory = Directory(context.services.graph, now=context.now)
-    return directory.find_application(client_id=client_id) if client_id else None
+    return context.services.directory.find_application(client_id=client_id) if client_id else None
 
 
 def _restrictions(context: Context, default: dict[str, Any], application: Application | None) -> list[dict[str, Any]]:
@@ -330,13 +328,12 @@ def _token_protection(context: Context) -> None:
 
 
 def _deleted_registrations(context: Context) -> None:
-    directory = Directory(context.services.graph, now=context.now)
     names = {"client_id": context.environment.get(CLIENT_ID), "unique_name": context.environment.get(APP_UNIQUE_NAME)}
     if not any(names.values()):
         context.report.note("deleted registrations", "no name is known yet: this environment was never provisioned")
         return
     try:
-        found = list(directory.deleted_applications(**names))
+        found = list(context.services.directory.deleted_applications(**names))
     except ApiError as error:
         if error.status != HTTPStatus.FORBIDDEN:
             raise

@@ -53,7 +53,11 @@ class Target:
     def __post_init__(self) -> None:
         local = is_loopback(urlsplit(self.base_url).hostname or "")
         self.http = httpx2.Client(
-            timeout=TIMEOUT_SECONDS, trust_env=not local, verify=httpx2.create_ssl_context(), follow_redirects=False
+            base_url=self.base_url,
+            timeout=TIMEOUT_SECONDS,
+            trust_env=not local,
+            verify=httpx2.create_ssl_context(),
+            follow_redirects=False,
         )
 
     def close(self) -> None:
@@ -77,23 +81,19 @@ class Target:
         """The PKCE code challenge of the client's verifier (RFC 7636)."""
         return urlsafe_b64encode(sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
 
-    def url(self, path: str) -> str:
-        return path if path.startswith(("http://", "https://")) else f"{self.base_url}{path}"
-
     def request(self, method: str, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401 - httpx2's own
         """One request; the path may be a whole address.
 
         Raises:
             StepFailedError: nobody answers.
         """
-        url = self.url(path)
         try:
-            return self.http.request(method, url, **options)
+            return self.http.request(method, path, **options)
         except httpx2.TransportError as error:
-            parts = urlsplit(url)
+            url = error.request.url
             hint = "For the local run the certificates are in .local/tls: SSL_CERT_FILE=.local/tls/bundle.pem. "
             raise StepFailedError(
-                f"{parts.scheme}://{parts.netloc} does not answer ({type(error).__name__}: {error})",
+                f"{url.scheme}://{url.netloc.decode()} does not answer ({type(error).__name__}: {error})",
                 remedy=f"{hint if 'CERTIFICATE' in str(error).upper() else ''}Is the address right, and the server up? "
                 "`az functionapp show` shows its host name and state; on your machine, `make run`.",
             ) from error
