@@ -12,6 +12,7 @@ import pytest
 from ops.cli import run
 from ops.preflight.subscription import PROVIDERS
 from tests.support.azure import CloudStandIn, FakeCredential
+from tests.support.azure.azd import program
 from tests.support.azure.deployment import deploy
 from tests.support.azure.world import SITE, STORAGE, SUBSCRIPTION, TENANT, VAULT_ID
 from tests.support.smoke_server import SmokeServer
@@ -125,9 +126,7 @@ def programs(tmp_path: Path) -> Callable[..., str]:
         folder = tmp_path / "bin"
         folder.mkdir(exist_ok=True)
         for name, says in versions.items():
-            program = folder / name
-            program.write_text(f"#!/bin/sh\n{says}\n")
-            program.chmod(0o755)
+            program(folder, name, says)
         return str(folder)
 
     return make

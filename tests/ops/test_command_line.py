@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.ops.conftest import Ops
-    from tests.support.azure import CloudStandIn
 
 
 def test_every_module_of_commands_is_a_command_of_its_own_name() -> None:
@@ -140,48 +139,37 @@ def test_token_never_goes_to_an_address_without_tls(ops: Ops, address: str) -> N
     assert not ops.world.passwords()
 
 
-def test_command_runs_as_whoever_is_signed_in_to_azd(azure: CloudStandIn, ops: Ops, tmp_path: Path) -> None:
-    """The whole program as a process, with the credentials that it uses in earnest."""
-    folder = tmp_path / "bin"
+def process(ops: Ops, command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The whole program, with the credentials that it uses in earnest."""
+    folder = ops.root / "bin"
     folder.mkdir()
     program(folder, "azd", SIGNED_IN)
-    outcome = subprocess.run(
-        [sys.executable, "-m", "ops", "postprovision"],
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [sys.executable, "-m", "ops", command],
         cwd=REPOSITORY,
-        env={**os.environ, **azure.environment(), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
+        env={**os.environ, **ops.cloud.environment(), "PATH": path, **variables},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def test_command_runs_as_whoever_is_signed_in_to_azd(ops: Ops) -> None:
+    outcome = process(ops, "postprovision")
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert len(ops.world.passwords()) == 1
     assert not outcome.stderr
     assert TENANT not in outcome.stdout
 
 
-def test_name_that_the_terminal_cannot_show_ends_no_command(azure: CloudStandIn, ops: Ops, tmp_path: Path) -> None:
+def test_name_that_the_terminal_cannot_show_ends_no_command(ops: Ops) -> None:
     """On Windows, what goes to a pipe is written in the code page of the machine."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    program(folder, "azd", SIGNED_IN)
     ops.world.resources[f"/subscriptions/{SUBSCRIPTION}"] = {
         "displayName": "Entwicklung \N{EURO SIGN}",
         "state": "Enabled",
     }
-    outcome = subprocess.run(
-        [sys.executable, "-m", "ops", "preflight"],
-        cwd=REPOSITORY,
-        env={
-            **os.environ,
-            **azure.environment(),
-            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONIOENCODING": "ascii",
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    outcome = process(ops, "preflight", PYTHONIOENCODING="ascii")
     assert "Entwicklung \\u20ac" in outcome.stdout, outcome.stdout + outcome.stderr
     assert not outcome.stderr

@@ -36,12 +36,10 @@ from tests.support.azure.cli import AzureCli
 from tests.support.azure.deployment import ROLES, assignment
 from tests.support.azure.world import (
     CLIENT_ID,
-    GROUP,
     GROUP_ID,
     HOST,
     OBJECT_ID,
     PRINCIPAL_ID,
-    SITE,
     TENANT,
     Fault,
 )
@@ -55,7 +53,6 @@ if TYPE_CHECKING:
     from tests.support.smoke_server import SmokeServer
 
 GRAPH_APPLICATION = f"/v1.0/applications/{OBJECT_ID}"
-SETTING = f"az functionapp config appsettings set --name {SITE} --resource-group {GROUP} --settings"
 
 
 def test_deployment_in_order_has_nothing_to_mend(doctor: Callable[..., Outcome], deployed: World) -> None:

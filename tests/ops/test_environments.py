@@ -110,13 +110,3 @@ def test_sovereign_cloud_is_described_as_the_commands_know_it(cloud: str) -> Non
     section = GUIDE.partition("## Sovereign clouds")[2].partition("\n## ")[0]
     for value in (cloud, NAMED[cloud].authority, NAMED[cloud].exchange_audience):
         assert f"`{value}`" in section
-
-
-def test_anchors_of_the_guide_and_to_it_are_there() -> None:
-    for document in (REPOSITORY / "docs").glob("*.md"):
-        for target, anchor in re.findall(r"\]\((\w+\.md)#([a-z-]+)\)", document.read_text("utf-8")):
-            if "environments.md" in {target, document.name}:
-                text = (REPOSITORY / "docs" / target).read_text("utf-8")
-                headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-                slugs = {re.sub(r"[^a-z -]", "", one.lower()).replace(" ", "-") for one in headings}
-                assert anchor in slugs, f"{document.name}: {target}#{anchor}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -11,37 +10,18 @@ from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.owners import OwnerMarks
 from entra_mcp.storage.table import Table
 from entra_mcp.tasks.rows import Task, TaskRows
-from ops.cli import run
 from tests.support.clock import Clock
 from tests.support.instances import RING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from azure.core.credentials import AccessToken
-
     from entra_mcp.tasks.wire import Status
+    from tests.ops.conftest import Ops, Outcome
 
 NOW = 1_790_000_000.0
 
 
-def tasks(azurite: str, table: str, root: Path) -> tuple[int, str]:
-    out = io.StringIO()
-    code = run(
-        ["tasks"],
-        variables={"AzureWebJobsStorage": azurite, "MCP_TABLE_NAME": table},
-        credential=lambda _: NoCredential(),
-        out=out,
-        root=root,
-    )
-    return code, out.getvalue()
-
-
-class NoCredential:
-    """A connection string needs none."""
-
-    def get_token(self, *_scopes: str, **_options: object) -> AccessToken:
-        raise AssertionError
+def tasks(ops: Ops, azurite: str, table: str) -> Outcome:
+    return ops("tasks", AzureWebJobsStorage=azurite, MCP_TABLE_NAME=table)
 
 
 async def fill(azurite: str, name: str, *statuses: Status) -> None:
@@ -65,25 +45,25 @@ async def fill(azurite: str, name: str, *statuses: Status) -> None:
             await rows.create(task)
 
 
-async def test_unfinished_tasks_are_listed_and_the_others_counted(azurite: str, tmp_path: Path) -> None:
+async def test_unfinished_tasks_are_listed_and_the_others_counted(ops: Ops, azurite: str) -> None:
     name = f"T{uuid4().hex}"
     await fill(azurite, name, "completed", "working", "completed", "input_required", "failed")
-    code, text = await asyncio.to_thread(tasks, azurite, name, tmp_path)
-    assert code == 0, text
-    assert "1 working, 1 input_required, 2 completed, 1 failed" in text
-    assert "working                since 2026-09-21" in text
-    assert "1 runs" in text
-    assert "secret_tool" not in text
+    outcome = await asyncio.to_thread(tasks, ops, azurite, name)
+    assert outcome.code == 0, outcome.text
+    assert "1 working, 1 input_required, 2 completed, 1 failed" in outcome.text
+    assert "working                since 2026-09-21" in outcome.text
+    assert "1 runs" in outcome.text
+    assert "secret_tool" not in outcome.text
 
 
-async def test_table_without_tasks_says_so(azurite: str, tmp_path: Path) -> None:
+async def test_table_without_tasks_says_so(ops: Ops, azurite: str) -> None:
     name = f"T{uuid4().hex}"
     await fill(azurite, name)
-    code, text = await asyncio.to_thread(tasks, azurite, name, tmp_path)
-    assert (code, "there are none" in text) == (0, True)
+    outcome = await asyncio.to_thread(tasks, ops, azurite, name)
+    assert (outcome.code, "there are none" in outcome.text) == (0, True)
 
 
-def test_table_that_is_not_there_is_a_failure_with_a_remedy(azurite: str, tmp_path: Path) -> None:
-    code, text = tasks(azurite, f"T{uuid4().hex}", tmp_path)
-    assert code == 1
-    assert "Storage Table Data Reader" in text
+def test_table_that_is_not_there_is_a_failure_with_a_remedy(ops: Ops, azurite: str) -> None:
+    outcome = tasks(ops, azurite, f"T{uuid4().hex}")
+    assert outcome.code == 1
+    assert "Storage Table Data Reader" in outcome.text

@@ -52,22 +52,6 @@ def test_every_command_is_in_the_operators_guide(command: object) -> None:
     assert f"| `{name}` |" in OPERATE
 
 
-@pytest.mark.parametrize("document", ["operate.md", "troubleshooting.md"])
-def test_links_of_the_documents_lead_somewhere(document: str) -> None:
-    text = (REPOSITORY / "docs" / document).read_text("utf-8")
-    for target, _, anchor in re.findall(r"\]\(([a-z-]+\.md)(#([a-z-]+))?\)", text):
-        linked = (REPOSITORY / "docs" / target).read_text("utf-8")
-        headings = {re.sub(r"[^a-z -]", "", line.strip("# ").lower()).replace(" ", "-") for line in linked.splitlines()}
-        assert not anchor or anchor in headings, f"{target}#{anchor}"
-
-
-def test_commands_in_documents_and_remedies_are_ones_of_this_tool() -> None:
-    remedies = [*(known.remedy for known in AADSTS.values()), *REFUSALS.values(), OPERATE, TROUBLESHOOTING]
-    named = {name for text in remedies for name in re.findall(r"python -m ops ([a-z]\w+)", text)}
-    assert named
-    assert named <= {command.name for command in load()}
-
-
 def test_lock_of_the_deployment_is_removed_by_the_command_that_is_given() -> None:
     template = (REPOSITORY / "infra" / "modules" / "lock.bicep").read_text("utf-8")
     (name,) = re.findall(r"^  name: '(.+)'$", template, re.MULTILINE)

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local.entra.errors import EntraError, RequestIds, error_document
-from tests.support.azure.world import CLIENT_ID, TENANT, World, stamp
+from tests.support.azure.world import CLIENT_ID, TENANT, World, page, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -142,13 +142,8 @@ class GraphStandIn:
         return Response(status_code=204)
 
     async def deleted(self, request: Request) -> Response:
-        size = min(int(request.query_params.get("$top", "100")), self._world.page_size)
-        start = int(request.query_params.get("$skiptoken", "0"))
-        everything = list(self._world.deleted_applications.values())
-        page: dict[str, Any] = {"value": [_selected(one, request) for one in everything[start : start + size]]}
-        if start + size < len(everything):
-            page["@odata.nextLink"] = str(request.url.include_query_params(**{"$skiptoken": start + size}))
-        return JSONResponse(page)
+        everything = [_selected(one, request) for one in self._world.deleted_applications.values()]
+        return page(request, everything, size=self._world.page_size, link="@odata.nextLink")
 
     async def purge(self, request: Request) -> Response:
         if self._world.deleted_applications.pop(request.path_params["id"], None) is None:
@@ -204,13 +199,7 @@ class GraphStandIn:
             {"@odata.type": "#microsoft.graph.directoryRole", "displayName": name}
             for name in self._world.directory_roles
         ]
-        start = int(request.query_params.get("$skiptoken", "0"))
-        page: dict[str, Any] = {"value": everything[start : start + self._world.page_size]}
-        if start + self._world.page_size < len(everything):
-            page["@odata.nextLink"] = str(
-                request.url.include_query_params(**{"$skiptoken": start + self._world.page_size})
-            )
-        return JSONResponse(page)
+        return page(request, everything, size=self._world.page_size, link="@odata.nextLink")
 
     async def authorization_policy(self, _: Request) -> Response:
         return JSONResponse({"defaultUserRolePermissions": {"allowedToCreateApps": self._world.may_create_apps}})

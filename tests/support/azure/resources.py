@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.support.azure.world import GROUP_ID, SITE_ID, SUBSCRIPTION, VAULT, VAULT_ID, SecretVersion, World
+from tests.support.azure.world import GROUP_ID, SITE_ID, SUBSCRIPTION, VAULT, VAULT_ID, SecretVersion, World, page
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -246,8 +246,4 @@ def _origin(request: Request) -> str:
 
 
 def _listed(request: Request, everything: list[dict[str, Any]]) -> Response:
-    start = int(request.query_params.get("$skiptoken", "0"))
-    page: dict[str, Any] = {"value": everything[start : start + PAGE]}
-    if start + PAGE < len(everything):
-        page["nextLink"] = str(request.url.include_query_params(**{"$skiptoken": start + PAGE}))
-    return JSONResponse(page)
+    return page(request, everything, size=PAGE, link="nextLink")

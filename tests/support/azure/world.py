@@ -8,7 +8,14 @@ import uuid
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
 
 MICROSOFT_GRAPH = "00000003-0000-0000-c000-000000000000"
 TENANT = "11111111-1111-4111-8111-111111111111"
@@ -214,6 +221,15 @@ class World:
         version = SecretVersion(value=value, created=at, updated=at, tags=tags or {})
         self.secrets.setdefault(name, []).append(version)
         return version
+
+
+def page(request: Request, everything: Sequence[dict[str, Any]], *, size: int, link: str) -> Response:
+    """The members of a list that the request asks for; `link` is what its service calls the address of the rest."""
+    start = int(request.query_params.get("$skiptoken", "0"))
+    found: dict[str, Any] = {"value": everything[start : start + size]}
+    if start + size < len(everything):
+        found[link] = str(request.url.include_query_params(**{"$skiptoken": start + size}))
+    return JSONResponse(found)
 
 
 def stamp(moment: datetime) -> str:
