@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, Any, Self, override
 
 import uvicorn
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from local.loopback.serve import Binding
+
 
 class QuietServer(uvicorn.Server):
     """Leaves the signals of its process alone, and does not send itself again the one that ended it."""
@@ -22,6 +25,30 @@ class QuietServer(uvicorn.Server):
     @override
     def capture_signals(self) -> Generator[None]:
         yield
+
+
+class ServedFromThread:
+    """A context manager: `app()` is served at the binding, from a thread of the test process."""
+
+    def __init__(self, binding: Binding, **options: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        self._binding = binding
+        self._options = options
+
+    def app(self) -> ASGIApp:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        config = uvicorn.Config(self.app(), lifespan="off", access_log=False, log_level="critical", **self._options)
+        self._server = QuietServer(config)
+        serve = self._server.serve(sockets=list(self._binding.sockets))
+        self._thread = threading.Thread(target=lambda: asyncio.run(serve), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+        self._binding.close()
 
 
 @asynccontextmanager

@@ -5,23 +5,17 @@ The page of Entra ID is on the same port under the other name of this machine, w
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, override
 from urllib.parse import urlencode
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from local.loopback.serve import bind
+from tests.support.serving import ServedFromThread
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from types import TracebackType
-
     from starlette.requests import Request
 
 CLIENT_ID = "22222222-2222-4222-8222-222222222222"
@@ -29,18 +23,20 @@ NO_STORE = {"Cache-Control": "no-store"}
 CONSENT = '<form method="post" action=""><input type="hidden" name="t" value="1"><button>Allow Access</button></form>'
 
 
-class SmokeServer:
-    """A context manager; `fault` is the name of what is wrong with it."""
+class SmokeServer(ServedFromThread):
+    """`fault` is the name of what is wrong with it."""
 
     def __init__(self) -> None:
         self.fault = ""
         self.coming_up: list[int] = []
         """Statuses of /healthz before the server is there."""
-        self._binding = bind(port=0, purpose="server under test", flag="")
-        self.url = f"http://127.0.0.1:{self._binding.port}"
-        self.entra = f"http://localhost:{self._binding.port}"
+        binding = bind(port=0, purpose="server under test", flag="")
+        super().__init__(binding)
+        self.url = f"http://127.0.0.1:{binding.port}"
+        self.entra = f"http://localhost:{binding.port}"
 
-    def __enter__(self) -> Self:
+    @override
+    def app(self) -> Starlette:
         routes = [
             Route("/healthz", self.health),
             Route("/readyz", self.ready),
@@ -55,19 +51,7 @@ class SmokeServer:
             Route("/tenant/oauth2/v2.0/authorize", self.entra_page),
             Route("/tenant/v2.0/.well-known/openid-configuration", self.entra_metadata),
         ]
-        config = uvicorn.Config(Starlette(routes=routes), lifespan="off", log_level="critical", access_log=False)
-        self._server = _Server(config)
-        serve = self._server.serve(sockets=list(self._binding.sockets))
-        self._thread = threading.Thread(target=lambda: asyncio.run(serve), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
-        self._binding.close()
+        return Starlette(routes=routes)
 
     def has(self, fault: str) -> bool:
         return self.fault == fault
@@ -178,10 +162,3 @@ class SmokeServer:
         if self.has("callback not checked"):
             return RedirectResponse("http://127.0.0.1:1/callback?code=1", status_code=302)
         return HTMLResponse("Unknown", status_code=400)
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """A thread has no signals to take."""
-        yield

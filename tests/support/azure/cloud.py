@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
-import threading
-from contextlib import contextmanager
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, override
 
-import uvicorn
 from azure.core.credentials import AccessToken
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -34,15 +30,13 @@ from tests.support.azure.world import (
     Fault,
     World,
 )
+from tests.support.serving import ServedFromThread
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
-    from types import TracebackType
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-START_SECONDS = 10.0
 SCOPES = {
     "/graph/": PUBLIC.graph_scope,
     "/arm/": PUBLIC.arm_scope,
@@ -69,14 +63,15 @@ class FakeCredential:
         return AccessToken(f"e30.{payload}.c2ln", 4102444800)
 
 
-class CloudStandIn:
-    """A context manager; `world` is what it knows and what tests change."""
+class CloudStandIn(ServedFromThread):
+    """`world` is what it knows and what tests change."""
 
     def __init__(self, certificates: Path) -> None:
         self.world = World()
-        self._tls = ensure_tls(certificates).server
-        self._binding = bind(port=0, purpose="stand-in for Azure", flag="")
-        self.authority = f"127.0.0.1:{self._binding.port}"
+        tls = str(ensure_tls(certificates).server)
+        binding = bind(port=0, purpose="stand-in for Azure", flag="")
+        super().__init__(binding, date_header=False, ssl_certfile=tls, ssl_keyfile=tls, timeout_graceful_shutdown=1)
+        self.authority = f"127.0.0.1:{binding.port}"
         self.url = f"https://{self.authority}"
 
     def environment(self) -> dict[str, str]:
@@ -113,47 +108,10 @@ class CloudStandIn:
         """Forgets everything, for the next test."""
         self.world.__dict__.update(World().__dict__)
 
-    def __enter__(self) -> Self:
+    @override
+    def app(self) -> ASGIApp:
         app = Starlette(routes=self.routes(), exception_handlers={GraphError: _refusal, ArmError: _refusal})
-        self._server = _Server(
-            uvicorn.Config(
-                _Gate(app, world=self.world),
-                lifespan="off",
-                access_log=False,
-                date_header=False,
-                log_level="critical",
-                ssl_certfile=str(self._tls),
-                ssl_keyfile=str(self._tls),
-                timeout_graceful_shutdown=1,
-            )
-        )
-        serve = self._server.serve(sockets=list(self._binding.sockets))
-        self._thread = threading.Thread(target=lambda: asyncio.run(serve), daemon=True)
-        self._thread.start()
-        assert self._server.ready.wait(START_SECONDS), "the stand-in for Azure did not start"
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.should_exit = True
-        self._thread.join(START_SECONDS)
-        self._binding.close()
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """A thread has no signals to take."""
-        yield
-
-    async def startup(self, sockets: list[Any] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
+        return _Gate(app, world=self.world)
 
 
 class _Gate:
