@@ -131,7 +131,8 @@ def _environment(
     known = {name: value for name, value in process.items() if value.strip()}
     current = options.environment or _current(root, known)
     kept = azd_values(root, current, required=bool(options.environment))
-    found = {**known, **kept, **given} if options.environment else {**kept, **known, **given}
+    merged = {**known, **kept, **given} if options.environment else {**kept, **known, **given}
+    found = {name: value for name, value in merged.items() if value.strip()}
     if command.after_down:
         found = with_remembered(found, root=root, name=current)
     return Environment(completed(found))

@@ -58,7 +58,7 @@ def completed(values: Mapping[str, str]) -> dict[str, str]:
         derived = {SUBSCRIPTION.name: found[1], RESOURCE_GROUP.name: found[2]}
     if tenant := values.get(DIRECTORY.name):
         derived[TENANT.name] = tenant
-    return {**values, **{name: value for name, value in derived.items() if not values.get(name, "").strip()}}
+    return {**derived, **values}
 
 
 def resource_group(environment: Environment) -> str:
@@ -82,13 +82,12 @@ def remember(environment: Environment, *, root: Path, name: str | None) -> bool:
 
 def with_remembered(values: Mapping[str, str], *, root: Path, name: str | None) -> dict[str, str]:
     """With what the file says, where azd has forgotten the deployment and works in no other subscription by now."""
-    if values.get(VAULT_ID.name, "").strip():
+    if VAULT_ID.name in values:
         return dict(values)
     saved = _read(root, name or values.get(ENVIRONMENT_NAME.name))
-    given = {key: value for key, value in values.items() if value.strip()}
-    if given.get(SUBSCRIPTION.name, saved.get(SUBSCRIPTION.name)) != saved.get(SUBSCRIPTION.name):
-        return given
-    return {**saved, **given}
+    if values.get(SUBSCRIPTION.name, saved.get(SUBSCRIPTION.name)) != saved.get(SUBSCRIPTION.name):
+        return dict(values)
+    return {**saved, **values}
 
 
 def _read(root: Path, name: str | None) -> dict[str, str]:

@@ -16,6 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from ops.consent import MICROSOFT_GRAPH, principal_of
 from ops.doctor.roles import SECRETS_USER
+from ops.documents import part
 from ops.environment import DEFAULT_ADDITIONAL_SCOPES, DEFAULT_SCOPES
 from ops.errors import OpsError
 from ops.graph import REPLICATION_WAITS, UNKNOWN_YET
@@ -236,13 +237,11 @@ class LocalSettings:
 
     def belongs_to(self, client_id: str) -> bool:
         """Whether the file names this registration; False where it is missing."""
-        if not self._file.is_file():
-            return False
         try:
-            found: dict[str, Any] = json.loads(self._file.read_text("utf-8"))
-        except ValueError:
+            values = part(json.loads(self._file.read_text("utf-8")), "Values")
+        except (FileNotFoundError, ValueError):
             return False
-        return bool(client_id) and found.get("Values", {}).get("ENTRA_CLIENT_ID") == client_id
+        return bool(client_id) and values.get("ENTRA_CLIENT_ID") == client_id
 
     def refuse_anothers(self, client_id: str) -> None:
         """Raises OpsError where the file is there and is about something else."""
