@@ -85,7 +85,8 @@ class ClientSecret:
             except ApiError as error:
                 if object_id or error.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
                     raise
-                if force or not usable(kept, self._now()) or _tag(kept, KEY_ID):
+                put_in_by_hand = usable(kept, self._now()) and not _tag(kept, KEY_ID)
+                if force or not put_in_by_hand:
                     raise OpsError(
                         f"This account may not change the registration {client_id}, or does not see it. Ask whoever "
                         "keeps it for a client secret, and put it into the vault (a file keeps it out of the shell's "

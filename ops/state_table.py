@@ -10,8 +10,6 @@ from azure.core.credentials_async import AsyncTokenCredential
 from ops.environment import CONNECTION_STRING, STORAGE_ACCOUNT, TABLE_NAME
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from azure.core.credentials import AccessToken, TokenCredential
 
     from entra_mcp.storage.table import Table
@@ -41,16 +39,3 @@ class AsyncCredential(AsyncTokenCredential):
     @override
     async def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
         return await asyncio.to_thread(self._credential.get_token, *scopes, **kwargs)
-
-    @override
-    async def close(self) -> None:
-        """Nothing is open."""
-
-    @override
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        """Nothing is open."""
