@@ -56,7 +56,6 @@ class ClientSecret:
         self._vault = vault
         self._report = context.report
         self._now = context.now
-        self._days = days_of(context.environment)
 
     def ensure(self, *, force: bool = False) -> None:
         """Leaves a good secret in the vault, at most one older generation at the registration, and nothing else.
@@ -77,6 +76,7 @@ class ClientSecret:
                 "azd env get-value ENTRA_HAND_OFF",
             )
             return
+        days = days_of(self._environment)
         for _ in range(ROUNDS):
             kept = self._vault.find(CLIENT_SECRET)
             try:
@@ -102,7 +102,7 @@ class ClientSecret:
                     CLIENT_SECRET, f"good until {held.ends:%Y-%m-%d}; renewed from {renewal_of(held):%Y-%m-%d}"
                 )
                 return
-            self._renew(application, held)
+            self._renew(application, held, days=days)
             # The next round looks at what came of it: somebody else's run may have been quicker.
             force = False
         raise OpsError(
@@ -123,8 +123,8 @@ class ClientSecret:
             application = self._directory.application(object_id)
         return application
 
-    def _renew(self, application: Application, held: Password | None) -> None:
-        made = self._make(application)
+    def _renew(self, application: Application, held: Password | None, *, days: int) -> None:
+        made = self._make(application, longest=days)
         wait_until_accepted(self._services, client_id=application.client_id, secret=made.value)
         tags = {KEY_ID: made.key_id}
         if held is not None and held.ends > self._now():
@@ -149,8 +149,8 @@ class ClientSecret:
         except ApiError as error:
             self._report.note(CLIENT_SECRET, f"the new one, which the vault refused, is left to the next run. {error}")
 
-    def _make(self, application: Application) -> NewPassword:
-        for days in (self._days, *(shorter for shorter in LIFETIMES if shorter < self._days)):
+    def _make(self, application: Application, *, longest: int) -> NewPassword:
+        for days in (longest, *(shorter for shorter in LIFETIMES if shorter < longest)):
             try:
                 now = self._now()
                 return self._directory.add_password(

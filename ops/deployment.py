@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 FILE = "deployment.json"
 
+GROUP_VERSION = "2021-04-01"
+"""Of the API for resource groups and what is in them."""
+
 KEPT = (
     CLOUD,
     ENVIRONMENT_NAME,

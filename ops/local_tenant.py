@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
 from ops.consent import MICROSOFT_GRAPH, principal_of
+from ops.deployment import GROUP_VERSION
 from ops.doctor.roles import SECRETS_USER
 from ops.documents import part
 from ops.environment import DEFAULT_ADDITIONAL_SCOPES, DEFAULT_SCOPES
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from ops.graph import Application, Directory
     from ops.http import Api
 
-GROUP_VERSION = "2021-04-01"
 ROLES_VERSION = "2022-04-01"
 VAULT_WAITS = (2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 15.0, 15.0)
 """Seconds between looks at a vault that is being made."""

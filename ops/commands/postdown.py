@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ops.command import Command
-from ops.deployment import resource_group
+from ops.deployment import GROUP_VERSION, resource_group
 from ops.environment import (
     APP_UNIQUE_NAME,
     CLIENT_ID,
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from ops.command import Context
     from ops.graph import Application
-
-GROUP_VERSION = "2021-04-01"
 
 
 def run(context: Context) -> int:

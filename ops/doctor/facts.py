@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ops.clouds import is_loopback
+from ops.deployment import GROUP_VERSION
 from ops.documents import part, words
 from ops.environment import (
     BASE_URL,
@@ -138,5 +139,5 @@ def deployed_settings(context: Context) -> dict[str, str]:
 def resources_of_type(context: Context, kind: str) -> list[str]:
     """The ids of the resources of this type in the deployment's resource group."""
     path = f"{group_path(context)}/resources"
-    filters = {"api-version": "2021-04-01", "$filter": f"resourceType eq '{kind}'"}
+    filters = {"api-version": GROUP_VERSION, "$filter": f"resourceType eq '{kind}'"}
     return [str(one["id"]) for one in context.services.arm.pages(path, **filters)]

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ops.client_secret import days_of, wants_client_secret
-from ops.deployment import resource_group
+from ops.deployment import GROUP_VERSION, resource_group
 from ops.documents import entries, part, words
 from ops.environment import (
     EXPIRY_DATE,
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 VERSION = "2023-04-01"
 EXEMPTIONS_VERSION = "2022-07-01-preview"
-GROUPS_VERSION = "2021-04-01"
 AT_SCOPE = {"$filter": "atScope()"}
 """Without what is assigned to parts of the scope alone."""
 REFUSING = frozenset({"deny", "denyaction"})
@@ -180,7 +179,7 @@ class _Assignments:
 
     def refusing(self, group: str, base: str) -> Iterator[Assigned]:
         """The definitions that are assigned to the group with an effect that refuses; it may be made later."""
-        made = self._arm.find(group, **{"api-version": GROUPS_VERSION}) is not None
+        made = self._arm.find(group, **{"api-version": GROUP_VERSION}) is not None
         scope = f"{group if made else base}/providers/Microsoft.Authorization"
         exemptions = list(self._exemptions(scope))
         for document in self._arm.pages(f"{scope}/policyAssignments", **{"api-version": VERSION, **AT_SCOPE}):
