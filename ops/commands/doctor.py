@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ops import environment as inputs
 from ops.aadsts import AADSTS, SIGN_IN_ADDRESS, parse_code
 from ops.attempt import attempt
 from ops.clouds import checked_address, is_loopback
@@ -15,24 +16,6 @@ from ops.command import Command
 from ops.doctor import app, issuers, registration, roles, secrets, server, settings
 from ops.doctor.facts import Facts, deployed_facts
 from ops.documents import part
-from ops.environment import (
-    API_PERMISSIONS,
-    AUTHORITY,
-    BASE_URL,
-    CLIENT_ID,
-    ENDPOINTS,
-    ENTRA_TENANT,
-    EXISTING_CLIENT_ID,
-    FUNCTION_APP,
-    GRAPH_URL,
-    IDENTITY_CLIENT_ID,
-    LOGS_URL,
-    RESOURCE_GROUP,
-    STORAGE_ACCOUNT,
-    SUBSCRIPTION,
-    TENANT,
-    VAULT_ID,
-)
 from ops.errors import UsageError
 from ops.refusals import REFUSALS
 from ops.server_errors import SERVER_ERRORS
@@ -51,10 +34,10 @@ def run(context: Context) -> int:
         return _explain(context, context.options.explain)
     given = (context.options.base_url or "").rstrip("/")
     if given:
-        checked_address(BASE_URL.name, given)
+        checked_address(inputs.BASE_URL.name, given)
     if given and is_loopback(urlsplit(given).hostname or ""):
         _local(context, given)
-    elif given and given != context.environment.get(BASE_URL).rstrip("/"):
+    elif given and given != context.environment.get(inputs.BASE_URL).rstrip("/"):
         context.report.heading(f"{given}, from outside")
         server.examine(context, Facts(base_url=given))
         context.report.note("the rest", "is not looked at: MCP_BASE_URL does not say that this is azd's deployment")
@@ -93,7 +76,10 @@ def _local(context: Context, base_url: str) -> None:
         context.report.note("registration", "Entra ID is the local stand-in, which has none to look at")
         return
     # The registration is that of the settings, whatever deployment azd knows of.
-    own = {item.name: facts.settings.get(item.name, "") for item in (ENTRA_TENANT, AUTHORITY, GRAPH_URL)}
+    own = {
+        item.name: facts.settings.get(item.name, "")
+        for item in (inputs.ENTRA_TENANT, inputs.AUTHORITY, inputs.GRAPH_URL)
+    }
     environment = context.environment.with_values(own)
     with closing(context.services.of(environment)) as services:
         inside = replace(context, environment=environment, services=services)
@@ -149,20 +135,20 @@ COMMAND = Command(
         "outside. Changes nothing."
     ),
     takes=(
-        TENANT,
-        SUBSCRIPTION,
-        RESOURCE_GROUP,
-        FUNCTION_APP,
-        VAULT_ID,
-        STORAGE_ACCOUNT,
-        IDENTITY_CLIENT_ID,
-        CLIENT_ID,
-        EXISTING_CLIENT_ID,
-        API_PERMISSIONS,
-        ENTRA_TENANT,
-        BASE_URL,
-        LOGS_URL,
-        *ENDPOINTS,
+        inputs.TENANT,
+        inputs.SUBSCRIPTION,
+        inputs.RESOURCE_GROUP,
+        inputs.FUNCTION_APP,
+        inputs.VAULT_ID,
+        inputs.STORAGE_ACCOUNT,
+        inputs.IDENTITY_CLIENT_ID,
+        inputs.CLIENT_ID,
+        inputs.EXISTING_CLIENT_ID,
+        inputs.API_PERMISSIONS,
+        inputs.ENTRA_TENANT,
+        inputs.BASE_URL,
+        inputs.LOGS_URL,
+        *inputs.ENDPOINTS,
     ),
     add_arguments=_add_arguments,
     examples=(

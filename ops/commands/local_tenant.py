@@ -11,21 +11,10 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ops import environment as inputs
 from ops.client_secret import ClientSecret
 from ops.clouds import PUBLIC
 from ops.command import Command
-from ops.environment import (
-    APP_OBJECT_ID,
-    CLIENT_ID,
-    ENDPOINTS,
-    ENTRA_TENANT,
-    EXPIRY_DATE,
-    LOCATION,
-    RESOURCE_TAGS,
-    SECRET_DAYS,
-    SUBSCRIPTION,
-    TENANT,
-)
 from ops.errors import OpsError
 from ops.leftovers import unless_refused
 from ops.local_tenant import LocalRegistration, LocalSettings, LocalVault, Names
@@ -42,7 +31,7 @@ if TYPE_CHECKING:
 def run(context: Context) -> int:
     """Creates what is missing and writes the settings; with --undo takes all of it away."""
     # What azd knows of a deployment is not about the local server.
-    own = context.environment.with_values({ENTRA_TENANT.name: context.environment[TENANT]})
+    own = context.environment.with_values({inputs.ENTRA_TENANT.name: context.environment[inputs.TENANT]})
     with closing(context.services.of(own)) as services:
         inside = replace(context, environment=own, services=services)
         return _undo(inside) if context.options.undo else _make(inside)
@@ -50,22 +39,24 @@ def run(context: Context) -> int:
 
 def _make(context: Context) -> int:
     environment, services, report = context.environment, context.services, context.report
-    environment.require(LOCATION)
-    tags = environment.pairs(RESOURCE_TAGS)
+    environment.require(inputs.LOCATION)
+    tags = environment.pairs(inputs.RESOURCE_TAGS)
     person, kind, names = _person(context)
     registration = LocalRegistration(services.directory, names=names)
     before, settings = registration.find(), LocalSettings(context.root)
     settings.refuse_anothers(before.client_id if before is not None else "")
     report.heading("Registration and vault")
     vault = LocalVault(services.arm, names=names)
-    vault.ensure(tenant=environment[TENANT], location=environment[LOCATION], person=person, kind=kind, tags=tags)
+    vault.ensure(
+        tenant=environment[inputs.TENANT], location=environment[inputs.LOCATION], person=person, kind=kind, tags=tags
+    )
     report.ok("vault", f"{names.vault} in {names.group}; you may read its secrets")
     permissions = json.loads((context.root / "infra" / "graph-permissions.json").read_text("utf-8"))
     application = registration.ensure(base_url=settings.base_url, permissions=permissions)
     report.ok("registration", f"{application.name} ({application.client_id})")
     secrets = VaultResource(services.arm, vault_id=names.vault_id)
     ensure_signing_key(context, secrets)
-    known = {CLIENT_ID.name: application.client_id, APP_OBJECT_ID.name: application.object_id}
+    known = {inputs.CLIENT_ID.name: application.client_id, inputs.APP_OBJECT_ID.name: application.object_id}
     ClientSecret(replace(context, environment=environment.with_values(known)), secrets).ensure()
     settings.write(_settings(environment, context, client_id=application.client_id, vault=names.vault))
     report.ok("local.settings.json", "written")
@@ -80,7 +71,7 @@ def _make(context: Context) -> int:
 def _settings(environment: Environment, context: Context, *, client_id: str, vault: str) -> dict[str, str]:
     cloud = context.services.cloud
     values = {
-        "ENTRA_TENANT_ID": environment[TENANT],
+        "ENTRA_TENANT_ID": environment[inputs.TENANT],
         "ENTRA_CLIENT_ID": client_id,
         "KEY_VAULT_URL": f"https://{vault}.{cloud.vault_suffix}",
     }
@@ -118,7 +109,7 @@ def _person(context: Context) -> tuple[str, str, Names]:
     if not person:
         raise OpsError("The token does not say who is signed in. Sign in with `az login`, then run the command again.")
     kind = "ServicePrincipal" if claims.get("idtyp") == "app" else "User"
-    return person, kind, Names.of(subscription=context.environment[SUBSCRIPTION], person=person)
+    return person, kind, Names.of(subscription=context.environment[inputs.SUBSCRIPTION], person=person)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -133,8 +124,8 @@ COMMAND = Command(
         "local.settings.json that names them. One set for each person and subscription; running it again puts right "
         "what is there. With --undo all of it is deleted for good."
     ),
-    needs=(TENANT, SUBSCRIPTION),
-    takes=(LOCATION, SECRET_DAYS, EXPIRY_DATE, RESOURCE_TAGS, *ENDPOINTS),
+    needs=(inputs.TENANT, inputs.SUBSCRIPTION),
+    takes=(inputs.LOCATION, inputs.SECRET_DAYS, inputs.EXPIRY_DATE, inputs.RESOURCE_TAGS, *inputs.ENDPOINTS),
     add_arguments=_add_arguments,
     examples=(
         "examples:\n  python -m ops local-tenant --azure-location swedencentral\n  python -m ops local-tenant --undo"

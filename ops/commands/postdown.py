@@ -9,19 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ops import environment as inputs
 from ops.command import Command
 from ops.deployment import GROUP_VERSION, resource_group
-from ops.environment import (
-    APP_UNIQUE_NAME,
-    CLIENT_ID,
-    ENDPOINTS,
-    ENTRA_TENANT,
-    ENVIRONMENT_NAME,
-    RESOURCE_GROUP,
-    SUBSCRIPTION,
-    TENANT,
-    VAULT_NAME,
-)
 from ops.errors import MissingInputsError, OpsError
 from ops.graph import REPLICATION_WAITS
 from ops.leftovers import DeletedVaults, unless_refused
@@ -36,10 +26,10 @@ if TYPE_CHECKING:
 def run(context: Context) -> int:
     """Lists what is left, and purges it if that was asked for; run again, it finds nothing."""
     purge = context.options.purge
-    if not purge and not context.environment.has(SUBSCRIPTION):
+    if not purge and not context.environment.has(inputs.SUBSCRIPTION):
         context.report.note("nothing to look at", "azd knows of no subscription in this environment")
         return 0
-    context.environment.require(SUBSCRIPTION)
+    context.environment.require(inputs.SUBSCRIPTION)
     if purge:
         _refuse_while_deployed(context)
     context.report.heading("What is left of the deployment")
@@ -60,8 +50,8 @@ def run(context: Context) -> int:
 def _refuse_while_deployed(context: Context) -> None:
     group = resource_group(context.environment)
     if not group:
-        raise MissingInputsError([RESOURCE_GROUP.name])
-    path = f"/subscriptions/{context.environment[SUBSCRIPTION]}/resourceGroups/{group}"
+        raise MissingInputsError([inputs.RESOURCE_GROUP.name])
+    path = f"/subscriptions/{context.environment[inputs.SUBSCRIPTION]}/resourceGroups/{group}"
     if context.services.arm.find(path, **{"api-version": GROUP_VERSION}) is not None:
         raise OpsError(
             f"The resource group {group} is still there, so nothing was purged. Run `azd down` first; when the group "
@@ -71,7 +61,7 @@ def _refuse_while_deployed(context: Context) -> None:
 
 def _application(context: Context, *, purge: bool) -> int:
     """The registration: Azure's resource groups do not contain it, so taking the deployment down may leave it alive."""
-    unique_name = context.environment.get(APP_UNIQUE_NAME)
+    unique_name = context.environment.get(inputs.APP_UNIQUE_NAME)
     if not unique_name:
         context.report.note(
             "registration", "is not this deployment's own (ENTRA_APP_UNIQUE_NAME is not set): left alone"
@@ -94,7 +84,10 @@ def _application(context: Context, *, purge: bool) -> int:
 
 def _deleted(context: Context, *, expected: Application | None) -> list[Application]:
     """The deleted registrations; one that was deleted just now may take a moment to be among them."""
-    names = {"client_id": context.environment.get(CLIENT_ID), "unique_name": context.environment[APP_UNIQUE_NAME]}
+    names = {
+        "client_id": context.environment.get(inputs.CLIENT_ID),
+        "unique_name": context.environment[inputs.APP_UNIQUE_NAME],
+    }
     directory = context.services.directory
     found = list(directory.deleted_applications(**names))
     for wait in REPLICATION_WAITS:
@@ -107,10 +100,10 @@ def _deleted(context: Context, *, expected: Application | None) -> list[Applicat
 
 def _vaults(context: Context, *, purge: bool) -> int:
     environment, report = context.environment, context.report
-    name, group = environment.get(VAULT_NAME), resource_group(environment)
-    vaults = DeletedVaults(context.services.arm, subscription=environment[SUBSCRIPTION])
+    name, group = environment.get(inputs.VAULT_NAME), resource_group(environment)
+    vaults = DeletedVaults(context.services.arm, subscription=environment[inputs.SUBSCRIPTION])
     if not name:
-        similar = vaults.similar(group=group, environment=environment.get(ENVIRONMENT_NAME))
+        similar = vaults.similar(group=group, environment=environment.get(inputs.ENVIRONMENT_NAME))
         for vault in similar:
             report.note(
                 "vault",
@@ -151,15 +144,15 @@ COMMAND = Command(
         "does nothing."
     ),
     takes=(
-        TENANT,
-        SUBSCRIPTION,
-        RESOURCE_GROUP,
-        VAULT_NAME,
-        ENVIRONMENT_NAME,
-        APP_UNIQUE_NAME,
-        CLIENT_ID,
-        ENTRA_TENANT,
-        *ENDPOINTS,
+        inputs.TENANT,
+        inputs.SUBSCRIPTION,
+        inputs.RESOURCE_GROUP,
+        inputs.VAULT_NAME,
+        inputs.ENVIRONMENT_NAME,
+        inputs.APP_UNIQUE_NAME,
+        inputs.CLIENT_ID,
+        inputs.ENTRA_TENANT,
+        *inputs.ENDPOINTS,
     ),
     add_arguments=_add_arguments,
     after_down=True,

@@ -4,42 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ops import environment as inputs
 from ops.client_secret import days_of, wants_client_secret
 from ops.command import Command
-from ops.environment import (
-    ADDITIONAL_SCOPES,
-    ADMIN_CONSENT,
-    ALERT_EMAIL,
-    API_PERMISSIONS,
-    APP_UNIQUE_NAME,
-    ASSIGNMENT_REQUIRED,
-    AUTH_MODE,
-    CLIENT_ID,
-    DIAGNOSTICS_WORKSPACE,
-    ENDPOINTS,
-    ENDPOINTS_SUBNET,
-    ENTRA_TENANT,
-    ENVIRONMENT_NAME,
-    EXISTING_CLIENT_ID,
-    EXPIRY_DATE,
-    FUNCTIONS_SUBNET,
-    LOCATION,
-    OPTIONAL_SCOPES,
-    OWNER_IDS,
-    PREFLIGHT,
-    PRESET,
-    PRIVATE_DNS_ZONES,
-    PRIVATE_NETWORK,
-    PURGE_PROTECTION,
-    REQUIRED_SCOPES,
-    RESOURCE_GROUP,
-    RESOURCE_LOCK,
-    RESOURCE_TAGS,
-    SECRET_DAYS,
-    SUBSCRIPTION,
-    TENANT,
-    VAULT_NAME,
-)
 from ops.errors import BadInputError
 from ops.preflight import directory, sign_in, subscription, tools
 from ops.signing_key import expiry_of
@@ -71,7 +38,7 @@ def run(context: Context) -> int:
         directory.check(context)
     if context.report.findings:
         context.report.text(f"\n{context.report.findings} thing(s) to fix before `azd up`.")
-        if context.environment.get(PREFLIGHT).lower() == WARN:
+        if context.environment.get(inputs.PREFLIGHT).lower() == WARN:
             context.report.text("PREFLIGHT=warn: azd goes on all the same.")
             return 0
         context.report.text("To go on all the same, where a finding is wrong: azd env set PREFLIGHT warn")
@@ -85,7 +52,7 @@ def _inputs(context: Context) -> bool:
     environment = context.environment
     checks: list[Callable[[], object]] = [
         lambda: expiry_of(environment, now=context.now()),
-        lambda: environment.pairs(RESOURCE_TAGS),
+        lambda: environment.pairs(inputs.RESOURCE_TAGS),
     ]
     if wants_client_secret(environment):
         checks.append(lambda: days_of(environment))
@@ -100,7 +67,7 @@ def _inputs(context: Context) -> bool:
 
 
 def _subscription(context: Context) -> None:
-    if context.environment.has(SUBSCRIPTION):
+    if context.environment.has(inputs.SUBSCRIPTION):
         subscription.check(context)
     else:
         # azd runs this before it asks for the subscription, the first time.
@@ -118,38 +85,38 @@ COMMAND = Command(
         "Changes nothing. Each finding comes with the command that fixes it."
     ),
     takes=(
-        TENANT,
-        SUBSCRIPTION,
-        RESOURCE_GROUP,
-        LOCATION,
-        ENVIRONMENT_NAME,
-        VAULT_NAME,
-        CLIENT_ID,
-        APP_UNIQUE_NAME,
-        EXISTING_CLIENT_ID,
-        OWNER_IDS,
-        PRIVATE_NETWORK,
-        PRIVATE_DNS_ZONES,
-        FUNCTIONS_SUBNET,
-        ENDPOINTS_SUBNET,
-        ALERT_EMAIL,
-        DIAGNOSTICS_WORKSPACE,
-        RESOURCE_LOCK,
-        AUTH_MODE,
-        ADMIN_CONSENT,
-        ASSIGNMENT_REQUIRED,
-        REQUIRED_SCOPES,
-        OPTIONAL_SCOPES,
-        ADDITIONAL_SCOPES,
-        API_PERMISSIONS,
-        SECRET_DAYS,
-        PRESET,
-        PURGE_PROTECTION,
-        EXPIRY_DATE,
-        RESOURCE_TAGS,
-        PREFLIGHT,
-        ENTRA_TENANT,
-        *ENDPOINTS,
+        inputs.TENANT,
+        inputs.SUBSCRIPTION,
+        inputs.RESOURCE_GROUP,
+        inputs.LOCATION,
+        inputs.ENVIRONMENT_NAME,
+        inputs.VAULT_NAME,
+        inputs.CLIENT_ID,
+        inputs.APP_UNIQUE_NAME,
+        inputs.EXISTING_CLIENT_ID,
+        inputs.OWNER_IDS,
+        inputs.PRIVATE_NETWORK,
+        inputs.PRIVATE_DNS_ZONES,
+        inputs.FUNCTIONS_SUBNET,
+        inputs.ENDPOINTS_SUBNET,
+        inputs.ALERT_EMAIL,
+        inputs.DIAGNOSTICS_WORKSPACE,
+        inputs.RESOURCE_LOCK,
+        inputs.AUTH_MODE,
+        inputs.ADMIN_CONSENT,
+        inputs.ASSIGNMENT_REQUIRED,
+        inputs.REQUIRED_SCOPES,
+        inputs.OPTIONAL_SCOPES,
+        inputs.ADDITIONAL_SCOPES,
+        inputs.API_PERMISSIONS,
+        inputs.SECRET_DAYS,
+        inputs.PRESET,
+        inputs.PURGE_PROTECTION,
+        inputs.EXPIRY_DATE,
+        inputs.RESOURCE_TAGS,
+        inputs.PREFLIGHT,
+        inputs.ENTRA_TENANT,
+        *inputs.ENDPOINTS,
     ),
     after_down=True,
     run=run,

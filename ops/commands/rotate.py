@@ -5,24 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ops import environment as inputs
 from ops.client_secret import ClientSecret, wants_client_secret
 from ops.command import Command, number_of
 from ops.doctor.facts import deployed_settings
-from ops.environment import (
-    APP_OBJECT_ID,
-    AUTH_MODE,
-    CLIENT_ID,
-    ENDPOINTS,
-    ENTRA_TENANT,
-    EXPIRY_DATE,
-    FUNCTION_APP,
-    RESOURCE_GROUP,
-    SECRET_DAYS,
-    SUBSCRIPTION,
-    TENANT,
-    VAULT_ID,
-    VAULT_URL,
-)
 from ops.errors import ApiError, OpsError, UnreachableError, UsageError
 from ops.signing_key import (
     MARGIN_DAYS,
@@ -56,7 +42,7 @@ def run(context: Context) -> int:
     options = context.options
     if options.what is None and not options.disable_old:
         raise UsageError(f"Say what to rotate: {SECRET} or {KEY}.")
-    vault = VaultResource(context.services.arm, vault_id=context.environment[VAULT_ID])
+    vault = VaultResource(context.services.arm, vault_id=context.environment[inputs.VAULT_ID])
     if options.what == SECRET:
         if options.disable_old:
             raise UsageError("--disable-old is for the signing key; older client secrets are removed by themselves.")
@@ -69,7 +55,7 @@ def run(context: Context) -> int:
 
 def _rotate_client_secret(context: Context, vault: VaultResource) -> int:
     if not wants_client_secret(context.environment):
-        raise UsageError(f"With AUTH_MODE={context.environment.get(AUTH_MODE)} there is no client secret.")
+        raise UsageError(f"With AUTH_MODE={context.environment.get(inputs.AUTH_MODE)} there is no client secret.")
     context.report.heading(f"Client secret in {vault.name}")
     ClientSecret(context, vault).ensure(force=True)
     context.report.text("Servers take it up within five minutes, or at once when Entra ID refuses the old one.")
@@ -146,7 +132,7 @@ def _keys_of(itself: VaultItself, newest: Version, kept_for: timedelta) -> list[
 def _kept_for(context: Context) -> timedelta:
     """How long a key is needed after it ceased to sign: the longest that the app or the option says."""
     days = [context.options.token_lifetime_days]
-    if context.environment.has(FUNCTION_APP):
+    if context.environment.has(inputs.FUNCTION_APP):
         settings = deployed_settings(context)
         days += [_days_of(value) for name in LIFETIME_SETTINGS if (value := settings.get(name, "").strip())]
     else:
@@ -192,19 +178,19 @@ COMMAND = Command(
         "it at the registration. signing-key: adds a version, and shows from which day each older one may be disabled; "
         "--disable-old disables those whose day has come."
     ),
-    needs=(TENANT, VAULT_ID),
+    needs=(inputs.TENANT, inputs.VAULT_ID),
     takes=(
-        SUBSCRIPTION,
-        RESOURCE_GROUP,
-        FUNCTION_APP,
-        CLIENT_ID,
-        APP_OBJECT_ID,
-        AUTH_MODE,
-        SECRET_DAYS,
-        EXPIRY_DATE,
-        ENTRA_TENANT,
-        VAULT_URL,
-        *ENDPOINTS,
+        inputs.SUBSCRIPTION,
+        inputs.RESOURCE_GROUP,
+        inputs.FUNCTION_APP,
+        inputs.CLIENT_ID,
+        inputs.APP_OBJECT_ID,
+        inputs.AUTH_MODE,
+        inputs.SECRET_DAYS,
+        inputs.EXPIRY_DATE,
+        inputs.ENTRA_TENANT,
+        inputs.VAULT_URL,
+        *inputs.ENDPOINTS,
     ),
     add_arguments=_add_arguments,
     examples=(
