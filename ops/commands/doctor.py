@@ -141,7 +141,6 @@ COMMAND = Command(
         inputs.FUNCTION_APP,
         inputs.VAULT_ID,
         inputs.STORAGE_ACCOUNT,
-        inputs.IDENTITY_CLIENT_ID,
         inputs.CLIENT_ID,
         inputs.EXISTING_CLIENT_ID,
         inputs.API_PERMISSIONS,
