@@ -61,7 +61,7 @@ class Application:
     passwords: tuple[Password, ...]
     document: dict[str, Any]
 
-    def password(self, key_id: str | None) -> Password | None:
+    def password(self, key_id: str) -> Password | None:
         return next((password for password in self.passwords if password.key_id == key_id), None)
 
 

@@ -46,23 +46,25 @@ def run(context: Context) -> int:
     if options.what == SECRET:
         if options.disable_old:
             raise UsageError("--disable-old is for the signing key; older client secrets are removed by themselves.")
-        return _rotate_client_secret(context, vault)
+        _rotate_client_secret(context, vault)
+        return 0
     context.report.heading(f"{SIGNING_KEY} in {vault.name}")
     if options.disable_old:
-        return _disable_old(context, vault)
-    return _rotate_signing_key(context, vault)
+        _disable_old(context, vault)
+    else:
+        _rotate_signing_key(context, vault)
+    return 0
 
 
-def _rotate_client_secret(context: Context, vault: VaultResource) -> int:
+def _rotate_client_secret(context: Context, vault: VaultResource) -> None:
     if not wants_client_secret(context.environment):
         raise UsageError(f"With AUTH_MODE={context.environment.get(inputs.AUTH_MODE)} there is no client secret.")
     context.report.heading(f"Client secret in {vault.name}")
     ClientSecret(context, vault).ensure(force=True)
     context.report.text("Servers take it up within five minutes, or at once when Entra ID refuses the old one.")
-    return 0
 
 
-def _rotate_signing_key(context: Context, vault: VaultResource) -> int:
+def _rotate_signing_key(context: Context, vault: VaultResource) -> None:
     kept_for = _kept_for(context)
     before = vault.find(SIGNING_KEY)
     if before is not None:
@@ -73,22 +75,21 @@ def _rotate_signing_key(context: Context, vault: VaultResource) -> int:
     if expires is not None:
         context.report.note("expiry", f"{expires:%Y-%m-%d}; for a later one set VAULT_EXPIRY_DATE, then rotate again")
     if before is None:
-        return 0
+        return
     keys = _old_keys(context, added, kept_for)
     if keys is None:
         day = added.created + kept_for
         context.report.note("older version", f"{before.id} may be disabled from {day:%Y-%m-%d}")
-        return 0
-    _list(context, keys)
-    return 0
+    else:
+        _list(context, keys)
 
 
-def _disable_old(context: Context, vault: VaultResource) -> int:
+def _disable_old(context: Context, vault: VaultResource) -> None:
     """Disables the versions whose day has come, by the vault's own clock."""
     newest = vault.find(SIGNING_KEY)
     if newest is None:
         context.report.ok("nothing to do", "the vault has no signing key")
-        return 0
+        return
     itself = VaultItself(context.services.vault(vault_url_of(newest)))
     keys = _keys_of(itself, newest, _kept_for(context))
     now = itself.now(SIGNING_KEY)
@@ -96,11 +97,9 @@ def _disable_old(context: Context, vault: VaultResource) -> int:
     for key in due:
         itself.disable(SIGNING_KEY, key.version)
         context.report.ok("disabled", f"version {key.version.id}, out of use since {key.superseded:%Y-%m-%d}")
-    waiting = [key for key in keys if key not in due]
-    _list(context, waiting)
+    _list(context, [key for key in keys if key not in due])
     if not keys:
         context.report.ok("nothing to do", "the newest version is the only enabled one")
-    return 0
 
 
 def _refuse_too_many(context: Context, before: Version, kept_for: timedelta) -> None:
