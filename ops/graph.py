@@ -121,6 +121,10 @@ class Directory:
             ):
                 yield application
 
+    def recovery_of(self, deleted: Application) -> str:
+        """The command that gets it back."""
+        return f"az rest --method POST --url {self.api.base}/v1.0/directory/deletedItems/{deleted.object_id}/restore"
+
     def delete_application(self, application: Application) -> bool:
         """Deletes the registration; it can be restored for 30 days. False when it is gone already."""
         path = f"/v1.0/applications/{_segment(application.object_id)}"

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import argparse
 
     from ops.command import Context
-    from ops.environment import Environment
 
 
 def run(context: Context) -> int:
@@ -58,7 +57,7 @@ def _make(context: Context) -> int:
     ensure_signing_key(context, secrets)
     known = {inputs.CLIENT_ID.name: application.client_id, inputs.APP_OBJECT_ID.name: application.object_id}
     ClientSecret(replace(context, environment=environment.with_values(known)), secrets).ensure()
-    settings.write(_settings(environment, context, client_id=application.client_id, vault=names.vault))
+    settings.write(_settings(context, client_id=application.client_id, vault=names.vault))
     report.ok("local.settings.json", "written")
     report.text(
         "\nRun `az login`, so that the server reads the vault as you; then `make run`.\n"
@@ -68,10 +67,10 @@ def _make(context: Context) -> int:
     return 0
 
 
-def _settings(environment: Environment, context: Context, *, client_id: str, vault: str) -> dict[str, str]:
+def _settings(context: Context, *, client_id: str, vault: str) -> dict[str, str]:
     cloud = context.services.cloud
     values = {
-        "ENTRA_TENANT_ID": environment[inputs.TENANT],
+        "ENTRA_TENANT_ID": context.environment[inputs.TENANT],
         "ENTRA_CLIENT_ID": client_id,
         "KEY_VAULT_URL": f"https://{vault}.{cloud.vault_suffix}",
     }

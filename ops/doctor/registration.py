@@ -55,10 +55,8 @@ def examine(context: Context, facts: Facts) -> None:
 
 def _missing(context: Context, facts: Facts) -> None:
     for deleted in context.services.directory.deleted_applications(client_id=facts.client_id):
-        url = f"{context.services.cloud.graph}/v1.0/directory/deletedItems/{deleted.object_id}/restore"
-        context.report.finding(
-            "registration", f"{deleted.name} was deleted", remedy=f"az rest --method POST --url {url}"
-        )
+        remedy = context.services.directory.recovery_of(deleted)
+        context.report.finding("registration", f"{deleted.name} was deleted", remedy=remedy)
         return
     context.report.finding(
         "registration",
@@ -109,10 +107,9 @@ def _identifier(context: Context, facts: Facts, application: Application) -> Non
 def _scopes(context: Context, facts: Facts, application: Application) -> None:
     listed = entries(application.document, "api", "oauth2PermissionScopes")
     offered = {str(scope.get("value")): scope for scope in listed}
-    faulty = False
+    before = context.report.findings
     for name in facts.own_scopes:
         if name not in offered:
-            faulty = True
             setting = f"ENTRA_{'REQUIRED' if name in facts.required_scopes else 'OPTIONAL'}_SCOPES"
             context.report.finding(
                 "scopes",
@@ -125,14 +122,13 @@ def _scopes(context: Context, facts: Facts, application: Application) -> None:
                 ),
             )
         elif not offered[name].get("isEnabled"):
-            faulty = True
             scopes = [{**scope, "isEnabled": True} if value == name else scope for value, scope in offered.items()]
             context.report.finding(
                 "scopes",
                 f"the scope {name} is disabled",
                 remedy=patch(context, application, {"api": {"oauth2PermissionScopes": scopes}}),
             )
-    if not faulty:
+    if context.report.findings == before:
         roles = [str(role.get("value")) for role in entries(application.document, "appRoles") if role.get("isEnabled")]
         context.report.ok("scopes", f"{' '.join(facts.own_scopes)}; app roles: {', '.join(roles) or 'none'}")
 

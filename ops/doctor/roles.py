@@ -52,19 +52,18 @@ def examine(context: Context, facts: Facts) -> None:
     path = f"{group_path(context)}/providers/Microsoft.Authorization/roleAssignments"
     query = {"api-version": "2022-04-01", "$filter": f"principalId eq '{principal}'"}
     held = [part(one, "properties") for one in context.services.arm.pages(path, **query)]
-    missing = 0
+    before = context.report.findings
     needs = _needs(context, facts)
     for need in needs:
         if any(_covers(str(one.get("roleDefinitionId")), str(one.get("scope")), need) for one in held):
             continue
-        missing += 1
         context.report.finding(
             "roles",
             f"the identity lacks {NAMES[need.role]} on {need.scope.rsplit('/', 1)[-1]}",
             remedy=f"azd provision --no-state\nor: az role assignment create --assignee-object-id {principal} "
             f'--assignee-principal-type ServicePrincipal --role "{NAMES[need.role]}" --scope {need.scope}',
         )
-    if not missing:
+    if context.report.findings == before:
         context.report.ok("roles", f"the identity has the {len(needs)} that it needs")
 
 

@@ -340,11 +340,11 @@ def _deleted_registrations(context: Context) -> None:
         context.report.note("deleted registrations", UNKNOWN)
         return
     for application in found:
+        recovery = context.services.directory.recovery_of(application)
         context.report.finding(
             "deleted registration",
             f"{application.name} keeps the unique name {application.unique_name} for 30 days",
-            remedy="python -m ops postdown --purge\nor get it back: az rest --method POST --url "
-            f"{context.services.cloud.graph}/v1.0/directory/deletedItems/{application.object_id}/restore",
+            remedy=f"python -m ops postdown --purge\nor get it back: {recovery}",
         )
     if not found:
         context.report.ok("deleted registrations", "none is in the way")
