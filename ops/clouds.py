@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from entra_mcp.urls import require_https
 from ops.environment import ARM_URL, AUTHORITY, CLOUD, GRAPH_URL, LOGS_URL
 from ops.errors import BadInputError
 
@@ -94,17 +93,7 @@ def _address(environment: Environment, item: Input, default: str) -> str:
 
 def checked_address(name: str, value: str) -> str:
     """The address without a trailing slash; BadInputError when it is neither https nor on loopback."""
-    parts = urlsplit(value)
-    if not parts.hostname or parts.scheme not in {"https", "http"}:
-        raise BadInputError(name, "is not an address that begins with https://")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise BadInputError(name, "has to begin with https:// unless the host is on loopback")
-    return value.rstrip("/")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the host name means this machine."""
     try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        return require_https(value).rstrip("/")
+    except ValueError as error:
+        raise BadInputError(name, str(error)) from None

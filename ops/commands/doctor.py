@@ -6,12 +6,12 @@ import json
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from entra_mcp.urls import is_loopback
 from ops import environment as inputs
 from ops.aadsts import AADSTS, SIGN_IN_ADDRESS, parse_code
 from ops.attempt import attempt
-from ops.clouds import checked_address, is_loopback
+from ops.clouds import checked_address
 from ops.command import Command
 from ops.doctor import app, issuers, registration, roles, secrets, server, settings
 from ops.doctor.facts import Facts, deployed_facts
@@ -35,7 +35,7 @@ def run(context: Context) -> int:
     given = (context.options.base_url or "").rstrip("/")
     if given:
         checked_address(inputs.BASE_URL.name, given)
-    if given and is_loopback(urlsplit(given).hostname or ""):
+    if given and is_loopback(given):
         _local(context, given)
     elif given and given != context.environment.get(inputs.BASE_URL).rstrip("/"):
         context.report.heading(f"{given}, from outside")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import closing
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from ops.clouds import checked_address, is_loopback
+from entra_mcp.urls import is_loopback
+from ops.clouds import checked_address
 from ops.command import Command, number_of
 from ops.environment import BASE_URL, CLIENT_ID
 from ops.errors import BadInputError
@@ -53,7 +53,7 @@ def run(context: Context) -> int:
     # What azd knows is of its own deployment, and not of any other address.
     expected = context.options.ENTRA_CLIENT_ID or (context.environment.get(CLIENT_ID) if base_url == known else "")
     context.report.heading(f"Smoke test of {base_url}")
-    fresh = not is_loopback(urlsplit(base_url).hostname or "")
+    fresh = not is_loopback(base_url)
     patience = context.services.patience
     server = Target(base_url=base_url, expected_client_id=expected, may_be_fresh=fresh, patience=patience)
     with closing(server) as target:

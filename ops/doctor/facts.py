@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from ops.clouds import is_loopback
+from entra_mcp.urls import is_loopback
 from ops.deployment import GROUP_VERSION
 from ops.documents import part, words
 from ops.environment import (
@@ -94,8 +93,7 @@ class Facts:
     @property
     def signs_in_at_a_stand_in(self) -> bool:
         """Whether Entra ID is this machine, as in the local run."""
-        host = urlsplit(f"//{self.settings.get('ENTRA_AUTHORITY', '')}").hostname or ""
-        return is_loopback(host)
+        return is_loopback(f"//{self.settings.get('ENTRA_AUTHORITY', '')}")
 
 
 def group_path(context: Context) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ops.clouds import is_loopback
+from entra_mcp.urls import is_loopback
 from ops.doctor.facts import app_options
 from ops.environment import CLIENT_ID, FUNCTION_APP
 
@@ -35,7 +35,7 @@ def examine(context: Context, facts: Facts) -> None:
         )
         return
     host = urlsplit(facts.base_url).hostname or ""
-    if hosts and host not in hosts and not is_loopback(host):
+    if hosts and host not in hosts and not is_loopback(facts.base_url):
         context.report.finding(
             "settings",
             f"MCP_BASE_URL names {host}, which is not a host name of the app ({', '.join(hosts)})",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urljoin, urlsplit
 from uuid import UUID
 
+from entra_mcp.urls import is_loopback
 from local.check.pages import Button, read_page
 from ops.aadsts import AADSTS, codes_shown
-from ops.clouds import is_loopback
 from ops.smoke.target import FAULT, REDIRECT_URI, StepFailedError, brief, expect
 
 if TYPE_CHECKING:
@@ -87,8 +87,7 @@ def _check_entra(target: Target, where: str, *, client_state: str) -> str:
     parts = urlsplit(where)
     sent = {name: values[0] for name, values in parse_qs(parts.query).items()}
     expect(
-        parts.path.endswith("/oauth2/v2.0/authorize")
-        and (parts.scheme == "https" or is_loopback(parts.hostname or "")),
+        parts.path.endswith("/oauth2/v2.0/authorize") and (parts.scheme == "https" or is_loopback(where)),
         f"consent leads to {parts.scheme}://{parts.netloc}{parts.path}, which is not Entra ID",
         remedy="Check ENTRA_AUTHORITY and ENTRA_AUTHORIZATION_ENDPOINT.",
     )

@@ -7,11 +7,10 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import httpx2
 
-from ops.clouds import is_loopback
+from entra_mcp.urls import is_loopback
 from ops.errors import OpsError
 from ops.http import Patience
 
@@ -51,11 +50,10 @@ class Target:
     http: httpx2.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        local = is_loopback(urlsplit(self.base_url).hostname or "")
         self.http = httpx2.Client(
             base_url=self.base_url,
             timeout=TIMEOUT_SECONDS,
-            trust_env=not local,
+            trust_env=not is_loopback(self.base_url),
             verify=httpx2.create_ssl_context(),
             follow_redirects=False,
         )
