@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from entra_mcp.urls import is_loopback
+from local.app_settings import load_settings
+from local.host.errors import SettingsFileError
 from ops import environment as inputs
 from ops.aadsts import AADSTS, SIGN_IN_ADDRESS, parse_code
 from ops.attempt import attempt
@@ -15,7 +16,6 @@ from ops.clouds import checked_address
 from ops.command import Command
 from ops.doctor import app, issuers, registration, roles, secrets, server, settings
 from ops.doctor.facts import Facts, deployed_facts
-from ops.documents import part
 from ops.errors import UsageError
 from ops.refusals import REFUSALS
 from ops.server_errors import SERVER_ERRORS
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     import argparse
 
     from ops.command import Context
-
-LOCAL_FILES = ("local.settings.json", "local.settings.sample.json")
 
 
 def run(context: Context) -> int:
@@ -87,16 +85,10 @@ def _local(context: Context, base_url: str) -> None:
 
 
 def _local_settings(context: Context) -> dict[str, str]:
-    for name in LOCAL_FILES:
-        file = context.root / name
-        if not file.is_file():
-            continue
-        try:
-            document: object = json.loads(file.read_text("utf-8"))
-        except ValueError as error:
-            raise UsageError(f"{name} is not JSON: {error}") from None
-        return {key: str(value) for key, value in part(document, "Values").items()}
-    return {}
+    try:
+        return dict(load_settings(context.root).values)
+    except SettingsFileError as error:
+        raise UsageError(str(error)) from None
 
 
 def _explain(context: Context, text: str) -> int:
