@@ -24,7 +24,7 @@ def examine(context: Context, facts: Facts) -> None:
     for issuer in facts.assertion_issuers:
         problem, advice = _problem(context.services.http, issuer)
         if problem:
-            remedy = f"{advice}\n{how_to_set(context, SETTING, '<issuers>')}"
+            remedy = f"{advice}\n{how_to_set(context, facts, SETTING, '<issuers>')}"
             context.report.finding("identity assertions", f"{issuer}: {problem}", remedy=remedy)
         else:
             context.report.ok("identity assertions", f"{issuer} has keys for RS256")

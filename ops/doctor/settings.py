@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from entra_mcp.urls import is_loopback
 from ops.doctor.facts import app_options
-from ops.environment import CLIENT_ID, FUNCTION_APP
+from ops.environment import CLIENT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,15 +23,15 @@ def examine(context: Context, facts: Facts) -> None:
     given = {**({"WEBSITE_HOSTNAME": hosts[0]} if hosts else {}), **facts.settings}
     faults = faults_of(given)
     for fault in faults:
-        context.report.finding("settings", str(fault), remedy=how_to_set(context, fault.setting, "<value>"))
+        context.report.finding("settings", str(fault), remedy=how_to_set(context, facts, fault.setting, "<value>"))
     for notice in unknown_names(facts.settings):
-        context.report.finding("settings", notice, remedy=how_to_remove(context, notice.split()[0]))
+        context.report.finding("settings", notice, remedy=how_to_remove(context, facts, notice.split()[0]))
     known = context.environment.get(CLIENT_ID)
     if facts.site and known and facts.client_id and facts.client_id != known:
         context.report.finding(
             "settings",
             "ENTRA_CLIENT_ID of the app is not the registration that azd knows",
-            remedy=how_to_set(context, "ENTRA_CLIENT_ID", known),
+            remedy=how_to_set(context, facts, "ENTRA_CLIENT_ID", known),
         )
         return
     host = urlsplit(facts.base_url).hostname or ""
@@ -40,7 +40,7 @@ def examine(context: Context, facts: Facts) -> None:
             "settings",
             f"MCP_BASE_URL names {host}, which is not a host name of the app ({', '.join(hosts)})",
             remedy=f"az functionapp config hostname add {app_options(context)} --hostname {host}\n"
-            "or without a domain of your own: " + how_to_set(context, "MCP_BASE_URL", f"https://{hosts[0]}"),
+            "or without a domain of your own: " + how_to_set(context, facts, "MCP_BASE_URL", f"https://{hosts[0]}"),
         )
         return
     if not faults:
@@ -63,15 +63,15 @@ def unknown_names(values: Mapping[str, str]) -> list[str]:
     return settings.unknown_names(values, settings.Settings.names() | server.settings.names())
 
 
-def how_to_set(context: Context, name: str, value: str) -> str:
+def how_to_set(context: Context, facts: Facts, name: str, value: str) -> str:
     """The command that changes an app setting where the server runs."""
-    if not context.environment.has(FUNCTION_APP):
+    if not facts.site:
         return f"set {name} in local.settings.json to {value}; docs/settings.md describes it"
     return f"az functionapp config appsettings set {app_options(context)} --settings {name}={value}"
 
 
-def how_to_remove(context: Context, name: str) -> str:
+def how_to_remove(context: Context, facts: Facts, name: str) -> str:
     """The command that removes an app setting where the server runs."""
-    if not context.environment.has(FUNCTION_APP):
+    if not facts.site:
         return f"remove {name} from local.settings.json, or give it the right name"
     return f"az functionapp config appsettings delete {app_options(context)} --setting-names {name}"

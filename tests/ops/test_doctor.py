@@ -40,6 +40,7 @@ from tests.support.azure.world import (
     HOST,
     OBJECT_ID,
     PRINCIPAL_ID,
+    SITE,
     TENANT,
     Fault,
 )
@@ -277,7 +278,7 @@ def test_local_server_is_examined_with_the_settings_of_the_folder(
 ) -> None:
     local_settings(ops.root, GRAPH_BASE_URL=ops.cloud.environment()["GRAPH_BASE_URL"], KEY_VAULT_URL="")
     version_1(deployed)
-    outcome = ops("doctor", server.url, AZURE_FUNCTION_APP_NAME=None)
+    outcome = ops("doctor", server.url, AZURE_FUNCTION_APP_NAME=SITE)
     assert outcome.code == 1
     assert "set KEY_VAULT_URL in local.settings.json" in outcome.text
     assert GRAPH_APPLICATION in outcome.text
