@@ -137,7 +137,7 @@ class IdentityAssertions:
         An object of a tenant is what that tenant's own issuer says. With any other issuer a person is the issuer and
         the subject, so that none of them can name a person of Entra ID.
         """
-        if row["token_type"] != ASSERTED:
+        if row.get("token_type") != ASSERTED:
             return None
         # Verified before it was stored.
         claims: dict[str, Any] = jwt.decode(row["access_token"], options={"verify_signature": False})

@@ -87,7 +87,8 @@ class RingIssuer(JWTIssuer):
                 return known
         try:
             claims = jwt.decode(token, self._key_of, algorithms=[ALGORITHM]).claims
-        except ValueError as error:
+        except (ValueError, TypeError, AttributeError) as error:
+            # joserfc looks into a header that may be any JSON.
             raise JoseError("not a token") from error
         if claims.get("token_use") != expected_token_use:
             raise JoseError("a token for another use")

@@ -33,8 +33,9 @@ from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
 from entra_mcp.auth.parameters import Parameters, RefusedRequestError, narrowed
 from entra_mcp.auth.revocation import RevocationEndpoint
 from entra_mcp.auth.sign_ins import SignIns
+from entra_mcp.errors import DependencyError
 from entra_mcp.known_clients import redirect_patterns
-from entra_mcp.request import REQUEST
+from entra_mcp.request import REQUEST, record_failure
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.urls import canonical
 
@@ -253,20 +254,28 @@ class EntraProvider(AzureProvider):
     async def load_access_token(self, token: str) -> AccessToken | None:
         """Returns what an access token stands for, or None when it is not good.
 
+        It is None while storage is out of reach, too: the failure that was recorded distinguishes the two, and does not
+        keep a public page from whoever asks for it with a token.
+
         Raises:
-            StorageError: nobody knows now.
             SigningKeysError: the token of Entra ID behind it cannot be verified now.
         """
         claims = await self._genuine(token, use=ACCESS)
         if claims is None:
             return None
-        stored = await self._token_sets.get(claims["sid"], collection=UPSTREAM_TOKENS)
+        try:
+            stored = await self._token_sets.get(claims["sid"], collection=UPSTREAM_TOKENS)
+        except DependencyError as error:
+            record_failure(error)
+            return None
         if stored is None:
             return None
+        if (request := REQUEST.get()) is not None:
+            request.rows[UPSTREAM_TOKENS] = stored
         found = self._assertions.caller(stored, token=token) if self._assertions is not None else None
-        found = found or await self._verifier.verify_token(stored["access_token"])
+        found = found or await self._verifier.verify_token(str(stored.get("access_token")))
         if found is None:
-            # It has expired: the provider gets the next one.
+            # The provider gets the next one, if it can be had.
             found = cast("AccessToken | None", await super().load_access_token(token))
             if found is None:
                 return None

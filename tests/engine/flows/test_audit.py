@@ -294,3 +294,15 @@ async def test_levels_tell_what_should_alarm(client: OAuthClient, lines: Lines) 
         ("sign_in", "INFO"),
         ("refusal", "WARNING"),
     ]
+
+
+@pytest.mark.parametrize("seconds", ["0", "10"], ids=["read from storage", "in memory"])
+async def test_refused_call_names_the_person(environment: Callable[..., None], lines: Lines, seconds: str) -> None:
+    environment(MCP_CALLS_PER_MINUTE="1", MCP_UPSTREAM_TOKEN_CACHE_SECONDS=seconds)
+    async with running_app() as app, over(app) as http:
+        client = OAuthClient(http=http)
+        token = (await client.sign_in())["access_token"]
+        (signed_in,) = [line["user"] for line in lines.take() if line["event"] == "sign_in"]
+        while (response := await client.call(token, "add", {"a": 1, "b": 1})).status_code != 429:
+            structured(response)
+        assert [line["user"] for line in lines.take() if line["event"] == "refusal"] == [signed_in]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import time
-from base64 import b64decode
+from base64 import b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
 
+from entra_mcp.storage.cache import CachedStore
 from local.config import CLIENT_ID
+from tests.engine.flows.test_outage import ALWAYS, app_behind_a_proxy, unavailable
 from tests.support.mcp import structured
 from tests.support.vault import vault_client
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.oauth import OAuthClient
     from tests.support.standins import StandIns
 
@@ -70,6 +75,19 @@ async def test_token_with_a_faulty_claim_is_challenged(
     assert "resource_metadata=" in refused.headers["www-authenticate"]
 
 
+@pytest.mark.parametrize("header", [{"alg": "HS256", "crit": 5}, {"alg": "HS256", "crit": None}, ["alg"]], ids=str)
+async def test_token_whose_header_is_any_json_is_a_bad_one_wherever_it_is_sent(
+    client: OAuthClient, header: object
+) -> None:
+    await client.register()
+    parts = (json.dumps(header).encode(), b"{}", b"x" * 32)
+    token = ".".join(urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+    assert (await client.call(token, "add", {"a": 1, "b": 1})).status_code == 401
+    assert (await client.refresh(token)).status_code == 400
+    metadata = "/.well-known/oauth-authorization-server"
+    assert (await client.http.get(metadata, headers={"Authorization": f"Bearer {token}"})).status_code == 200
+
+
 async def test_tokens_of_other_kinds_are_challenged(client: OAuthClient, standins: StandIns) -> None:
     tokens = await client.sign_in()
     head, body, signature = tokens["access_token"].split(".")
@@ -92,3 +110,26 @@ async def test_tokens_of_other_kinds_are_challenged(client: OAuthClient, standin
     }
     seen = {name: (await client.call(token, "add", {"a": 1, "b": 1})).status_code for name, token in others.items()}
     assert seen == dict.fromkeys(others, 401)
+
+
+async def test_public_page_is_there_during_an_outage_for_who_sends_a_token_along(
+    environment: Callable[..., None], azurite: str
+) -> None:
+    async with app_behind_a_proxy(environment, azurite, MCP_UPSTREAM_TOKEN_CACHE_SECONDS="0") as (proxy, client):
+        token = (await client.sign_in())["access_token"]
+        proxy.break_next(503, times=ALWAYS)
+        page = await client.http.get(
+            "/.well-known/oauth-authorization-server", headers={"Authorization": f"Bearer {token}"}
+        )
+        assert page.status_code == 200
+        await unavailable(client.call(token, "add", {"a": 1, "b": 1}))
+
+
+async def test_token_set_of_another_form_ends_its_sign_in(client: OAuthClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = (await client.sign_in())["access_token"]
+
+    async def another(*_: object, **__: object) -> dict[str, Any]:
+        return {"tokens": {}}
+
+    monkeypatch.setattr(CachedStore, "get", another)
+    assert (await client.call(token, "add", {"a": 1, "b": 1})).status_code == 401

@@ -7,6 +7,7 @@ issuer, so the issuer must be that of the tenant the token names, and the tenant
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from dataclasses import dataclass
@@ -134,13 +135,11 @@ class EntraTokenVerifier(KeptKeysVerifier, AzureJWTVerifier):
         known = self._remembered.get(digest)
         if known is not None and await self.public_keys.get(known.key_id) == known.key:
             # Another one each time: a tool may change what it is given.
-            found = AccessToken.model_validate_json(known.content)
-            found.token = token
-            return found
+            return AccessToken(token=token, **json.loads(known.content))
         verified = await self._verified(token)
         if verified is not None:
             key_id = str(jwt.get_unverified_header(token).get("kid"))
-            content = verified.model_copy(update={"token": ""}).model_dump_json()
+            content = json.dumps(verified.model_dump(exclude={"token"}))
             key = self.public_keys.keys[key_id]
             self._remembered[digest] = _Verified(content, verified.expires_at or 0, key_id, key)
         return verified

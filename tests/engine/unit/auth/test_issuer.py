@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import jwt
@@ -102,6 +103,27 @@ def test_clocks_that_differ_more_do(name: str, offset: int) -> None:
 def test_text_that_is_no_token_is_refused(token: str) -> None:
     with pytest.raises((JoseError, ValueError)):
         issuer(NEW).verify_token(token)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        '{"alg": "HS256", "crit": 5}',
+        '{"alg": "HS256", "crit": null}',
+        '{"alg": "HS256", "crit": false}',
+        '{"alg": "HS256", "crit": [1]}',
+        '{"alg": "HS256", "crit": [{}]}',
+        '["alg"]',
+        '"alg"',
+        "5",
+        "null",
+    ],
+    ids=str,
+)
+def test_token_whose_header_is_any_json_is_refused(header: str) -> None:
+    parts = (header.encode(), b"{}", b"x" * 32)
+    with pytest.raises(JoseError):
+        issuer(NEW).verify_token(".".join(urlsafe_b64encode(part).decode().rstrip("=") for part in parts))
 
 
 def test_token_without_a_signature_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -165,6 +166,14 @@ async def test_what_a_verified_token_says_is_made_anew_for_each_caller(keys: Ent
         assert found.claims["groups"] == ["a"]
         found.claims["groups"].append("b")
         found.scopes.clear()
+
+
+async def test_what_a_verified_token_says_may_be_any_json(keys: EntraKeys) -> None:
+    ours, token = verifier(keys), keys.token(name="\ud800", groups=[{"a": None}], level=1e400)
+    for _ in range(2):
+        found = await ours.verify_token(token)
+        assert found is not None
+        assert (found.claims["name"], found.claims["groups"], found.claims["level"]) == ("\ud800", [{"a": None}], inf)
 
 
 async def test_token_that_was_verified_is_refused_once_it_has_expired(
