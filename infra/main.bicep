@@ -561,7 +561,6 @@ var handOff = join(
 // subscription and resource group are parts of the vault's id.
 output AZURE_CLOUD_NAME string = environment().name
 output AZURE_DIRECTORY_ID string = directory
-output AZURE_IDENTITY_CLIENT_ID string = identity.outputs.clientId
 output AZURE_FUNCTION_APP_NAME string = functionApp.outputs.name
 output AZURE_KEY_VAULT_ID string = vault.outputs.id
 output AZURE_KEY_VAULT_NAME string = vault.outputs.name
