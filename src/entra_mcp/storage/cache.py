@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat, override
 from cachetools import TLRUCache
 from key_value.aio.wrappers.base import BaseWrapper
 
+from entra_mcp.cancellation import leave
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.telemetry.metrics import Metrics
 
@@ -93,6 +94,7 @@ class CachedStore(BaseWrapper):
         if reading is None:
             reading = self._reads[place] = asyncio.create_task(self._read(place))
             reading.add_done_callback(lambda task: self._ended(place, task))
+            leave(reading)
         self._waiting[reading] += 1
         try:
             # A caller that goes away must not end the read that others wait for.
@@ -173,9 +175,6 @@ class CachedStore(BaseWrapper):
     def _ended(self, place: _Place, task: asyncio.Task[bytes | None]) -> None:
         if self._reads.get(place) is task:
             del self._reads[place]
-        if not task.cancelled():
-            # Looked at here, since everybody who waited may have gone away.
-            task.exception()
 
     @contextmanager
     def _writing(self, collection: str | None, keys: Iterable[str]) -> Generator[None]:

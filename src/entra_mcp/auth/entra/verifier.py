@@ -131,7 +131,7 @@ class EntraTokenVerifier(KeptKeysVerifier, AzureJWTVerifier):
         Raises:
             SigningKeysError: it cannot be verified now.
         """
-        digest = sha256(token.encode()).digest()
+        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._remembered.get(digest)
         if known is not None and await self.public_keys.get(known.key_id) == known.key:
             # Another one each time: a tool may change what it is given.
