@@ -39,13 +39,12 @@ from entra_mcp.tasks.assembly import open_tasks
 from entra_mcp.telemetry import Work, configure_logging, start_telemetry
 from entra_mcp.vault.client import Vault
 from entra_mcp.vault.rotation import CurrentSecrets
-from entra_mcp.web.buckets import TokenBuckets
-from entra_mcp.web.call_limit import CallLimit
 from entra_mcp.web.health import Readiness
 from entra_mcp.web.home import HomePage
 from entra_mcp.web.metadata import metadata_aliases
 from entra_mcp.web.pages.layout import Brand
 from entra_mcp.web.paths import HEALTH, MCP, READINESS
+from entra_mcp.web.rate_limits import CallLimit, TokenBuckets
 from entra_mcp.web.stack import protect
 from entra_mcp.web.startup import alive, startup_failed
 from entra_mcp.web.step_up import StepUp

@@ -11,6 +11,7 @@ import asyncio
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any, Protocol
 
 from entra_mcp.errors import DependencyError, EntraMcpError
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
     from entra_mcp.patience import Patience
+
+
+UNKNOWN = "unknown"
+"""Where a request came from of which the platform does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,9 @@ class RequestScope:
     address: str
     """Where the request came from, as the platform saw it."""
 
+    host: str | None = None
+    """The host name that the client asked for, in lower case and without the port; None when there is not just one."""
+
     failures: list[DependencyError] = field(default_factory=list[DependencyError])
     """The dependencies that failed."""
 
@@ -99,22 +107,28 @@ class RequestScope:
     bearer: tuple[str, dict[str, Any]] | None = None
     """The token of this server that was verified for the request, and its claims."""
 
+    @property
+    def network(self) -> str:
+        """What one subscriber has for itself: the address, or with version 6 its first 64 bits."""
+        try:
+            parsed = ip_address(self.address)
+        except ValueError:
+            return UNKNOWN
+        if not isinstance(parsed, IPv6Address):
+            return str(parsed)
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
+
 
 REQUEST: ContextVar[RequestScope | None] = ContextVar("request", default=None)
 """The request that this code, and the tasks that it starts, run for; None outside of one."""
 
 
-def lift_silence_limit() -> float:
-    """Says that the running request has what it waited for: its success must not become an error any more.
-
-    Returns how many seconds the limit had left.
-    """
+def asking_network() -> str:
+    """The network that the running request came from."""
     request = REQUEST.get()
-    if request is None or request.silence is None:
-        return 0.0
-    left = request.silence.lift()
-    request.silence = None
-    return left
+    return request.network if request else UNKNOWN
 
 
 def end_turn() -> None:

@@ -85,7 +85,7 @@ def test_host_json_suits_flex_consumption() -> None:
     assert host["version"] == "2.0"
     assert host["extensionBundle"]["id"] == "Microsoft.Azure.Functions.ExtensionBundle", "it brings the queue trigger"
     assert host["extensions"]["http"] == {"routePrefix": ""}
-    assert host["functionTimeout"] == "00:10:00", "tests/engine/unit/server/test_time_limit.py tells why"
+    assert host["functionTimeout"] == "00:10:00", "tests/engine/unit/web/test_time_limits.py tells why"
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)

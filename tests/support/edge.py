@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 from entra_mcp.web.edge import Edge
 from entra_mcp.web.error_answers import ErrorAnswers
-from entra_mcp.web.forwarded import ClientAddress
 from entra_mcp.web.pages.layout import Brand
-from entra_mcp.web.security_headers import SecurityHeaders
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -17,4 +15,4 @@ if TYPE_CHECKING:
 def edged(app: ASGIApp) -> ASGIApp:
     """The application, whose requests have a scope of their own."""
     app = ErrorAnswers(app, brand=Brand(name="S"))
-    return Edge(app, address=ClientAddress(), security=SecurityHeaders(https=False))
+    return Edge(app, https=False)

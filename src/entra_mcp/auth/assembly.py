@@ -22,7 +22,7 @@ from entra_mcp.auth.provider import EntraProvider
 from entra_mcp.auth.request_store import RequestStore
 from entra_mcp.known_clients import redirect_patterns
 from entra_mcp.settings import AuthMode
-from entra_mcp.web.buckets import TokenBuckets
+from entra_mcp.web.rate_limits import TokenBuckets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -17,8 +17,8 @@ from key_value.aio.wrappers.base import BaseWrapper
 from mcp.server.auth.provider import TokenError
 
 from entra_mcp.errors import StorageError
-from entra_mcp.request import lift_silence_limit
 from entra_mcp.storage.collections import AUTHORIZATION_CODES, TRANSACTIONS, UPSTREAM_TOKENS
+from entra_mcp.web.time_limits import lift_silence_limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

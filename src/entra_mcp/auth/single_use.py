@@ -25,9 +25,9 @@ from entra_mcp import audit
 from entra_mcp.audit import Event
 from entra_mcp.errors import StorageError
 from entra_mcp.patience import Patience
-from entra_mcp.request import lift_silence_limit
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.ledger import Redemption
+from entra_mcp.web.time_limits import lift_silence_limit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

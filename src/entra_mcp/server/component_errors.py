@@ -4,16 +4,16 @@ FastMCP (4.2.3) logs an unforeseen error with its traceback, but of a `ToolError
 `raise_for_status` refused, the name of the tool alone. A cancellation that comes from within, since somebody else
 cancelled what the tool waited for, ends the request as if the client had gone: without an answer or a line in the log.
 
-It answers a tool that does not exist with the result of a tool, and arguments that a prompt lacks with an internal
-error; the specification says -32602 for both
-(https://modelcontextprotocol.io/specification/2025-11-25/server/tools#error-handling, .../prompts#error-handling).
+It answers a tool that does not exist with the result of a tool. Arguments that a prompt lacks are an internal error to
+it, and for what does not exist it completes with nothing, after which a client goes on. The specification has -32602
+for each (https://modelcontextprotocol.io/specification/2025-11-25/server/tools#error-handling, and of the others).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, Any, override
 
 from fastmcp.exceptions import DisabledError, NotFoundError, PromptError, ToolError, ValidationError
 from fastmcp.server.middleware import Middleware
@@ -26,6 +26,7 @@ from entra_mcp.downstream.refusals import ConsentRequiredError
 
 if TYPE_CHECKING:
     import mcp.types as mt
+    from fastmcp import FastMCP
     from fastmcp.prompts import PromptResult
     from fastmcp.server.middleware import CallNext, MiddlewareContext
     from fastmcp.tools import ToolResult
@@ -36,6 +37,8 @@ MAX_CHARACTERS = 4_000
 CONVERSION = "Could not convert argument"
 """How the message of FastMCP begins when the text of a prompt's argument is not of the argument's type."""
 
+COMPLETION = "completion/complete"
+
 logger = logging.getLogger(__name__)
 
 
@@ -44,6 +47,16 @@ class ComponentErrors(Middleware):
 
     A missing consent becomes a question, where the client can ask it.
     """
+
+    def __init__(self, server: FastMCP) -> None:
+        """Takes the server that has the components, of which a caller may see some alone."""
+        self._server = server
+
+    @override
+    async def on_request(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
+        if context.method == COMPLETION and not await self._knows(context.message.get("ref")):
+            raise MCPError(INVALID_PARAMS, "Nothing of that name has arguments to complete")
+        return await call_next(context)
 
     @override
     async def on_call_tool(
@@ -84,8 +97,7 @@ class ComponentErrors(Middleware):
         context: MiddlewareContext[mt.GetPromptRequestParams],
         call_next: CallNext[mt.GetPromptRequestParams, PromptResult],
     ) -> PromptResult:
-        server = context.fastmcp_context.fastmcp if context.fastmcp_context else None
-        prompt = await server.get_prompt(context.message.name) if server else None
+        prompt = await self._server.get_prompt(context.message.name)
         required = {each.name for each in (prompt.arguments or ()) if each.required} if prompt else set[str]()
         if missing := required - (context.message.arguments or {}).keys():
             raise MCPError(INVALID_PARAMS, f"Missing required arguments: {', '.join(sorted(missing))}")
@@ -95,6 +107,15 @@ class ComponentErrors(Middleware):
             if not str(error).startswith(CONVERSION):
                 raise
             raise MCPError(INVALID_PARAMS, _shortened(str(error))) from error
+
+    async def _knows(self, reference: Any) -> bool:  # noqa: ANN401 - as the client sent it; FastMCP looks at its form
+        match reference:
+            case {"type": "ref/prompt", "name": str(name)}:
+                return await self._server.get_prompt(name) is not None
+            case {"type": "ref/resource", "uri": str(uri)}:
+                return uri in {template.uri_template for template in await self._server.list_resource_templates()}
+            case _:
+                return True
 
 
 def _shortened(text: str) -> str:

@@ -12,13 +12,12 @@ from mcp.types import Icon
 
 from entra_mcp import __version__
 from entra_mcp.server.capabilities import TrueCapabilities
-from entra_mcp.server.completions import KnownCompletions
 from entra_mcp.server.component_errors import ComponentErrors
 from entra_mcp.server.components import add_components, declares_tasks, find_components, has_interfaces
-from entra_mcp.server.time_limit import RequestTimeLimit
 from entra_mcp.tasks.limits import DAY_SECONDS
 from entra_mcp.toolkit.icons import data_uri
 from entra_mcp.toolkit.services import as_lifespan
+from entra_mcp.web.time_limits import RequestTimeLimit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,10 +87,9 @@ def create_server(
     )
     # What a provider has is not known before it is asked.
     capabilities = TrueCapabilities(interfaces=bool(definition.providers) or has_interfaces(components))
-    for middleware in (RequestTimeLimit(), capabilities, ComponentErrors(), *definition.middleware):
+    for middleware in (RequestTimeLimit(), capabilities, ComponentErrors(server), *definition.middleware):
         server.add_middleware(middleware)
     add_components(server, components, signs_in=settings.auth_mode.signs_in, services=services)
     if definition.complete is not None:
-        server.add_middleware(KnownCompletions(server))
         server.completion(definition.complete)
     return server

@@ -6,6 +6,9 @@ DNS rebinding, a hostile site whose name suddenly points here is even of the sam
 
 Threat: there are no sessions here, yet FastMCP keeps what a tool stores with `ctx.set_state` under whatever
 `mcp-session-id` the client sent, so one caller could read what another's tools have kept by sending the same id.
+
+Threat: a route of the framework takes its path with a line break behind it too (`$` of a regular expression). All that
+looks for the path itself does not: `/register%0A` would pass no limit, and `/consent%0A` no check of the origin.
 """
 
 from __future__ import annotations
@@ -16,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 
+from entra_mcp.request import REQUEST
 from entra_mcp.urls import origins_pattern
 from entra_mcp.web.answers import oauth_error
-from entra_mcp.web.forwarded import requested_host
 from entra_mcp.web.paths import MCP
 
 if TYPE_CHECKING:
@@ -32,8 +35,9 @@ SESSION_ID = b"mcp-session-id"
 class Admission:
     """Answers 421 (RFC 9110 section 15.5.20) to requests for other hosts, and 403 to those from pages of other origins.
 
-    `hosts` are names of this server, on any port. `origins` are those that each path accepts; a request without one
-    comes from no page. Session ids are removed from requests to `/mcp`.
+    A path with characters that nobody can see is none of this server's: 404. `hosts` are its names, on any port.
+    `origins` are those that each path accepts; a request without one comes from no page. Session ids are removed from
+    requests to `/mcp`.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Collection[str], origins: Mapping[str, Collection[str]]) -> None:
@@ -45,14 +49,16 @@ class Admission:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        accepted = self._origins.get(scope["path"])
-        if requested_host(scope) not in self._hosts:
+        request, accepted = REQUEST.get(), self._origins.get(scope["path"])
+        if request is None or request.host not in self._hosts:
             response = oauth_error(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "misdirected_request",
                 "This server does not answer for the host of the request.",
             )
             await response(scope, receive, send)
+        elif not scope["path"].isprintable():
+            await oauth_error(HTTPStatus.NOT_FOUND, "not_found", "There is nothing here.")(scope, receive, send)
         elif accepted is not None and not all(map(accepted.fullmatch, Headers(scope=scope).getlist("origin"))):
             response = oauth_error(
                 HTTPStatus.FORBIDDEN, "forbidden_origin", "Pages of this origin may not call this server."

@@ -1,4 +1,4 @@
-"""Kinds of answers: the refusal, which is an OAuth error object whichever route it was for, and the stream."""
+"""The refusal, which is an OAuth error object whichever route it was for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from starlette.responses import JSONResponse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.datastructures import Headers
     from starlette.responses import Response
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -19,8 +18,3 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 def oauth_error(status: int, error: str, description: str, *, headers: Mapping[str, str] | None = None) -> Response:
     """Returns an error response in the form of RFC 6749 section 5.2, which RFC 7591 section 3.2.2 shares."""
     return JSONResponse({"error": error, "error_description": description}, status_code=status, headers=headers)
-
-
-def has_events(headers: Headers) -> bool:
-    """Whether an answer is a stream of events, which nothing may hold back."""
-    return headers.get("content-type", "").startswith("text/event-stream")

@@ -21,11 +21,12 @@ from starlette.responses import JSONResponse
 from entra_mcp import audit
 from entra_mcp.audit import Event
 from entra_mcp.errors import DependencyError
-from entra_mcp.request import REQUEST, lift_silence_limit
+from entra_mcp.request import REQUEST
 from entra_mcp.web import outage
-from entra_mcp.web.answers import has_events
+from entra_mcp.web.edge import has_events
 from entra_mcp.web.pages.problem import problem_page
 from entra_mcp.web.paths import OAUTH
+from entra_mcp.web.time_limits import lift_silence_limit
 
 if TYPE_CHECKING:
     from starlette.responses import Response

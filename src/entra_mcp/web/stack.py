@@ -8,26 +8,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from starlette.routing import Route, Router
+
 from entra_mcp.urls import is_loopback
 from entra_mcp.web.admission import Admission
-from entra_mcp.web.body_limit import BodyLimit, UnreadBody
-from entra_mcp.web.buckets import TokenBuckets
+from entra_mcp.web.body_limit import BodyLimit, MessageCheck, UnreadBody
 from entra_mcp.web.cors import Cors
 from entra_mcp.web.edge import Edge
 from entra_mcp.web.error_answers import ErrorAnswers
 from entra_mcp.web.exchange_queue import ExchangeQueue
-from entra_mcp.web.forwarded import ClientAddress
-from entra_mcp.web.messages import MessageCheck
 from entra_mcp.web.pages.layout import Brand
 from entra_mcp.web.paths import CONSENT, MCP
-from entra_mcp.web.registration_throttle import RegistrationThrottle
-from entra_mcp.web.security_headers import SecurityHeaders
+from entra_mcp.web.rate_limits import RegistrationThrottle, TokenBuckets
 from entra_mcp.web.time_limits import RequestDeadline, SilenceLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
     from entra_mcp.settings import Settings
     from entra_mcp.web.step_up import StepUp
@@ -52,16 +48,15 @@ def protect(app: ASGIApp, *, settings: Settings, brand: Brand, step_up: StepUp |
     `step_up` looks at each call of a tool, where tools name scopes of their own.
     """
     own_origin = settings.base_url.lower()
-    address = ClientAddress(header=_address_header(settings))
-    sign_ins = _sign_ins(app, settings, address=address)
-    app = ByPath({MCP: _calls(app, settings, step_up)}, otherwise=sign_ins)
+    calls = Route(MCP, _calls(app, settings, step_up))
+    app = Router([calls], default=_sign_ins(app, settings), redirect_slashes=False)
     app = Admission(
         app,
         hosts=_hosts(settings),
         origins={MCP: {own_origin, *settings.allowed_origins}, CONSENT: {own_origin}},
     )
     app = ErrorAnswers(RequestDeadline(app), brand=brand)
-    app = Edge(app, address=address, security=SecurityHeaders(https=settings.base_url.startswith("https:")))
+    app = Edge(app, https=settings.base_url.startswith("https:"), address_header=_address_header(settings))
     return UnreadBody(app, seconds=DISCARDED_SECONDS)
 
 
@@ -78,16 +73,15 @@ def _calls(app: ASGIApp, settings: Settings, step_up: StepUp | None) -> ASGIApp:
     return Cors(app, mcp_origins=settings.allowed_origins) if settings.allowed_origins else app
 
 
-def _sign_ins(app: ASGIApp, settings: Settings, *, address: ClientAddress) -> ASGIApp:
+def _sign_ins(app: ASGIApp, settings: Settings) -> ASGIApp:
     """What every other request passes: registrations, sign-ins, metadata and pages."""
     app = ExchangeQueue(SilenceLimit(app))
     app = BodyLimit(app, max_bytes=settings.oauth_body_limit, seconds=BODY_SECONDS)
     if settings.auth_mode.signs_in:
         app = RegistrationThrottle(
             app,
-            by_address=TokenBuckets(per_minute=settings.registrations_per_minute),
+            by_network=TokenBuckets(per_minute=settings.registrations_per_minute),
             overall=TokenBuckets(per_minute=settings.registrations_per_minute_overall),
-            address=address,
         )
     return Cors(app, mcp_origins=())
 
@@ -95,20 +89,8 @@ def _sign_ins(app: ASGIApp, settings: Settings, *, address: ClientAddress) -> AS
 def protect_without_settings(app: ASGIApp) -> ASGIApp:
     """Returns an application that answers in place of the server, as far as it can be protected without settings."""
     app = ErrorAnswers(app, brand=Brand(name="MCP server"))
-    app = Edge(app, address=ClientAddress(), security=SecurityHeaders(https=False))
+    app = Edge(app, https=False)
     return UnreadBody(app, seconds=DISCARDED_SECONDS)
-
-
-class ByPath:
-    """Hands a request to the application of its path, whole."""
-
-    def __init__(self, paths: Mapping[str, ASGIApp], *, otherwise: ASGIApp) -> None:
-        self._paths = dict(paths)
-        self._otherwise = otherwise
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._paths.get(scope.get("path", ""), self._otherwise)
-        await app(scope, receive, send)
 
 
 def _hosts(settings: Settings) -> set[str]:

@@ -22,13 +22,12 @@ from typing import TYPE_CHECKING, Any, override
 
 from entra_mcp.errors import EntraMcpError
 from entra_mcp.patience import Patience
-from entra_mcp.request import REQUEST, begin_turn, end_turn
-from entra_mcp.web.forwarded import UNKNOWN, network
+from entra_mcp.request import asking_network, begin_turn, end_turn
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from entra_mcp.web.buckets import TokenBuckets
+    from entra_mcp.web.rate_limits import TokenBuckets
 
 WIRE_SERVER = IPv4Address("168.63.129.16")
 
@@ -71,7 +70,7 @@ class NameLookups(ThreadPoolExecutor):
         Raises:
             TooManyLookupsError: the network that the request came from, or all of them together, have had theirs.
         """
-        asking = _asking_network()
+        asking = asking_network()
         # In this order, so that one network cannot use up what is for all.
         if self._by_network.take(asking) or self._overall.take():
             raise TooManyLookupsError("too many names of clients are looked up at this moment")
@@ -100,12 +99,6 @@ class NameLookups(ThreadPoolExecutor):
             self._running.subtract([asking])
             self._running = +self._running
         self._begin(asking)
-
-
-def _asking_network() -> str:
-    """The network that the running request came from."""
-    request = REQUEST.get()
-    return network(request.address if request else UNKNOWN)
 
 
 def _look_up[T](found: Future[T], lookup: Callable[..., T], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as below
@@ -153,7 +146,7 @@ class ClientFetches:
             TooManyLookupsError: too many of its network wait already.
             NoTurnError: it is here, and another turn does not come in time.
         """
-        asking = _asking_network()
+        asking = asking_network()
         of_network = self._networks.setdefault(asking, _Network())
         if of_network.fetches >= FETCHES_OF_ONE_NETWORK + WAITING_OF_ONE_NETWORK:
             raise TooManyLookupsError("too many documents of clients are fetched at this moment")

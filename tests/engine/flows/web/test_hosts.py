@@ -39,6 +39,14 @@ async def test_forged_host_is_misdirected_on_every_route(https: httpx2.AsyncClie
         assert (await https.get(path, headers={"Host": host})).status_code == 421
 
 
+@pytest.mark.parametrize("path", ["/mcp", "/register", "/token", "/authorize", "/consent", "/auth/callback"])
+async def test_path_with_a_line_break_is_none_of_this_servers(https: httpx2.AsyncClient, path: str) -> None:
+    """A route takes it for its own, and what guards the route does not."""
+    for request in (("GET", f"{path}%0A"), ("POST", f"{path}%0A"), ("POST", f"{path}%0D%0A"), ("POST", f"{path}/%0A")):
+        answer = await https.request(*request, headers={"Origin": "https://evil.example"}, json={})
+        assert (answer.status_code, answer.json()["error"]) == (404, "not_found"), request
+
+
 @pytest.mark.parametrize("host", ["mcp.contoso.com", "MCP.contoso.com:443", FUNCTION_APP, "proxy.contoso.com"])
 async def test_own_hosts_are_served(https: httpx2.AsyncClient, host: str) -> None:
     assert (await https.get("/readyz", headers={"Host": host})).status_code == 200

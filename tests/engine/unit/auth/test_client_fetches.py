@@ -20,7 +20,7 @@ from entra_mcp.auth.clients.fetches import (
     TooManyLookupsError,
 )
 from entra_mcp.request import REQUEST, RequestScope
-from entra_mcp.web.buckets import TokenBuckets
+from entra_mcp.web.rate_limits import TokenBuckets
 
 
 def from_network(number: int) -> None:

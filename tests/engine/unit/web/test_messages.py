@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from entra_mcp.web.messages import MAX_DEPTH, MAX_REPEATED, MessageCheck
+from entra_mcp.web.body_limit import MAX_DEPTH, MAX_REPEATED, MessageCheck
 
 CALL: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "add"}}
 OUTER_VALUES = 6

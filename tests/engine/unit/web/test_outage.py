@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from entra_mcp.errors import StorageError, UpstreamUnavailableError
-from entra_mcp.request import lift_silence_limit, record_failure
+from entra_mcp.request import record_failure
 from entra_mcp.web import time_limits
-from entra_mcp.web.time_limits import SilenceLimit
+from entra_mcp.web.time_limits import SilenceLimit, lift_silence_limit
 from tests.support.edge import edged
 
 if TYPE_CHECKING:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from starlette.routing import Route, Router
+
 from entra_mcp.web.pages.layout import Brand
 from entra_mcp.web.paths import MCP
-from entra_mcp.web.stack import ByPath, protect
+from entra_mcp.web.stack import protect
 from local.config import REPOSITORY
 from tests.support.settings import working_settings
 
@@ -23,7 +25,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 def classes(app: Any) -> tuple[list[str], Any]:  # noqa: ANN401 - each middleware has another one inside
     """The names from the outside in, as far as there is one way, and what comes then."""
     found: list[str] = []
-    while hasattr(app, "app"):
+    while hasattr(app, "app") and not isinstance(app, Router):
         found.append(type(app).__name__)
         app = app.app
     return found, app
@@ -40,7 +42,10 @@ def documented() -> list[list[str]]:
 def test_middleware_is_in_the_order_that_the_document_has(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = working_settings(monkeypatch, MCP_ALLOWED_ORIGINS="https://app.contoso.com")
     outside, paths = classes(protect(application, settings=settings, brand=Brand(name="Test")))
-    assert isinstance(paths, ByPath)
-    calls, sign_ins = classes(paths._paths[MCP]), classes(paths._otherwise)  # pyright: ignore[reportPrivateUsage] - the two ways
+    assert isinstance(paths, Router)
+    (route,) = paths.routes
+    assert isinstance(route, Route)
+    assert route.path == MCP
+    calls, sign_ins = classes(route.app), classes(paths.default)
     assert calls[1] is sign_ins[1] is application
     assert documented() == [outside, [*calls[0], "CallLimit"], sign_ins[0]], "the call limit is inside the MCP server"

@@ -26,13 +26,12 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 
 from entra_mcp import cancellation
 from entra_mcp.functions.lifespan import START_SECONDS
-from entra_mcp.server.time_limit import RequestTimeLimit
 from entra_mcp.telemetry.calls import Calls
 from entra_mcp.telemetry.instruments import Instruments
 from entra_mcp.web.body_limit import DISCARDED_BYTES, LINGERING_SECONDS
 from entra_mcp.web.edge import COMMENT
 from entra_mcp.web.stack import BODY_SECONDS, DISCARDED_SECONDS
-from entra_mcp.web.time_limits import GRACE_SECONDS, REQUEST_SECONDS, RequestDeadline
+from entra_mcp.web.time_limits import GRACE_SECONDS, REQUEST_SECONDS, RequestDeadline, RequestTimeLimit
 from tests.support.edge import edged
 from tests.support.mcp import SESSIONLESS, protocol_error, refusal, request, structured, tool_call
 from tests.support.telemetry import points

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from entra_mcp.web.buckets import TokenBuckets
+from entra_mcp.web.rate_limits import TokenBuckets
 from tests.support.clock import Clock
 
 

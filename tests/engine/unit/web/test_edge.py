@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entra_mcp.web.forwarded import UNKNOWN, ClientAddress, network, requested_host
+from entra_mcp.request import REQUEST, UNKNOWN, RequestScope
+from entra_mcp.web.edge import Edge
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 BEHIND = ("x-ms-invocation-id", "1")
 
 
-def scope(*headers: tuple[str, str], client: tuple[str, int] | None = ("192.0.2.1", 1)) -> dict[str, Any]:
-    return {"type": "http", "client": client, "headers": [(k.encode(), v.encode("latin-1")) for k, v in headers]}
+def request(*headers: tuple[str, str], client: tuple[str, int] | None = ("192.0.2.1", 1)) -> RequestScope:
+    """What is known of a request with these headers behind the edge."""
+    seen: list[RequestScope | None] = []
+
+    async def application(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        seen.append(REQUEST.get())
+
+    async def nothing(*_: Any) -> Any:  # noqa: ANN401 - neither the body is read nor an answer sent
+        raise AssertionError
+
+    sent = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+    scope = {"type": "http", "method": "GET", "path": "/", "client": client, "headers": sent}
+    asyncio.run(Edge(application, https=True, address_header="client-ip")(scope, nothing, nothing))
+    assert seen[0] is not None
+    return seen[0]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +54,7 @@ def scope(*headers: tuple[str, str], client: tuple[str, int] | None = ("192.0.2.
     ],
 )
 def test_requested_host(headers: list[tuple[str, str]], host: str | None) -> None:
-    assert requested_host(scope(*headers)) == host
+    assert request(*headers).host == host
 
 
 @pytest.mark.parametrize(
@@ -54,11 +72,11 @@ def test_requested_host(headers: list[tuple[str, str]], host: str | None) -> Non
     ],
 )
 def test_client_address(headers: list[tuple[str, str]], address: str) -> None:
-    assert ClientAddress(header="client-ip")(scope(*headers)) == address
+    assert request(*headers).address == address
 
 
 def test_client_address_without_a_connection_is_unknown() -> None:
-    assert ClientAddress()(scope(client=None)) == UNKNOWN
+    assert request(client=None).address == UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -72,4 +90,4 @@ def test_client_address_without_a_connection_is_unknown() -> None:
     ],
 )
 def test_network(address: str, expected: str) -> None:
-    assert network(address) == expected
+    assert RequestScope(correlation_id="", address=address).network == expected
