@@ -8,14 +8,14 @@ from starlette.middleware.cors import CORSMiddleware
 
 from entra_mcp.urls import origins_pattern
 from entra_mcp.web.edge import CORRELATION_ID
-from entra_mcp.web.paths import MCP, REGISTER, WELL_KNOWN
+from entra_mcp.web.paths import MCP, REGISTER, REVOKE, TOKEN, WELL_KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-PUBLIC = frozenset({"/token", REGISTER, "/revoke"})
+PUBLIC = frozenset({TOKEN, REGISTER, REVOKE})
 """Endpoints of OAuth that read no cookie, so that a foreign page gets nothing but what it brings itself."""
 
 EXPOSED = ("WWW-Authenticate", "MCP-Session-Id", "MCP-Protocol-Version", "Retry-After", CORRELATION_ID)

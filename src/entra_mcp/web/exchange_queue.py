@@ -13,18 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from entra_mcp.request import REQUEST, NoTurnError
-from entra_mcp.web.answers import NO_STORE, oauth_error
+from entra_mcp.web.answers import unavailable
+from entra_mcp.web.paths import CALLBACK, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-EXCHANGES = frozenset({"/token", "/auth/callback"})
+EXCHANGES = frozenset({TOKEN, CALLBACK})
 """Where a code or a refresh token is redeemed, here or at Entra ID."""
 
 MAX_CONCURRENT = 16
@@ -62,9 +62,7 @@ class ExchangeQueue:
             return
         if not await self._admitted():
             logger.warning("%s %s answered 503: %d wait already.", scope["method"], scope["path"], self._waiting)
-            headers = {**NO_STORE, "Retry-After": str(RETRY_SECONDS)}
-            busy = oauth_error(HTTPStatus.SERVICE_UNAVAILABLE, "temporarily_unavailable", TOO_MANY, headers=headers)
-            await busy(scope, receive, send)
+            await unavailable(TOO_MANY, retry_seconds=RETRY_SECONDS)(scope, receive, send)
             return
         turn = _Turn(self._turns, self._admitted)
         if (request := REQUEST.get()) is not None:

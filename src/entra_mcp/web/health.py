@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse, Response
 
 from entra_mcp.errors import DependencyError
-from entra_mcp.web.answers import NO_STORE
+from entra_mcp.web.answers import NO_STORE, RETRY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -23,8 +23,6 @@ CHECK_SECONDS = 4.0
 
 REMEMBERED_SECONDS = 5.0
 """How long an answer is reused, so that callers of this open page cannot put load on what it checks."""
-
-RETRY_LATER = {**NO_STORE, "Retry-After": "5"}
 
 logger = logging.getLogger(__name__)
 
@@ -63,5 +61,5 @@ def not_ready(components: frozenset[str]) -> Response:
     return JSONResponse(
         {"status": "not ready", "unavailable": sorted(components)},
         status_code=HTTPStatus.SERVICE_UNAVAILABLE,
-        headers=RETRY_LATER,
+        headers={**NO_STORE, "Retry-After": str(RETRY_SECONDS)},
     )

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from entra_mcp.errors import DependencyError, UpstreamUnavailableError
-from entra_mcp.web.answers import NO_STORE
+from entra_mcp.web.answers import NO_STORE, RETRY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from starlette.datastructures import Headers
 
-
-RETRY_SECONDS = 5
 
 CONTENT = {
     "error": "temporarily_unavailable",

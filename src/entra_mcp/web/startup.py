@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse
 
 from entra_mcp.errors import DependencyError, SettingsError
-from entra_mcp.web.answers import NO_STORE
-from entra_mcp.web.health import RETRY_LATER, not_ready
+from entra_mcp.web.answers import NO_STORE, unavailable
+from entra_mcp.web.health import not_ready
 from entra_mcp.web.paths import READINESS
 from entra_mcp.web.stack import protect_without_settings
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+NOT_STARTED = "The server could not start. Try again in a moment; its log says why."
 
 
 async def _alive(scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,17 +40,8 @@ def startup_failed(error: Exception) -> ASGIApp:
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == READINESS:
-            response = not_ready(frozenset({_component(error)}))
-        else:
-            response = JSONResponse(
-                {
-                    "error": "temporarily_unavailable",
-                    "error_description": "The server could not start. Try again in a moment; its log says why.",
-                },
-                status_code=HTTPStatus.SERVICE_UNAVAILABLE,
-                headers=RETRY_LATER,
-            )
+        probed = scope["path"] == READINESS
+        response = not_ready(frozenset({_component(error)})) if probed else unavailable(NOT_STARTED)
         await response(scope, receive, send)
 
     return protect_without_settings(app)

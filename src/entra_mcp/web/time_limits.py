@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextvars import ContextVar
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, override
 from urllib.parse import quote
 
@@ -27,9 +26,8 @@ from entra_mcp.errors import DependencyError
 from entra_mcp.patience import Patience
 from entra_mcp.request import REQUEST, Deadline, record_failure
 from entra_mcp.web import outage
-from entra_mcp.web.answers import oauth_error
+from entra_mcp.web.answers import unavailable
 from entra_mcp.web.edge import has_events
-from entra_mcp.web.health import RETRY_LATER
 
 if TYPE_CHECKING:
     from fastmcp.server.middleware import CallNext, MiddlewareContext
@@ -93,13 +91,7 @@ class RequestDeadline:
             if begun is not None:
                 await send({"type": "http.response.body", "body": b""})
                 return
-            response = oauth_error(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                outage.CONTENT["error"],
-                f"No answer within {self._seconds:g} s.",
-                headers=RETRY_LATER,
-            )
-            await response(scope, receive, send)
+            await unavailable(f"No answer within {self._seconds:g} s.")(scope, receive, send)
 
 
 class SilenceLimit:
@@ -124,10 +116,7 @@ class SilenceLimit:
             if request.answer is not None or not limit.expired:
                 raise
             record_failure(DependencyError("server", "no answer in time"))
-            response = oauth_error(
-                HTTPStatus.SERVICE_UNAVAILABLE, outage.CONTENT["error"], outage.CONTENT["error_description"]
-            )
-            await response(scope, receive, send)
+            await unavailable(outage.CONTENT["error_description"])(scope, receive, send)
         finally:
             request.silence = None
 

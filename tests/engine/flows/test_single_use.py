@@ -10,7 +10,7 @@ import pytest
 
 from entra_mcp.auth import single_use
 from entra_mcp.storage.ledger import Ledger
-from entra_mcp.web import outage, time_limits
+from entra_mcp.web import answers, time_limits
 from tests.engine.flows.conftest import over
 from tests.support.app.server import running_app
 from tests.support.fault_proxy import Fault, fault_proxy
@@ -334,7 +334,7 @@ async def test_storage_that_hangs_in_the_middle_of_an_exchange_is_503(environmen
 
 
 def test_client_that_does_what_503_says_comes_back_before_a_repetition_counts_as_a_theft() -> None:
-    assert single_use.DUPLICATE_SECONDS > outage.RETRY_SECONDS + time_limits.SILENCE_SECONDS
+    assert single_use.DUPLICATE_SECONDS > answers.RETRY_SECONDS + time_limits.SILENCE_SECONDS
     assert single_use.LEASE_SECONDS > single_use.EXCHANGE_SECONDS + single_use.SETTLE_SECONDS
     assert time_limits.SILENCE_SECONDS + single_use.SETTLE_SECONDS + single_use.RELEASE_SECONDS <= 5
 
