@@ -7,14 +7,13 @@ whether an administrator has more, is for those who signed in.
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b64encode
 from html import escape
 from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse
 
 from entra_mcp.web.connect import ConnectionGuide, connection_guides
+from entra_mcp.web.pages.layout import digest, document
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -71,11 +70,11 @@ class HomePage:
     """Shows what this server is, its MCP address, and what to paste into each client. The same for everyone."""
 
     def __init__(self, settings: Settings, *, brand: Brand) -> None:
-        style = STYLE.replace("{light}", brand.accent[0]).replace("{dark}", brand.accent[1])
-        self._html = _render(settings, brand, style)
+        self._html = document(brand.name, _body(settings, brand), brand=brand, style=STYLE, script=SCRIPT)
+        style, script = digest(brand.coloured(STYLE)), digest(SCRIPT)
         self._headers = {
             "Content-Security-Policy": (
-                f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(SCRIPT)}'; img-src data:; "
+                f"default-src 'none'; style-src '{style}'; script-src '{script}'; img-src data:; "
                 "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
             ),
             "Referrer-Policy": "no-referrer",
@@ -86,13 +85,7 @@ class HomePage:
         return HTMLResponse(self._html, headers=self._headers)
 
 
-def _digest(source: str) -> str:
-    """Returns what a policy knows the style sheet or the script by."""
-    return f"sha256-{b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
-
-
-def _render(settings: Settings, brand: Brand, style: str) -> str:
-    name, icon = escape(brand.name), brand.icon_uri
+def _body(settings: Settings, brand: Brand) -> str:
     address = "Any client that speaks streamable HTTP can use it."
     sections = [ConnectionGuide("MCP address", address, settings.mcp_url)]
     if settings.auth_mode.signs_in:
@@ -104,26 +97,10 @@ def _render(settings: Settings, brand: Brand, style: str) -> str:
         sections.append(ConnectionGuide("Scope", "What your client has to ask Entra ID for.", scopes))
     boxes = "\n".join(map(_section, sections))
     return f"""\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{name}</title>
-<link rel="icon" href="{icon}">
-<style>{style}</style>
-</head>
-<body>
-<main>
-<header><img src="{icon}" alt=""><h1>{name}</h1></header>
+<header><img src="{brand.icon_uri}" alt=""><h1>{escape(brand.name)}</h1></header>
 <p>This is a <strong>Model Context Protocol</strong> server: AI assistants connect to it and use its tools on your
 behalf. {sign_in}</p>
-{boxes}
-</main>
-<script>{SCRIPT}</script>
-</body>
-</html>
-"""
+{boxes}"""
 
 
 def _section(guide: ConnectionGuide) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from entra_mcp.urls import is_loopback
-from entra_mcp.web.pages.layout import document
+from entra_mcp.web.pages.layout import card
 from entra_mcp.web.pages.text import isolated, plain
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def consent_page(request: ConsentRequest) -> str:
     hidden = "".join(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in request.fields.items()
     )
-    return document(
+    return card(
         "Allow access?",
         f"""\
 <h1 class="claimed">{client} wants to use {server} as you</h1>

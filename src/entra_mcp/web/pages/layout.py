@@ -1,4 +1,4 @@
-"""What all pages of the sign-in share: one card, readable in light and dark, that loads nothing and runs nothing."""
+"""What all pages share, and those of the sign-in: one card, readable in light and dark, that runs nothing."""
 
 from __future__ import annotations
 
@@ -71,46 +71,53 @@ class Brand:
         """The icon as an address that holds it."""
         return data_uri(self.icon)
 
-    @cached_property
-    def style(self) -> str:
-        """The style sheet of every page."""
+    def coloured(self, style: str) -> str:
+        """Returns the style sheet with the colours of the server."""
         light, dark = self.accent
-        return STYLE.replace("{light}", light).replace("{dark}", dark)
+        return style.replace("{light}", light).replace("{dark}", dark)
 
     @cached_property
     def policy(self) -> str:
-        """The content security policy under which a page loads nothing and runs nothing."""
-        digest = b64encode(hashlib.sha256(self.style.encode()).digest()).decode()
+        """The content security policy under which a page of the sign-in loads nothing and runs nothing."""
         # Without `form-action`: Chromium applies it to every redirect that follows a form, and the last one leads to
         # the MCP client, wherever that is (https://issues.chromium.org/issues/40923007).
-        style = f"style-src 'sha256-{digest}'"
+        style = f"style-src '{digest(self.coloured(STYLE))}'"
         return f"default-src 'none'; {style}; img-src data:; base-uri 'none'; frame-ancestors 'none'"
 
 
-def document(title: str, body: str, *, brand: Brand) -> str:
-    """Returns a whole page; `title` is text, `body` is HTML."""
-    name, icon = escape(brand.name), brand.icon_uri
+def digest(source: str) -> str:
+    """Returns what a policy knows a style sheet or a script by."""
+    return f"sha256-{b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
+
+
+def document(title: str, body: str, *, brand: Brand, style: str, script: str = "") -> str:
+    """Returns a whole page; `title` is text, `body` is what HTML has in `main`."""
     return f"""\
 <!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)} · {name}</title>
-<link rel="icon" href="{icon}">
-<style>{brand.style}</style>
+<title>{escape(title)}</title>
+<link rel="icon" href="{brand.icon_uri}">
+<style>{brand.coloured(style)}</style>
 </head>
 <body>
 <main>
-<header><img src="{icon}" alt=""><span>{name}</span></header>
 {body}
-</main>
+</main>{f"<script>{script}</script>" if script else ""}
 </body>
 </html>
 """
 
 
+def card(title: str, body: str, *, brand: Brand) -> str:
+    """Returns a page of the sign-in; `title` is text, `body` is HTML."""
+    header = f'<header><img src="{brand.icon_uri}" alt=""><span>{escape(brand.name)}</span></header>'
+    return document(f"{title} · {brand.name}", f"{header}\n{body}", brand=brand, style=STYLE)
+
+
 def page(title: str, body: str, *, brand: Brand, status: int = HTTPStatus.OK) -> HTMLResponse:
     """Returns the page as a response, with the policy under which it loads nothing."""
-    html = document(title, body, brand=brand)
+    html = card(title, body, brand=brand)
     return HTMLResponse(html, status_code=status, headers={"Content-Security-Policy": brand.policy})
