@@ -68,7 +68,7 @@ def _local(context: Context, base_url: str) -> None:
     context.report.heading("Server")
     server.examine(context, facts)
     context.report.heading("Settings")
-    settings.examine(context, facts)
+    attempt(context.report, "settings", lambda: settings.examine(context, facts))
     context.report.heading("Registration")
     if facts.signs_in_at_a_stand_in:
         context.report.note("registration", "Entra ID is the local stand-in, which has none to look at")

@@ -6,12 +6,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from entra_mcp.urls import is_loopback
+from ops.attempt import attempt
 from ops.clouds import checked_address
 from ops.command import Command, number_of
 from ops.environment import BASE_URL, CLIENT_ID
 from ops.errors import BadInputError
-from ops.smoke import authorization, discovery, refusals
-from ops.smoke.target import StepFailedError, Target
+from ops.smoke import authorization, discovery
+from ops.smoke.target import Target
 
 if TYPE_CHECKING:
     import argparse
@@ -35,12 +36,12 @@ DISCOVERY: Mapping[str, Step] = {
 
 AUTHORIZATION: Mapping[str, Step] = {
     "way to Entra ID": authorization.way_to_entra,
-    "foreign client": refusals.foreign_registration,
-    "foreign redirect URI": refusals.foreign_redirect,
-    "unknown client": refusals.unknown_client,
-    "no PKCE": refusals.no_pkce,
-    "wrong code": refusals.wrong_code,
-    "forged callback": refusals.forged_callback,
+    "foreign client": authorization.foreign_registration,
+    "foreign redirect URI": authorization.foreign_redirect,
+    "unknown client": authorization.unknown_client,
+    "no PKCE": authorization.no_pkce,
+    "wrong code": authorization.wrong_code,
+    "forged callback": authorization.forged_callback,
 }
 """Independent of each other, once a client is registered."""
 
@@ -76,27 +77,15 @@ def _walk(context: Context, target: Target) -> None:
     for name, step in AUTHORIZATION.items():
         _take(context, target, name, step)
     if context.options.sign_in:
-        _sign_in(context, target)
+        from ops.smoke.sign_in import sign_in
+
+        context.report.heading("Sign-in with the browser")
+        seconds = context.options.sign_in_seconds
+        attempt(context.report, "sign-in", lambda: sign_in(target.mcp_url, report=context.report, seconds=seconds))
 
 
 def _take(context: Context, target: Target, name: str, step: Step) -> bool:
-    try:
-        detail = step(target)
-    except StepFailedError as failed:
-        context.report.finding(name, failed.reason, remedy=failed.remedy)
-        return False
-    context.report.ok(name, detail)
-    return True
-
-
-def _sign_in(context: Context, target: Target) -> None:
-    from ops.smoke.sign_in import sign_in
-
-    context.report.heading("Sign-in with the browser")
-    try:
-        sign_in(target.mcp_url, report=context.report, seconds=context.options.sign_in_seconds)
-    except StepFailedError as failed:
-        context.report.finding("sign-in", failed.reason, remedy=failed.remedy)
+    return attempt(context.report, name, lambda: step(target))
 
 
 def _base_url(text: str) -> str:

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
+from ops.attempt import Note, attempt, expect
 from ops.doctor.facts import SITE_VERSION, app_options, resources_of_type, site_path
 from ops.documents import entries, part
 
@@ -33,59 +34,52 @@ def examine(context: Context, facts: Facts) -> None:
         context.report.finding(
             "app", "answers plain http too", remedy=f"az functionapp update {app} --set httpsOnly=true"
         )
-    _versions(context, facts)
-    listed = context.services.arm.pages(f"{site_path(context)}/functions", **{"api-version": SITE_VERSION})
-    found = {str(part(one, "properties").get("name") or one.get("name") or "").rsplit("/", 1)[-1] for one in listed}
-    missing = FUNCTIONS - found
-    if missing:
-        context.report.finding(
-            "functions",
-            f"not listed: {', '.join(sorted(missing))}. What was deployed does not load on this Python, or nothing was",
-            remedy=f"azd deploy\naz functionapp restart {app}\n"
-            f"The build log has to name Python {wanted_python(context.root)}; update azd where it does not.",
-        )
-    else:
-        context.report.ok("functions", ", ".join(sorted(found)))
+    attempt(context.report, "versions", lambda: _versions(context, facts))
+    attempt(context.report, "functions", lambda: _functions(context))
 
 
-def _versions(context: Context, facts: Facts) -> None:
+def _versions(context: Context, facts: Facts) -> str:
     runtime = part(facts.site, "properties", "functionAppConfig", "runtime")
     name, version, wanted = str(runtime.get("name")), str(runtime.get("version")), wanted_python(context.root)
-    if (name, version) != ("python", wanted):
-        context.report.finding(
-            "versions",
-            f"the app runs {name} {version}, and this repository is for python {wanted}",
-            remedy="azd provision --no-state\nazd deploy",
-        )
-    else:
-        pinned = pinned_runtime(context.root)
-        context.report.ok("versions", f"python {version}" + (f", azure-functions-runtime {pinned}" if pinned else ""))
+    expect(
+        (name, version) == ("python", wanted),
+        f"the app runs {name} {version}, and this repository is for python {wanted}",
+        remedy="azd provision --no-state\nazd deploy",
+    )
+    pinned = pinned_runtime(context.root)
+    return f"python {version}" + (f", azure-functions-runtime {pinned}" if pinned else "")
 
 
-def examine_purge(context: Context) -> None:
+def _functions(context: Context) -> str:
+    listed = context.services.arm.pages(f"{site_path(context)}/functions", **{"api-version": SITE_VERSION})
+    found = {str(part(one, "properties").get("name") or one.get("name") or "").rsplit("/", 1)[-1] for one in listed}
+    expect(
+        found >= FUNCTIONS,
+        f"not listed: {', '.join(sorted(FUNCTIONS - found))}. "
+        "What was deployed does not load on this Python, or nothing was",
+        remedy=f"azd deploy\naz functionapp restart {app_options(context)}\n"
+        f"The build log has to name Python {wanted_python(context.root)}; update azd where it does not.",
+    )
+    return ", ".join(sorted(found))
+
+
+def examine_purge(context: Context) -> str:
     """The last run of the timer, from the logs."""
     components = resources_of_type(context, "Microsoft.Insights/components")
     if not components:
-        context.report.note("last purge", "cannot be found: the resource group has no Application Insights")
-        return
+        return Note("cannot be found: the resource group has no Application Insights")
     answer = context.services.logs.request(
         "POST", f"/v1{components[0]}/query", body={"query": QUERY, "timespan": "P2D"}
     ).document
     rows = [row for table in entries(answer, "tables") for row in cast("list[list[object]]", table.get("rows") or [])]
     if not rows:
-        context.report.note(
-            "last purge", "none in the logs of the last two days; a new app purges at the next full hour"
-        )
-        return
-    at, success = datetime.fromisoformat(str(rows[0][0])), str(rows[0][1]).lower() in {"true", "1"}
-    when = at.astimezone(UTC)
+        return Note("none in the logs of the last two days; a new app purges at the next full hour")
+    at, success = datetime.fromisoformat(str(rows[0][0])).astimezone(UTC), str(rows[0][1]).lower() in {"true", "1"}
+    when = f"{at:%Y-%m-%d %H:%M} UTC"
     remedy = f'az monitor app-insights query --apps {components[0]} --analytics-query "{TROUBLE}"'
-    if not success:
-        context.report.finding("last purge", f"failed, {when:%Y-%m-%d %H:%M} UTC", remedy=remedy)
-    elif context.now() - when > LATEST_PURGE:
-        context.report.finding("last purge", f"was {when:%Y-%m-%d %H:%M} UTC; it should be hourly", remedy=remedy)
-    else:
-        context.report.ok("last purge", f"{when:%Y-%m-%d %H:%M} UTC")
+    expect(success, f"failed, {when}", remedy=remedy)
+    expect(context.now() - at <= LATEST_PURGE, f"was {when}; it should be hourly", remedy=remedy)
+    return when
 
 
 def wanted_python(root: Path) -> str:

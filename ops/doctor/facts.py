@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from entra_mcp.urls import is_loopback
 from ops.deployment import GROUP_VERSION
-from ops.documents import part, words
+from ops.documents import part
 from ops.environment import (
     BASE_URL,
     CLIENT_ID,
@@ -47,10 +47,6 @@ class Facts:
         return self.settings.get("AUTH_MODE") or "proxy"
 
     @property
-    def identifier_uri(self) -> str:
-        return self.settings.get("ENTRA_IDENTIFIER_URI") or f"api://{self.client_id}"
-
-    @property
     def table_name(self) -> str:
         return self.settings.get("MCP_TABLE_NAME") or DEFAULT_TABLE
 
@@ -66,18 +62,6 @@ class Facts:
     @property
     def additional_scopes(self) -> list[str]:
         return words_of(self.settings.get("ENTRA_ADDITIONAL_SCOPES") or DEFAULT_ADDITIONAL_SCOPES)
-
-    @property
-    def assertion_issuers(self) -> list[str]:
-        return words_of(self.settings.get("MCP_IDENTITY_ASSERTION_ISSUERS") or "")
-
-    @property
-    def callback_url(self) -> str:
-        return f"{self.base_url}/auth/callback"
-
-    @property
-    def host_names(self) -> list[str]:
-        return words(self.site, "properties", "hostNames")
 
     @property
     def identities(self) -> list[dict[str, Any]]:

@@ -7,11 +7,11 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from ops.attempt import FoundError, attempt, expect
 from ops.consent import gap_of, permissions, principal_of
 from ops.doctor.server import compare_clock
 from ops.documents import entries, part, words
 from ops.environment import API_PERMISSIONS, EXISTING_CLIENT_ID
-from ops.errors import ApiError
 
 if TYPE_CHECKING:
     from ops.command import Context
@@ -27,39 +27,43 @@ AUDIENCES = {
 OWN_CREDENTIAL = "managed-identity"
 """What infra/modules/entra-application.bicep calls the federated credential."""
 
-CREDENTIAL = ("issuer", "subject", "audiences")
 FEDERATED = ("issuer (AADSTS700211)", "subject (AADSTS700213)", "audience (AADSTS700212)")
 
 
 def examine(context: Context, facts: Facts) -> None:
-    """Everything about the registration; `facts` gets it for those who come after."""
+    """Everything about the registration; `facts` gets it for those who come after.
+
+    Raises:
+        FoundError: there is none.
+    """
+    report = context.report
     application = context.services.directory.find_application(client_id=facts.client_id)
     if application is None:
-        _missing(context, facts)
-        return
+        raise _missing(context, facts)
     facts.application = application
-    context.report.ok("registration", f"{application.name} ({application.client_id})")
-    _clock(context)
-    _token_version(context, application)
-    _identifier(context, facts, application)
-    _scopes(context, facts, application)
+    report.ok("registration", f"{application.name} ({application.client_id})")
+    attempt(report, "clock", lambda: _clock(context))
+    attempt(report, "token version", lambda: _token_version(context, application))
+    attempt(report, "identifier URI", lambda: _identifier(context, facts, application))
+    attempt(report, "scopes", lambda: _scopes(context, facts, application))
     if facts.auth_mode != "verify":
-        _redirect_uris(context, facts, application)
-    _audience(context, facts, application)
-    _groups(context, application)
-    _permissions(context, facts, application)
-    _principal(context, facts, application)
+        attempt(report, "redirect URI", lambda: _redirect_uris(context, facts, application))
+        attempt(report, "API permissions", lambda: _permissions(context, facts, application))
+    attempt(report, "accounts", lambda: _audience(context, facts, application))
+    attempt(report, "groups claim", lambda: _groups(context, application))
+    principal = principal_of(context.services.graph, application.client_id) or {}
+    enabled = attempt(report, "enterprise application", lambda: _principal(application, principal))
+    if enabled and principal.get("appRoleAssignmentRequired") and facts.auth_mode != "verify":
+        attempt(report, "consent", lambda: _consent(context, facts, str(principal["id"])))
     if facts.auth_mode == "federated":
-        _federated_credential(context, facts, application)
+        attempt(report, "federated credential", lambda: _federated_credential(context, facts, application))
 
 
-def _missing(context: Context, facts: Facts) -> None:
-    for deleted in context.services.directory.deleted_applications(client_id=facts.client_id):
-        remedy = context.services.directory.recovery_of(deleted)
-        context.report.finding("registration", f"{deleted.name} was deleted", remedy=remedy)
-        return
-    context.report.finding(
-        "registration",
+def _missing(context: Context, facts: Facts) -> FoundError:
+    directory = context.services.directory
+    for deleted in directory.deleted_applications(client_id=facts.client_id):
+        return FoundError(f"{deleted.name} was deleted", remedy=directory.recovery_of(deleted))
+    return FoundError(
         "ENTRA_CLIENT_ID is not a registration of this tenant (AADSTS700016)",
         remedy=f"azd env set {EXISTING_CLIENT_ID.name} <client id>\nazd provision --no-state"
         if facts.site and context.environment.has(EXISTING_CLIENT_ID)
@@ -67,44 +71,39 @@ def _missing(context: Context, facts: Facts) -> None:
     )
 
 
-def _clock(context: Context) -> None:
+def _clock(context: Context) -> str | None:
     """Graph's clock is Azure's; a machine that differs would judge expiry wrongly."""
     asked = context.now()
     answer = context.services.graph.request("GET", "/v1.0/organization", parameters={"$select": "id"}, accept=_ANY)
-    if answer.date is not None:
-        compare_clock(context, "Azure's", answer.date - asked, slack=timedelta(seconds=2))
+    return compare_clock("Azure's", answer.date, asked, slack=timedelta(seconds=2))
 
 
 _ANY = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST})
 
 
-def _token_version(context: Context, application: Application) -> None:
+def _token_version(context: Context, application: Application) -> str:
     version = part(application.document, "api").get("requestedAccessTokenVersion")
-    if version == 2:
-        context.report.ok("token version", "2")
-    else:
-        context.report.finding(
-            "token version",
-            f"requestedAccessTokenVersion is {version or 1}: tokens have the issuer of version 1, which is refused",
-            remedy=patch(context, application, {"api": {"requestedAccessTokenVersion": 2}}),
-        )
+    expect(
+        version == 2,
+        f"requestedAccessTokenVersion is {version or 1}: tokens have the issuer of version 1, which is refused",
+        remedy=_patch(context, application, {"api": {"requestedAccessTokenVersion": 2}}),
+    )
+    return "2"
 
 
-def _identifier(context: Context, facts: Facts, application: Application) -> None:
+def _identifier(context: Context, facts: Facts, application: Application) -> str:
+    wanted = facts.settings.get("ENTRA_IDENTIFIER_URI") or f"api://{facts.client_id}"
     uris = words(application.document, "identifierUris")
-    if facts.identifier_uri in uris:
-        context.report.ok("identifier URI", facts.identifier_uri)
-    else:
-        there = ", ".join(uris) or "none"
-        context.report.finding(
-            "identifier URI",
-            f"the registration does not have {facts.identifier_uri} (AADSTS500011); it has: {there}",
-            remedy=patch(context, application, {"identifierUris": [*uris, facts.identifier_uri]})
-            + "\nor set ENTRA_IDENTIFIER_URI to what it has",
-        )
+    expect(
+        wanted in uris,
+        f"the registration does not have {wanted} (AADSTS500011); it has: {', '.join(uris) or 'none'}",
+        remedy=_patch(context, application, {"identifierUris": [*uris, wanted]})
+        + "\nor set ENTRA_IDENTIFIER_URI to what it has",
+    )
+    return wanted
 
 
-def _scopes(context: Context, facts: Facts, application: Application) -> None:
+def _scopes(context: Context, facts: Facts, application: Application) -> str | None:
     listed = entries(application.document, "api", "oauth2PermissionScopes")
     offered = {str(scope.get("value")): scope for scope in listed}
     before = context.report.findings
@@ -126,158 +125,134 @@ def _scopes(context: Context, facts: Facts, application: Application) -> None:
             context.report.finding(
                 "scopes",
                 f"the scope {name} is disabled",
-                remedy=patch(context, application, {"api": {"oauth2PermissionScopes": scopes}}),
+                remedy=_patch(context, application, {"api": {"oauth2PermissionScopes": scopes}}),
             )
-    if context.report.findings == before:
-        roles = [str(role.get("value")) for role in entries(application.document, "appRoles") if role.get("isEnabled")]
-        context.report.ok("scopes", f"{' '.join(facts.own_scopes)}; app roles: {', '.join(roles) or 'none'}")
+    if context.report.findings > before:
+        return None
+    roles = [str(role.get("value")) for role in entries(application.document, "appRoles") if role.get("isEnabled")]
+    return f"{' '.join(facts.own_scopes)}; app roles: {', '.join(roles) or 'none'}"
 
 
-def _redirect_uris(context: Context, facts: Facts, application: Application) -> None:
-    wanted = facts.callback_url
-    web = words(application.document, "web", "redirectUris")
-    platforms = ("spa", "publicClient")
-    elsewhere = [kind for kind in platforms if wanted in words(application.document, kind, "redirectUris")]
-    change: dict[str, Any] = {"web": {"redirectUris": [*web, *([] if wanted in web else [wanted])]}}
-    for kind in elsewhere:
-        rest = [uri for uri in words(application.document, kind, "redirectUris") if uri != wanted]
-        change[kind] = {"redirectUris": rest}
-    if elsewhere:
-        code = "AADSTS9002326" if "spa" in elsewhere else "AADSTS7000218"
-        context.report.finding(
-            "redirect URI",
-            f"{wanted} is registered for the platform {', '.join(elsewhere)} ({code}), and belongs to Web",
-            remedy=patch(context, application, change),
-        )
-    elif wanted not in web:
-        context.report.finding(
-            "redirect URI",
-            f"{wanted} is not registered (AADSTS50011); there are: {', '.join(web) or 'none'}",
-            remedy=patch(context, application, change),
-        )
-    else:
-        context.report.ok("redirect URI", wanted)
+def _redirect_uris(context: Context, facts: Facts, application: Application) -> str:
+    wanted = f"{facts.base_url}/auth/callback"
+    registered = {kind: words(application.document, kind, "redirectUris") for kind in ("web", "spa", "publicClient")}
+    web = registered.pop("web")
+    elsewhere = {kind: uris for kind, uris in registered.items() if wanted in uris}
+    change: dict[str, Any] = {"web": {"redirectUris": list(dict.fromkeys([*web, wanted]))}}
+    for kind, uris in elsewhere.items():
+        change[kind] = {"redirectUris": [uri for uri in uris if uri != wanted]}
+    remedy = _patch(context, application, change)
+    code = "AADSTS9002326" if "spa" in elsewhere else "AADSTS7000218"
+    expect(
+        not elsewhere,
+        f"{wanted} is registered for the platform {', '.join(elsewhere)} ({code}), and belongs to Web",
+        remedy=remedy,
+    )
+    expect(
+        wanted in web,
+        f"{wanted} is not registered (AADSTS50011); there are: {', '.join(web) or 'none'}",
+        remedy=remedy,
+    )
+    return wanted
 
 
-def _audience(context: Context, facts: Facts, application: Application) -> None:
+def _audience(context: Context, facts: Facts, application: Application) -> str:
     tenant, audience = facts.settings.get("ENTRA_TENANT_ID", ""), str(application.document.get("signInAudience"))
-    wanted = AUDIENCES.get(tenant)
-    if wanted is None or audience in wanted:
-        context.report.ok("accounts", audience)
-    else:
-        context.report.finding(
-            "accounts",
-            f"ENTRA_TENANT_ID is {tenant}, and the registration admits {audience} alone (AADSTS50194)",
-            remedy=patch(context, application, {"signInAudience": min(wanted, key=len)})
-            + "\nor set ENTRA_TENANT_ID to the tenant's id",
-        )
+    wanted = AUDIENCES.get(tenant, {audience})
+    expect(
+        audience in wanted,
+        f"ENTRA_TENANT_ID is {tenant}, and the registration admits {audience} alone (AADSTS50194)",
+        remedy=_patch(context, application, {"signInAudience": min(wanted, key=len)})
+        + "\nor set ENTRA_TENANT_ID to the tenant's id",
+    )
+    return audience
 
 
 def _groups(context: Context, application: Application) -> None:
     claim = application.document.get("groupMembershipClaims")
-    if claim not in (None, "None"):
-        context.report.finding(
-            "groups claim",
-            f"tokens carry groups ({claim}), and every stored token set is larger for it; nothing here uses them",
-            remedy=patch(context, application, {"groupMembershipClaims": None}),
-        )
+    expect(
+        claim in (None, "None"),
+        f"tokens carry groups ({claim}), and every stored token set is larger for it; nothing here uses them",
+        remedy=_patch(context, application, {"groupMembershipClaims": None}),
+    )
 
 
 def _permissions(context: Context, facts: Facts, application: Application) -> None:
-    asked = permissions(facts.additional_scopes)
-    if facts.auth_mode != "verify" and asked and not entries(application.document, "requiredResourceAccess"):
-        context.report.finding(
-            "API permissions",
-            f"the registration lists none, and people are asked for {' '.join(asked)} (AADSTS650056)",
-            remedy=_or_provision(
-                context,
-                facts,
-                f"in the Entra admin center: {application.name}, API permissions, Microsoft Graph, delegated: "
-                + " ".join(asked),
-            ),
-        )
+    asked = " ".join(permissions(facts.additional_scopes))
+    expect(
+        not asked or entries(application.document, "requiredResourceAccess"),
+        f"the registration lists none, and people are asked for {asked} (AADSTS650056)",
+        remedy=_or_provision(
+            context,
+            facts,
+            f"in the Entra admin center: {application.name}, API permissions, Microsoft Graph, delegated: {asked}",
+        ),
+    )
 
 
-def _principal(context: Context, facts: Facts, application: Application) -> None:
-    """The enterprise application: what the tenant thinks of the registration."""
-    found = principal_of(context.services.graph, application.client_id)
-    if found is None:
-        context.report.finding(
-            "enterprise application",
-            "there is none in this tenant (AADSTS7000229)",
-            remedy=f"az ad sp create --id {application.client_id}",
-        )
-    elif not found.get("accountEnabled", True):
-        context.report.finding(
-            "enterprise application",
-            "is disabled (AADSTS7000112)",
-            remedy=f"az ad sp update --id {application.client_id} --set accountEnabled=true",
-        )
-    elif found.get("appRoleAssignmentRequired"):
-        context.report.ok("enterprise application", "enabled, for people who are assigned to it (AADSTS50105)")
-        if facts.auth_mode != "verify":
-            _consent(context, facts, str(found["id"]))
-    else:
-        context.report.ok("enterprise application", "enabled, for everybody of the tenant")
+def _principal(application: Application, principal: dict[str, Any]) -> str:
+    """The enterprise application: what the tenant thinks of the registration; empty where there is none."""
+    expect(
+        principal,
+        "there is none in this tenant (AADSTS7000229)",
+        remedy=f"az ad sp create --id {application.client_id}",
+    )
+    expect(
+        principal.get("accountEnabled", True),
+        "is disabled (AADSTS7000112)",
+        remedy=f"az ad sp update --id {application.client_id} --set accountEnabled=true",
+    )
+    if principal.get("appRoleAssignmentRequired"):
+        return "enabled, for people who are assigned to it (AADSTS50105)"
+    return "enabled, for everybody of the tenant"
 
 
-def _consent(context: Context, facts: Facts, principal_id: str) -> None:
+def _consent(context: Context, facts: Facts, principal_id: str) -> str:
     """Where people are assigned, nobody may consent for themselves."""
-    try:
-        gap = gap_of(
-            context.services.graph,
-            principal_id=principal_id,
-            own=facts.own_scopes,
-            additional=facts.additional_scopes,
-            api_permissions=context.environment.words(API_PERMISSIONS) if facts.site else (),
-        )
-    except ApiError as error:
-        context.report.note("consent", f"could not be looked at. {error}")
-        return
-    if gap.scopes:
-        context.report.finding(
-            "consent",
-            f"no administrator consented to {' '.join(gap.scopes)}; where people are assigned, "
-            "they cannot do so for themselves (AADSTS90094)",
-            remedy=gap.remedy,
-        )
-    else:
-        context.report.ok("consent", "an administrator consented for everybody")
+    gap = gap_of(
+        context.services.graph,
+        principal_id=principal_id,
+        own=facts.own_scopes,
+        additional=facts.additional_scopes,
+        api_permissions=context.environment.words(API_PERMISSIONS) if facts.site else (),
+    )
+    expect(
+        not gap.scopes,
+        f"no administrator consented to {' '.join(gap.scopes)}; where people are assigned, "
+        "they cannot do so for themselves (AADSTS90094)",
+        remedy=gap.remedy,
+    )
+    return "an administrator consented for everybody"
 
 
-def _federated_credential(context: Context, facts: Facts, application: Application) -> None:
+def _federated_credential(context: Context, facts: Facts, application: Application) -> str | None:
     """What the managed identity's token is compared with: issuer, subject, audience."""
     identity = facts.identity
     if identity is None:
-        return  # the examination of the roles says so
-    path = f"/v1.0/applications/{application.object_id}/federatedIdentityCredentials"
+        return None  # the examination of the roles says so
     cloud, tenant = context.services.cloud, context.services.registration_tenant
     wanted = (f"https://{cloud.authority}/{tenant}/v2.0", str(identity.get("principalId")), cloud.exchange_audience)
     problems: list[str] = []
-    # Graph takes neither a second credential of one name nor a second one of one issuer and subject.
-    taken: dict[str, str] = {}
-    foreign = False
+    # Graph takes neither a second credential of one issuer and subject nor a second one of one name.
+    in_the_way: dict[str, Any] = {}
+    path = f"/v1.0/applications/{application.object_id}/federatedIdentityCredentials"
     for found in context.services.graph.pages(path):
         held = (str(found.get("issuer")), str(found.get("subject")), (words(found, "audiences") or [""])[0])
         if held == wanted:
-            context.report.ok("federated credential", "trusts the app's managed identity")
-            return
+            return "trusts the app's managed identity"
         differing = [name for name, a, b in zip(FEDERATED, held, wanted, strict=True) if a != b]
         problems.append(f"one differs in {', '.join(differing)}")
-        if held[:2] == wanted[:2]:
-            taken["subject"] = str(found.get("id"))
-            foreign = found.get("name") != OWN_CREDENTIAL
-        elif found.get("name") == OWN_CREDENTIAL:
-            taken["name"] = str(found.get("id"))
-    right = dict(zip(CREDENTIAL, (*wanted[:2], [wanted[2]]), strict=True))
-    if taken:
-        change = f"update --federated-credential-id {taken.get('subject') or taken['name']}"
+        if held[:2] == wanted[:2] or (found.get("name") == OWN_CREDENTIAL and not in_the_way):
+            in_the_way = found
+    right = {"issuer": wanted[0], "subject": wanted[1], "audiences": [wanted[2]]}
+    if in_the_way:
+        change = f"update --federated-credential-id {in_the_way['id']}"
     else:
         change, right = "create", {"name": OWN_CREDENTIAL, **right}
     command = f"az ad app federated-credential {change} --id {application.client_id} --parameters "
     way = f"run: {command}{json.dumps(json.dumps(right))}"
-    context.report.finding(
-        "federated credential",
+    foreign = in_the_way.get("name", OWN_CREDENTIAL) != OWN_CREDENTIAL
+    raise FoundError(
         f"none trusts the app's managed identity ({'; '.join(problems) or 'there is none'})",
         remedy=way if foreign else _or_provision(context, facts, way),
     )
@@ -290,7 +265,7 @@ def _or_provision(context: Context, facts: Facts, other: str) -> str:
     return f"azd provision --no-state\nor {other}"
 
 
-def patch(context: Context, application: Application, change: dict[str, Any]) -> str:
+def _patch(context: Context, application: Application, change: dict[str, Any]) -> str:
     """The command that changes the registration so."""
     url = f"{context.services.cloud.graph}/v1.0/applications/{application.object_id}"
     return f"az rest --method PATCH --url {url} --body '{json.dumps(change)}'"

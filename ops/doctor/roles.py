@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ops.doctor.facts import group_path, resources_of_type
 from ops.documents import part
@@ -28,16 +27,8 @@ NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
-    """A role on a resource; on one that contains it will do."""
-
-    role: str
-    scope: str
-
-
-def examine(context: Context, facts: Facts) -> None:
-    """Each need against the assignments, those further up and further down included."""
+def examine(context: Context, facts: Facts) -> str | None:
+    """Each role that is needed against the assignments, those further up and further down included."""
     context.environment.require(STORAGE_ACCOUNT)
     identity = facts.identity
     if identity is None:
@@ -47,27 +38,25 @@ def examine(context: Context, facts: Facts) -> None:
             f"AZURE_CLIENT_ID is not an identity of the app, which has: {', '.join(known) or 'none'}",
             remedy="azd provision --no-state",
         )
-        return
+        return None
     principal = str(identity.get("principalId"))
     path = f"{group_path(context)}/providers/Microsoft.Authorization/roleAssignments"
     query = {"api-version": "2022-04-01", "$filter": f"principalId eq '{principal}'"}
     held = [part(one, "properties") for one in context.services.arm.pages(path, **query)]
-    before = context.report.findings
-    needs = _needs(context, facts)
-    for need in needs:
-        if any(_covers(str(one.get("roleDefinitionId")), str(one.get("scope")), need) for one in held):
-            continue
+    needed = _needed(context, facts)
+    lacking = [(role, scope) for role, scope in needed if not any(_covers(one, role, scope) for one in held)]
+    for role, scope in lacking:
         context.report.finding(
             "roles",
-            f"the identity lacks {NAMES[need.role]} on {need.scope.rsplit('/', 1)[-1]}",
+            f"the identity lacks {NAMES[role]} on {scope.rsplit('/', 1)[-1]}",
             remedy=f"azd provision --no-state\nor: az role assignment create --assignee-object-id {principal} "
-            f'--assignee-principal-type ServicePrincipal --role "{NAMES[need.role]}" --scope {need.scope}',
+            f'--assignee-principal-type ServicePrincipal --role "{NAMES[role]}" --scope {scope}',
         )
-    if context.report.findings == before:
-        context.report.ok("roles", f"the identity has the {len(needs)} that it needs")
+    return None if lacking else f"the identity has the {len(needed)} that it needs"
 
 
-def _needs(context: Context, facts: Facts) -> list[Need]:
+def _needed(context: Context, facts: Facts) -> list[tuple[str, str]]:
+    """Each role, and the resource on which it is needed."""
     from entra_mcp.tasks.queue import POISON_QUEUE, QUEUE
 
     environment = context.environment
@@ -75,14 +64,15 @@ def _needs(context: Context, facts: Facts) -> list[Need]:
     secrets = [SIGNING_KEY, *([CLIENT_SECRET] if facts.auth_mode == "proxy" else [])]
     components = resources_of_type(context, "Microsoft.Insights/components")
     return [
-        Need(BLOB_OWNER, account),
-        Need(TABLE_CONTRIBUTOR, f"{account}/tableServices/default/tables/{facts.table_name}"),
-        *(Need(QUEUE_CONTRIBUTOR, f"{account}/queueServices/default/queues/{name}") for name in (QUEUE, POISON_QUEUE)),
-        *(Need(SECRETS_USER, f"{environment[VAULT_ID]}/secrets/{name}") for name in secrets),
-        *(Need(METRICS_PUBLISHER, component) for component in components),
+        (BLOB_OWNER, account),
+        (TABLE_CONTRIBUTOR, f"{account}/tableServices/default/tables/{facts.table_name}"),
+        *((QUEUE_CONTRIBUTOR, f"{account}/queueServices/default/queues/{name}") for name in (QUEUE, POISON_QUEUE)),
+        *((SECRETS_USER, f"{environment[VAULT_ID]}/secrets/{name}") for name in secrets),
+        *((METRICS_PUBLISHER, component) for component in components),
     ]
 
 
-def _covers(role: str, scope: str, need: Need) -> bool:
-    held, wanted = scope.rstrip("/").lower(), need.scope.lower()
-    return role.lower().endswith(need.role) and (wanted == held or wanted.startswith(f"{held}/"))
+def _covers(assignment: dict[str, Any], role: str, scope: str) -> bool:
+    """Whether it gives the role on the resource, or on one that contains it."""
+    held, definition = str(assignment.get("scope")).rstrip("/"), str(assignment.get("roleDefinitionId"))
+    return definition.lower().endswith(role) and f"{scope}/".lower().startswith(f"{held}/".lower())

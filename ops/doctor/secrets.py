@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ops.attempt import FoundError, Note, attempt
 from ops.client_secret import KEY_ID, renewal_of
 from ops.environment import VAULT_ID
 from ops.vault import CLIENT_SECRET, PLACEHOLDER, SIGNING_KEY, VaultResource
@@ -11,7 +12,6 @@ from ops.vault import CLIENT_SECRET, PLACEHOLDER, SIGNING_KEY, VaultResource
 if TYPE_CHECKING:
     from ops.command import Context
     from ops.doctor.facts import Facts
-    from ops.vault import Version
 
 RENEW = "python -m ops postprovision"
 
@@ -19,47 +19,42 @@ RENEW = "python -m ops postprovision"
 def examine(context: Context, facts: Facts) -> None:
     """Both secrets."""
     vault = VaultResource(context.services.arm, vault_id=context.environment[VAULT_ID])
+    attempt(context.report, SIGNING_KEY, lambda: _signing_key(vault))
+    if facts.auth_mode == "proxy":
+        attempt(context.report, CLIENT_SECRET, lambda: _client_secret(context, facts, vault))
+
+
+def _signing_key(vault: VaultResource) -> str:
     key = vault.find(SIGNING_KEY)
     if key is None:
-        context.report.finding(SIGNING_KEY, f"{vault.name} has none", remedy=RENEW)
-    elif not key.enabled:
-        context.report.finding(
-            SIGNING_KEY,
+        raise FoundError(f"{vault.name} has none", remedy=RENEW)
+    if not key.enabled:
+        raise FoundError(
             "its newest version is disabled",
             remedy=f"az keyvault secret set-attributes --vault-name {vault.name} --name {SIGNING_KEY} --enabled true\n"
             "or add one: python -m ops rotate signing-key",
         )
-    else:
-        context.report.ok(SIGNING_KEY, f"made {key.created:%Y-%m-%d}")
-    if facts.auth_mode == "proxy":
-        _client_secret(context, facts, vault, vault.find(CLIENT_SECRET))
+    return f"made {key.created:%Y-%m-%d}"
 
 
-def _client_secret(context: Context, facts: Facts, vault: VaultResource, kept: Version | None) -> None:
-    problem = _problem(context, facts, kept)
-    if problem:
-        context.report.finding(CLIENT_SECRET, problem.format(vault=vault.name), remedy=RENEW)
-    elif kept is not None and not kept.tags.get(KEY_ID):
-        context.report.note(CLIENT_SECRET, "was put into the vault by hand; renew it before it expires")
-
-
-def _problem(context: Context, facts: Facts, kept: Version | None) -> str:
-    """What is wrong with it; empty, and reported as good, when nothing is."""
-    now = context.now()
+def _client_secret(context: Context, facts: Facts, vault: VaultResource) -> str | None:
+    now, kept = context.now(), vault.find(CLIENT_SECRET)
     if kept is None or kept.content_type == PLACEHOLDER:
-        return "{vault} has none yet (the server does not start)"
+        raise FoundError(f"{vault.name} has none yet (the server does not start)", remedy=RENEW)
     if not kept.enabled:
-        return "is disabled in {vault}"
+        raise FoundError(f"is disabled in {vault.name}", remedy=RENEW)
     if kept.expires is not None and kept.expires <= now:
-        return f"expired on {kept.expires:%Y-%m-%d} (AADSTS7000222)"
-    if facts.application is None or not kept.tags.get(KEY_ID):
-        return ""
-    listed = facts.application.password(kept.tags[KEY_ID])
+        raise FoundError(f"expired on {kept.expires:%Y-%m-%d} (AADSTS7000222)", remedy=RENEW)
+    key_id = kept.tags.get(KEY_ID)
+    if not key_id:
+        return Note("was put into the vault by hand; renew it before it expires")
+    if facts.application is None:
+        return None
+    listed = facts.application.password(key_id)
     if listed is None:
-        return "the registration does not list the one in {vault} (AADSTS7000215)"
+        raise FoundError(f"the registration does not list the one in {vault.name} (AADSTS7000215)", remedy=RENEW)
     if listed.ends <= now:
-        return f"expired on {listed.ends:%Y-%m-%d} (AADSTS7000222)"
+        raise FoundError(f"expired on {listed.ends:%Y-%m-%d} (AADSTS7000222)", remedy=RENEW)
     if renewal_of(listed) <= now:
-        return f"expires on {listed.ends:%Y-%m-%d}"
-    context.report.ok(CLIENT_SECRET, f"good until {listed.ends:%Y-%m-%d}")
-    return ""
+        raise FoundError(f"expires on {listed.ends:%Y-%m-%d}", remedy=RENEW)
+    return f"good until {listed.ends:%Y-%m-%d}"

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from entra_mcp.urls import is_loopback
+from ops.attempt import FoundError, expect
 from ops.doctor.facts import app_options
+from ops.documents import words
 from ops.environment import CLIENT_ID
 
 if TYPE_CHECKING:
@@ -17,34 +19,32 @@ if TYPE_CHECKING:
     from ops.doctor.facts import Facts
 
 
-def examine(context: Context, facts: Facts) -> None:
-    """Each faulty setting, by name; never a value."""
-    hosts = facts.host_names
+def examine(context: Context, facts: Facts) -> str | None:
+    """Each faulty setting, and each that the server would warn of, by name; never a value."""
+    from app.server import server
+    from entra_mcp.settings import Settings, unknown_names
+
+    hosts = words(facts.site, "properties", "hostNames")
     given = {**({"WEBSITE_HOSTNAME": hosts[0]} if hosts else {}), **facts.settings}
     faults = faults_of(given)
     for fault in faults:
         context.report.finding("settings", str(fault), remedy=how_to_set(context, facts, fault.setting, "<value>"))
-    for notice in unknown_names(facts.settings):
+    for notice in unknown_names(facts.settings, Settings.names() | server.settings.names()):
         context.report.finding("settings", notice, remedy=how_to_remove(context, facts, notice.split()[0]))
     known = context.environment.get(CLIENT_ID)
-    if facts.site and known and facts.client_id and facts.client_id != known:
-        context.report.finding(
-            "settings",
-            "ENTRA_CLIENT_ID of the app is not the registration that azd knows",
-            remedy=how_to_set(context, facts, "ENTRA_CLIENT_ID", known),
-        )
-        return
+    expect(
+        not (facts.site and known and facts.client_id) or facts.client_id == known,
+        "ENTRA_CLIENT_ID of the app is not the registration that azd knows",
+        remedy=how_to_set(context, facts, "ENTRA_CLIENT_ID", known),
+    )
     host = urlsplit(facts.base_url).hostname or ""
     if hosts and host not in hosts and not is_loopback(facts.base_url):
-        context.report.finding(
-            "settings",
+        raise FoundError(
             f"MCP_BASE_URL names {host}, which is not a host name of the app ({', '.join(hosts)})",
             remedy=f"az functionapp config hostname add {app_options(context)} --hostname {host}\n"
             "or without a domain of your own: " + how_to_set(context, facts, "MCP_BASE_URL", f"https://{hosts[0]}"),
         )
-        return
-    if not faults:
-        context.report.ok("settings", f"valid, {len(facts.settings)} of them, AUTH_MODE {facts.auth_mode}")
+    return None if faults else f"valid, {len(facts.settings)} of them, AUTH_MODE {facts.auth_mode}"
 
 
 def faults_of(values: Mapping[str, str]) -> tuple[SettingFault, ...]:
@@ -53,14 +53,6 @@ def faults_of(values: Mapping[str, str]) -> tuple[SettingFault, ...]:
     from entra_mcp import settings
 
     return settings.faults_of(values, settings.Settings, server.settings)
-
-
-def unknown_names(values: Mapping[str, str]) -> list[str]:
-    """What the server would warn of: names like the engine's that it does not read."""
-    from app.server import server
-    from entra_mcp import settings
-
-    return settings.unknown_names(values, settings.Settings.names() | server.settings.names())
 
 
 def how_to_set(context: Context, facts: Facts, name: str, value: str) -> str:

@@ -1,24 +1,29 @@
-"""Registration, consent, and the way to Entra ID with the right parameters (RFC 7591, RFC 7636)."""
+"""Registration, consent, the way to Entra ID with the right parameters (RFC 7591, RFC 7636), and what must be refused.
+
+Each refusal that lacks is how somebody else's sign-in would be taken over (RFC 9700).
+"""
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urljoin, urlsplit
-from uuid import UUID
 
 from entra_mcp.urls import is_loopback
 from local.check.pages import Button, read_page
 from ops.aadsts import AADSTS, codes_shown
-from ops.smoke.target import FAULT, REDIRECT_URI, StepFailedError, brief, expect
+from ops.attempt import FoundError, expect
+from ops.smoke.target import FAULT, REDIRECT_URI, brief
 
 if TYPE_CHECKING:
     import httpx2
 
     from ops.smoke.target import Target
 
+FOREIGN = "https://smoke-test.invalid/callback"
 MAX_HOPS = 8
 ALLOW = "Allow"
+GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def registration(target: Target) -> str:
@@ -51,55 +56,48 @@ def way_to_entra(target: Target) -> str:
     state = "state of the smoke test"
     response = target.get("/authorize", **target.authorize_query(state=state))
     for _hop in range(MAX_HOPS):
-        location = response.headers.get("location", "")
-        if response.is_redirect and location:
-            where = urljoin(str(response.url), location)
-            if _leaves(target, where):
-                return _check_entra(target, where, client_state=state)
-            response = target.get(where)
-            continue
-        response = _press_allow(target, response)
-    raise StepFailedError("the way to Entra ID goes in circles", remedy=FAULT)
+        following = response.next_request
+        if following is None:
+            response = _press_allow(target, response)
+        elif _origin(following.url) == _origin(target.http.base_url):
+            response = target.get(str(following.url))
+        else:
+            return _check_entra(target, following.url, client_state=state)
+    raise FoundError("the way to Entra ID goes in circles", remedy=FAULT)
+
+
+def _origin(url: httpx2.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode()}"
 
 
 def _press_allow(target: Target, response: httpx2.Response) -> httpx2.Response:
-    page = read_page(response.text, url=str(response.url), status=response.status_code)
-    button = page.way(ALLOW)
+    url = response.url
+    button = read_page(response.text, url=str(url), status=response.status_code).way(ALLOW)
     if response.status_code != HTTPStatus.OK or not isinstance(button, Button):
-        raise StepFailedError(
-            f"{urlsplit(page.url).path} answers {response.status_code}, without a page to consent on: "
-            f"{brief(response)}",
+        raise FoundError(
+            f"{url.path} answers {response.status_code}, without a page to consent on: {brief(response)}",
             remedy="The log of the server says why. Cookies have to reach the browser as they were set: is there a "
             "proxy in front that rewrites them?",
         )
     fields = {**dict(button.form.fields), **({button.name: button.value} if button.name else {})}
-    action = urljoin(page.url, button.form.action or page.url)
-    parts = urlsplit(page.url)
-    return target.request("POST", action, data=fields, headers={"Origin": f"{parts.scheme}://{parts.netloc}"})
+    return target.request("POST", str(url.join(button.form.action)), data=fields, headers={"Origin": _origin(url)})
 
 
-def _leaves(target: Target, where: str) -> bool:
-    ours, theirs = urlsplit(target.base_url), urlsplit(where)
-    return (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc)
-
-
-def _check_entra(target: Target, where: str, *, client_state: str) -> str:
-    parts = urlsplit(where)
-    sent = {name: values[0] for name, values in parse_qs(parts.query).items()}
+def _check_entra(target: Target, url: httpx2.URL, *, client_state: str) -> str:
     expect(
-        parts.path.endswith("/oauth2/v2.0/authorize") and (parts.scheme == "https" or is_loopback(where)),
-        f"consent leads to {parts.scheme}://{parts.netloc}{parts.path}, which is not Entra ID",
+        url.path.endswith("/oauth2/v2.0/authorize") and (url.scheme == "https" or is_loopback(str(url))),
+        f"consent leads to {_origin(url)}{url.path}, which is not Entra ID",
         remedy="Check ENTRA_AUTHORITY and ENTRA_AUTHORIZATION_ENDPOINT.",
     )
-    _check_parameters(target, sent, client_state=client_state)
-    _open_entra(target, where)
-    return f"{parts.netloc}: client_id, redirect_uri, scope, state, PKCE S256; the sign-in page opens"
+    _check_parameters(target, url.params, client_state=client_state)
+    _open_entra(target, url)
+    return f"{url.netloc.decode()}: client_id, redirect_uri, scope, state, PKCE S256; the sign-in page opens"
 
 
-def _check_parameters(target: Target, sent: dict[str, str], *, client_state: str) -> None:
+def _check_parameters(target: Target, sent: httpx2.QueryParams, *, client_state: str) -> None:
     client_id = sent.get("client_id", "")
     expect(
-        _is_guid(client_id) and client_id == (target.expected_client_id or client_id),
+        GUID.fullmatch(client_id) and client_id == (target.expected_client_id or client_id),
         f"client_id is {client_id}" + (f", and not {target.expected_client_id}" if target.expected_client_id else ""),
         remedy="Check ENTRA_CLIENT_ID.",
     )
@@ -122,7 +120,7 @@ def _check_parameters(target: Target, sent: dict[str, str], *, client_state: str
         remedy="ENTRA_ADDITIONAL_SCOPES has to hold openid, profile and offline_access.",
     )
     expect(
-        sent.get("response_type") == "code" and sent.get("state") and sent["state"] != client_state,
+        sent.get("response_type") == "code" and sent.get("state", client_state) not in {"", client_state},
         "response_type is not code, or state is missing or the client's own",
         remedy=FAULT,
     )
@@ -138,18 +136,17 @@ def _check_parameters(target: Target, sent: dict[str, str], *, client_state: str
     )
 
 
-def _open_entra(target: Target, where: str) -> None:
+def _open_entra(target: Target, url: httpx2.URL) -> None:
     """Entra ID checks client id, redirect URI and scope before anybody signs in, and says so on the page."""
-    response = target.get(where)
+    response = target.get(str(url))
     for _hop in range(MAX_HOPS):
-        location = response.headers.get("location", "")
-        if not response.is_redirect or not location:
+        if response.next_request is None:
             break
-        response = target.get(urljoin(str(response.url), location))
+        response = target.get(str(response.next_request.url))
     codes = codes_shown(response.text) or codes_shown(str(response.url))
     if codes:
         found = AADSTS.get(codes[0])
-        raise StepFailedError(
+        raise FoundError(
             f"Entra ID shows AADSTS{codes[0]}{f': {found.means}' if found else ''}",
             remedy=found.remedy if found else "`python -m ops doctor` compares the registration.",
         )
@@ -160,9 +157,72 @@ def _open_entra(target: Target, where: str) -> None:
     )
 
 
-def _is_guid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
+def foreign_registration(target: Target) -> str:
+    response = register(target, FOREIGN)
+    expect(
+        response.status_code == HTTPStatus.BAD_REQUEST,
+        f"a client that sends people to {FOREIGN} may register ({response.status_code})",
+        remedy="MCP_ALLOWED_REDIRECT_URIS is too wide: name each address.",
+    )
+    return "a client of an unknown site may not register"
+
+
+def foreign_redirect(target: Target) -> str:
+    response = target.get("/authorize", **target.authorize_query(redirect_uri=FOREIGN))
+    _expect_refused_here(response, "another redirect URI than the registered one")
+    return "another redirect URI is refused, without going there"
+
+
+def unknown_client(target: Target) -> str:
+    response = target.get("/authorize", **target.authorize_query(client_id="not-registered"))
+    _expect_refused_here(response, "a client that is not registered")
+    return "an unknown client is refused, without a redirect"
+
+
+def no_pkce(target: Target) -> str:
+    for changes in ({"code_challenge": None, "code_challenge_method": None}, {"code_challenge_method": "plain"}):
+        response = target.get("/authorize", **target.authorize_query(**changes))
+        following = response.next_request
+        expect(
+            response.status_code == HTTPStatus.BAD_REQUEST or (following and following.url.params.get("error")),
+            f"a request without PKCE S256 is not refused ({response.status_code})",
+            remedy=FAULT,
+        )
+    return "a request without PKCE S256 is refused"
+
+
+def wrong_code(target: Target) -> str:
+    form = {
+        "grant_type": "authorization_code",
+        "code": "not-a-code",
+        "redirect_uri": REDIRECT_URI,
+        "client_id": target.client_id,
+        "code_verifier": target.verifier,
+    }
+    response = target.request("POST", "/token", data=form)
+    expect(
+        response.status_code in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED} and "invalid_grant" in response.text,
+        f"a wrong code gets {response.status_code} {brief(response)}",
+        remedy=FAULT,
+    )
+    expect(
+        "no-store" in response.headers.get("cache-control", ""),
+        "the token endpoint's answers may be cached",
+        remedy="Something in front rewrites Cache-Control; it has to pass no-store on.",
+    )
+    return "a wrong code is invalid_grant"
+
+
+def forged_callback(target: Target) -> str:
+    response = target.get("/auth/callback", code="not-a-code", state="not-a-state")
+    _expect_refused_here(response, "an answer of Entra ID that nobody asked for")
+    return "an answer that nobody asked for is refused"
+
+
+def _expect_refused_here(response: httpx2.Response, what: str) -> None:
+    refused = HTTPStatus.BAD_REQUEST <= response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    expect(
+        refused and "location" not in response.headers,
+        f"{what} gets {response.status_code} {response.headers.get('location', '')}".rstrip(),
+        remedy=FAULT,
+    )

@@ -8,8 +8,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ops.attempt import FoundError, expect
 from ops.documents import words
-from ops.smoke.target import StepFailedError, brief, expect
+from ops.smoke.target import brief
 
 if TYPE_CHECKING:
     import httpx2
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 METADATA = "/.well-known/oauth-protected-resource/mcp"
 SERVER_METADATA = "/.well-known/oauth-authorization-server"
+ENDPOINTS = {"authorization_endpoint": "/authorize", "token_endpoint": "/token", "registration_endpoint": "/register"}
 ID_JAG = "urn:ietf:params:oauth:grant-profile:id-jag"
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -58,7 +60,7 @@ def _settled(target: Target) -> httpx2.Response:
             break
         try:
             response = target.get("/healthz")
-        except StepFailedError as failed:
+        except FoundError as failed:
             target.patience.wait(wait, failed.reason)
             continue
         if response.status_code != HTTPStatus.NOT_FOUND and not response.is_server_error:
@@ -78,7 +80,7 @@ def ready(target: Target) -> str:
     if response.status_code == HTTPStatus.OK:
         return "all that the server depends on answers"
     named = [name for name in COMPONENTS if name in response.text]
-    raise StepFailedError(
+    raise FoundError(
         f"/readyz answers {response.status_code} {brief(response)}",
         remedy="\n".join(f"{name}: {COMPONENTS[name]}" for name in named) or COMPONENTS["server"],
     )
@@ -96,8 +98,7 @@ def resource_metadata(target: Target) -> str:
 
 
 def challenge(target: Target) -> str:
-    response = target.request("POST", "/mcp", json=PING, headers=MCP_HEADERS)
-    return _challenge(target, response.status_code, response.headers.get("www-authenticate", ""))
+    return _challenge(target, target.request("POST", "/mcp", json=PING, headers=MCP_HEADERS))
 
 
 def bad_token(target: Target) -> str:
@@ -109,7 +110,23 @@ def bad_token(target: Target) -> str:
         f"a wrong token is not called one: {response.status_code} {said}",
         remedy="Does something between rewrite the answer?",
     )
-    return _challenge(target, response.status_code, said)
+    return _challenge(target, response)
+
+
+def _challenge(target: Target, response: httpx2.Response) -> str:
+    expect(
+        response.status_code == HTTPStatus.UNAUTHORIZED,
+        f"POST /mcp without a token answers {response.status_code}",
+        remedy="It has to be 401. With 503 the server is not ready; with 403 or 404 something in front of it answers.",
+    )
+    found = re.search(r'resource_metadata="([^"]+)"', response.headers.get("www-authenticate", ""))
+    address = found.group(1) if found else ""
+    expect(
+        address == f"{target.base_url}{METADATA}",
+        f"the challenge leads to {address or 'nowhere'}, and not to {target.base_url}{METADATA}",
+        remedy=ADDRESS,
+    )
+    return "401, leads to the metadata"
 
 
 def server_metadata(target: Target) -> str:
@@ -122,16 +139,8 @@ def server_metadata(target: Target) -> str:
         f"the issuer is {document.get('issuer')}, and not {target.base_url}",
         remedy=ADDRESS,
     )
-    for name, path in {
-        "authorization_endpoint": "/authorize",
-        "token_endpoint": "/token",
-        "registration_endpoint": "/register",
-    }.items():
-        expect(
-            document.get(name) == f"{target.base_url}{path}",
-            f"{name} is {document.get(name)}",
-            remedy=ADDRESS,
-        )
+    for name, path in ENDPOINTS.items():
+        expect(document.get(name) == f"{target.base_url}{path}", f"{name} is {document.get(name)}", remedy=ADDRESS)
     _expect_word(document, "code_challenge_methods_supported", "S256")
     _expect_word(document, "response_types_supported", "code")
     _expect_word(document, "grant_types_supported", "refresh_token")
@@ -154,19 +163,3 @@ def _entra_metadata(target: Target) -> str:
 
 def _expect_word(document: dict[str, Any], name: str, word: str) -> None:
     expect(word in words(document, name), f"{name} lacks {word}", remedy="Is another server answering?")
-
-
-def _challenge(target: Target, status: int, said: str) -> str:
-    expect(
-        status == HTTPStatus.UNAUTHORIZED,
-        f"POST /mcp without a token answers {status}",
-        remedy="It has to be 401. With 503 the server is not ready; with 403 or 404 something in front of it answers.",
-    )
-    found = re.search(r'resource_metadata="([^"]+)"', said)
-    address = found.group(1) if found else ""
-    expect(
-        address == f"{target.base_url}{METADATA}",
-        f"the challenge leads to {address or 'nowhere'}, and not to {target.base_url}{METADATA}",
-        remedy=ADDRESS,
-    )
-    return "401, leads to the metadata"

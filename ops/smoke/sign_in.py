@@ -16,7 +16,7 @@ from local.check.report import CheckFailedError
 from local.check.storage import FileStore
 from local.check.tools import call_tools
 from ops.aadsts import AADSTS, codes_in
-from ops.smoke.target import StepFailedError
+from ops.attempt import FoundError
 
 if TYPE_CHECKING:
     from key_value.aio.protocols import AsyncKeyValue
@@ -55,7 +55,7 @@ def sign_in(mcp_url: str, *, report: Report, seconds: float) -> None:
     """Signs a person in and calls the tools.
 
     Raises:
-        StepFailedError: the sign-in or a tool failed, or nobody signed in in time.
+        FoundError: the sign-in or a tool failed, or nobody signed in in time.
     """
     # FastMCP says at INFO what is said here already.
     logging.getLogger("fastmcp").setLevel(logging.WARNING)
@@ -71,16 +71,11 @@ async def _sign_in(mcp_url: str, *, storage: AsyncKeyValue, report: Report, seco
         async with asyncio.timeout(seconds + 60), Client(transport) as client:
             report.ok("sign-in", f"{len(await client.list_tools())} tools")
             await call_tools(client, report=_Listener(report))
-    except CheckFailedError as error:
-        raise StepFailedError(str(error), remedy=_remedy(str(error))) from error
     except Exception as error:  # the edge: whatever the client libraries raise is how the step ended
         said = _innermost(error)
-        raise StepFailedError(said, remedy=_remedy(said)) from error
-
-
-def _remedy(said: str) -> str:
-    known = [AADSTS[code].remedy for code in codes_in(said) if code in AADSTS]
-    return "\n".join(known) or "The browser's page says what went wrong; the log of the server says why."
+        known = [AADSTS[code].remedy for code in codes_in(said) if code in AADSTS]
+        remedy = "\n".join(known) or "The browser's page says what went wrong; the log of the server says why."
+        raise FoundError(said, remedy=remedy) from error
 
 
 def _innermost(fault: BaseException) -> str:
@@ -89,4 +84,6 @@ def _innermost(fault: BaseException) -> str:
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     if isinstance(error, TimeoutError):
         return "nobody signed in in time"
+    if isinstance(error, CheckFailedError):
+        return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from base64 import urlsafe_b64encode
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, cast
@@ -11,7 +12,7 @@ from typing import Any, cast
 import httpx2
 
 from entra_mcp.urls import is_loopback
-from ops.errors import OpsError
+from ops.attempt import FoundError
 from ops.http import Patience
 
 TIMEOUT_SECONDS = 60.0
@@ -21,15 +22,6 @@ REDIRECT_URI = "http://127.0.0.1:33418/callback"
 """Where a client on the user's own machine would listen; nothing listens there during the test."""
 
 FAULT = "Report it: this is a fault of the server, or of what answers in its place."
-
-
-class StepFailedError(OpsError):
-    """A step did not go as it must."""
-
-    def __init__(self, reason: str, *, remedy: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.remedy = remedy
 
 
 @dataclass(kw_only=True)
@@ -83,14 +75,14 @@ class Target:
         """One request; the path may be a whole address.
 
         Raises:
-            StepFailedError: nobody answers.
+            FoundError: nobody answers.
         """
         try:
             return self.http.request(method, path, **options)
         except httpx2.TransportError as error:
             url = error.request.url
             hint = "For the local run the certificates are in .local/tls: SSL_CERT_FILE=.local/tls/bundle.pem. "
-            raise StepFailedError(
+            raise FoundError(
                 f"{url.scheme}://{url.netloc.decode()} does not answer ({type(error).__name__}: {error})",
                 remedy=f"{hint if 'CERTIFICATE' in str(error).upper() else ''}Is the address right, and the server up? "
                 "`az functionapp show` shows its host name and state; on your machine, `make run`.",
@@ -102,16 +94,14 @@ class Target:
     def document(self, path: str) -> dict[str, Any]:
         """The JSON object at the path."""
         response = self.get(path)
-        try:
-            found: object = response.json() if response.is_success else None
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise StepFailedError(
-                f"{path} answers {response.status_code} {brief(response)}",
-                remedy="Is this the address of the server, without a path? What answers there?",
-            )
-        return cast("dict[str, Any]", found)
+        with suppress(ValueError):
+            found: object = response.json()
+            if response.is_success and isinstance(found, dict):
+                return cast("dict[str, Any]", found)
+        raise FoundError(
+            f"{path} answers {response.status_code} {brief(response)}",
+            remedy="Is this the address of the server, without a path? What answers there?",
+        )
 
     def authorize_query(self, **changes: str | None) -> dict[str, str]:
         """What a client asks the authorization endpoint for; None leaves a parameter out."""
@@ -127,12 +117,6 @@ class Target:
             **changes,
         }
         return {name: value for name, value in query.items() if value is not None}
-
-
-def expect(condition: object, reason: str, *, remedy: str) -> None:
-    """Raises StepFailedError unless the condition holds."""
-    if not condition:
-        raise StepFailedError(reason, remedy=remedy)
 
 
 def brief(response: httpx2.Response) -> str:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ops.attempt import FoundError
 from ops.http import Patience
 from ops.smoke.discovery import alive
-from ops.smoke.target import StepFailedError, Target
+from ops.smoke.target import Target
 from tests.support.ports import free_ports
 from tests.support.smoke_server import CLIENT_ID
 
@@ -118,7 +119,7 @@ def test_deployment_that_does_not_come_is_given_up_after_two_minutes() -> None:
     (port,) = free_ports(1)
     waits: list[float] = []
     target = Target(base_url=f"http://127.0.0.1:{port}", may_be_fresh=True, patience=Patience(sleep=waits.append))
-    with closing(target), pytest.raises(StepFailedError, match="does not answer"):
+    with closing(target), pytest.raises(FoundError, match="does not answer"):
         alive(target)
     assert sum(waits) == 120
 
