@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ops.client_secret import days_of, wants_client_secret
@@ -29,7 +30,7 @@ from ops.environment import (
 from ops.signing_key import expiry_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ops.command import Context
     from ops.environment import Environment
@@ -70,19 +71,19 @@ class Assigned:
     """Whether it holds for every resource of the deployment."""
 
 
-def _private(environment: Environment, _: Parameters, __: datetime) -> bool:
+def _private(environment: Environment, *_: object) -> bool:
     return environment.says(PRIVATE_NETWORK)
 
 
-def _protected(environment: Environment, _: Parameters, __: datetime) -> bool:
+def _protected(environment: Environment, *_: object) -> bool:
     return environment.get(PRESET) == "prod" or environment.says(PURGE_PROTECTION)
 
 
-def _expiring(environment: Environment, _: Parameters, __: datetime) -> bool:
+def _expiring(environment: Environment, *_: object) -> bool:
     return environment.has(EXPIRY_DATE)
 
 
-def _tagged(environment: Environment, parameters: Parameters, _: datetime) -> bool:
+def _tagged(environment: Environment, parameters: Parameters, *_: object) -> bool:
     tags = {name.lower(): value for name, value in environment.pairs(RESOURCE_TAGS).items()}
     name, wanted = str(parameters.get("tagName")).lower(), parameters.get("tagValue")
     return name in tags and wanted in {None, tags[name]}
@@ -97,7 +98,7 @@ def _short_enough(environment: Environment, parameters: Parameters, now: datetim
     return day <= now + timedelta(days=longest) and not too_long
 
 
-def _allowed_location(environment: Environment, parameters: Parameters, _: datetime) -> bool:
+def _allowed_location(environment: Environment, parameters: Parameters, *_: object) -> bool:
     chosen, allowed = plain(environment.get(LOCATION)), words(parameters, "listOfAllowedLocations")
     return not chosen or not allowed or chosen in map(plain, allowed)
 
@@ -108,11 +109,7 @@ ALLOWED = "`azd env set AZURE_LOCATION <one that is allowed>`, in a new environm
 
 POLICIES: Mapping[str, Policy] = {
     "e56962a6-4747-49cd-b67b-bf8b01975c4c": Policy("Allowed locations", ALLOWED, _allowed_location),
-    "e765b5de-1225-4ba3-bd56-1ac6695af988": Policy(
-        "Allowed locations for resource groups",
-        ALLOWED,
-        _allowed_location,
-    ),
+    "e765b5de-1225-4ba3-bd56-1ac6695af988": Policy("Allowed locations for resource groups", ALLOWED, _allowed_location),
     "871b6d14-10aa-478d-b590-94f262ecfa99": Policy("Require a tag on resources", TAGS, _tagged),
     "96670d01-0a4d-4649-9c89-2d3abc0a5025": Policy("Require a tag on resource groups", TAGS, _tagged),
     "1e30110a-5ceb-460c-a204-c1c3969c6d62": Policy("Require a tag and its value on resources", TAGS, _tagged),
@@ -149,97 +146,84 @@ POLICIES: Mapping[str, Policy] = {
 """By the GUIDs of the definitions. Others of Azure's own ask for what every deployment has: no keys, TLS 1.2, RBAC."""
 
 
-def check(context: Context, arm: Api, base: str) -> None:
+def check(context: Context, arm: Api, base: str) -> str | None:
     """Reports each assignment that would refuse the deployment as it is set up."""
-    report, now = context.report, context.now()
-    name = resource_group(context.environment)
+    report, environment, now = context.report, context.environment, context.now()
+    name = resource_group(environment)
     group = f"{base}/resourceGroups/{name}" if name else base
-    refusing = list(_Assignments(arm, now=now).refusing(group, base))
+    refusing = list(_refusing(arm, group=group, base=base, now=now))
     known = [(POLICIES[one.definition], one) for one in refusing if one.definition in POLICIES]
-    unsatisfied = [
-        (policy, one) for policy, one in known if not policy.satisfied(context.environment, one.parameters, now)
-    ]
+    unsatisfied = [(policy, one) for policy, one in known if not policy.satisfied(environment, one.parameters, now)]
     found = [(policy, one) for policy, one in unsatisfied if one.certain]
     for policy, one in found:
         report.finding("policy", f"the assignment {one.assignment} refuses: {policy.name}", remedy=policy.remedy)
     others = {one.assignment for one in refusing if one.definition not in POLICIES}
     if others := sorted(others | {one.assignment for _, one in unsatisfied if not one.certain}):
         report.note("policy", f"may refuse something, which cannot be judged from here: {', '.join(others)}")
-    if not found:
-        report.ok("policies", f"none of {len(known)} that are known refuses the deployment")
+    return None if found else f"none of {len(known)} that are known refuses the deployment"
 
 
-class _Assignments:
-    """The assignments of a scope, with each definition read once."""
+def _refusing(arm: Api, *, group: str, base: str, now: datetime) -> Iterator[Assigned]:
+    """The definitions that are assigned to the group with an effect that refuses; it may be made later."""
 
-    def __init__(self, arm: Api, *, now: datetime) -> None:
-        self._arm = arm
-        self._now = now
-        self._read: dict[str, dict[str, Any]] = {}
-
-    def refusing(self, group: str, base: str) -> Iterator[Assigned]:
-        """The definitions that are assigned to the group with an effect that refuses; it may be made later."""
-        made = self._arm.find(group, **{"api-version": GROUP_VERSION}) is not None
-        scope = f"{group if made else base}/providers/Microsoft.Authorization"
-        exemptions = list(self._exemptions(scope))
-        for document in self._arm.pages(f"{scope}/policyAssignments", **{"api-version": VERSION, **AT_SCOPE}):
-            assignment = part(document, "properties")
-            excluded = [one.lower() for one in words(assignment, "notScopes")]
-            if assignment.get("enforcementMode") == "DoNotEnforce" or _within(group, excluded):
-                continue
-            above = any(one.startswith(MANAGEMENT_GROUP) for one in excluded)
-            whole = not (above or assignment.get("overrides") or assignment.get("resourceSelectors"))
-            own = [one for one in exemptions if one["policyAssignmentId"].lower() == str(document.get("id")).lower()]
-            name = str(assignment.get("displayName") or document.get("name"))
-            overriding = {str(one.get("value")).lower() for one in entries(assignment, "overrides")}
-            for identifier, given, read, reference in self._members(assignment):
-                exempted = [
-                    one for one in own if reference in (words(one, "policyDefinitionReferenceIds") or [reference])
-                ]
-                if any(not one.get("resourceSelectors") for one in exempted):
-                    continue
-                parameters = (_defaults(self._definition(identifier)) if read else {}) | given
-                effect = parameters.get("effect")
-                if effect is None and read:
-                    effect = part(self._definition(identifier), "policyRule", "then").get("effect")
-                if not REFUSING.isdisjoint({str(effect).lower(), *overriding}):
-                    guid = identifier.rsplit("/", 1)[-1].lower()
-                    yield Assigned(
-                        definition=guid, assignment=name, parameters=parameters, certain=whole and not exempted
-                    )
-
-    def _exemptions(self, scope: str) -> Iterator[dict[str, Any]]:
-        """Those that have not expired."""
-        for document in self._arm.pages(f"{scope}/policyExemptions", **{"api-version": EXEMPTIONS_VERSION, **AT_SCOPE}):
-            exemption = part(document, "properties")
-            expires = exemption.get("expiresOn")
-            if not expires or datetime.fromisoformat(expires) > self._now:
-                yield exemption
-
-    def _members(self, assignment: dict[str, Any]) -> Iterator[tuple[str, Parameters, bool, str]]:
-        """Ids of the definitions, what they are given, whether they are read, and their names in an initiative."""
-        identifier, given = str(assignment.get("policyDefinitionId")), _values(part(assignment, "parameters"))
-        if INITIATIVE not in identifier.lower():
-            yield identifier, given, True, ""
-            return
-        initiative = self._definition(identifier)
-        outer = _defaults(initiative) | given
-        for one in entries(initiative, "policyDefinitions"):
-            member = str(one.get("policyDefinitionId"))
-            own = not member.lower().startswith(BUILT_IN)
-            inner = _resolved(_values(part(one, "parameters")), outer)
-            read = own or member.rsplit("/", 1)[-1].lower() in POLICIES
-            yield member, inner, read, str(one.get("policyDefinitionReferenceId"))
-
-    def _definition(self, identifier: str) -> dict[str, Any]:
+    @cache
+    def definition_of(identifier: str) -> dict[str, Any]:
         """Empty where there is none any more."""
-        if identifier not in self._read:
-            self._read[identifier] = part(self._arm.find(identifier, **{"api-version": VERSION}), "properties")
-        return self._read[identifier]
+        return part(arm.find(identifier, **{"api-version": VERSION}), "properties")
+
+    made = arm.find(group, **{"api-version": GROUP_VERSION}) is not None
+    scope = f"{group if made else base}/providers/Microsoft.Authorization"
+    exemptions = list(_exemptions(arm, scope, now=now))
+    for document in arm.pages(f"{scope}/policyAssignments", **{"api-version": VERSION, **AT_SCOPE}):
+        assignment = part(document, "properties")
+        excluded = [one.lower() for one in words(assignment, "notScopes")]
+        within = any(f"{group}/".lower().startswith(f"{one}/") for one in excluded)
+        if within or assignment.get("enforcementMode") == "DoNotEnforce":
+            continue
+        above = any(one.startswith(MANAGEMENT_GROUP) for one in excluded)
+        whole = not (above or assignment.get("overrides") or assignment.get("resourceSelectors"))
+        own = [one for one in exemptions if one["policyAssignmentId"].lower() == str(document.get("id")).lower()]
+        name = str(assignment.get("displayName") or document.get("name"))
+        overriding = {str(one.get("value")).lower() for one in entries(assignment, "overrides")}
+        for guid, given, definition, reference in _members(assignment, definition_of):
+            exempted = [one for one in own if reference in (words(one, "policyDefinitionReferenceIds") or [reference])]
+            if any(not one.get("resourceSelectors") for one in exempted):
+                continue
+            parameters = _defaults(definition) | given
+            effect = parameters.get("effect") or part(definition, "policyRule", "then").get("effect")
+            if not REFUSING.isdisjoint({str(effect).lower(), *overriding}):
+                yield Assigned(definition=guid, assignment=name, parameters=parameters, certain=whole and not exempted)
 
 
-def _within(scope: str, others: Iterable[str]) -> bool:
-    return any(f"{scope}/".lower().startswith(f"{other}/") for other in others)
+def _exemptions(arm: Api, scope: str, *, now: datetime) -> Iterator[dict[str, Any]]:
+    """Those that have not expired."""
+    for document in arm.pages(f"{scope}/policyExemptions", **{"api-version": EXEMPTIONS_VERSION, **AT_SCOPE}):
+        exemption = part(document, "properties")
+        expires = exemption.get("expiresOn")
+        if not expires or datetime.fromisoformat(expires) > now:
+            yield exemption
+
+
+def _members(
+    assignment: dict[str, Any], definition_of: Callable[[str], dict[str, Any]]
+) -> Iterator[tuple[str, Parameters, dict[str, Any], str]]:
+    """Each definition: its GUID, what it is given, itself where it is read, and its name in an initiative."""
+    identifier, given = str(assignment.get("policyDefinitionId")), _values(part(assignment, "parameters"))
+    assigned = definition_of(identifier)
+    if INITIATIVE not in identifier.lower():
+        yield _guid(identifier), given, assigned, ""
+        return
+    outer = _defaults(assigned) | given
+    for one in entries(assigned, "policyDefinitions"):
+        member = str(one.get("policyDefinitionId"))
+        read = not member.lower().startswith(BUILT_IN) or _guid(member) in POLICIES
+        inner = _resolved(_values(part(one, "parameters")), outer)
+        reference = str(one.get("policyDefinitionReferenceId"))
+        yield _guid(member), inner, definition_of(member) if read else {}, reference
+
+
+def _guid(identifier: str) -> str:
+    return identifier.rsplit("/", 1)[-1].lower()
 
 
 def _values(parameters: Parameters) -> Parameters:
@@ -253,11 +237,10 @@ def _defaults(definition: dict[str, Any]) -> Parameters:
 
 def _resolved(parameters: Parameters, outer: Parameters) -> Parameters:
     """With what `[parameters('name')]` stands for."""
-    found: Parameters = {}
-    for name, value in parameters.items():
-        reference = REFERENCE.fullmatch(value) if isinstance(value, str) else None
-        found[name] = outer.get(reference[1]) if reference else value
-    return found
+    return {
+        name: outer.get(reference[1]) if (reference := REFERENCE.fullmatch(str(value))) else value
+        for name, value in parameters.items()
+    }
 
 
 def plain(region: str) -> str:
