@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from ops.attempt import attempt
+from ops.attempt import FoundError, Note, attempt, expect
 from ops.client_secret import NO_REGISTRATION, days_of, wants_client_secret
 from ops.consent import gap_of, principal_of
 from ops.documents import entries, part
@@ -30,14 +30,13 @@ from ops.environment import (
 from ops.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable
 
     from ops.command import Context
     from ops.environment import Environment
-    from ops.graph import Application
 
 LOOKS_AT = "the tenant (directory role, consent, secret policy, Conditional Access, deleted registrations)"
-"""For whoever cannot let it."""
+"""What a finding names that cannot be looked at without a token."""
 
 ABLE_ROLES = frozenset(
     {
@@ -81,124 +80,107 @@ def check(context: Context) -> None:
         report.note("registration", "is somebody else's (ENTRA_EXISTING_CLIENT_ID): none is made")
     else:
         attempt(report, "directory role", lambda: _right_to_register(context))
+        attempt(report, "owner", lambda: _owners(context))
         attempt(report, "consent", lambda: _consent(context))
     if _gets_secret(context.environment):
         attempt(report, "secret policy", lambda: _secret_policy(context))
-    if existing:
-        return
-    attempt(report, "Conditional Access", lambda: _token_protection(context))
-    attempt(report, "deleted registrations", lambda: _deleted_registrations(context))
+    if not existing:
+        attempt(report, "Conditional Access", lambda: _token_protection(context))
+        attempt(report, "deleted registrations", lambda: _deleted_registrations(context))
 
 
-def _right_to_register(context: Context) -> None:
-    graph, report = context.services.graph, context.report
-    claims = graph.tokens.claims(graph.scope)
+def _right_to_register(context: Context) -> str:
     permissions = _permissions(context)
     if permissions is not None:
-        granted = permissions & OWNED_BY
-        if granted:
-            report.ok("directory role", f"the pipeline's principal has {', '.join(sorted(granted))}")
-            if ANY_APPLICATION not in granted:
-                _ownership(context, str(claims.get("oid") or ""), permissions)
-        else:
-            report.finding(
-                "directory role",
-                "the pipeline's principal may not make a registration",
-                remedy=_permission_for_pipeline("Application.ReadWrite.OwnedBy"),
-            )
-        return
-    held = _roles(context)
-    if held is not None and held & ABLE_ROLES:
-        report.ok("directory role", ", ".join(sorted(held & ABLE_ROLES)))
-        return
-    policy = _allowed(context, "/v1.0/policies/authorizationPolicy")
-    if policy is None:
-        report.note("directory role", UNKNOWN)
-    elif part(policy, "defaultUserRolePermissions").get("allowedToCreateApps"):
-        report.ok("directory role", "users may register applications")
-    elif held is None:
-        report.note("directory role", f"{UNKNOWN}, and users alone may not register applications in this tenant")
-    else:
-        report.finding(
-            "directory role",
-            "users may not register applications in this tenant, and you have no role that may",
-            remedy="an administrator gives you the role Application Developer, or creates the registration for you: "
-            "docs/deploy.md, bring your own registration",
+        return _permitted(
+            permissions & OWNED_BY,
+            otherwise="the pipeline's principal may not make a registration",
+            least="Application.ReadWrite.OwnedBy",
         )
+    held = _roles(context)
+    if able := ABLE_ROLES & (held or set()):
+        return ", ".join(sorted(able))
+    policy = _unless_refused(lambda: context.services.graph.get("/v1.0/policies/authorizationPolicy"))
+    if policy is None:
+        return Note(UNKNOWN)
+    if part(policy, "defaultUserRolePermissions").get("allowedToCreateApps"):
+        return "users may register applications"
+    if held is None:
+        return Note(f"{UNKNOWN}, and users alone may not register applications in this tenant")
+    raise FoundError(
+        "users may not register applications in this tenant, and you have no role that may",
+        remedy="an administrator gives you the role Application Developer, or creates the registration for you: "
+        "docs/deploy.md, bring your own registration",
+    )
 
 
-def _ownership(context: Context, principal: str, permissions: Collection[str]) -> None:
+def _owners(context: Context) -> str | None:
     """A principal with OwnedBy may only change what it owns; it was not always the owner of what it created.
 
     To set owners, Bicep's extension reads them too: microsoftgraph/msgraph-bicep-types #134, #142, #154.
     """
-    owners = context.environment.words(OWNER_IDS)
-    if owners and not OWNER_PERMISSIONS.intersection(permissions):
+    permissions = _permissions(context) or set()
+    if ANY_APPLICATION in permissions or not permissions & OWNED_BY:
+        return None
+    owners, principal = context.environment.words(OWNER_IDS), str(_claims(context).get("oid") or "")
+    if owners and not permissions & OWNER_PERMISSIONS:
         context.report.finding(
             "owner",
             "ENTRA_OWNER_IDS names owners, and the pipeline's principal may not read who that is",
             remedy=_permission_for_pipeline("Directory.Read.All"),
         )
-    if principal not in owners:
-        context.report.note(
-            "owner",
-            "the pipeline's principal may change the registration only as its owner. Add its object id to the\n"
-            f"repository's variable ENTRA_OWNER_IDS: {principal}",
-        )
+    if principal in owners:
+        return None
+    return Note(
+        "the pipeline's principal may change the registration only as its owner. Add its object id to the\n"
+        f"repository's variable ENTRA_OWNER_IDS: {principal}"
+    )
 
 
-def _consent(context: Context) -> None:
+def _consent(context: Context) -> str:
     """Consent for everybody, which only some may give, and without which nobody signs in where people are assigned."""
     environment = context.environment
     if environment.get(AUTH_MODE, "proxy") == "verify":
-        context.report.ok("consent", "nobody signs in at the server: none is needed")
-    elif environment.says(ADMIN_CONSENT):
-        _right_to_consent(context)
-    elif environment.says(ASSIGNMENT_REQUIRED):
-        _given_consent(context)
-    else:
-        context.report.ok("consent", "people consent for themselves, where the tenant lets them")
+        return "nobody signs in at the server: none is needed"
+    if environment.says(ADMIN_CONSENT):
+        return _right_to_consent(context)
+    if environment.says(ASSIGNMENT_REQUIRED):
+        return _given_consent(context)
+    return "people consent for themselves, where the tenant lets them"
 
 
-def _right_to_consent(context: Context) -> None:
-    report, permissions = context.report, _permissions(context)
-    if permissions is not None and permissions & CONSENT_PERMISSIONS:
-        report.ok("consent", f"the pipeline's principal has {', '.join(sorted(permissions & CONSENT_PERMISSIONS))}")
-        return
+def _right_to_consent(context: Context) -> str:
+    permissions = _permissions(context)
     if permissions is not None:
-        report.finding(
-            "consent",
-            "ENTRA_ADMIN_CONSENT is true, and the pipeline's principal may not consent for everybody",
-            remedy=_permission_for_pipeline("DelegatedPermissionGrant.ReadWrite.All"),
+        return _permitted(
+            permissions & CONSENT_PERMISSIONS,
+            otherwise="ENTRA_ADMIN_CONSENT is true, and the pipeline's principal may not consent for everybody",
+            least="DelegatedPermissionGrant.ReadWrite.All",
         )
-        return
     held = _roles(context)
     if held is None:
-        report.note("consent", f"{UNKNOWN}: ENTRA_ADMIN_CONSENT=true needs Cloud Application Administrator")
-    elif held & CONSENT_ROLES:
-        report.ok("consent", f"{', '.join(sorted(held & CONSENT_ROLES))} may consent for everybody")
-    else:
-        report.finding(
-            "consent",
-            "ENTRA_ADMIN_CONSENT is true, and you have no role that may consent for everybody",
-            remedy="an administrator gives you the role Cloud Application Administrator\n"
-            "or deploy without, and let an administrator consent afterwards: azd env set ENTRA_ADMIN_CONSENT false",
-        )
+        return Note(f"{UNKNOWN}: ENTRA_ADMIN_CONSENT=true needs Cloud Application Administrator")
+    able = held & CONSENT_ROLES
+    expect(
+        able,
+        "ENTRA_ADMIN_CONSENT is true, and you have no role that may consent for everybody",
+        remedy="an administrator gives you the role Cloud Application Administrator\n"
+        "or deploy without, and let an administrator consent afterwards: azd env set ENTRA_ADMIN_CONSENT false",
+    )
+    return f"{', '.join(sorted(able))} may consent for everybody"
 
 
-def _given_consent(context: Context) -> None:
+def _given_consent(context: Context) -> str:
     """Where people are assigned none may consent for themselves; an administrator may have done it by hand."""
     environment, graph = context.environment, context.services.graph
     client_id = environment.get(CLIENT_ID)
     principal = principal_of(graph, client_id) if client_id else None
     if principal is None:
-        context.report.finding(
-            "consent",
+        raise FoundError(
             "ENTRA_ASSIGNMENT_REQUIRED is true: nobody can sign in before an administrator consented for everybody",
             remedy="as Cloud Application Administrator: azd env set ENTRA_ADMIN_CONSENT true\n"
             "or, until an administrator has consented: azd env set ENTRA_ASSIGNMENT_REQUIRED false",
         )
-        return
     gap = gap_of(
         graph,
         principal_id=str(principal["id"]),
@@ -206,21 +188,28 @@ def _given_consent(context: Context) -> None:
         additional=environment.words(ADDITIONAL_SCOPES, DEFAULT_ADDITIONAL_SCOPES),
         api_permissions=environment.words(API_PERMISSIONS),
     )
-    if gap.scopes:
-        context.report.finding(
-            "consent",
-            f"ENTRA_ASSIGNMENT_REQUIRED is true, and no administrator consented to {' '.join(gap.scopes)}",
-            remedy=f"as Cloud Application Administrator: azd env set ENTRA_ADMIN_CONSENT true\nor {gap.remedy}",
-        )
-    else:
-        context.report.ok("consent", "an administrator consented for everybody")
+    expect(
+        not gap.scopes,
+        f"ENTRA_ASSIGNMENT_REQUIRED is true, and no administrator consented to {' '.join(gap.scopes)}",
+        remedy=f"as Cloud Application Administrator: azd env set ENTRA_ADMIN_CONSENT true\nor {gap.remedy}",
+    )
+    return "an administrator consented for everybody"
+
+
+def _claims(context: Context) -> dict[str, Any]:
+    graph = context.services.graph
+    return graph.tokens.claims(graph.scope)
 
 
 def _permissions(context: Context) -> set[str] | None:
     """The application permissions of a pipeline's principal; None for a person."""
-    graph = context.services.graph
-    claims = graph.tokens.claims(graph.scope)
+    claims = _claims(context)
     return set(cast("list[str]", claims.get("roles") or [])) if claims.get("idtyp") == "app" else None
+
+
+def _permitted(granted: set[str], *, otherwise: str, least: str) -> str:
+    expect(granted, otherwise, remedy=_permission_for_pipeline(least))
+    return f"the pipeline's principal has {', '.join(sorted(granted))}"
 
 
 def _permission_for_pipeline(name: str) -> str:
@@ -235,69 +224,61 @@ def _roles(context: Context) -> set[str] | None:
 
     Uncast: Graph answers the list of one type only with its eventual consistency, which may not know a new role yet.
     """
-    try:
-        found = list(context.services.graph.pages("/v1.0/me/transitiveMemberOf", **{"$top": "999"}))
-    except ApiError as error:
-        if error.status not in NOT_TOLD:
-            raise
+    found = _unless_refused(
+        lambda: list(context.services.graph.pages("/v1.0/me/transitiveMemberOf", **{"$top": "999"}))
+    )
+    if found is None:
         return None
     return {str(one.get("displayName")) for one in found if one.get("@odata.type") == DIRECTORY_ROLE}
 
 
-def _secret_policy(context: Context) -> None:
-    policy = _allowed(context, "/v1.0/policies/defaultAppManagementPolicy")
+def _secret_policy(context: Context) -> str:
+    policy = _unless_refused(lambda: context.services.graph.get("/v1.0/policies/defaultAppManagementPolicy"))
     if policy is None:
-        context.report.note("secret policy", UNKNOWN)
-        return
-    application = _application(context)
-    created = application.created if application is not None else None
-    active = {
-        str(one["restrictionType"]): one
-        for one in _restrictions(context, policy, application)
-        if one.get("state", "enabled") == "enabled" and _concerns(one, created)
-    }
+        return Note(UNKNOWN)
+    active = _restrictions(context, policy)
     if "passwordAddition" in active and context.environment.has(EXISTING_CLIENT_ID):
-        context.report.note(
-            "secret policy",
+        return Note(
             "no client secret may be added to the registration: put one that it has into the vault,\n"
-            "or do without: azd env set AUTH_MODE federated",
+            "or do without: azd env set AUTH_MODE federated"
         )
-        return
-    if "passwordAddition" in active:
-        context.report.finding(
-            "secret policy",
-            "a policy of the tenant forbids client secrets",
-            remedy="azd env set AUTH_MODE federated\nor have an administrator exempt the registration",
-        )
-        return
+    expect(
+        "passwordAddition" not in active,
+        "a policy of the tenant forbids client secrets",
+        remedy="azd env set AUTH_MODE federated\nor have an administrator exempt the registration",
+    )
     longest = _duration(part(active, "passwordLifetime").get("maxLifetime"))
     days = days_of(context.environment)
     if longest is None or longest >= timedelta(days=days):
-        context.report.ok("secret policy", f"client secrets may live {days} days")
-    else:
-        context.report.note(
-            "secret policy",
-            f"client secrets live at most {longest.days} days here: made so, and renewed when a third is left.\n"
-            "Run `azd hooks run postprovision` at least that often, or do without: azd env set AUTH_MODE federated",
-        )
+        return f"client secrets may live {days} days"
+    return Note(
+        f"client secrets live at most {longest.days} days here: made so, and renewed when a third is left.\n"
+        "Run `azd hooks run postprovision` at least that often, or do without: azd env set AUTH_MODE federated"
+    )
 
 
-def _application(context: Context) -> Application | None:
-    """The registration; None where it is still to be made."""
-    client_id = context.environment.get(EXISTING_CLIENT_ID) or context.environment.get(CLIENT_ID)
-    return context.services.directory.find_application(client_id=client_id) if client_id else None
+def _restrictions(context: Context, default: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What counts for the registration's secrets, by its type.
 
-
-def _restrictions(context: Context, default: dict[str, Any], application: Application | None) -> list[dict[str, Any]]:
-    """What counts for the registration's secrets: a policy that is assigned to it goes before the tenant's.
-
+    A policy that is assigned to the registration, where that is made already, goes before the tenant's:
     https://learn.microsoft.com/graph/api/resources/appmanagementpolicy
     """
-    path = f"/v1.0/applications/{application.object_id}/appManagementPolicies" if application is not None else ""
-    for own in entries(_allowed(context, path) or {}, "value") if path else ():
-        if own.get("isEnabled") and part(own, "restrictions").get("passwordCredentials") is not None:
-            return entries(own, "restrictions", "passwordCredentials")
-    return entries(default, "applicationRestrictions", "passwordCredentials") if default.get("isEnabled") else []
+    services, environment = context.services, context.environment
+    client_id = environment.get(EXISTING_CLIENT_ID) or environment.get(CLIENT_ID)
+    application = services.directory.find_application(client_id=client_id) if client_id else None
+    listed = entries(default, "applicationRestrictions", "passwordCredentials") if default.get("isEnabled") else []
+    if application is not None:
+        path = f"/v1.0/applications/{application.object_id}/appManagementPolicies"
+        for own in entries(_unless_refused(lambda: services.graph.get(path)), "value"):
+            if own.get("isEnabled") and part(own, "restrictions").get("passwordCredentials") is not None:
+                listed = entries(own, "restrictions", "passwordCredentials")
+                break
+    created = application.created if application is not None else None
+    return {
+        str(one["restrictionType"]): one
+        for one in listed
+        if one.get("state", "enabled") == "enabled" and _concerns(one, created)
+    }
 
 
 def _concerns(restriction: dict[str, Any], created: datetime | None) -> bool:
@@ -306,54 +287,49 @@ def _concerns(restriction: dict[str, Any], created: datetime | None) -> bool:
     return not since or created is None or created > datetime.fromisoformat(str(since))
 
 
-def _token_protection(context: Context) -> None:
+def _token_protection(context: Context) -> str:
     """Such a policy may take tokens away from azd and az, half way through a deployment (AADSTS530084)."""
-    found = _allowed(context, "/v1.0/identity/conditionalAccess/policies")
+    found = _unless_refused(lambda: context.services.graph.get("/v1.0/identity/conditionalAccess/policies"))
     if found is None:
-        context.report.note("Conditional Access", f"{UNKNOWN}; this account did get the tokens that a deployment needs")
-        return
+        return Note(f"{UNKNOWN}; this account did get the tokens that a deployment needs")
     names = [
         str(policy.get("displayName"))
         for policy in entries(found, "value")
         if policy.get("state") == "enabled" and part(policy, "sessionControls", "secureSignInSession").get("isEnabled")
     ]
-    if names:
-        context.report.note(
-            "Conditional Access",
-            f"token protection is on: {', '.join(names)}. This account got its tokens all the same;\n"
-            "where one is refused (AADSTS530084), deploy from a pipeline: azd pipeline config",
-        )
-    else:
-        context.report.ok("Conditional Access", "no policy protects tokens")
+    if not names:
+        return "no policy protects tokens"
+    return Note(
+        f"token protection is on: {', '.join(names)}. This account got its tokens all the same;\n"
+        "where one is refused (AADSTS530084), deploy from a pipeline: azd pipeline config"
+    )
 
 
-def _deleted_registrations(context: Context) -> None:
-    names = {"client_id": context.environment.get(CLIENT_ID), "unique_name": context.environment.get(APP_UNIQUE_NAME)}
+def _deleted_registrations(context: Context) -> str | None:
+    directory, environment = context.services.directory, context.environment
+    names = {"client_id": environment.get(CLIENT_ID), "unique_name": environment.get(APP_UNIQUE_NAME)}
     if not any(names.values()):
-        context.report.note("deleted registrations", "no name is known yet: this environment was never provisioned")
-        return
-    try:
-        found = list(context.services.directory.deleted_applications(**names))
-    except ApiError as error:
-        if error.status != HTTPStatus.FORBIDDEN:
-            raise
-        context.report.note("deleted registrations", UNKNOWN)
-        return
+        return Note("no name is known yet: this environment was never provisioned")
+    found = _unless_refused(lambda: list(directory.deleted_applications(**names)))
+    if found is None:
+        return Note(UNKNOWN)
     for application in found:
-        recovery = context.services.directory.recovery_of(application)
         context.report.finding(
             "deleted registration",
             f"{application.name} keeps the unique name {application.unique_name} for 30 days",
-            remedy=f"python -m ops postdown --purge\nor get it back: {recovery}",
+            remedy=f"python -m ops postdown --purge\nor get it back: {directory.recovery_of(application)}",
         )
-    if not found:
-        context.report.ok("deleted registrations", "none is in the way")
+    return None if found else "none is in the way"
 
 
-def _allowed(context: Context, path: str) -> dict[str, Any] | None:
+def _unless_refused[T](ask: Callable[[], T]) -> T | None:
     """What Graph answers, or None when this account may not ask."""
-    answer = context.services.graph.request("GET", path, accept=NOT_TOLD)
-    return answer.document if answer.status == HTTPStatus.OK else None
+    try:
+        return ask()
+    except ApiError as error:
+        if error.status not in NOT_TOLD:
+            raise
+        return None
 
 
 def _duration(limit: object) -> timedelta | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
+from fnmatch import fnmatchcase
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from ops.attempt import attempt
+from ops.attempt import FoundError, Note, attempt, expect
 from ops.deployment import resource_group
 from ops.environment import (
     ALERT_EMAIL,
@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from ops.command import Context
+    from ops.environment import Environment
     from ops.http import Api
+    from ops.leftovers import DeletedVault
 
 LOOKS_AT = "the subscription (resource providers, region, your rights, policies, deleted vaults)"
-"""For whoever cannot let it."""
+"""What a finding names that cannot be looked at without a token."""
 
 DELEGATE = "Microsoft.App"
 WEB = "Microsoft.Web"
@@ -74,34 +76,19 @@ ELSEWHERE = {
 def check(context: Context) -> None:
     """Every check of the subscription."""
     arm, report = context.services.arm, context.report
-    subscription = context.environment[SUBSCRIPTION]
-    base = f"/subscriptions/{subscription}"
+    base = f"/subscriptions/{context.environment[SUBSCRIPTION]}"
     attempt(report, "subscription", lambda: _subscription(context, arm, base))
     missing: set[str] = set()
     # First: a provider that is not registered refuses every question to it.
-    attempt(report, "resource providers", lambda: missing.update(_providers(context, arm, base)))
-    if WEB in missing:
-        report.note("region", f"cannot be looked at before {WEB} is registered")
-    else:
-        attempt(report, "region", lambda: _region(context, arm, base))
+    attempt(report, "resource providers", lambda: _providers(context, arm, base, missing=missing))
+    attempt(report, "region", lambda: _region(context, arm, base, missing=missing))
     attempt(report, "your rights", lambda: _permissions(context, arm, base, missing=missing))
     attempt(report, "policies", lambda: policies.check(context, arm, base))
-    if VAULTS in missing:
-        report.ok("deleted vaults", f"none is in the way: {VAULTS} was never used here")
-    else:
-        attempt(report, "deleted vaults", lambda: _vaults(context, arm))
+    attempt(report, "deleted vaults", lambda: _vaults(context, arm, missing=missing))
 
 
-def _subscription(context: Context, arm: Api, base: str) -> None:
+def _subscription(context: Context, arm: Api, base: str) -> str:
     document = arm.get(base, **{"api-version": "2022-12-01"})
-    if document.get("state") != "Enabled":
-        context.report.finding(
-            "subscription",
-            f"{document.get('displayName')} is {document.get('state')}",
-            remedy="choose another: azd env set AZURE_SUBSCRIPTION_ID <id>",
-        )
-    else:
-        context.report.ok("subscription", str(document.get("displayName")))
     tenant, expected = str(document.get("tenantId") or ""), context.environment.get(TENANT)
     if tenant and expected and tenant != expected:
         context.report.finding(
@@ -109,59 +96,58 @@ def _subscription(context: Context, arm: Api, base: str) -> None:
             "AZURE_TENANT_ID is not the tenant of the subscription",
             remedy=f"azd env set AZURE_TENANT_ID {tenant}",
         )
+    expect(
+        document.get("state") == "Enabled",
+        f"{document.get('displayName')} is {document.get('state')}",
+        remedy="choose another: azd env set AZURE_SUBSCRIPTION_ID <id>",
+    )
+    return str(document.get("displayName"))
 
 
-def _region(context: Context, arm: Api, base: str) -> None:
+def _providers(context: Context, arm: Api, base: str, *, missing: set[str]) -> str | None:
+    """Puts those that lack into `missing`. With the deployment, Resource Manager registers them, if the account may."""
+    environment, report = context.environment, context.report
+    private = environment.says(PRIVATE_NETWORK)
+    wanted = [*PROVIDERS, *([PRIVATE_MODE] if private else []), *([ALERTS] if environment.has(ALERT_EMAIL) else [])]
+    for name in wanted:
+        state = arm.get(f"{base}/providers/{name}", **{"api-version": "2021-04-01"}).get("registrationState")
+        if state in {"Registered", "Registering"}:
+            continue
+        missing.add(name)
+        command = f"az provider register --namespace {name} --wait"
+        if private and name == DELEGATE:
+            report.finding(
+                "resource provider",
+                f"{name} is not registered; the subnet of private mode is delegated to it, which registers nothing",
+                remedy=command,
+            )
+        else:
+            report.note(
+                "resource provider",
+                f"{name} is not registered; the deployment does it if you may (Contributor), or before it:\n{command}",
+            )
+    return None if missing else f"all {len(wanted)} are registered"
+
+
+def _region(context: Context, arm: Api, base: str, *, missing: Collection[str]) -> str:
+    if WEB in missing:
+        return Note(f"cannot be looked at before {WEB} is registered")
     location = context.environment.get(LOCATION)
     parameters = {"api-version": "2023-01-01", "sku": "FlexConsumption"}
     regions = sorted(
         plain(str(one["name"])) for one in arm.pages(f"{base}/providers/Microsoft.Web/geoRegions", **parameters)
     )
     if not location:
-        context.report.note("region", f"AZURE_LOCATION is not set; Flex Consumption is in: {', '.join(regions)}")
-    elif plain(location) not in regions:
-        context.report.finding(
-            "region",
-            f"{location} has no Flex Consumption",
-            remedy=f"azd env set AZURE_LOCATION <one of {', '.join(regions)}>",
-        )
-    else:
-        context.report.ok("region", f"{location} has Flex Consumption")
+        return Note(f"AZURE_LOCATION is not set; Flex Consumption is in: {', '.join(regions)}")
+    expect(
+        plain(location) in regions,
+        f"{location} has no Flex Consumption",
+        remedy=f"azd env set AZURE_LOCATION <one of {', '.join(regions)}>",
+    )
+    return f"{location} has Flex Consumption"
 
 
-def _providers(context: Context, arm: Api, base: str) -> list[str]:
-    """Those that are missing; Azure Resource Manager registers them with the deployment, if the account may."""
-    missing: list[str] = []
-    environment = context.environment
-    private = environment.says(PRIVATE_NETWORK)
-    wanted = [
-        *PROVIDERS,
-        *([PRIVATE_MODE] if private else []),
-        *([ALERTS] if environment.has(ALERT_EMAIL) else []),
-    ]
-    for name in wanted:
-        state = str(arm.get(f"{base}/providers/{name}", **{"api-version": "2021-04-01"}).get("registrationState"))
-        if state not in {"Registered", "Registering"}:
-            missing.append(name)
-    for name in missing:
-        if private and name == DELEGATE:
-            context.report.finding(
-                "resource provider",
-                f"{name} is not registered; the subnet of private mode is delegated to it, which registers nothing",
-                remedy=f"az provider register --namespace {name} --wait",
-            )
-            continue
-        context.report.note(
-            "resource provider",
-            f"{name} is not registered; the deployment does it if you may (Contributor), or before it:\n"
-            f"az provider register --namespace {name} --wait",
-        )
-    if not missing:
-        context.report.ok("resource providers", f"all {len(wanted)} are registered")
-    return missing
-
-
-def _permissions(context: Context, arm: Api, base: str, *, missing: Collection[str]) -> None:
+def _permissions(context: Context, arm: Api, base: str, *, missing: Collection[str]) -> str | None:
     environment, report = context.environment, context.report
     needed = NEEDED | {f"{name}/register/action": "Contributor" for name in missing}
     if environment.says(RESOURCE_LOCK):
@@ -171,17 +157,15 @@ def _permissions(context: Context, arm: Api, base: str, *, missing: Collection[s
         used = item == DIAGNOSTICS_WORKSPACE or environment.says(PRIVATE_NETWORK)
         if used and environment.get(item).startswith("/"):
             wanted[environment[item].rstrip("/")] = {action: role}
-    before = report.findings
-    for scope, actions in wanted.items():
-        for role in sorted(_lacking(arm, scope, actions)):
-            where = "" if scope == base else f" on {scope.rsplit('/', 1)[-1]}"
-            report.finding(
-                "your rights",
-                f"the account lacks the role {role}{where}, or one that includes it",
-                remedy=f'an owner runs: az role assignment create --role "{role}" --assignee <you> --scope {scope}',
-            )
-    if report.findings == before:
-        report.ok("your rights", "may deploy and assign roles")
+    lacking = [(scope, role) for scope, actions in wanted.items() for role in sorted(_lacking(arm, scope, actions))]
+    for scope, role in lacking:
+        where = "" if scope == base else f" on {scope.rsplit('/', 1)[-1]}"
+        report.finding(
+            "your rights",
+            f"the account lacks the role {role}{where}, or one that includes it",
+            remedy=f'an owner runs: az role assignment create --role "{role}" --assignee <you> --scope {scope}',
+        )
+    return None if lacking else "may deploy and assign roles"
 
 
 def _lacking(arm: Api, scope: str, actions: Mapping[str, str]) -> set[str]:
@@ -195,45 +179,44 @@ def _lacking(arm: Api, scope: str, actions: Mapping[str, str]) -> set[str]:
     return {role for action, role in actions.items() if not may(granted, action)}
 
 
-def _vaults(context: Context, arm: Api) -> None:
-    environment, report = context.environment, context.report
+def _vaults(context: Context, arm: Api, *, missing: Collection[str]) -> str | None:
+    if VAULTS in missing:
+        return f"none is in the way: {VAULTS} was never used here"
+    environment = context.environment
     vaults = DeletedVaults(arm, subscription=environment[SUBSCRIPTION])
-    if not environment.has(VAULT_NAME):
-        similar = vaults.similar(group=resource_group(environment), environment=environment.get(ENVIRONMENT_NAME))
-        for vault in similar:
-            report.note(
-                "deleted vault",
-                f"{vault.name} keeps its name until {vault.gone_on}, and may be an earlier one of this environment.\n"
-                f"If the deployment says that the name is taken, get it back:\n{vault.recovery}",
-            )
-        if not similar:
-            report.ok("deleted vaults", "none looks like one of this environment")
-        return
-    vault, location = vaults.named(environment[VAULT_NAME]), plain(environment.get(LOCATION))
-    if vault is None:
-        report.ok("deleted vaults", "none is in the way")
-    elif location and plain(vault.location) != location:
+    if environment.has(VAULT_NAME):
+        named = vaults.named(environment[VAULT_NAME])
+        return "none is in the way" if named is None else _vault_in_the_way(environment, named)
+    similar = vaults.similar(group=resource_group(environment), environment=environment.get(ENVIRONMENT_NAME))
+    for vault in similar:
+        context.report.note(
+            "deleted vaults",
+            f"{vault.name} keeps its name until {vault.gone_on}, and may be an earlier one of this environment.\n"
+            f"If the deployment says that the name is taken, get it back:\n{vault.recovery}",
+        )
+    return None if similar else "none looks like one of this environment"
+
+
+def _vault_in_the_way(environment: Environment, vault: DeletedVault) -> Note:
+    location, kept = plain(environment.get(LOCATION)), f"{vault.name} keeps its name until {vault.gone_on}"
+    if location and plain(vault.location) != location:
         # Names derive from the region too.
-        report.note("deleted vault", f"{vault.name} was in {vault.location}, and is not in the way elsewhere")
-    elif not vault.was_in(resource_group(environment)):
-        report.finding(
-            "deleted vault",
-            f"{vault.name} keeps its name until {vault.gone_on}, and was in the resource group {vault.group}",
-            remedy="use another environment: azd env new <name>; or set AZURE_RESOURCE_GROUP to that group",
-        )
-    elif vault.protected:
-        report.finding(
-            "deleted vault",
-            f"{vault.name} keeps its name until {vault.gone_on}, and is protected against purging",
-            remedy=f"{vault.recovery}\nor use another environment: azd env new <name>",
-        )
-    else:
-        report.finding(
-            "deleted vault",
-            f"{vault.name} keeps its name until {vault.gone_on}",
-            remedy=f"get it back with its secrets:\n{vault.recovery}\n"
-            f"or delete it for good: az keyvault purge --name {vault.name} --location {vault.location}",
-        )
+        return Note(f"{vault.name} was in {vault.location}, and is not in the way elsewhere")
+    expect(
+        vault.was_in(resource_group(environment)),
+        f"{kept}, and was in the resource group {vault.group}",
+        remedy="use another environment: azd env new <name>; or set AZURE_RESOURCE_GROUP to that group",
+    )
+    expect(
+        not vault.protected,
+        f"{kept}, and is protected against purging",
+        remedy=f"{vault.recovery}\nor use another environment: azd env new <name>",
+    )
+    raise FoundError(
+        kept,
+        remedy=f"get it back with its secrets:\n{vault.recovery}\n"
+        f"or delete it for good: az keyvault purge --name {vault.name} --location {vault.location}",
+    )
 
 
 def may(granted: Iterable[dict[str, Any]], action: str) -> bool:
@@ -246,5 +229,4 @@ def may(granted: Iterable[dict[str, Any]], action: str) -> bool:
 
 
 def _matches(pattern: str, action: str) -> bool:
-    expression = ".*".join(re.escape(part) for part in pattern.split("*"))
-    return re.fullmatch(expression, action, re.IGNORECASE) is not None
+    return fnmatchcase(action.lower(), pattern.lower())
