@@ -101,10 +101,10 @@ def _check_parameters(target: Target, sent: httpx2.QueryParams, *, client_state:
         f"client_id is {client_id}" + (f", and not {target.expected_client_id}" if target.expected_client_id else ""),
         remedy="Check ENTRA_CLIENT_ID.",
     )
-    redirect_uri = sent.get("redirect_uri")
+    redirect_uri, wanted = sent.get("redirect_uri"), f"{target.base_url}/auth/callback"
     expect(
-        redirect_uri == target.callback_url,
-        f"redirect_uri is {redirect_uri}, and not {target.callback_url}",
+        redirect_uri == wanted,
+        f"redirect_uri is {redirect_uri}, and not {wanted}",
         remedy="Check MCP_BASE_URL.",
     )
     scopes = sent.get("scope", "").split()

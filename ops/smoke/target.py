@@ -58,18 +58,9 @@ class Target:
         return f"{self.base_url}/mcp"
 
     @property
-    def callback_url(self) -> str:
-        return f"{self.base_url}/auth/callback"
-
-    @property
     def signs_people_in(self) -> bool:
         """Whether the server is its own authorization server, as in every mode but verify."""
         return self.authorization_server.rstrip("/") == self.base_url
-
-    @property
-    def challenge(self) -> str:
-        """The PKCE code challenge of the client's verifier (RFC 7636)."""
-        return urlsafe_b64encode(sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
 
     def request(self, method: str, path: str, **options: Any) -> httpx2.Response:  # noqa: ANN401 - httpx2's own
         """One request; the path may be a whole address.
@@ -104,13 +95,14 @@ class Target:
         )
 
     def authorize_query(self, **changes: str | None) -> dict[str, str]:
-        """What a client asks the authorization endpoint for; None leaves a parameter out."""
+        """What a client asks the authorization endpoint for, with PKCE (RFC 7636); None leaves a parameter out."""
+        challenge = urlsafe_b64encode(sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
         query: dict[str, str | None] = {
             "response_type": "code",
             "client_id": self.client_id,
             "redirect_uri": REDIRECT_URI,
             "state": secrets.token_urlsafe(16),
-            "code_challenge": self.challenge,
+            "code_challenge": challenge,
             "code_challenge_method": "S256",
             "scope": " ".join(self.scopes),
             "resource": self.mcp_url,
