@@ -7,7 +7,10 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
+
+from ops.attempt import FoundError, Note, attempt, expect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,28 +65,23 @@ def check(report: Report, *, environment: Mapping[str, str]) -> None:
     # `ops/__main__.py` refused every other Python.
     report.ok("python", _dotted(sys.version_info[:2]))
     for tool in TOOLS:
-        _check(tool, report, environment=environment)
+        attempt(report, tool.name, partial(_check, tool, environment))
 
 
-def _check(tool: Tool, report: Report, *, environment: Mapping[str, str]) -> None:
+def _check(tool: Tool, environment: Mapping[str, str]) -> str:
     path = shutil.which(tool.name, path=environment.get("PATH"))
     if path is None and tool.optional:
-        report.note(tool.name, f"is not installed; {tool.why}")
-        return
+        return Note(f"is not installed; {tool.why}")
     if path is None:
-        report.finding(tool.name, f"is not installed; {tool.why}", remedy=tool.install)
-        return
+        raise FoundError(f"is not installed; {tool.why}", remedy=tool.install)
     version = _version([path, *tool.arguments], environment=environment)
     if version is None:
-        report.finding(tool.name, f"`{tool.name} {' '.join(tool.arguments)}` does not work", remedy=tool.install)
-    elif version < tool.minimum:
-        detail = f"{_dotted(version)} is older than {_dotted(tool.minimum)}; {tool.why}"
-        if tool.optional:
-            report.note(tool.name, f"{detail}\nupdate it: {tool.install}")
-        else:
-            report.finding(tool.name, detail, remedy=tool.install)
-    else:
-        report.ok(tool.name, _dotted(version))
+        raise FoundError(f"`{tool.name} {' '.join(tool.arguments)}` does not work", remedy=tool.install)
+    old = f"{_dotted(version)} is older than {_dotted(tool.minimum)}; {tool.why}"
+    if version < tool.minimum and tool.optional:
+        return Note(f"{old}\nupdate it: {tool.install}")
+    expect(version >= tool.minimum, old, remedy=tool.install)
+    return _dotted(version)
 
 
 def _version(command: Sequence[str], *, environment: Mapping[str, str]) -> tuple[int, ...] | None:
