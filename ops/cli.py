@@ -16,7 +16,7 @@ from ops.commands import load
 from ops.credentials import developer_credential
 from ops.deployment import completed, with_remembered
 from ops.environment import ENVIRONMENT_NAME, Environment, azd_folder, azd_values
-from ops.errors import OpsError
+from ops.errors import OpsError, UsageError
 from ops.http import Patience
 from ops.report import Report
 
@@ -122,23 +122,27 @@ def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
 def _environment(
     command: Command, options: argparse.Namespace, process: Mapping[str, str], *, root: Path
 ) -> Environment:
-    """Options first; then azd's environment if it was named, the process's variables, azd's default environment."""
+    """Options first; then azd's environment if it was named, the process's variables, azd's default environment.
+
+    Raises:
+        UsageError: azd has no environment of the name that was given.
+    """
     given = {
         item.name: value
         for item in (*command.needs, *command.takes)
         if (value := getattr(options, item.name)) is not None
     }
     known = {name: value for name, value in process.items() if value.strip()}
-    current = options.environment or _current(root, known)
-    kept = azd_values(root, current, required=bool(options.environment))
-    merged = {**known, **kept, **given} if options.environment else {**kept, **known, **given}
-    found = {name: value for name, value in merged.items() if value.strip()}
+    named: str | None = options.environment
+    if named:
+        folder = azd_folder(root, named)
+        if folder is None or not (folder / ".env").is_file():
+            raise UsageError(f"azd has no environment {named!r} in {root}. `azd env list` shows those it has.")
+        environment = Environment({**known, **azd_values(folder), **given, ENVIRONMENT_NAME.name: named})
+    else:
+        # A hook runs for the environment of its variable, which need not be azd's default one.
+        folder = azd_folder(root, known.get(ENVIRONMENT_NAME.name, "")) or azd_folder(root, "")
+        environment = Environment({**azd_values(folder), **known, **given})
     if command.after_down:
-        found = with_remembered(found, root=root, name=current)
-    return Environment(completed(found))
-
-
-def _current(root: Path, known: Mapping[str, str]) -> str | None:
-    """The environment that a hook runs for, which need not be azd's default one."""
-    name = known.get(ENVIRONMENT_NAME.name)
-    return name if name and azd_folder(root, name) else None
+        environment = with_remembered(environment, root=root)
+    return completed(environment)

@@ -6,29 +6,13 @@ no secret, is therefore written to `.azure/<environment>/deployment.json` while 
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
-from ops.documents import part
-from ops.environment import (
-    APP_UNIQUE_NAME,
-    AUTHORITY,
-    CLIENT_ID,
-    CLOUD,
-    DIRECTORY,
-    ENTRA_TENANT,
-    ENVIRONMENT_NAME,
-    RESOURCE_GROUP,
-    SUBSCRIPTION,
-    TENANT,
-    VAULT_ID,
-    VAULT_NAME,
-    azd_folder,
-)
+from ops import environment as inputs
+from ops.documents import read, write
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from ops.environment import Environment
@@ -39,64 +23,52 @@ GROUP_VERSION = "2021-04-01"
 """Of the API for resource groups and what is in them."""
 
 KEPT = (
-    CLOUD,
-    ENVIRONMENT_NAME,
-    TENANT,
-    SUBSCRIPTION,
-    RESOURCE_GROUP,
-    VAULT_NAME,
-    CLIENT_ID,
-    APP_UNIQUE_NAME,
-    ENTRA_TENANT,
-    AUTHORITY,
+    inputs.CLOUD,
+    inputs.ENVIRONMENT_NAME,
+    inputs.TENANT,
+    inputs.SUBSCRIPTION,
+    inputs.RESOURCE_GROUP,
+    inputs.VAULT_NAME,
+    inputs.CLIENT_ID,
+    inputs.APP_UNIQUE_NAME,
+    inputs.ENTRA_TENANT,
+    inputs.AUTHORITY,
 )
 
 GROUP_OF = re.compile(r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/", re.IGNORECASE)
 
 
-def completed(values: Mapping[str, str]) -> dict[str, str]:
+def completed(environment: Environment) -> Environment:
     """With subscription, group and tenant, which are inputs of the infrastructure and hence none of its outputs."""
-    derived: dict[str, str] = {}
-    if found := GROUP_OF.match(values.get(VAULT_ID.name, "")):
-        derived = {SUBSCRIPTION.name: found[1], RESOURCE_GROUP.name: found[2]}
-    if tenant := values.get(DIRECTORY.name):
-        derived[TENANT.name] = tenant
-    return {**derived, **values}
+    derived = {inputs.TENANT.name: environment.get(inputs.DIRECTORY)}
+    if found := GROUP_OF.match(environment.get(inputs.VAULT_ID)):
+        derived |= {inputs.SUBSCRIPTION.name: found[1], inputs.RESOURCE_GROUP.name: found[2]}
+    return environment.with_defaults(derived)
 
 
 def resource_group(environment: Environment) -> str:
     """The group of the deployment: the name that was set, or the one that the infrastructure gives it; maybe empty."""
-    name = environment.get(ENVIRONMENT_NAME)
-    return environment.get(RESOURCE_GROUP, f"rg-{name}" if name else "")
+    name = environment.get(inputs.ENVIRONMENT_NAME)
+    return environment.get(inputs.RESOURCE_GROUP, f"rg-{name}" if name else "")
 
 
-def remember(environment: Environment, *, root: Path, name: str | None) -> bool:
+def remember(environment: Environment, *, root: Path) -> bool:
     """Writes the file again; False if there is no deployment, or no environment of azd's to write it for."""
-    folder = azd_folder(root, name or environment.get(ENVIRONMENT_NAME))
-    if folder is None or not environment.has(VAULT_ID):
+    folder = inputs.azd_folder(root, environment.get(inputs.ENVIRONMENT_NAME))
+    if folder is None or not environment.has(inputs.VAULT_ID):
         return False
-    kept = {item.name: environment[item] for item in KEPT if environment.has(item)}
-    # In one step: half a file would be none, and these are the only names that are left of the deployment.
-    new = folder / f"{FILE}.new"
-    new.write_text(f"{json.dumps(kept, indent=2)}\n", "utf-8")
-    new.replace(folder / FILE)
+    write(folder / FILE, {item.name: environment[item] for item in KEPT if environment.has(item)})
     return True
 
 
-def with_remembered(values: Mapping[str, str], *, root: Path, name: str | None) -> dict[str, str]:
+def with_remembered(environment: Environment, *, root: Path) -> Environment:
     """With what the file says, where azd has forgotten the deployment and works in no other subscription by now."""
-    if VAULT_ID.name in values:
-        return dict(values)
-    saved = _read(root, name or values.get(ENVIRONMENT_NAME.name))
-    if values.get(SUBSCRIPTION.name, saved.get(SUBSCRIPTION.name)) != saved.get(SUBSCRIPTION.name):
-        return dict(values)
-    return {**saved, **values}
-
-
-def _read(root: Path, name: str | None) -> dict[str, str]:
-    folder = azd_folder(root, name)
-    try:
-        found = part(json.loads((folder / FILE).read_text("utf-8"))) if folder else {}
-    except (OSError, ValueError):
-        return {}
-    return {item.name: found[item.name] for item in KEPT if isinstance(found.get(item.name), str)}
+    folder = inputs.azd_folder(root, environment.get(inputs.ENVIRONMENT_NAME))
+    if folder is None or environment.has(inputs.VAULT_ID):
+        return environment
+    found = read(folder / FILE)
+    saved = {item.name: found[item.name] for item in KEPT if isinstance(found.get(item.name), str)}
+    subscription = environment.get(inputs.SUBSCRIPTION)
+    if subscription and subscription != saved.get(inputs.SUBSCRIPTION.name):
+        return environment
+    return environment.with_defaults(saved)

@@ -6,14 +6,13 @@ the same values are also read from where azd keeps them, `.azure/<environment>/.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 
-from ops.documents import part
-from ops.errors import BadInputError, MissingInputsError, UsageError, flag_of
+from ops.documents import read
+from ops.errors import BadInputError, MissingInputsError, flag_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,6 +126,10 @@ class Environment:
         """The same with some values changed; empty ones change nothing."""
         return Environment({**self._values, **{name: value for name, value in values.items() if value}})
 
+    def with_defaults(self, values: Mapping[str, str]) -> Environment:
+        """The same, with these values for what is missing."""
+        return Environment({**values, **self._values})
+
     def require(self, *items: Input) -> None:
         """Raises MissingInputsError with every one that is missing."""
         missing = [item.name for item in items if item.name not in self._values]
@@ -139,31 +142,14 @@ def words_of(text: str) -> list[str]:
     return text.replace(",", " ").split()
 
 
-def azd_values(root: Path, name: str | None, *, required: bool) -> dict[str, str]:
-    """What azd keeps for its environment `name`, or for its default one; nothing where azd was never used.
-
-    Raises:
-        UsageError: it is required and is not there.
-    """
-    folder = azd_folder(root, name)
-    file = folder / ".env" if folder else None
-    if file is None or not file.is_file():
-        if required:
-            raise UsageError(f"azd has no environment {name!r} in {root}. `azd env list` shows those it has.")
-        return {}
-    return {key: value for key, value in dotenv_values(file, interpolate=False).items() if value is not None}
-
-
-def azd_folder(root: Path, name: str | None) -> Path | None:
-    """Where azd keeps its environment `name`, or its default one; None where it has none."""
+def azd_folder(root: Path, name: str) -> Path | None:
+    """Where azd keeps its environment `name`, or its default one if that is empty; None where it has none."""
     folder = root / ".azure"
-    chosen = name or _default_environment(folder)
+    chosen = name or str(read(folder / "config.json").get("defaultEnvironment") or "")
     return folder / chosen if chosen and (folder / chosen).is_dir() else None
 
 
-def _default_environment(folder: Path) -> str:
-    try:
-        document = part(json.loads((folder / "config.json").read_text("utf-8")))
-    except (OSError, ValueError):
-        return ""
-    return str(document.get("defaultEnvironment") or "")
+def azd_values(folder: Path | None) -> dict[str, str]:
+    """What azd keeps in the folder of an environment; nothing where there is none."""
+    kept = dotenv_values(folder / ".env", interpolate=False) if folder else {}
+    return {name: value for name, value in kept.items() if value is not None}

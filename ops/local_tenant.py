@@ -17,7 +17,7 @@ from uuid import NAMESPACE_URL, uuid5
 from ops.consent import MICROSOFT_GRAPH, principal_of
 from ops.deployment import GROUP_VERSION
 from ops.doctor.roles import SECRETS_USER
-from ops.documents import part
+from ops.documents import part, read, write
 from ops.environment import DEFAULT_ADDITIONAL_SCOPES, DEFAULT_SCOPES
 from ops.errors import OpsError
 from ops.graph import REPLICATION_WAITS, UNKNOWN_YET
@@ -237,11 +237,7 @@ class LocalSettings:
 
     def belongs_to(self, client_id: str) -> bool:
         """Whether the file names this registration; False where it is missing."""
-        try:
-            values = part(json.loads(self._file.read_text("utf-8")), "Values")
-        except (FileNotFoundError, ValueError):
-            return False
-        return bool(client_id) and values.get("ENTRA_CLIENT_ID") == client_id
+        return bool(client_id) and part(read(self._file), "Values").get("ENTRA_CLIENT_ID") == client_id
 
     def refuse_anothers(self, client_id: str) -> None:
         """Raises OpsError where the file is there and is about something else."""
@@ -256,10 +252,7 @@ class LocalSettings:
             for name, value in self._sample["Values"].items()
             if name not in STAND_INS and not str(value).startswith(STAND_IN_URL)
         }
-        document = {**self._sample, "Values": {**kept, **values}}
-        new = self._file.with_suffix(".new")
-        new.write_text(f"{json.dumps(document, indent=2)}\n", "utf-8")
-        new.replace(self._file)
+        write(self._file, {**self._sample, "Values": {**kept, **values}})
 
     def remove(self) -> None:
         self._file.unlink()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def run(context: Context) -> int:
     """Sees to both secrets; running it again changes nothing."""
-    remember(context.environment, root=context.root, name=context.options.environment)
+    remember(context.environment, root=context.root)
     vault = VaultResource(context.services.arm, vault_id=context.environment[VAULT_ID])
     context.report.heading(f"Secrets in {vault.name}")
     ensure_signing_key(context, vault)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def run(context: Context) -> int:
     """Writes the names down; whatever is missing does not keep azd from taking the deployment down."""
-    if remember(context.environment, root=context.root, name=context.options.environment):
+    if remember(context.environment, root=context.root):
         context.report.ok("names kept", "for `python -m ops postdown`")
     else:
         context.report.note("names not kept", "azd knows of no deployment in this environment")
