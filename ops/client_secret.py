@@ -12,18 +12,19 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from ops.environment import APP_OBJECT_ID, AUTH_MODE, CLIENT_ID, SECRET_DAYS
+import httpx2
+
+from ops.aadsts import codes_in
+from ops.environment import APP_OBJECT_ID, AUTH_MODE, CLIENT_ID, SECRET_DAYS, Environment
 from ops.errors import ApiError, BadInputError, OpsError
-from ops.graph import REPLICATION_WAITS
+from ops.graph import REPLICATION_WAITS, Application, NewPassword, Password
 from ops.refusals import REFUSALS
-from ops.token_endpoint import wait_until_accepted
-from ops.vault import CLIENT_SECRET, PLACEHOLDER
+from ops.vault import CLIENT_SECRET, PLACEHOLDER, VaultResource, Version
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from ops.command import Context
-    from ops.environment import Environment
-    from ops.graph import Application, NewPassword, Password
-    from ops.vault import VaultResource, Version
 
 LIFETIMES = (180, 90, 60, 30, 14, 7, 3, 1)
 """Days, the longest first: the next is tried when a policy of the tenant refuses what was asked for."""
@@ -39,6 +40,12 @@ PREVIOUS_KEY_ID = "entra-previous-key-id"
 
 RECENT = timedelta(minutes=15)
 """Reading a registration may lag behind a change of it, not for longer than this."""
+
+NOT_KNOWN_YET = frozenset({7000215, 700016, 7000229, 90033})
+"""Wrong secret, no such application, no service principal, passing fault: what a replica says that lags behind."""
+
+ACCEPTANCE_WAITS = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 15.0, 15.0, 15.0)
+"""Seconds between attempts to use a new secret."""
 
 ROUNDS = 3
 
@@ -112,20 +119,18 @@ class ClientSecret:
 
     def _application(self, object_id: str, kept: Version | None) -> Application:
         """The registration, read again while it may lag behind the secret that the vault has since a moment ago."""
-        application = self._directory.application(object_id)
-        key_id = _tag(kept, KEY_ID)
-        if kept is None or not key_id or self._now() - kept.created > RECENT:
-            return application
-        for wait in REPLICATION_WAITS[:5]:
-            if application.password(key_id) is not None:
-                break
-            self._services.patience.wait(wait, "the registration does not list the client secret yet")
-            application = self._directory.application(object_id)
-        return application
+        recent = kept is not None and self._now() - kept.created <= RECENT
+        key_id = _tag(kept, KEY_ID) if recent else ""
+        return self._services.patience.until(
+            lambda: self._directory.application(object_id),
+            lambda found: not key_id or found.password(key_id),
+            waits=REPLICATION_WAITS[:5],
+            why="the registration does not list the client secret yet",
+        )
 
     def _renew(self, application: Application, held: Password | None, *, days: int) -> None:
         made = self._make(application, longest=days)
-        wait_until_accepted(self._services, client_id=application.client_id, secret=made.value)
+        self._wait_until_accepted(application.client_id, made.value)
         tags = {KEY_ID: made.key_id}
         if held is not None and held.ends > self._now():
             tags[PREVIOUS_KEY_ID] = held.key_id
@@ -137,6 +142,43 @@ class ClientSecret:
             self._take_back(application, made, error)
             raise
         self._report.ok(CLIENT_SECRET, f"new version in {self._vault.name}, good until {made.ends:%Y-%m-%d}")
+
+    def _wait_until_accepted(self, client_id: str, secret: SecretStr) -> None:
+        """Returns when Entra ID accepts the secret: a server that took it from the vault earlier would fail sign-ins.
+
+        Raises:
+            OpsError: it does not within two minutes.
+        """
+        accepted = self._services.patience.until(
+            lambda: self._is_accepted(client_id, secret),
+            bool,
+            waits=ACCEPTANCE_WAITS,
+            why="Entra ID does not know the new client secret everywhere yet",
+        )
+        if not accepted:
+            raise OpsError(
+                "Entra ID made a client secret, but does not accept it yet. Nothing in the vault was changed; run the "
+                "command again in a few minutes, which removes the unused one."
+            )
+
+    def _is_accepted(self, client_id: str, secret: SecretStr) -> bool:
+        """Asks for a token, which is not looked at."""
+        services = self._services
+        url = f"https://{services.cloud.authority}/{services.registration_tenant}/oauth2/v2.0/token"
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": client_id,
+            "client_secret": secret.get_secret_value(),
+            "scope": services.cloud.graph_scope,
+        }
+        try:
+            response = services.http.post(url, data=form)
+        except httpx2.TransportError:
+            return False
+        if response.is_server_error or response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            return False
+        # Any other refusal, by a policy for applications for instance, comes after the secret was found right.
+        return not NOT_KNOWN_YET.intersection(codes_in(response.text))
 
     def _take_back(self, application: Application, made: NewPassword, refused: ApiError) -> None:
         """Removes what the vault refused, unless an earlier attempt, whose answer was lost, stored it."""

@@ -17,7 +17,7 @@ from ops.errors import ApiError, UnreachableError
 from ops.refusals import remedy_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from ops.credentials import Tokens
@@ -48,6 +48,14 @@ class Patience:
     def wait(self, seconds: float, why: str) -> None:
         self.say(f"{why}; next attempt in {seconds:.0f} s")
         self.sleep(seconds)
+
+    def until[T](self, look: Callable[[], T], good: Callable[[T], object], *, waits: Sequence[float], why: str) -> T:
+        """What `look` finds once that is good; after the last wait, whatever it finds then."""
+        for seconds in waits:
+            if good(found := look()):
+                return found
+            self.wait(seconds, why)
+        return look()
 
 
 class Api:

@@ -114,11 +114,10 @@ class LocalRegistration:
         return found is not None
 
     def _made(self) -> Application:
-        for wait in REPLICATION_WAITS:
-            if (found := self.find()) is not None:
-                return found
-            self._graph.patience.wait(wait, UNKNOWN_YET)
-        raise OpsError("The registration was made, but is not known everywhere yet. Run the command again.")
+        made = self._graph.patience.until(self.find, bool, waits=REPLICATION_WAITS, why=UNKNOWN_YET)
+        if made is None:
+            raise OpsError("The registration was made, but is not known everywhere yet. Run the command again.")
+        return made
 
     def _scope(self) -> dict[str, Any]:
         text = "Allows an assistant to use the local server as you."
@@ -179,12 +178,12 @@ class LocalVault:
         return self._delete(names.group_id, GROUP_VERSION) or gone
 
     def _wait(self) -> None:
-        for wait in VAULT_WAITS:
-            found = self._arm.get(self._names.vault_id, **{"api-version": VAULT_VERSION})
-            if found["properties"].get("provisioningState", "Succeeded") == "Succeeded":
-                return
-            self._arm.patience.wait(wait, "the vault is being made")
-        raise OpsError(f"{self._names.vault} is still being made. Run the command again in a minute.")
+        if not self._arm.patience.until(self._is_made, bool, waits=VAULT_WAITS, why="the vault is being made"):
+            raise OpsError(f"{self._names.vault} is still being made. Run the command again in a minute.")
+
+    def _is_made(self) -> bool:
+        found = self._arm.get(self._names.vault_id, **{"api-version": VAULT_VERSION})
+        return found["properties"].get("provisioningState", "Succeeded") == "Succeeded"
 
     def _put(self, path: str, version: str, body: dict[str, Any], *, accept: set[HTTPStatus] | None = None) -> None:
         self._arm.request("PUT", path, parameters={"api-version": version}, body=body, accept=accept or ())
