@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from ops.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from ops.http import Answer, Api
 
@@ -111,15 +111,29 @@ class Directory:
             raise
         return True
 
-    def deleted_applications(self, *, client_id: str = "", unique_name: str = "") -> Iterator[Application]:
-        """Registrations of either name that were deleted within the last 30 days and not purged."""
+    def deleted_applications(
+        self, expected: Application | None = None, /, *, client_id: str = "", unique_name: str = ""
+    ) -> list[Application]:
+        """Registrations of either name that were deleted within the last 30 days and not purged.
+
+        The expected one was deleted just now, and may take a moment to be among them.
+        """
         path = "/v1.0/directory/deletedItems/microsoft.graph.application"
-        fields = "id,appId,displayName,uniqueName,deletedDateTime"
-        for application in map(_application, self.api.pages(path, **{"$select": fields, "$top": "100"})):
-            if (client_id and application.client_id == client_id) or (
-                unique_name and application.unique_name == unique_name
-            ):
-                yield application
+        query = {"$select": "id,appId,displayName,uniqueName,deletedDateTime", "$top": "100"}
+
+        def listed() -> list[Application]:
+            return [
+                one
+                for one in map(_application, self.api.pages(path, **query))
+                if (client_id and one.client_id == client_id) or (unique_name and one.unique_name == unique_name)
+            ]
+
+        return self.api.patience.until(
+            listed,
+            lambda found: expected is None or expected.object_id in {one.object_id for one in found},
+            waits=REPLICATION_WAITS,
+            why="the deleted registration is not listed yet",
+        )
 
     def recovery_of(self, deleted: Application) -> str:
         """The command that gets it back."""

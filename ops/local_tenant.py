@@ -109,9 +109,10 @@ class LocalRegistration:
         found = self.find()
         if found is not None:
             self._directory.delete_application(found)
-        for deleted in self._directory.deleted_applications(unique_name=self._names.registration):
-            return self._directory.purge_application(deleted)
-        return found is not None
+        deleted = self._directory.deleted_applications(found, unique_name=self._names.registration)
+        for application in deleted:
+            self._directory.purge_application(application)
+        return bool(found or deleted)
 
     def _made(self) -> Application:
         made = self._graph.patience.until(self.find, bool, waits=REPLICATION_WAITS, why=UNKNOWN_YET)

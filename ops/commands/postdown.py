@@ -10,17 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ops import environment as inputs
-from ops.command import Command
+from ops.command import Command, Context
 from ops.deployment import GROUP_VERSION, resource_group
 from ops.errors import MissingInputsError, OpsError
-from ops.graph import REPLICATION_WAITS
 from ops.leftovers import DeletedVaults, unless_refused
 
 if TYPE_CHECKING:
     import argparse
-
-    from ops.command import Context
-    from ops.graph import Application
 
 
 def run(context: Context) -> int:
@@ -73,29 +69,15 @@ def _application(context: Context, *, purge: bool) -> int:
         context.report.note("registration", f"{alive.name} ({alive.client_id}) is still there")
         if purge and directory.delete_application(alive):
             context.report.ok("registration", "deleted")
-    deleted = _deleted(context, expected=alive if purge else None)
+    deleted = directory.deleted_applications(
+        alive if purge else None, client_id=context.environment.get(inputs.CLIENT_ID), unique_name=unique_name
+    )
     for application in deleted:
         if not purge:
             context.report.note("registration", f"{application.name} ({application.client_id}) is deleted, not purged")
         elif directory.purge_application(application):
             context.report.ok("registration", f"{application.name} ({application.client_id}) purged")
     return len(deleted) + (alive is not None)
-
-
-def _deleted(context: Context, *, expected: Application | None) -> list[Application]:
-    """The deleted registrations; one that was deleted just now may take a moment to be among them."""
-    names = {
-        "client_id": context.environment.get(inputs.CLIENT_ID),
-        "unique_name": context.environment[inputs.APP_UNIQUE_NAME],
-    }
-    directory = context.services.directory
-    found = list(directory.deleted_applications(**names))
-    for wait in REPLICATION_WAITS:
-        if expected is None or any(one.object_id == expected.object_id for one in found):
-            break
-        context.services.patience.wait(wait, "the deleted registration is not listed yet")
-        found = list(directory.deleted_applications(**names))
-    return found
 
 
 def _vaults(context: Context, *, purge: bool) -> int:

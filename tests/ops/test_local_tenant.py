@@ -150,6 +150,13 @@ def test_undo_takes_all_of_it_away_and_nothing_else(local: Ops) -> None:
     assert_made(local, local("local-tenant"))
 
 
+def test_undo_waits_until_the_deleted_registration_is_listed(local: Ops) -> None:
+    local("local-tenant")
+    local.world.faults.append(Fault("GET", "/deletedItems/", 200, {"value": []}, times=2))
+    assert local("local-tenant", "--undo").code == 0
+    assert not local.world.deleted_applications
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [("DELETE", "/applications/"), ("DELETE", "/deletedItems/"), ("DELETE", "/vaults/"), ("POST", "/purge")],
