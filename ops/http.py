@@ -152,9 +152,9 @@ class Api:
         raise AssertionError("the last attempt returns or raises")
 
     def _own(self, url: str) -> str:
-        """The token must not follow a link to another place."""
-        ours, theirs = urlsplit(self.base), urlsplit(url)
-        if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
+        """The token must not follow a link to another place. Key Vault's links name the port 443."""
+        ours, theirs = httpx2.URL(self.base), httpx2.URL(url)
+        if (ours.scheme, ours.netloc, ours.userinfo) != (theirs.scheme, theirs.netloc, theirs.userinfo):
             raise ApiError(
                 service=self.service,
                 request="GET (next page)",
@@ -162,7 +162,7 @@ class Api:
                 text="the list goes on at another address",
                 remedy="Check GRAPH_BASE_URL and AZURE_RESOURCE_MANAGER_URL.",
             )
-        return url
+        return str(theirs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,13 +38,20 @@ def listed(*names: str, following: str | None = None) -> httpx2.Response:
 def test_pages_are_followed_to_the_end() -> None:
     def answer(request: httpx2.Request) -> httpx2.Response:
         page = request.url.params.get("page", "1")
-        return listed(page, following=None if page == "3" else f"{BASE}/things?page={int(page) + 1}")
+        base = BASE if page == "1" else BASE.replace("api.example", "api.example:443")
+        return listed(page, following=None if page == "3" else f"{base}/things?page={int(page) + 1}")
 
     assert [one["name"] for one in api(answer).pages("/things")] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(
-    "link", ["https://evil.example/v1/things", "http://api.example/v1/things", "https://api.example:444/v1"]
+    "link",
+    [
+        "https://evil.example/v1/things",
+        "http://api.example/v1/things",
+        "https://api.example:444/v1",
+        "https://me@api.example/v1/things",
+    ],
 )
 def test_token_does_not_follow_a_list_to_another_place(link: str) -> None:
     asked: list[str] = []
