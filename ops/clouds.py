@@ -81,13 +81,14 @@ def cloud_of(environment: Environment) -> Cloud:
     return replace(
         cloud,
         authority=authority,
-        graph=_address(environment, GRAPH_URL, cloud.graph),
-        arm=_address(environment, ARM_URL, cloud.arm),
-        logs=_address(environment, LOGS_URL, cloud.logs),
+        graph=address_of(environment, GRAPH_URL, cloud.graph),
+        arm=address_of(environment, ARM_URL, cloud.arm),
+        logs=address_of(environment, LOGS_URL, cloud.logs),
     )
 
 
-def _address(environment: Environment, item: Input, default: str) -> str:
+def address_of(environment: Environment, item: Input, default: str) -> str:
+    """The address of the input, or the default; as `checked_address`."""
     return checked_address(item.name, environment.get(item, default))
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from ops.clouds import checked_address, cloud_of
-from ops.credentials import Tokens
-from ops.environment import ENTRA_TENANT, TENANT, VAULT_URL
+from ops import environment as inputs
+from ops.clouds import Cloud, address_of, cloud_of
+from ops.credentials import AsyncCredential, Tokens
 from ops.graph import Directory
-from ops.http import Api
+from ops.http import Api, Patience
+from ops.vault import VaultItself, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 
     from azure.core.credentials import TokenCredential
 
-    from ops.clouds import Cloud
+    from entra_mcp.storage.table import Table
     from ops.environment import Environment, Input
-    from ops.http import Patience
     from ops.report import Report
 
 MULTI_TENANT = frozenset({"organizations", "consumers", "common"})
@@ -99,20 +99,30 @@ class Services:
     def logs(self) -> Api:
         return self._api("Azure Monitor", self.cloud.logs, self.cloud.logs_scope)
 
-    def vault(self, url: str) -> Api:
-        """The vault itself; the input KEY_VAULT_URL wins over what Azure says its address is."""
-        chosen = checked_address(VAULT_URL.name, self._environment.get(VAULT_URL, url))
-        return self._api("Key Vault", chosen, self.cloud.vault_scope)
+    def vault_of(self, secret: Version) -> VaultItself:
+        """The vault of the secret; the input KEY_VAULT_URL wins over what Azure says its address is."""
+        url = address_of(self._environment, inputs.VAULT_URL, secret.vault_url)
+        return VaultItself(self._api("Key Vault", url, self.cloud.vault_scope))
 
-    def credential(self) -> TokenCredential:
-        """What gives tokens of the subscription's tenant."""
-        return self._credential(self._environment.get(TENANT))
+    def credential(self) -> AsyncCredential:
+        """What gives the server's own code tokens of the subscription's tenant."""
+        return AsyncCredential(self._credential(self._environment.get(inputs.TENANT)))
+
+    def table(self) -> Table:
+        """The server's table, with its connection string or as whoever runs this."""
+        from entra_mcp.storage.table import Table
+
+        name = self._environment.get(inputs.TABLE_NAME, inputs.DEFAULT_TABLE)
+        if self._environment.has(inputs.CONNECTION_STRING):
+            return Table.from_connection_string(self._environment[inputs.CONNECTION_STRING], name=name)
+        endpoint = f"https://{self._environment[inputs.STORAGE_ACCOUNT]}.table.{self.cloud.storage_suffix}"
+        return Table.from_identity(endpoint, name=name, credential=self.credential())
 
     @property
     def registration_tenant(self) -> str:
         """The GUID of the tenant that contains the registration; empty when none is known."""
-        tenant = self._environment.get(ENTRA_TENANT)
-        return tenant if tenant and tenant not in MULTI_TENANT else self._environment.get(TENANT)
+        tenant = self._environment.get(inputs.ENTRA_TENANT)
+        return tenant if tenant and tenant not in MULTI_TENANT else self._environment.get(inputs.TENANT)
 
     def of(self, environment: Environment) -> Services:
         """The same for other inputs; to be closed as well."""
@@ -123,7 +133,7 @@ class Services:
             self.http.close()
 
     def _api(self, service: str, base: str, scope: str, *, tenant: str | None = None) -> Api:
-        chosen = self._environment.get(TENANT) if tenant is None else tenant
+        chosen = self._environment.get(inputs.TENANT) if tenant is None else tenant
         if chosen not in self._tokens:
             self._tokens[chosen] = Tokens(self._credential(chosen))
         return Api(

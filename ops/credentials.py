@@ -5,11 +5,13 @@ Threat: these tokens may create secrets. They go to the addresses of `clouds.py`
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 import jwt
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import ClientAuthenticationError
 
 from ops.aadsts import AADSTS, codes_in
@@ -50,6 +52,17 @@ class Tokens:
             return jwt.decode(self.get(scope), options={"verify_signature": False})
         except jwt.InvalidTokenError:
             return {}
+
+
+class AsyncCredential(AsyncTokenCredential):
+    """A credential of the command line for the server's own code, which is asynchronous."""
+
+    def __init__(self, credential: TokenCredential) -> None:
+        self._credential = credential
+
+    @override
+    async def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
+        return await asyncio.to_thread(self._credential.get_token, *scopes, **kwargs)
 
 
 def developer_credential(tenant_id: str) -> TokenCredential:

@@ -81,6 +81,7 @@ CONNECTION_STRING = Input("AzureWebJobsStorage", "connection string, where there
 
 DEFAULT_SCOPES = "access_as_user"
 DEFAULT_ADDITIONAL_SCOPES = "openid profile offline_access User.Read"
+DEFAULT_TABLE = "McpOAuthState"
 """What the infrastructure and the server have where nothing is set."""
 
 ENDPOINTS = (AUTHORITY, GRAPH_URL, ARM_URL)

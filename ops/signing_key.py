@@ -46,14 +46,13 @@ class OldKey:
     disable_from: datetime
 
 
-def new_key() -> SecretStr:
-    """32 random bytes in base64, as the server expects them."""
-    return SecretStr(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
-
-
 def add_version(vault: VaultResource, *, expires: datetime | None) -> Version:
-    """Puts a new key into the vault. The server does not look at when it expires; a policy of the vault may."""
-    return vault.put(SIGNING_KEY, new_key(), content_type="32 random bytes, base64", tags={}, expires=expires)
+    """Puts 32 random bytes into the vault, in base64 as the server expects them.
+
+    The server does not look at when a key expires; a policy of the vault may.
+    """
+    key = SecretStr(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
+    return vault.put(SIGNING_KEY, key, content_type="32 random bytes, base64", tags={}, expires=expires)
 
 
 def ensure_signing_key(context: Context, vault: VaultResource) -> None:
@@ -98,15 +97,12 @@ def old_keys(versions: Sequence[Version], *, newest_id: str, keep: timedelta) ->
     enabled = sorted((version for version in versions if version.enabled), key=lambda version: version.created)
     found: list[OldKey] = []
     for version in enabled:
-        if version.id == newest_id:
-            continue
         later = [
             max(other.created, other.updated)
             for other in enabled
-            if other.id != version.id and (other.created > version.created or other.id == newest_id)
+            if other.created > version.created or other.id == newest_id
         ]
-        if not later:
-            continue
-        superseded = min(later)
-        found.append(OldKey(version=version, superseded=superseded, disable_from=superseded + keep))
+        if later and version.id != newest_id:
+            superseded = min(later)
+            found.append(OldKey(version=version, superseded=superseded, disable_from=superseded + keep))
     return found

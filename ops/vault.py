@@ -48,6 +48,12 @@ class Version:
         """32 hexadecimal digits."""
         return self.uri.rstrip("/").rsplit("/", 1)[-1]
 
+    @property
+    def vault_url(self) -> str:
+        """The vault's own address."""
+        parts = urlsplit(self.uri)
+        return f"{parts.scheme}://{parts.netloc}"
+
 
 class VaultResource:
     """The vault as a resource: what a deployment may do without any role inside the vault."""
@@ -136,12 +142,6 @@ class VaultItself:
                 remedy="Is there a proxy between? It has to pass the header Date on.",
             )
         return answer.date
-
-
-def vault_url_of(version: Version) -> str:
-    """The vault's own address, from the address of one of its secrets."""
-    parts = urlsplit(version.uri)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _from_arm(document: dict[str, Any]) -> Version:

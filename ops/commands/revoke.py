@@ -10,15 +10,13 @@ import asyncio
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ops.command import Command
+from ops.command import Command, Context
 from ops.environment import CONNECTION_STRING, STORAGE_ACCOUNT, TABLE_NAME, TENANT, VAULT_NAME, VAULT_URL
 from ops.errors import OpsError, UsageError
-from ops.state_table import AsyncCredential, state_table
 
 if TYPE_CHECKING:
     import argparse
 
-    from ops.command import Context
 
 SETTLE_SECONDS = 5.0
 """Between two passes: an exchange that was under way during the first has ended by then."""
@@ -62,13 +60,10 @@ async def _revoke(context: Context, person: str) -> int:
     from entra_mcp.tasks.rows import RESULTS, TASKS
     from entra_mcp.vault.client import Vault
 
-    credential = AsyncCredential(context.services.credential())
+    services = context.services
     total = 0
     try:
-        async with (
-            Vault(url=_vault_url(context), credential=credential) as vault,
-            state_table(context, credential) as table,
-        ):
+        async with Vault(url=_vault_url(context), credential=services.credential()) as vault, services.table() as table:
             secrets = await vault.read(client_secret=False)
             context.report.ok("signing keys", f"{len(secrets.signing_keys.keys)} of the vault")
             for number in range(2):
@@ -93,10 +88,8 @@ async def _revoke(context: Context, person: str) -> int:
 
 
 def _vault_url(context: Context) -> str:
-    if context.environment.has(VAULT_URL):
-        return context.environment[VAULT_URL]
-    context.environment.require(VAULT_NAME)
-    return f"https://{context.environment[VAULT_NAME]}.{context.services.cloud.vault_suffix}"
+    environment = context.environment
+    return environment.get(VAULT_URL) or f"https://{environment[VAULT_NAME]}.{context.services.cloud.vault_suffix}"
 
 
 COMMAND = Command(

@@ -7,25 +7,15 @@ from typing import TYPE_CHECKING
 
 from ops import environment as inputs
 from ops.client_secret import ClientSecret, wants_client_secret
-from ops.command import Command, number_of
+from ops.command import Command, Context, number_of
 from ops.doctor.facts import deployed_settings
 from ops.errors import ApiError, OpsError, UnreachableError, UsageError
-from ops.signing_key import (
-    MARGIN_DAYS,
-    MAX_VERSIONS,
-    TOKEN_LIFETIME_DAYS,
-    add_version,
-    expiry_of,
-    old_keys,
-)
-from ops.vault import SIGNING_KEY, VaultItself, VaultResource, vault_url_of
+from ops.signing_key import MARGIN_DAYS, MAX_VERSIONS, TOKEN_LIFETIME_DAYS, OldKey, add_version, expiry_of, old_keys
+from ops.vault import SIGNING_KEY, VaultResource, Version
 
 if TYPE_CHECKING:
     import argparse
 
-    from ops.command import Context
-    from ops.signing_key import OldKey
-    from ops.vault import Version
 
 LIFETIME_SETTINGS = ("MCP_REFRESH_TOKEN_DAYS", "MCP_REGISTRATION_DAYS", "MCP_SESSION_DAYS")
 """Settings of the app that say how long what a key signed or sealed is of use."""
@@ -67,45 +57,33 @@ def _rotate_client_secret(context: Context, vault: VaultResource) -> None:
 def _rotate_signing_key(context: Context, vault: VaultResource) -> None:
     kept_for = _kept_for(context)
     before = vault.find(SIGNING_KEY)
-    if before is not None:
-        _refuse_too_many(context, before, kept_for)
+    versions = _versions(context, before) if before is not None else []
+    if before is not None and versions is not None:
+        _refuse_too_many(old_keys(versions, newest_id=before.id, keep=kept_for))
     expires = expiry_of(context.environment, now=context.now())
     added = add_version(vault, expires=expires)
     context.report.ok("added", f"version {added.id}; servers know it within four minutes, and sign with it after five")
     if expires is not None:
         context.report.note("expiry", f"{expires:%Y-%m-%d}; for a later one set VAULT_EXPIRY_DATE, then rotate again")
-    if before is None:
-        return
-    keys = _old_keys(context, added, kept_for)
-    if keys is None:
+    if versions is not None:
+        _list(context, old_keys([*versions, added], newest_id=added.id, keep=kept_for))
+    elif before is not None:
         day = added.created + kept_for
         context.report.note("older version", f"{before.id} may be disabled from {day:%Y-%m-%d}")
-    else:
-        _list(context, keys)
 
 
-def _disable_old(context: Context, vault: VaultResource) -> None:
-    """Disables the versions whose day has come, by the vault's own clock."""
-    newest = vault.find(SIGNING_KEY)
-    if newest is None:
-        context.report.ok("nothing to do", "the vault has no signing key")
-        return
-    itself = VaultItself(context.services.vault(vault_url_of(newest)))
-    keys = _keys_of(itself, newest, _kept_for(context))
-    now = itself.now(SIGNING_KEY)
-    due = [key for key in keys if key.disable_from <= now]
-    for key in due:
-        itself.disable(SIGNING_KEY, key.version)
-        context.report.ok("disabled", f"version {key.version.id}, out of use since {key.superseded:%Y-%m-%d}")
-    _list(context, [key for key in keys if key not in due])
-    if not keys:
-        context.report.ok("nothing to do", "the newest version is the only enabled one")
+def _versions(context: Context, newest: Version) -> list[Version] | None:
+    """Every version, or None when this account may not list them."""
+    try:
+        return context.services.vault_of(newest).versions(SIGNING_KEY)
+    except (ApiError, UnreachableError) as error:
+        context.report.note("older versions", f"cannot be listed. {error}")
+        return None
 
 
-def _refuse_too_many(context: Context, before: Version, kept_for: timedelta) -> None:
+def _refuse_too_many(keys: list[OldKey]) -> None:
     """Another version would make the servers drop the oldest, whose tokens may still be in use."""
-    keys = _old_keys(context, before, kept_for)
-    if keys is not None and len(keys) + 1 >= MAX_VERSIONS:
+    if len(keys) + 1 >= MAX_VERSIONS:
         day = min(key.disable_from for key in keys)
         raise OpsError(
             f"{SIGNING_KEY} has {MAX_VERSIONS} enabled versions, and servers read no more than that. The first of them "
@@ -114,18 +92,22 @@ def _refuse_too_many(context: Context, before: Version, kept_for: timedelta) -> 
         )
 
 
-def _old_keys(context: Context, newest: Version, kept_for: timedelta) -> list[OldKey] | None:
-    """The older enabled versions, or None when this account may not list them."""
-    itself = VaultItself(context.services.vault(vault_url_of(newest)))
-    try:
-        return _keys_of(itself, newest, kept_for)
-    except (ApiError, UnreachableError) as error:
-        context.report.note("older versions", f"cannot be listed. {error}")
-        return None
-
-
-def _keys_of(itself: VaultItself, newest: Version, kept_for: timedelta) -> list[OldKey]:
-    return old_keys(itself.versions(SIGNING_KEY), newest_id=newest.id, keep=kept_for)
+def _disable_old(context: Context, vault: VaultResource) -> None:
+    """Disables the versions whose day has come, by the vault's own clock."""
+    newest = vault.find(SIGNING_KEY)
+    if newest is None:
+        context.report.ok("nothing to do", "the vault has no signing key")
+        return
+    itself = context.services.vault_of(newest)
+    keys = old_keys(itself.versions(SIGNING_KEY), newest_id=newest.id, keep=_kept_for(context))
+    now = itself.now(SIGNING_KEY)
+    due = [key for key in keys if key.disable_from <= now]
+    for key in due:
+        itself.disable(SIGNING_KEY, key.version)
+        context.report.ok("disabled", f"version {key.version.id}, out of use since {key.superseded:%Y-%m-%d}")
+    _list(context, [key for key in keys if key not in due])
+    if not keys:
+        context.report.ok("nothing to do", "the newest version is the only enabled one")
 
 
 def _kept_for(context: Context) -> timedelta:

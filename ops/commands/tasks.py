@@ -9,15 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from ops.command import Command
+from ops.command import Command, Context
 from ops.environment import CONNECTION_STRING, STORAGE_ACCOUNT, TABLE_NAME, TENANT
 from ops.errors import OpsError
-from ops.state_table import AsyncCredential, state_table
-
-if TYPE_CHECKING:
-    from ops.command import Context
 
 STATUSES = ("working", "input_required", "completed", "failed", "cancelled")
 OPEN = STATUSES[:2]
@@ -64,7 +60,7 @@ async def _read(context: Context) -> list[Seen]:
 
     found: list[Seen] = []
     try:
-        async with state_table(context, AsyncCredential(context.services.credential())) as table:
+        async with context.services.table() as table:
             async for page in table.query(collection_range(TASKS), select=("T", "R", "C", "Timestamp")):
                 for row in page:
                     changed = row.metadata["timestamp"].timestamp()

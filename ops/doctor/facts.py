@@ -13,13 +13,13 @@ from ops.environment import (
     CLIENT_ID,
     DEFAULT_ADDITIONAL_SCOPES,
     DEFAULT_SCOPES,
+    DEFAULT_TABLE,
     FUNCTION_APP,
     RESOURCE_GROUP,
     SUBSCRIPTION,
     VAULT_ID,
     words_of,
 )
-from ops.state_table import DEFAULT_TABLE
 
 if TYPE_CHECKING:
     from ops.command import Context
