@@ -13,7 +13,7 @@ import yaml
 
 from local.config import REPOSITORY
 from ops.clouds import NAMED
-from ops.package import STAGE
+from ops.commands.package import STAGE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from local.config import REPOSITORY
-from ops.package import STAGE, contents
+from ops.commands.package import STAGE, contents
 from tests.engine.functions import package as azd_package
 
 if TYPE_CHECKING:
