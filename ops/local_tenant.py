@@ -39,12 +39,13 @@ class Names:
     """What is made is called so, for one person in one subscription."""
 
     subscription: str
-    token: str
+    person: str
+    """The object id."""
 
-    @classmethod
-    def of(cls, *, subscription: str, person: str) -> Names:
-        digest = hashlib.sha256(f"{subscription} {person}".lower().encode()).digest()
-        return cls(subscription=subscription, token=b32encode(digest).decode().lower()[:13])
+    @property
+    def token(self) -> str:
+        digest = hashlib.sha256(f"{self.subscription} {self.person}".lower().encode()).digest()
+        return b32encode(digest).decode().lower()[:13]
 
     @property
     def registration(self) -> str:
@@ -52,7 +53,7 @@ class Names:
 
     @property
     def group(self) -> str:
-        return f"rg-mcp-local-{self.token}"
+        return f"rg-{self.registration}"
 
     @property
     def group_id(self) -> str:
@@ -142,8 +143,8 @@ class LocalVault:
         self._names = names
         self._deleted = DeletedVaults(arm, subscription=names.subscription)
 
-    def ensure(self, *, tenant: str, location: str, person: str, kind: str, tags: dict[str, str]) -> None:
-        """Creates group and vault, with the tags, and lets the person read its secrets.
+    def ensure(self, *, tenant: str, location: str, kind: str, tags: dict[str, str]) -> None:
+        """Creates group and vault, with the tags, and lets the person, a principal of this kind, read its secrets.
 
         Raises:
             OpsError: the vault was deleted, and can be recovered.
@@ -158,8 +159,8 @@ class LocalVault:
             self._put(names.vault_id, VAULT_VERSION, {**body, "properties": _properties(tenant)})
             self._wait()
         role = f"/subscriptions/{names.subscription}/providers/Microsoft.Authorization/roleDefinitions/{SECRETS_USER}"
-        properties = {"roleDefinitionId": role, "principalId": person, "principalType": kind}
-        assignment = uuid5(NAMESPACE_URL, f"{names.vault_id}/{person}")
+        properties = {"roleDefinitionId": role, "principalId": names.person, "principalType": kind}
+        assignment = uuid5(NAMESPACE_URL, f"{names.vault_id}/{names.person}")
         path = f"{names.vault_id}/providers/Microsoft.Authorization/roleAssignments/{assignment}"
         self._put(path, ROLES_VERSION, {"properties": properties}, accept={HTTPStatus.CONFLICT})
 

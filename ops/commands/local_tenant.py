@@ -40,15 +40,13 @@ def _make(context: Context) -> int:
     environment, services, report = context.environment, context.services, context.report
     environment.require(inputs.LOCATION)
     tags = environment.pairs(inputs.RESOURCE_TAGS)
-    person, kind, names = _person(context)
+    names, kind = _person(context)
     registration = LocalRegistration(services.directory, names=names)
     before, settings = registration.find(), LocalSettings(context.root)
     settings.refuse_anothers(before.client_id if before is not None else "")
     report.heading("Registration and vault")
     vault = LocalVault(services.arm, names=names)
-    vault.ensure(
-        tenant=environment[inputs.TENANT], location=environment[inputs.LOCATION], person=person, kind=kind, tags=tags
-    )
+    vault.ensure(tenant=environment[inputs.TENANT], location=environment[inputs.LOCATION], kind=kind, tags=tags)
     report.ok("vault", f"{names.vault} in {names.group}; you may read its secrets")
     permissions = json.loads((context.root / "infra" / "graph-permissions.json").read_text("utf-8"))
     application = registration.ensure(base_url=settings.base_url, permissions=permissions)
@@ -80,7 +78,7 @@ def _settings(context: Context, *, client_id: str, vault: str) -> dict[str, str]
 
 def _undo(context: Context) -> int:
     services, report = context.services, context.report
-    _, _, names = _person(context)
+    names, _ = _person(context)
     registration = LocalRegistration(services.directory, names=names)
     settings = LocalSettings(context.root)
     report.heading("What the local server had in the tenant")
@@ -100,15 +98,15 @@ def _undo(context: Context) -> int:
     return refused
 
 
-def _person(context: Context) -> tuple[str, str, Names]:
-    """Object id and kind of who is signed in, and the names that follow from it."""
+def _person(context: Context) -> tuple[Names, str]:
+    """The names that follow from who is signed in, and what kind of principal that is."""
     arm = context.services.arm
     claims = arm.tokens.claims(arm.scope)
     person = str(claims.get("oid") or "")
     if not person:
         raise OpsError("The token does not say who is signed in. Sign in with `az login`, then run the command again.")
     kind = "ServicePrincipal" if claims.get("idtyp") == "app" else "User"
-    return person, kind, Names.of(subscription=context.environment[inputs.SUBSCRIPTION], person=person)
+    return Names(subscription=context.environment[inputs.SUBSCRIPTION], person=person), kind
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

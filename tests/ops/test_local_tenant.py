@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.ops.conftest import Ops, Outcome
     from tests.support.azure.world import World
 
-NAMES = Names.of(subscription=SUBSCRIPTION, person="operator")
+NAMES = Names(subscription=SUBSCRIPTION, person="operator")
 BROKEN = {"error": {"code": "InternalError", "message": "broken"}}
 MAKES = [
     ("PUT", f"/resourceGroups/{NAMES.group}"),
@@ -216,7 +216,7 @@ def test_vault_that_was_deleted_by_hand_is_told_how_to_get_back(local: Ops) -> N
 
 
 def test_names_are_ones_of_a_person_in_a_subscription() -> None:
-    others = [Names.of(subscription=SUBSCRIPTION, person="b"), Names.of(subscription="b", person="operator")]
+    others = [Names(subscription=SUBSCRIPTION, person="b"), Names(subscription="b", person="operator")]
     assert len({NAMES.vault, *(other.vault for other in others)}) == 3
     assert NAMES.vault_id.endswith(f"/resourceGroups/{NAMES.group}/providers/Microsoft.KeyVault/vaults/{NAMES.vault}")
     assert len(NAMES.vault) <= 24
