@@ -9,7 +9,7 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from ops.command import Context, Services
 from ops.commands import load
@@ -21,8 +21,7 @@ from ops.http import Patience
 from ops.report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import TextIO
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from azure.core.credentials import TokenCredential
 
@@ -50,12 +49,11 @@ def run(
     root: Path = ROOT,
 ) -> int:
     """Runs the command line `arguments`; the exit code."""
-    commands = {command.name: command for command in load()}
     try:
-        options = parser_of(commands).parse_args(arguments)
+        options = parser_of(load()).parse_args(arguments)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else FAILED
-    command = commands[options.command]
+    command: Command = options.command
     report = Report(_standard_output() if out is None else out)
     process = os.environ if variables is None else variables
     try:
@@ -93,7 +91,7 @@ def _standard_output() -> TextIO:
     return sys.stdout
 
 
-def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
+def parser_of(commands: Iterable[Command]) -> argparse.ArgumentParser:
     """What takes every command line of the tool."""
     top = argparse.ArgumentParser(
         prog="python -m ops",
@@ -101,8 +99,8 @@ def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    subparsers = top.add_subparsers(dest="command", metavar="command", required=True)
-    for command in commands.values():
+    subparsers = top.add_subparsers(metavar="command", required=True)
+    for command in commands:
         parser = subparsers.add_parser(
             command.name,
             help=command.summary,
@@ -110,6 +108,7 @@ def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
             epilog="\n\n".join(part for part in (command.examples, EPILOG.partition("\n\n")[0]) if part),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        parser.set_defaults(command=command)
         command.add_arguments(parser)
         inputs = parser.add_argument_group("inputs", "each is also an environment variable")
         inputs.add_argument("--environment", metavar="NAME", help="which of azd's environments to read")

@@ -48,7 +48,7 @@ def number_of(what: str, *, most: int) -> Callable[[str], int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One subcommand; its module has one as COMMAND, and `commands/__init__.py` names the module."""
+    """One subcommand, which its module in `commands` has as COMMAND."""
 
     name: str
     summary: str

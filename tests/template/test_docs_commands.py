@@ -21,7 +21,7 @@ from tests.support.sources import python_files
 if TYPE_CHECKING:
     from pathlib import Path
 
-PARSER = parser_of({command.name: command for command in load()})
+PARSER = parser_of(load())
 
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 SOURCES = [*python_files(REPOSITORY / "ops"), *sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))]
