@@ -21,13 +21,12 @@ class UsageError(OpsError):
 
 
 class MissingInputsError(UsageError):
-    """Inputs that are neither in the environment nor among the options; `names` lists all of them."""
+    """Inputs that are neither in the environment nor among the options."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
-        listed = "\n".join(f"  {name}  or  {flag_of(name)}" for name in self.names)
+        listed = "\n".join(f"  {name}  or  {flag_of(name)}" for name in names)
         super().__init__(
-            f"{len(self.names)} input(s) are missing:\n{listed}\n"
+            f"{len(names)} input(s) are missing:\n{listed}\n"
             "azd knows them after `azd provision`: run the command in the folder of azure.yaml, choose another of "
             "azd's environments with --environment, or give them as options."
         )

@@ -32,7 +32,13 @@ def run(context: Context) -> int:
     refused = sign_in.refused(context, needed)
     if subscription.LOOKS_AT not in refused:
         context.report.heading("Subscription")
-        _subscription(context)
+        if context.environment.has(inputs.SUBSCRIPTION):
+            subscription.check(context)
+        else:
+            # azd runs this before it asks for the subscription, the first time.
+            context.report.note(
+                "subscription", "AZURE_SUBSCRIPTION_ID is not set yet: azd will ask. Run this again afterwards"
+            )
     if directory.LOOKS_AT not in refused:
         context.report.heading("Tenant")
         directory.check(context)
@@ -64,16 +70,6 @@ def _inputs(context: Context) -> bool:
             usable = False
             context.report.finding("variable", str(error), remedy=f"azd env set {error.name} <value>")
     return usable
-
-
-def _subscription(context: Context) -> None:
-    if context.environment.has(inputs.SUBSCRIPTION):
-        subscription.check(context)
-    else:
-        # azd runs this before it asks for the subscription, the first time.
-        context.report.note(
-            "subscription", "AZURE_SUBSCRIPTION_ID is not set yet: azd will ask. Run this again afterwards"
-        )
 
 
 COMMAND = Command(
