@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from ops.command import Context, Services
+from ops.command import Command, Context, Services
 from ops.commands import load
 from ops.credentials import developer_credential
 from ops.deployment import completed, with_remembered
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from azure.core.credentials import TokenCredential
-
-    from ops.command import Command
 
 ROOT = Path(__file__).resolve().parent.parent
 FAILED = 1

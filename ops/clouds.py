@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from entra_mcp.urls import require_https
-from ops.environment import ARM_URL, AUTHORITY, CLOUD, GRAPH_URL, LOGS_URL
+from ops.environment import ARM_URL, AUTHORITY, CLOUD, GRAPH_URL, LOGS_URL, Environment, Input
 from ops.errors import BadInputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from ops.environment import Environment, Input
-
 
 CLOUDS = Path(__file__).parents[1] / "infra" / "clouds.json"
 

@@ -20,13 +20,12 @@ from ops.doctor.roles import SECRETS_USER
 from ops.documents import part, read, write
 from ops.environment import DEFAULT_ADDITIONAL_SCOPES, DEFAULT_SCOPES
 from ops.errors import OpsError
-from ops.graph import REPLICATION_WAITS, UNKNOWN_YET
+from ops.graph import REPLICATION_WAITS, UNKNOWN_YET, Application, Directory
 from ops.leftovers import VAULT_VERSION, DeletedVaults
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ops.graph import Application, Directory
     from ops.http import Api
 
 ROLES_VERSION = "2022-04-01"

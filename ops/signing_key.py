@@ -9,22 +9,19 @@ from __future__ import annotations
 import base64
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from ops.environment import EXPIRY_DATE
+from ops.environment import EXPIRY_DATE, Environment
 from ops.errors import BadInputError
-from ops.vault import SIGNING_KEY
+from ops.vault import SIGNING_KEY, VaultResource, Version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
 
     from ops.command import Context
-    from ops.environment import Environment
-    from ops.vault import VaultResource, Version
 
 KEY_BYTES = 32
 TOKEN_LIFETIME_DAYS = 90

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ops import environment as inputs
 from ops.client_secret import ClientSecret
 from ops.clouds import PUBLIC
-from ops.command import Command
+from ops.command import Command, Context
 from ops.errors import OpsError
 from ops.leftovers import unless_refused
 from ops.local_tenant import LocalRegistration, LocalSettings, LocalVault, Names
@@ -23,8 +23,6 @@ from ops.vault import VaultResource
 
 if TYPE_CHECKING:
     import argparse
-
-    from ops.command import Context
 
 
 def run(context: Context) -> int:

@@ -26,7 +26,6 @@ from ops.errors import OpsError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 IGNORE_FILE = ".funcignore"
 STAGE = Path(".local") / "package"
 """Where azure.yaml has azd take the package from."""

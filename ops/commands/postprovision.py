@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ops.client_secret import KEY_ID, PREVIOUS_KEY_ID, ClientSecret, usable, wants_client_secret
-from ops.command import Command
+from ops.command import Command, Context
 from ops.deployment import remember
 from ops.environment import (
     APP_OBJECT_ID,
@@ -20,9 +18,6 @@ from ops.environment import (
 )
 from ops.signing_key import ensure_signing_key
 from ops.vault import ARM_VERSION, CLIENT_SECRET, VaultResource
-
-if TYPE_CHECKING:
-    from ops.command import Context
 
 
 def run(context: Context) -> int:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from ops.command import Command
+from ops.command import Command, Context
 from ops.deployment import KEPT, remember
 from ops.environment import VAULT_ID
-
-if TYPE_CHECKING:
-    from ops.command import Context
 
 
 def run(context: Context) -> int:

@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING
 
 from ops import environment as inputs
 from ops.client_secret import days_of, wants_client_secret
-from ops.command import Command
+from ops.command import Command, Context
 from ops.errors import BadInputError
 from ops.preflight import directory, sign_in, subscription, tools
 from ops.signing_key import expiry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from ops.command import Context
-
 
 WARN = "warn"
 

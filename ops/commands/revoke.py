@@ -17,7 +17,6 @@ from ops.errors import OpsError, UsageError
 if TYPE_CHECKING:
     import argparse
 
-
 SETTLE_SECONDS = 5.0
 """Between two passes: an exchange that was under way during the first has ended by then."""
 

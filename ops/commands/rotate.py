@@ -16,7 +16,6 @@ from ops.vault import SIGNING_KEY, VaultResource, Version
 if TYPE_CHECKING:
     import argparse
 
-
 LIFETIME_SETTINGS = ("MCP_REFRESH_TOKEN_DAYS", "MCP_REGISTRATION_DAYS", "MCP_SESSION_DAYS")
 """Settings of the app that say how long what a key signed or sealed is of use."""
 

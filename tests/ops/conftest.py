@@ -14,7 +14,7 @@ from ops.preflight.subscription import PROVIDERS
 from tests.support.azure import CloudStandIn, FakeCredential
 from tests.support.azure.azd import program
 from tests.support.azure.deployment import deploy
-from tests.support.azure.world import SITE, STORAGE, SUBSCRIPTION, TENANT, VAULT_ID
+from tests.support.azure.world import SITE, STORAGE, SUBSCRIPTION, TENANT, VAULT_ID, World
 from tests.support.smoke_server import SmokeServer
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from azure.core.credentials import TokenCredential
-
-    from tests.support.azure.world import World
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ import pytest
 
 from ops.client_secret import KEY_ID
 from tests.ops.test_postprovision import SECRET, held_secret, newest
-from tests.support.azure.world import CLIENT_ID, VAULT_ID
+from tests.support.azure.world import CLIENT_ID, VAULT_ID, World
 
 if TYPE_CHECKING:
     from tests.ops.conftest import Ops
-    from tests.support.azure.world import World
 
 
 @pytest.mark.parametrize("mode", ["federated", "verify"])

@@ -10,7 +10,7 @@ from ops.client_secret import PREVIOUS_KEY_ID
 from ops.deployment import FILE
 from tests.ops.test_postdown import deleted_vault
 from tests.ops.test_postprovision import OWN, assert_well, held_secret, newest
-from tests.support.azure.world import VAULT_ID, Kill
+from tests.support.azure.world import VAULT_ID, Kill, World
 from tests.support.forks import forks
 from tests.support.ops_process import run_in_process
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from tests.ops.conftest import Ops
-    from tests.support.azure.world import World
 
 MIN_REQUESTS = 5
 

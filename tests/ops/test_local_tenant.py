@@ -14,11 +14,10 @@ from ops.client_secret import KEY_ID
 from ops.doctor.settings import faults_of
 from ops.local_tenant import STAND_IN_URL, STAND_INS, LocalSettings, Names
 from tests.ops.test_postdown import DENIED, deleted_vault
-from tests.support.azure.world import CLIENT_ID, OBJECT_ID, SUBSCRIPTION, TENANT, Fault
+from tests.support.azure.world import CLIENT_ID, OBJECT_ID, SUBSCRIPTION, TENANT, Fault, World
 
 if TYPE_CHECKING:
     from tests.ops.conftest import Ops, Outcome
-    from tests.support.azure.world import World
 
 NAMES = Names(subscription=SUBSCRIPTION, person="operator")
 BROKEN = {"error": {"code": "InternalError", "message": "broken"}}

@@ -17,11 +17,11 @@ from tests.support.azure.world import (
     VAULT,
     VAULT_ID,
     Fault,
+    World,
 )
 
 if TYPE_CHECKING:
     from tests.ops.conftest import Ops
-    from tests.support.azure.world import World
 
 DENIED = {"error": {"code": "Authorization_RequestDenied", "message": "Insufficient privileges"}}
 

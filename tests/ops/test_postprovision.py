@@ -11,11 +11,10 @@ import pytest
 
 from ops.client_secret import KEY_ID, PREVIOUS_KEY_ID, own_name
 from ops.vault import PLACEHOLDER
-from tests.support.azure.world import OBJECT_ID, VAULT, Fault, stamp
+from tests.support.azure.world import OBJECT_ID, VAULT, Fault, SecretVersion, World, stamp
 
 if TYPE_CHECKING:
     from tests.ops.conftest import Ops
-    from tests.support.azure.world import SecretVersion, World
 
 OWN = own_name(VAULT)
 SECRET = "entra-client-secret"

@@ -16,11 +16,10 @@ from entra_mcp.vault.client import SIGNING_KEY as SERVER_SIGNING_KEY
 from ops.commands.rotate import LIFETIME_SETTINGS, MAX_DAYS
 from ops.signing_key import MAX_VERSIONS
 from ops.vault import CLIENT_SECRET, SIGNING_KEY
-from tests.support.azure.world import SITE, Fault
+from tests.support.azure.world import SITE, Fault, SecretVersion, World
 
 if TYPE_CHECKING:
     from tests.ops.conftest import Ops
-    from tests.support.azure.world import SecretVersion, World
 
 KEPT_DAYS = 97
 """90 days for refresh tokens, 7 to be safe."""

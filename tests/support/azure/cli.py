@@ -11,7 +11,7 @@ import httpx2
 
 from ops.clouds import PUBLIC
 from ops.doctor.roles import NAMES
-from tests.support.azure.cloud import FakeCredential
+from tests.support.azure.cloud import CloudStandIn, FakeCredential
 from tests.support.azure.deployment import assignment
 from tests.support.azure.world import (
     CLIENT_ID,
@@ -23,13 +23,11 @@ from tests.support.azure.world import (
     SUBSCRIPTION,
     TENANT,
     VAULT,
+    World,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.support.azure.cloud import CloudStandIn
-    from tests.support.azure.world import World
 
 Options = dict[str, str]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from ops.client_secret import KEY_ID, own_name
 from tests.support.azure.world import (
@@ -20,10 +19,8 @@ from tests.support.azure.world import (
     TENANT,
     VAULT,
     VAULT_ID,
+    World,
 )
-
-if TYPE_CHECKING:
-    from tests.support.azure.world import World
 
 ROLES = (
     ("b7e6dc6d-f1e8-4753-8033-0f276bb0955b", STORAGE_ID),
