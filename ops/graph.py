@@ -92,7 +92,8 @@ class Directory:
         Raises:
             ApiError: refused, by a lifetime policy for instance.
         """
-        body = {"passwordCredential": {"displayName": name, "endDateTime": _stamp(ends)}}
+        end = ends.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        body = {"passwordCredential": {"displayName": name, "endDateTime": end}}
         path = f"/v1.0/applications/{_segment(application.object_id)}/addPassword"
         young = application.created is not None and now - application.created < YOUNG
         unknown = {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN} if young else {HTTPStatus.NOT_FOUND}
@@ -190,7 +191,3 @@ def _application(document: dict[str, Any]) -> Application:
         ),
         document=document,
     )
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

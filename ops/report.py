@@ -15,29 +15,26 @@ class Report:
         self.findings = 0
 
     def heading(self, text: str) -> None:
-        self._write(f"\n{text}")
+        self.text(f"\n{text}")
 
     def step(self, text: str) -> None:
         """Something that is under way, and may take a while."""
-        self._write(f"        {text}")
+        self.text(f"        {text}")
 
     def ok(self, what: str, detail: str = "") -> None:
-        self._write(f"  ok    {what:<{WIDTH}} {detail}".rstrip())
+        self.text(f"  ok    {what:<{WIDTH}} {detail}".rstrip())
 
     def note(self, what: str, detail: str) -> None:
         """Something to know, which is no fault; or something that could not be looked at, and why."""
-        self._write(f"  note  {what:<{WIDTH}} {_indented(detail)}".rstrip())
+        self.text(f"  note  {what:<{WIDTH}} {_indented(detail)}".rstrip())
 
     def finding(self, what: str, detail: str, *, remedy: str) -> None:
         """Something that is wrong, and what fixes it: a step a line; a line that begins with `or` is another way."""
         self.findings += 1
-        self._write(f"  FOUND {what:<{WIDTH}} {_indented(detail)}")
-        self._write(f"        fix: {_indented(remedy, by=13)}")
+        self.text(f"  FOUND {what:<{WIDTH}} {_indented(detail)}")
+        self.text(f"        fix: {_indented(remedy, by=13)}")
 
     def text(self, text: str) -> None:
-        self._write(text)
-
-    def _write(self, text: str) -> None:
         self._out.write(f"{text}\n")
         self._out.flush()
 
