@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ops.errors import ApiError
+from ops.vault import ARM_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from ops.http import Api
     from ops.report import Report
 
-VAULT_VERSION = "2023-07-01"
 ENVIRONMENT_TAG = "azd-env-name"
 NAME = re.compile(r"kv-[a-z2-7]{13}")
 """What infra/main.bicep calls a vault: the template function uniqueString gives 13 digits of base 32."""
@@ -84,13 +84,11 @@ class DeletedVaults:
             ApiError: it is protected, or the account may not.
         """
         path = f"{self._base}/locations/{vault.location}/deletedVaults/{vault.name}/purge"
-        answer = self._arm.request(
-            "POST", path, parameters={"api-version": VAULT_VERSION}, accept={HTTPStatus.NOT_FOUND}
-        )
+        answer = self._arm.request("POST", path, parameters={"api-version": ARM_VERSION}, accept={HTTPStatus.NOT_FOUND})
         return answer.status != HTTPStatus.NOT_FOUND
 
     def _all(self) -> Iterator[DeletedVault]:
-        return map(_vault, self._arm.pages(f"{self._base}/deletedVaults", **{"api-version": VAULT_VERSION}))
+        return map(_vault, self._arm.pages(f"{self._base}/deletedVaults", **{"api-version": ARM_VERSION}))
 
 
 def unless_refused(report: Report, remove: Callable[[], int], *, command: str) -> int:

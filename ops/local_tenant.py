@@ -21,7 +21,8 @@ from ops.documents import part, read, write
 from ops.environment import DEFAULT_ADDITIONAL_SCOPES, DEFAULT_SCOPES
 from ops.errors import OpsError
 from ops.graph import REPLICATION_WAITS, UNKNOWN_YET, Application, Directory
-from ops.leftovers import VAULT_VERSION, DeletedVaults
+from ops.leftovers import DeletedVaults
+from ops.vault import ARM_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,13 +150,13 @@ class LocalVault:
             OpsError: the vault was deleted, and can be recovered.
         """
         names = self._names
-        if self._arm.find(names.vault_id, **{"api-version": VAULT_VERSION}) is None:
+        if self._arm.find(names.vault_id, **{"api-version": ARM_VERSION}) is None:
             deleted = self._deleted.named(names.vault)
             if deleted is not None:
                 raise OpsError(f"{names.vault} was deleted. Get it back, then run this again:\n{deleted.recovery}")
             body = {"location": location, "tags": tags}
             self._put(names.group_id, GROUP_VERSION, body)
-            self._put(names.vault_id, VAULT_VERSION, {**body, "properties": _properties(tenant)})
+            self._put(names.vault_id, ARM_VERSION, {**body, "properties": _properties(tenant)})
             self._wait()
         role = f"/subscriptions/{names.subscription}/providers/Microsoft.Authorization/roleDefinitions/{SECRETS_USER}"
         properties = {"roleDefinitionId": role, "principalId": names.person, "principalType": kind}
@@ -166,7 +167,7 @@ class LocalVault:
     def remove(self) -> bool:
         """Deletes the vault for good, and the group if it holds nothing else; False where there was nothing."""
         names = self._names
-        gone = self._delete(names.vault_id, VAULT_VERSION)
+        gone = self._delete(names.vault_id, ARM_VERSION)
         deleted = self._deleted.named(names.vault)
         if deleted is not None and deleted.was_in(names.group):
             gone = self._deleted.purge(deleted) or gone
@@ -183,7 +184,7 @@ class LocalVault:
             raise OpsError(f"{self._names.vault} is still being made. Run the command again in a minute.")
 
     def _is_made(self) -> bool:
-        found = self._arm.get(self._names.vault_id, **{"api-version": VAULT_VERSION})
+        found = self._arm.get(self._names.vault_id, **{"api-version": ARM_VERSION})
         return found["properties"].get("provisioningState", "Succeeded") == "Succeeded"
 
     def _put(self, path: str, version: str, body: dict[str, Any], *, accept: set[HTTPStatus] | None = None) -> None:

@@ -28,6 +28,8 @@ PLACEHOLDER = "replaced by the postprovision hook"
 """Content type of the value that the infrastructure puts in so that roles have something to apply to."""
 
 ARM_VERSION = "2023-07-01"
+"""Of Azure Resource Manager's API for vaults, deleted ones too."""
+
 DATA_VERSION = "7.4"
 
 
