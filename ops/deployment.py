@@ -34,6 +34,7 @@ KEPT = (
     inputs.ENTRA_TENANT,
     inputs.AUTHORITY,
 )
+"""What is written down for the commands that work without azd's values too."""
 
 GROUP_OF = re.compile(r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/", re.IGNORECASE)
 

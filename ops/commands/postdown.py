@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ops import environment as inputs
 from ops.command import Command, Context
-from ops.deployment import GROUP_VERSION, resource_group
+from ops.deployment import GROUP_VERSION, KEPT, resource_group
 from ops.errors import MissingInputsError, OpsError
 from ops.leftovers import DeletedVaults, unless_refused
 
@@ -125,17 +125,7 @@ COMMAND = Command(
         "the next `azd up` can use their names. It is refused while the resource group is there. Running it again "
         "does nothing."
     ),
-    takes=(
-        inputs.TENANT,
-        inputs.SUBSCRIPTION,
-        inputs.RESOURCE_GROUP,
-        inputs.VAULT_NAME,
-        inputs.ENVIRONMENT_NAME,
-        inputs.APP_UNIQUE_NAME,
-        inputs.CLIENT_ID,
-        inputs.ENTRA_TENANT,
-        *inputs.ENDPOINTS,
-    ),
+    takes=(*KEPT, inputs.GRAPH_URL, inputs.ARM_URL),
     add_arguments=_add_arguments,
     after_down=True,
     run=run,

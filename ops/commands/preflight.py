@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ops import environment as inputs
 from ops.client_secret import days_of, wants_client_secret
 from ops.command import Command, Context
+from ops.deployment import KEPT
 from ops.errors import BadInputError
 from ops.preflight import directory, sign_in, subscription, tools
 from ops.signing_key import expiry_of
@@ -78,14 +79,8 @@ COMMAND = Command(
         "Changes nothing. Each finding comes with the command that fixes it."
     ),
     takes=(
-        inputs.TENANT,
-        inputs.SUBSCRIPTION,
-        inputs.RESOURCE_GROUP,
+        *KEPT,
         inputs.LOCATION,
-        inputs.ENVIRONMENT_NAME,
-        inputs.VAULT_NAME,
-        inputs.CLIENT_ID,
-        inputs.APP_UNIQUE_NAME,
         inputs.EXISTING_CLIENT_ID,
         inputs.OWNER_IDS,
         inputs.PRIVATE_NETWORK,
@@ -108,8 +103,8 @@ COMMAND = Command(
         inputs.EXPIRY_DATE,
         inputs.RESOURCE_TAGS,
         inputs.PREFLIGHT,
-        inputs.ENTRA_TENANT,
-        *inputs.ENDPOINTS,
+        inputs.GRAPH_URL,
+        inputs.ARM_URL,
     ),
     after_down=True,
     run=run,
