@@ -58,18 +58,16 @@ class Patience:
         return look()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """One service. `request` gives the answer, or raises what it was refused with."""
 
-    def __init__(
-        self, *, service: str, base: str, scope: str, http: httpx2.Client, tokens: Tokens, patience: Patience
-    ) -> None:
-        self.service = service
-        self.base = base
-        self.scope = scope
-        self.tokens = tokens
-        self.patience = patience
-        self._http = http
+    service: str
+    base: str
+    scope: str
+    http: httpx2.Client
+    tokens: Tokens
+    patience: Patience
 
     def get(self, path: str, **parameters: str) -> dict[str, Any]:
         return self.request("GET", path, parameters=parameters).document
@@ -116,7 +114,7 @@ class Api:
             UnreachableError: it did not answer.
         """
         url = path if path.startswith(self.base) else f"{self.base}{path}"
-        request = self._http.build_request(method, url, json=body, params=parameters or None, headers=headers)
+        request = self.http.build_request(method, url, json=body, params=parameters or None, headers=headers)
         response = self._send(request)
         if response.is_success or response.status_code in accept:
             return Answer(response.status_code, _document_of(response), date_of(response))
@@ -134,7 +132,7 @@ class Api:
         for attempt in range(1, ATTEMPTS + 1):
             request.headers["Authorization"] = f"Bearer {self.tokens.get(self.scope)}"
             try:
-                response = self._http.send(request)
+                response = self.http.send(request)
             except httpx2.TransportError as error:
                 if attempt == ATTEMPTS:
                     raise UnreachableError(
