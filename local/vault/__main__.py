@@ -37,7 +37,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls", type=Path, default=config.tls, metavar="DIR", help="folder of the certificates")
     add("--client-secret-file", type=Path, default=config.client_secret_file, metavar="FILE", help="secret of the app")
     add("--authority", default=config.entra_authority, metavar="HOST:PORT", help="the Entra stand-in")
-    add("--tenant-id", default=TENANT_ID, help="directory (tenant) id")
     return parser
 
 
@@ -55,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with closing(VaultState(options.state / "vault.sqlite3", clock=time.time)) as state:
         state.seed("jwt-signing-key", base64.b64encode(secrets.token_bytes(32)).decode())
         state.seed("entra-client-secret", secret)
-        bearer = BearerCheck(authority=options.authority, tenant_id=options.tenant_id, ca=tls.ca)
+        bearer = BearerCheck(authority=options.authority, tenant_id=TENANT_ID, ca=tls.ca)
         listener = Listener(binding=binding, app=Vault(state=state, bearer=bearer).app(), tls=tls.server)
         return asyncio.run(serve([listener], ready=lambda: announce(vault=f"https://127.0.0.1:{binding.port}")))
 

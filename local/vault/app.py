@@ -5,7 +5,6 @@ Source: https://learn.microsoft.com/rest/api/keyvault/secrets
 
 from __future__ import annotations
 
-import base64
 import re
 import uuid
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from starlette.routing import Route
 
 from local.loopback.host_header import loopback_app
 from local.vault.documents import bundle, checked_name, item, read_body
-from local.vault.errors import VaultError, bad_parameter, secret_disabled, secret_not_found
+from local.vault.errors import VaultError, bad_parameter
 from local.vault.roles import check_role
 
 if TYPE_CHECKING:
@@ -28,6 +27,11 @@ if TYPE_CHECKING:
     from local.vault.state import SecretVersion, VaultState
 
 PAGE_SIZE = 25
+NOT_FOUND = (
+    "A secret with (name/id) {} was not found in this key vault. If you recently deleted this secret you may "
+    "be able to recover it using the correct recovery command. For help resolving this issue, please see "
+    "https://go.microsoft.com/fwlink/?linkid=2125182"
+)
 _API_VERSION = re.compile(r"7\.\d(-preview\.\d)?|20\d\d-\d\d-\d\d(-preview)?")
 
 
@@ -51,7 +55,8 @@ class Vault:
     async def get_secret(self, request: Request) -> Response:
         secret = self._find(request)
         if not secret.sent.attributes.enabled:
-            raise secret_disabled()
+            message = "Operation get is not allowed on a disabled secret."
+            raise VaultError(403, "Forbidden", message, inner="SecretDisabled")
         return JSONResponse(bundle(secret, base=_base(request)))
 
     async def set_secret(self, request: Request) -> Response:
@@ -66,8 +71,7 @@ class Vault:
         # One more than fits was asked for, to know whether another page follows.
         page, following = found[:limit], None
         if len(found) > limit:
-            token = base64.urlsafe_b64encode(str(page[-1].sequence).encode()).decode()
-            following = str(request.url.include_query_params(**{"$skiptoken": token, "maxresults": limit}))
+            following = str(request.url.include_query_params(**{"$skiptoken": page[-1].sequence, "maxresults": limit}))
         return JSONResponse({"value": [item(one, base=_base(request)) for one in page], "nextLink": following})
 
     def _find(self, request: Request) -> SecretVersion:
@@ -75,7 +79,7 @@ class Vault:
         version = request.path_params.get("version") or None
         secret = self._state.get(name, version)
         if secret is None:
-            raise secret_not_found(f"{name}/{version}" if version else name)
+            raise VaultError(404, "SecretNotFound", NOT_FOUND.format(f"{name}/{version}" if version else name))
         return secret
 
     def _route(self, path: str, handler: Callable[[Request], Awaitable[Response]], method: str, action: str) -> Route:
@@ -111,11 +115,9 @@ def _check_api_version(request: Request) -> None:
 
 def _page(request: Request) -> tuple[int, int]:
     """Where the page starts and how many members it may have."""
-    token, size = request.query_params.get("$skiptoken", ""), request.query_params.get("maxresults", str(PAGE_SIZE))
+    token, size = request.query_params.get("$skiptoken", "0"), request.query_params.get("maxresults", str(PAGE_SIZE))
     if not size.isdecimal() or not 1 <= int(size) <= PAGE_SIZE:
         raise bad_parameter(f"maxresults must be between 1 and {PAGE_SIZE}.")
-    try:
-        after = int(base64.urlsafe_b64decode(token).decode() or "0")
-    except ValueError as error:
-        raise bad_parameter("The $skiptoken is not valid.") from error
-    return after, int(size)
+    if not token.isdecimal():
+        raise bad_parameter("The $skiptoken is not valid.")
+    return int(token), int(size)

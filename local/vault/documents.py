@@ -60,7 +60,7 @@ def item(secret: SecretVersion, *, base: str) -> dict[str, Any]:
     attributes = {
         **secret.sent.attributes.model_dump(exclude_none=True),
         "created": secret.created,
-        "updated": secret.updated,
+        "updated": secret.created,
         "recoveryLevel": "Recoverable+Purgeable",
         "recoverableDays": RETENTION_DAYS,
     }

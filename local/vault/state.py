@@ -5,25 +5,22 @@ As on the real vault a name is case-insensitive, a version is 32 hexadecimal dig
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local.database import open_database
-from local.vault.documents import Attributes, SecretSet
+from local.vault.documents import SecretSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS versions (
-    sequence INTEGER PRIMARY KEY, name TEXT NOT NULL COLLATE NOCASE, version TEXT NOT NULL, value TEXT NOT NULL,
-    content_type TEXT, tags TEXT NOT NULL, enabled INTEGER NOT NULL, nbf INTEGER, exp INTEGER,
-    created INTEGER NOT NULL, updated INTEGER NOT NULL, UNIQUE (name, version));
+CREATE TABLE IF NOT EXISTS secrets (
+    sequence INTEGER PRIMARY KEY, name TEXT NOT NULL COLLATE NOCASE, version TEXT NOT NULL UNIQUE,
+    created INTEGER NOT NULL, sent TEXT NOT NULL);
 """
-_COLUMNS = "sequence, name, version, value, content_type, tags, enabled, nbf, exp, created, updated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +30,8 @@ class SecretVersion:
     sequence: int
     name: str
     version: str
-    sent: SecretSet
     created: int
-    updated: int
+    sent: SecretSet
 
 
 class VaultState:
@@ -55,11 +51,10 @@ class VaultState:
 
     def set(self, name: str, sent: SecretSet) -> SecretVersion:
         """Add a version, which is the newest from now on."""
-        now, version = int(self._clock()), uuid.uuid4().hex
-        attributes = (sent.attributes.enabled, sent.attributes.nbf, sent.attributes.exp)
+        version = uuid.uuid4().hex
         self._db.execute(
-            f"INSERT INTO versions ({_COLUMNS}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constant
-            (name, version, sent.value, sent.content_type, json.dumps(sent.tags), *attributes, now, now),
+            "INSERT INTO secrets (name, version, created, sent) VALUES (?, ?, ?, ?)",
+            (name, version, int(self._clock()), sent.model_dump_json(by_alias=True)),
         )
         return self._select("name = ? AND version = ?", name, version)[0]
 
@@ -74,22 +69,16 @@ class VaultState:
 
     def _select(self, where: str, *values: object) -> list[SecretVersion]:
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM versions WHERE {where}",  # noqa: S608 - every clause is a constant of this module
+            f"SELECT sequence, name, version, created, sent FROM secrets WHERE {where}",  # noqa: S608 - `where` is ours
             values,
-        ).fetchall()
+        )
         return [
             SecretVersion(
-                sequence=row[0],
-                name=row[1],
-                version=row[2],
-                sent=SecretSet(
-                    value=row[3],
-                    contentType=row[4],
-                    tags=json.loads(row[5]),
-                    attributes=Attributes(enabled=row[6], nbf=row[7], exp=row[8]),
-                ),
-                created=row[9],
-                updated=row[10],
+                sequence=sequence,
+                name=name,
+                version=version,
+                created=created,
+                sent=SecretSet.model_validate_json(sent),
             )
-            for row in rows
+            for sequence, name, version, created, sent in rows
         ]

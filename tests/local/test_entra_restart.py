@@ -183,5 +183,5 @@ def test_missing_secret_file_is_bad_usage(tmp_path: Path, run: Run, module: str,
 def test_help_describes_every_option(run: Run, module: str) -> None:
     code, output, _ = run(module, "--help")
     assert code == 0
-    for flag in ("--port", "--state", "--tls", "--client-secret-file", "--tenant-id"):
+    for flag in ("--port", "--state", "--tls", "--client-secret-file"):
         assert flag in output

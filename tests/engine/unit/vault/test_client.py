@@ -61,7 +61,7 @@ class Shelf:
     def remove(self, name: str) -> None:
         """Leaves no trace of it."""
         with closing(sqlite3.connect(self._file, isolation_level=None)) as database:
-            database.execute("DELETE FROM versions WHERE name = ?", (name,))
+            database.execute("DELETE FROM secrets WHERE name = ?", (name,))
 
     def close(self) -> None:
         self._state.close()
