@@ -18,19 +18,15 @@ class Function:
 
     name: str
     id: str
-    bindings: list[JsonObject]
-
-    @property
-    def trigger(self) -> JsonObject:
-        """The one binding whose type ends with `Trigger`."""
-        return next(binding for binding in self.bindings if str(binding.get("type", "")).endswith("Trigger"))
+    trigger: JsonObject
+    """The one binding whose type ends with `Trigger`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """Worker to host: the app is indexed, and takes proxied requests at `http` if it streams HTTP."""
+    """Worker to host: the app is indexed, and takes proxied requests at `port` if it streams HTTP."""
 
-    http: str | None
+    port: int | None
     functions: list[Function]
 
 

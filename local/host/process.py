@@ -10,7 +10,6 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from local.config import REPOSITORY
 from local.host import messages
@@ -91,9 +90,8 @@ class WorkerProcess:
         )
         match await self._next_message():
             case Loaded() as loaded:
-                if loaded.http:
-                    address = urlsplit(loaded.http)
-                    self.upstream = Upstream(host=address.hostname or "", port=address.port or 0)
+                if loaded.port:
+                    self.upstream = Upstream(loaded.port)
                 return loaded
             case Failed() as failed:
                 return failed

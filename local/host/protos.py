@@ -6,36 +6,20 @@ uses, nothing of gRPC. Names are those of azure-functions-language-worker-protob
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from types import SimpleNamespace
+from typing import ClassVar, Final
+
+WorkerInitResponse = WorkerMetadata = FunctionEnvironmentReloadResponse = SimpleNamespace
+FunctionMetadataResponse = FunctionLoadResponse = RpcFunctionMetadata = RpcRetryOptions = SimpleNamespace
+InvocationResponse = RpcException = RpcHttp = SimpleNamespace
 
 
-class _Message:
-    """Holds the fields that it is made with; a field that is not given is the class's own, or None."""
-
-    def __init__(self, **fields: Any) -> None:  # noqa: ANN401 - whatever the runtime puts in
-        self.__dict__.update(fields)
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as above
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return None
-
-
-WorkerInitResponse = FunctionEnvironmentReloadResponse = FunctionMetadataResponse = FunctionLoadResponse = _Message
-WorkerMetadata = RpcRetryOptions = RpcFunctionMetadata = InvocationResponse = _Message
-
-
-class RpcException(_Message):
-    message: str = ""
-    stack_trace: str = ""
-
-
-class StatusResult(_Message):
+class StatusResult(SimpleNamespace):
     Failure: ClassVar[int] = 0
     Success: ClassVar[int] = 1
 
 
-class BindingInfo(_Message):
+class BindingInfo(SimpleNamespace):
     undefined: ClassVar[int] = 0
     out: ClassVar[int] = 1
     inout: ClassVar[int] = 2
@@ -52,17 +36,6 @@ class TypedData:
         return self._kind
 
 
-class ParameterBinding(_Message):
+class ParameterBinding(SimpleNamespace):
     def WhichOneof(self, _group: str) -> str:  # noqa: N802 - protobuf's name
         return "data"
-
-
-class RpcHttp:
-    """The request of an HTTP trigger as the invocation has it: empty but for the route's parameters."""
-
-    def __init__(self, params: dict[str, str]) -> None:
-        self.method = self.url = ""
-        self.headers: dict[str, str] = {}
-        self.query: dict[str, str] = {}
-        self.body = TypedData()
-        self.params = params

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from local.host import protos
-from local.host.messages import Failed, Function, Invoke, Loaded
+from local.host.messages import Failed, Function, Invoke, JsonObject, Loaded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,33 +27,35 @@ class Runtime:
         self._runtime: Any = azure_functions_runtime
         self._runtime.start_threadpool_executor()
 
-    async def init(self, directory: Path) -> Loaded | Failed:
-        """Index the app of a folder, as at the start of a worker."""
+    async def load(self, directory: Path, verb: str = "worker_init_request") -> Loaded | Failed:
+        """Index the app of a folder, as at the start of a worker, or with another request that names the folder."""
         if str(directory) not in sys.path:
             sys.path.insert(0, str(directory))
-        return await self.load("worker_init_request", capabilities={}, function_app_directory=str(directory))
-
-    async def load(self, verb: str, **fields: object) -> Loaded | Failed:
-        """Send one of the requests that name a folder, and have its functions loaded."""
-        response = await self._request(verb, **fields)
+        response = await self._request(
+            verb,
+            function_app_directory=str(directory),
+            capabilities={},
+            environment_variables=dict(os.environ),
+        )
         if response.result.status != protos.StatusResult.Success:
-            fault = response.result.exception or protos.RpcException(message="Unknown failure.")
+            fault = response.result.exception
             return Failed(message=fault.message, stack=fault.stack_trace)
         metadata = await self._request("functions_metadata_request")
         indexed = cast("list[Any]", metadata.function_metadata_results or [])
         functions = [
-            Function(name=entry.name, id=entry.function_id, bindings=[json.loads(raw) for raw in entry.raw_bindings])
-            for entry in indexed
+            Function(name=entry.name, id=entry.function_id, trigger=_trigger(entry.raw_bindings)) for entry in indexed
         ]
         for function in functions:
             await self._request("function_load_request", function_id=function.id)
-        return Loaded(http=response.capabilities.get("HttpUri"), functions=functions)
+        address: str = response.capabilities.get("HttpUri", "")
+        return Loaded(port=urlsplit(address).port, functions=functions)
 
     async def invoke(self, message: Invoke) -> str | None:
         """Run a function to its end; returns what went wrong, if anything did."""
         kind, data, metadata = message.kind, message.data, {}
         if kind == "http":
-            data = protos.RpcHttp(data)
+            # Empty but for the route's parameters: what else there is comes with the proxied request.
+            data = protos.RpcHttp(method="", url="", headers={}, query={}, body=protos.TypedData(), params=data)
         elif kind == "queue":
             metadata = {name: protos.TypedData(json=value) for name, value in data["metadata"].items()}
             kind, data = "string", data["body"]
@@ -70,10 +74,15 @@ class Runtime:
             return f"{type(error).__name__}: {error}"
         if response.result.status == protos.StatusResult.Success:
             return None
-        return response.result.exception.message if response.result.exception else "The function failed."
+        return response.result.exception.message
 
     async def _request(self, verb: str, **fields: object) -> Any:  # noqa: ANN401 - one of the runtime's own answers
         request = SimpleNamespace(**{verb: SimpleNamespace(**fields)})
         return await getattr(self._runtime, verb)(
             SimpleNamespace(request=request, properties={"protos": protos, "host": HOST})
         )
+
+
+def _trigger(raw_bindings: list[str]) -> JsonObject:
+    bindings: list[JsonObject] = [json.loads(raw) for raw in raw_bindings]
+    return next(binding for binding in bindings if binding["type"].endswith("Trigger"))

@@ -74,8 +74,8 @@ class Connection:
 class Upstream:
     """The pool of one worker; it goes away with that worker."""
 
-    def __init__(self, *, host: str, port: int) -> None:
-        self._address = (host, port)
+    def __init__(self, port: int) -> None:
+        self._port = port
         self._idle: list[Connection] = []
 
     async def acquire(self) -> Connection:
@@ -85,7 +85,7 @@ class Upstream:
                 return connection
             connection.close()
         try:
-            return Connection(*await asyncio.open_connection(*self._address, limit=CHUNK))
+            return Connection(*await asyncio.open_connection("127.0.0.1", self._port, limit=CHUNK))
         except ConnectionError as error:
             raise WorkerConnectionLost from error
 

@@ -17,12 +17,11 @@ from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO, cast, override
-from urllib.parse import urlsplit
 
 from local.config import REPOSITORY
 from local.host import messages
 from local.host.messages import Ended, Failed, Invoke, Logged
-from local.host.runtime import Runtime
+from local.host.runtime import HOST, Runtime
 
 SERVER_START_SECONDS = 20
 
@@ -80,13 +79,13 @@ class _Host(logging.Handler):
 
 async def _serve(folder: Path, commands: BinaryIO, host: _Host) -> None:
     runtime = Runtime()
-    loaded = await runtime.init(folder)
+    loaded = await runtime.load(folder)
     if isinstance(loaded, Failed):
         host.send(loaded)
         return
     logging.getLogger("azure.functions").setLevel(logging.WARNING)
-    if loaded.http:
-        await _wait_for_server(loaded.http)
+    if loaded.port:
+        await _wait_for_server(loaded.port)
     incoming = _lines(commands)
     host.send(loaded)
     running: set[asyncio.Task[None]] = set()
@@ -102,13 +101,12 @@ async def _invoke(runtime: Runtime, invoke: Invoke, host: _Host) -> None:
     host.send(Ended(id=invoke.id, error=await runtime.invoke(invoke)))
 
 
-async def _wait_for_server(url: str) -> None:
+async def _wait_for_server(port: int) -> None:
     """The runtime only schedules its server's start; the host must not send before it listens."""
-    address = urlsplit(url)
     async with asyncio.timeout(SERVER_START_SECONDS):
         while True:
             with suppress(ConnectionRefusedError):
-                _, writer = await asyncio.open_connection(address.hostname, address.port)
+                _, writer = await asyncio.open_connection(HOST, port)
                 writer.close()
                 return
             await asyncio.sleep(0.01)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import uuid
@@ -26,17 +25,13 @@ async def main(steps: list[str]) -> None:
         match step:
             case "placeholder":
                 with tempfile.TemporaryDirectory() as empty:
-                    loaded = await runtime.init(Path(empty))
+                    loaded = await runtime.load(Path(empty))
             case "init":
-                loaded = await runtime.init(MCP_APP)
+                loaded = await runtime.load(MCP_APP)
             case _:
-                loaded = await runtime.load(
-                    "function_environment_reload_request",
-                    environment_variables=dict(os.environ),
-                    function_app_directory=str(MCP_APP),
-                )
+                loaded = await runtime.load(MCP_APP, "function_environment_reload_request")
         assert isinstance(loaded, Loaded), loaded
-        report.append({"http": loaded.http, "status": await request(runtime, loaded) if loaded.http else None})
+        report.append({"port": loaded.port, "status": await request(runtime, loaded) if loaded.port else None})
     print(json.dumps(report))  # noqa: T201 - the answer of this program
 
 
@@ -48,7 +43,7 @@ async def request(runtime: Runtime, loaded: Loaded) -> int:
     async with httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(retries=3)) as client:
         error, answer = await asyncio.gather(
             runtime.invoke(invoke),
-            client.get(f"{loaded.http}/echo/x", headers={"x-ms-invocation-id": invocation_id}),
+            client.get(f"http://127.0.0.1:{loaded.port}/echo/x", headers={"x-ms-invocation-id": invocation_id}),
         )
     assert error is None, error
     return answer.status_code

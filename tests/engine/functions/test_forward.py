@@ -75,7 +75,7 @@ async def worker(behave: Behaviour) -> AsyncGenerator[tuple[Upstream, list[int]]
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    upstream = Upstream(host="127.0.0.1", port=server.sockets[0].getsockname()[1])
+    upstream = Upstream(server.sockets[0].getsockname()[1])
     try:
         yield upstream, connections
     finally:

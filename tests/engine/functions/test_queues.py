@@ -113,6 +113,6 @@ def test_death_of_the_worker_counts_for_every_message_in_flight(queues: Queues) 
 
 
 def test_connection_has_to_be_a_connection_string() -> None:
-    binding = {"type": "queueTrigger", "name": "m", "queueName": "q", "connection": "Store"}
+    trigger = {"type": "queueTrigger", "name": "m", "queueName": "q", "connection": "Store"}
     with pytest.raises(UnsupportedError, match="Store"):
-        connection_string(Function(name="f", id="f", bindings=[binding]), {})
+        connection_string(Function(name="f", id="f", trigger=trigger), {})

@@ -11,8 +11,7 @@ from local.host.routes import RouteTable
 
 def function(name: str, route: str | None = None, **trigger: object) -> Function:
     own = {"authLevel": "ANONYMOUS", **({} if route is None else {"route": route}), **trigger}
-    binding = {"type": "httpTrigger", "name": "req", **own}
-    return Function(name=name, id=name, bindings=[{"type": "http", "name": "$return"}, binding])
+    return Function(name=name, id=name, trigger={"type": "httpTrigger", "name": "req", **own})
 
 
 def found(table: RouteTable, path: str, method: str = "GET") -> str | None:
@@ -49,7 +48,7 @@ def test_template_that_this_host_does_not_know_is_refused(template: str) -> None
 def test_function_that_wants_a_key_is_refused(level: str | None) -> None:
     trigger = {"type": "httpTrigger", "name": "req", "route": "x", **({"authLevel": level} if level else {})}
     with pytest.raises(UnsupportedError, match="keys"):
-        RouteTable([Function(name="keyed", id="1", bindings=[trigger])], prefix="")
+        RouteTable([Function(name="keyed", id="1", trigger=trigger)], prefix="")
 
 
 @pytest.mark.parametrize(

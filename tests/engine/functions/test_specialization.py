@@ -25,4 +25,4 @@ def test_app_answers_after_each_way_to_load_it(steps: list[str]) -> None:
     report = json.loads(finished.stdout)
 
     assert report[-1]["status"] == 200
-    assert all(entry["http"] is None for entry in report[:-1])  # a placeholder has no app to serve
+    assert all(entry["port"] is None for entry in report[:-1])  # a placeholder has no app to serve
