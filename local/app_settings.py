@@ -46,7 +46,7 @@ def load_settings(root: Path) -> AppSettings:
 def read_settings(file: Path) -> AppSettings:
     """The settings in a file of the form that Core Tools reads; SettingsFileError when it has another."""
     try:
-        return AppSettings(file=file, values=read_local_settings(file, required=True).values)
+        return AppSettings(file=file, values=read_local_settings(file, required=True))
     except UnicodeDecodeError:
         raise SettingsFileError(file, "is not UTF-8, which it must be; save it again as UTF-8.") from None
     except OSError as fault:

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import contextlib
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from local.host.errors import HostError
 from local.host.report import functions_and_addresses
 from local.host.server import Front
-from local.host.settings_files import HostConfig, LocalSettings, environment, read_host_config, read_local_settings
+from local.host.settings_files import HostConfig, environment, read_host_config, read_local_settings
 from local.host.state import AppState, Broken, Running
 from local.host.strict import OPTIONS
 from local.host.watch import watch
@@ -22,8 +21,6 @@ from local.loopback.serve import Binding, Listener, PortTakenError, announce, bi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-DEFAULT_PORT = 7071
 
 
 def main() -> int:
@@ -33,9 +30,8 @@ def main() -> int:
     logging.getLogger("azure").setLevel(logging.WARNING)
     host = _Host(arguments)
     try:
-        _, settings = host.read()
-        port = next(choice for choice in (arguments.port, settings.port, DEFAULT_PORT) if choice is not None)
-        asyncio.run(host.serve(bind(port=port, purpose="Functions host", flag="--port")))
+        host.read()
+        asyncio.run(host.serve(bind(port=arguments.port, purpose="Functions host", flag="--port")))
     except (HostError, PortTakenError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - the last words, where a supervisor looks for them
         return error.exit_code
@@ -52,11 +48,9 @@ class _Host:
         self._ready_json: bool = arguments.ready_json
         self._address = ""
 
-    def read(self) -> tuple[HostConfig, LocalSettings]:
-        settings = read_local_settings(
-            self._settings or self._app / "local.settings.json", required=bool(self._settings)
-        )
-        return read_host_config(self._app), settings
+    def read(self) -> tuple[HostConfig, dict[str, str]]:
+        values = read_local_settings(self._settings or self._app / "local.settings.json", required=bool(self._settings))
+        return read_host_config(self._app), values
 
     async def serve(self, binding: Binding) -> None:
         """Until a signal or a fault ends it; raises AppBrokenError."""
@@ -73,8 +67,8 @@ class _Host:
             await first_fault
 
     def _configure(self) -> tuple[HostConfig, Mapping[str, str]]:
-        config, settings = self.read()
-        return config, environment(settings, outer=os.environ, host_name=self._address, watched=self._watched)
+        config, values = self.read()
+        return config, environment(values, host_name=self._address, watched=self._watched)
 
     async def _announce(self, state: AppState) -> None:
         settled = await state.settled()
@@ -94,7 +88,7 @@ class _Host:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.host", description=__doc__)
     parser.add_argument("--app", type=Path, default=Path(), help="folder of the function app (default: this folder)")
-    parser.add_argument("--port", type=int, help=f"0 for any free one (default: Host.LocalHttpPort or {DEFAULT_PORT})")
+    parser.add_argument("--port", type=int, default=7071, help="0 for any free one (default: %(default)s)")
     parser.add_argument("--settings", type=Path, help="default: local.settings.json in the app folder, if it exists")
     parser.add_argument("--watch", action="store_true", help="restart the app when its .py or .json files change")
     parser.add_argument("--ready-json", action="store_true", help="print one JSON line to stdout when ready")

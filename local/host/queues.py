@@ -13,7 +13,6 @@ import json
 import logging
 from base64 import b64decode
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,33 +22,20 @@ from local.host.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import timedelta
 
     from azure.storage.queue import QueueMessage
     from azure.storage.queue.aio import QueueClient
 
     from local.host.messages import Function
     from local.host.process import WorkerProcess
+    from local.host.settings_files import QueueOptions
 
 INVISIBLE_SECONDS = 600
 RENEW_SECONDS = 300.0
 MIN_PAUSE_SECONDS = 0.1
-MAX_BATCH = 32
 POISON = "-poison"
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueOptions:
-    """`extensions.queues` of host.json."""
-
-    batch_size: int
-    new_batch_threshold: int
-    max_dequeue_count: int
-    visibility_timeout: timedelta
-    max_polling_interval: timedelta
-    message_encoding: str
 
 
 def connection_string(function: Function, environment: Mapping[str, str]) -> str:
@@ -98,8 +84,9 @@ class Listener:
 
     async def _take(self, client: QueueClient) -> list[QueueMessage]:
         """Takes a batch, in one request; a queue that is not there, or does not answer, is empty until it does."""
-        size = min(self._options.batch_size, MAX_BATCH)
-        batches = client.receive_messages(messages_per_page=size, visibility_timeout=INVISIBLE_SECONDS).by_page()
+        batches = client.receive_messages(
+            messages_per_page=self._options.batch_size, visibility_timeout=INVISIBLE_SECONDS
+        ).by_page()
         try:
             batch = await anext(batches, None)
         except ResourceNotFoundError:

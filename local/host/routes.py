@@ -49,7 +49,7 @@ def _route(function: Function, prefix: str) -> Route:
         raise UnsupportedError(
             f"Function {function.name}: this host has no keys; use authLevel ANONYMOUS, or Core Tools."
         )
-    template = f"{prefix}/{trigger.get('route', function.name)}".strip("/")
+    template = f"{prefix.strip('/')}/{trigger.get('route', function.name)}".strip("/")
     return Route(
         function=function,
         template=template,

@@ -180,15 +180,6 @@ def test_taken_port_is_named_with_its_holder(tmp_path: Path) -> None:
     assert "pid" in finished.stderr
 
 
-def test_port_of_the_settings_file_is_the_default(tmp_path: Path) -> None:
-    app = write_app(tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        (app / "local.settings.json").write_text(json.dumps({"Host": {"LocalHttpPort": port}}))
-
-        assert f"Port {port}" in run("--app", str(app)).stderr
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -74,8 +74,9 @@ def test_methods_choose_between_functions_of_one_route() -> None:
     assert found(table, "/x", "DELETE") is None
 
 
-def test_prefix_and_function_name_make_the_default_route() -> None:
-    table = RouteTable([function("hello")], prefix="api")
+@pytest.mark.parametrize("prefix", ["api", "/api/"])
+def test_prefix_and_function_name_make_the_default_route(prefix: str) -> None:
+    table = RouteTable([function("hello")], prefix=prefix)
 
     assert found(table, "/api/hello") == "hello"
     assert found(table, "/hello") is None
