@@ -7,7 +7,6 @@ refused.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -28,7 +27,6 @@ class Admin:
 
     def __init__(self, *, state: AppState) -> None:
         self._state = state
-        self._fired: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self._answer(Request(scope, receive))
@@ -61,11 +59,7 @@ class Admin:
         if content_type.partition(";")[0].strip() != "application/json":
             return Response(status_code=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         state = await self._state.settled()
-        if not isinstance(state, Running) or name not in {function.name for function in state.functions}:
-            return Response(status_code=HTTPStatus.NOT_FOUND)
-        if name not in state.timers:
-            return Response("Only timers can be run from here.", HTTPStatus.BAD_REQUEST)
-        task = asyncio.create_task(state.timers[name].fire())
-        self._fired.add(task)
-        task.add_done_callback(self._fired.discard)
+        if not isinstance(state, Running) or name not in state.timers:
+            return Response("No timer has this name; only timers can be run from here.", HTTPStatus.NOT_FOUND)
+        state.timers[name].due += 1
         return Response(status_code=HTTPStatus.ACCEPTED)

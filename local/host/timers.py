@@ -53,25 +53,24 @@ class Timer:
         self._function = function
         self._worker = worker
         self._schedule = Schedule(str(function.trigger.get("schedule", "")))
-        self._turn = asyncio.Lock()
+        self.due = 1 if function.trigger.get("runOnStartup") else 0
+        """How many runs are to come; a run that was added begins within a second, after those before it."""
 
     async def run(self) -> None:
         """Run until cancelled; a run that takes longer than the period delays the next one."""
-        if self._function.trigger.get("runOnStartup"):
-            await self.fire()
         seen = datetime.now(UTC)
         while True:
+            while self.due:
+                self.due -= 1
+                await self._execute()
             await asyncio.sleep(1 - seen.microsecond / 1_000_000)
             before, seen = seen, datetime.now(UTC)
-            if self._schedule.comes(before, seen):
-                await self.fire()
+            self.due += self._schedule.comes(before, seen)
 
-    async def fire(self) -> None:
-        """Run the function to its end; a run of it that is under way goes first."""
+    async def _execute(self) -> None:
         name = self._function.name
-        async with self._turn:
-            logger.info("Executing %s.", name)
-            error = await self._worker.invoke(self._function, kind="json", data=DATA).ended
+        logger.info("Executing %s.", name)
+        error = await self._worker.invoke(self._function, kind="json", data=DATA).ended
         if error is None:
             logger.info("Executed %s.", name)
         else:

@@ -31,7 +31,7 @@ def test_timer_fires_when_the_admin_route_is_called(host: RunningHost, content_t
 
 @pytest.mark.parametrize(
     ("name", "content_type", "status"),
-    [("nobody", "application/json", 404), ("mcp", "application/json", 400), ("purge", "text/plain", 415)],
+    [("nobody", "application/json", 404), ("mcp", "application/json", 404), ("purge", "text/plain", 415)],
 )
 def test_admin_route_refuses_what_cannot_be_fired(host: RunningHost, name: str, content_type: str, status: int) -> None:
     answer = host.post(f"/admin/functions/{name}", headers={"content-type": content_type}, content=b"{}")
