@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, cast
 
 import h11
+from starlette.responses import Response
 
 from local.host import headers as header_rules
 from local.host.upstream import Connection, Upstream, WorkerConnectionLost
@@ -24,12 +25,8 @@ FAILURE_GRACE_SECONDS = 1.0
 """After a failed invocation: how long the worker may take to send the answer it has for that."""
 
 
-class ForwardingFailed(Exception):  # noqa: N818 - it carries the answer
-    """There is no response to pass on; `status` is what the client should get instead."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
+class _ForwardingFailedError(Exception):
+    """There is no answer of the worker to pass on."""
 
 
 class ForwardedRequest:
@@ -52,20 +49,27 @@ class ForwardedRequest:
         self._silence = asyncio.timeout(None)
         self._uploaded = False
         self.status: int | None = None
-        """The status that the client has been sent."""
+        """That of the answer; None before there is one, and when the client has left without one."""
 
     async def run(self) -> None:
-        """Forward until the response ends or the client goes away.
+        """Forward until the response ends or the client goes away, and answer for a worker that does not.
 
-        Raises ForwardingFailed while the client can still be given another answer, and WorkerConnectionLost when it has
-        half of one already.
+        Raises WorkerConnectionLost when the client has half an answer already.
         """
         try:
             await self._run()
         except WorkerConnectionLost:
-            raise self._failed(502) from None
+            status = 502
         except TimeoutError:
-            raise self._failed(504) from None
+            status = 504
+        except _ForwardingFailedError:
+            status = 500
+        else:
+            return
+        if self.status is not None:
+            raise WorkerConnectionLost
+        self.status = status
+        await Response(status_code=status)(self._scope, self._receive, self._send)
 
     async def _run(self) -> None:
         headers = self._scope["headers"]
@@ -73,31 +77,24 @@ class ForwardedRequest:
         if unsendable or self._scope["method"] == "CONNECT":
             # The real forwarder fails over these when their invocation has begun, which waits for the request.
             await asyncio.wait((self._invocation.ended,))
-            raise ForwardingFailed(500)
-        connection = await self._upstream.acquire()
-        upload = asyncio.create_task(self._upload(connection))
-        download = asyncio.create_task(self._download(connection))
-        failure = asyncio.create_task(self._failure())
-        tasks = (upload, download, failure)
-        try:
-            async with self._silence:
-                self._touch()
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if download.done():
-                download.result()
-            elif not upload.done():  # which only ever ends by itself when the client has gone away
-                raise self._failed(500)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-            if not download.cancelled() and download.exception() is None:
-                self._upstream.release(connection)
-            else:
-                connection.close()
-
-    def _failed(self, status: int) -> Exception:
-        return ForwardingFailed(status) if self.status is None else WorkerConnectionLost()
+            raise _ForwardingFailedError
+        async with self._upstream.connection() as connection:
+            upload = asyncio.create_task(self._upload(connection))
+            download = asyncio.create_task(self._download(connection))
+            failure = asyncio.create_task(self._failure())
+            tasks = (upload, download, failure)
+            try:
+                async with self._silence:
+                    self._touch()
+                    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                if download.done():
+                    download.result()
+                elif not upload.done():  # which only ever ends by itself when the client has gone away
+                    raise _ForwardingFailedError
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
 
     async def _failure(self) -> None:
         """Ends when the invocation has failed, and the worker has not even begun to answer for that."""
@@ -110,56 +107,45 @@ class ForwardedRequest:
 
     async def _upload(self, connection: Connection) -> None:
         """Send the request, then wait for the client to go away."""
-        # A worker that has answered may have stopped reading; the answer still counts.
-        with contextlib.suppress(ConnectionError, h11.LocalProtocolError):
-            if not await self._send_request(connection):
-                return
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-
-    async def _send_request(self, connection: Connection) -> bool:
-        """False if the client went away before its request was complete."""
         scope = self._scope
         query: bytes = scope["query_string"]
         target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
-        client = scope["client"][0] if scope["client"] else "127.0.0.1"
-        headers = header_rules.to_worker(scope["headers"], invocation=self._invocation, client=client)
-        await connection.send(h11.Request(method=scope["method"], target=target, headers=headers))
+        headers = header_rules.to_worker(scope["headers"], invocation=self._invocation, client=scope["client"][0])
         more = any(name in {b"content-length", b"transfer-encoding"} for name, _ in scope["headers"])
-        while more:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                return False
-            self._touch()
-            if body := message.get("body", b""):
-                await connection.send(h11.Data(data=body))
-            more = message.get("more_body", False)
-        await connection.send(h11.EndOfMessage())
-        self._uploaded = True
-        return True
+        # A worker that has answered may have stopped reading; the answer still counts.
+        with contextlib.suppress(ConnectionError, h11.LocalProtocolError):
+            await connection.send(h11.Request(method=scope["method"], target=target, headers=headers))
+            while more:
+                message = await self._receive()
+                if message["type"] == "http.disconnect":
+                    return
+                self._touch()
+                if body := message.get("body", b""):
+                    await connection.send(h11.Data(data=body))
+                more = message.get("more_body", False)
+            await connection.send(h11.EndOfMessage())
+            self._uploaded = True
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     async def _download(self, connection: Connection) -> None:
         response = cast("h11.Response", await connection.receive())
         self._touch()
-        headers = response.headers.raw_items()
+        headers = list(response.headers.raw_items())
         closes = (b"connection", b"close") in [(name.lower(), value) for name, value in headers]
         # Over an unread body the connection is reset. The real forwarder then tries again, cannot send the body a
         # second time, and gives up; an answer whose sender waits with closing gets through.
         if closes and not self._uploaded and await connection.closes_within(RESET_SECONDS):
-            raise ForwardingFailed(500)
+            raise _ForwardingFailedError
         self.status = response.status_code
         start = {"type": "http.response.start", "status": self.status, "headers": header_rules.to_client(headers)}
-        begun = False
-        more = True
-        while more:
-            event = await connection.receive()
+        event = await connection.receive()
+        await self._send(start)  # its client gets the headers with the first bytes of the body
+        while isinstance(event, h11.Data):
             self._touch()
-            if not begun:  # its client gets the headers with the first bytes of the body
-                begun = True
-                await self._send(start)
-            more = isinstance(event, h11.Data)
-            body = bytes(event.data) if isinstance(event, h11.Data) else b""
-            await self._send({"type": "http.response.body", "body": body, "more_body": more})
+            await self._send({"type": "http.response.body", "body": bytes(event.data), "more_body": True})
+            event = await connection.receive()
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _touch(self) -> None:
         self._silence.reschedule(asyncio.get_running_loop().time() + ACTIVITY_SECONDS)

@@ -18,47 +18,32 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from local.host.process import Invocation
 
 type HeaderList = list[tuple[bytes, bytes]]
 
 TRACE_PARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 
-HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
+HOP_BY_HOP = (
+    rb"connection|keep-alive|proxy-(authenticate|authorization|connection)|te|trailer|transfer-encoding|upgrade"
 )
 """RFC 9110, section 7.6.1: meant for the next hop only."""
-
-_INTERNAL = re.compile(
-    rb"(client-ip|disguised-host|was-default-hostname|x-original-url|x-rewrite-url)$|x-(ms|appservice|arr|waws)-"
-)
+INTERNAL = rb"client-ip|disguised-host|was-default-hostname|x-original-url|x-rewrite-url|x-(ms|appservice|arr|waws)-.*"
 """Azure's own; outside of Azure nobody may speak for it."""
-
-REPLACED = frozenset({b"host", b"traceparent", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
+REPLACED = rb"host|traceparent|x-forwarded-(for|host|proto)"
 """Headers that only this host may send to the worker."""
+
+_NOT_TO_WORKER = re.compile(b"|".join((HOP_BY_HOP, INTERNAL, REPLACED)), re.IGNORECASE)
+_NOT_TO_CLIENT = re.compile(HOP_BY_HOP, re.IGNORECASE)
 
 
 def to_worker(headers: HeaderList, *, invocation: Invocation, client: str) -> HeaderList:
-    dropped = _named_by_connection(headers) | REPLACED
-    kept = [(name, value) for name, value in headers if not (name.lower() in dropped or _INTERNAL.match(name.lower()))]
     host = next((value for name, value in headers if name.lower() == b"host"), b"localhost")
     chunked = any(name.lower() == b"transfer-encoding" for name, _ in headers)
     traced = _traced(headers)
     flags = traced[2].decode() if traced else "01"
     return [
-        *kept,
+        *_without(headers, _NOT_TO_WORKER),
         (b"host", b"127.0.0.1"),
         *([(b"transfer-encoding", b"chunked")] if chunked else []),
         (b"x-forwarded-for", client.encode()),
@@ -69,10 +54,8 @@ def to_worker(headers: HeaderList, *, invocation: Invocation, client: str) -> He
     ]
 
 
-def to_client(headers: Iterable[tuple[bytes, bytes]]) -> HeaderList:
-    listed = list(headers)
-    named = _named_by_connection(listed)
-    kept = [(name, value) for name, value in listed if name.lower() not in named]
+def to_client(headers: HeaderList) -> HeaderList:
+    kept = _without(headers, _NOT_TO_CLIENT)
     if any(name.lower() == b"date" for name, _ in kept):
         return kept
     return [*kept, (b"date", formatdate(usegmt=True).encode())]
@@ -88,6 +71,8 @@ def _traced(headers: HeaderList) -> re.Match[bytes] | None:
     return TRACE_PARENT.fullmatch(next((value for name, value in headers if name.lower() == b"traceparent"), b""))
 
 
-def _named_by_connection(headers: HeaderList) -> frozenset[bytes]:
-    tokens = (token for name, value in headers if name.lower() == b"connection" for token in value.split(b","))
-    return HOP_BY_HOP | {token.strip().lower() for token in tokens}
+def _without(headers: HeaderList, dropped: re.Pattern[bytes]) -> HeaderList:
+    """Without those, and without what the client or the worker names in `Connection`."""
+    listed = (token for name, value in headers if name.lower() == b"connection" for token in value.split(b","))
+    named = {token.strip().lower() for token in listed}
+    return [(name, value) for name, value in headers if name.lower() not in named and not dropped.fullmatch(name)]

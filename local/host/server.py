@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from local.host import strict
 from local.host.admin import OWN_PATHS, Admin
-from local.host.forward import ForwardedRequest, ForwardingFailed
+from local.host.forward import ForwardedRequest
 from local.host.headers import operation_of
 from local.host.state import AppState, Broken, Running
 from local.host.upstream import WorkerConnectionLost
@@ -64,7 +64,7 @@ class Front:
             logger.log(level, "%s %s -> %s (%.0f ms)", scope["method"], path, status or CLIENT_GONE, took)
 
     async def _answer(self, path: str, scope: Scope, receive: Receive, send: Send) -> ASGIApp | None:
-        """What answers; None after the worker has, or when the client has left."""
+        """What answers; None when the request has been forwarded."""
         if (refused := strict.refusal(scope)) is not None:
             return Response(status_code=refused)
         if OWN_PATHS.fullmatch(path):
@@ -85,14 +85,10 @@ class Front:
         exchange = ForwardedRequest(
             scope=scope, receive=receive, send=send, upstream=state.worker.upstream, invocation=invocation
         )
-        failed: int | None = None
-        try:
-            with self._state.request():
-                await exchange.run()
-        except ForwardingFailed as error:
-            failed = error.status
-        state.worker.report(invocation, status=failed or exchange.status or CLIENT_GONE)
-        return None if failed is None else Response(status_code=failed)
+        with self._state.request():
+            await exchange.run()
+        state.worker.report(invocation, status=exchange.status or CLIENT_GONE)
+        return None
 
     async def _settled(self) -> Running | Broken | None:
         try:

@@ -53,8 +53,13 @@ def refusal(scope: Scope) -> HTTPStatus | None:
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     # The target of CONNECT is an authority, and its path an empty one, for which a route may be there.
     no_path = scope["method"] != "CONNECT" and not scope["raw_path"].startswith(b"/")
-    bad = no_path or b"%00" in scope["raw_path"]
-    return HTTPStatus.BAD_REQUEST if bad or any(not _is_utf8(value) for _, value in headers) else None
+    if no_path or b"%00" in scope["raw_path"]:
+        return HTTPStatus.BAD_REQUEST
+    try:
+        b"\n".join(value for _, value in headers).decode()
+    except UnicodeDecodeError:
+        return HTTPStatus.BAD_REQUEST
+    return None
 
 
 def without_dots(raw_path: bytes) -> bytes:
@@ -70,14 +75,6 @@ def without_dots(raw_path: bytes) -> bytes:
         elif position == len(segments) - 1:
             kept.append("")
     return "/".join(["", *kept]).encode("latin-1")
-
-
-def _is_utf8(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 OPTIONS: dict[str, Any] = {

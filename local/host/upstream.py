@@ -7,8 +7,13 @@ early answer to an endless body must get through, and it leaves the target and t
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from typing import TYPE_CHECKING
 
 import h11
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
 
 CHUNK = 65536
 
@@ -78,7 +83,23 @@ class Upstream:
         self._port = port
         self._idle: list[Connection] = []
 
-    async def acquire(self) -> Connection:
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncGenerator[Connection]:
+        """A connection for one request and its response; it is kept if it can take another. WorkerConnectionLost."""
+        connection = await self._open()
+        try:
+            yield connection
+        finally:
+            if connection.reset():
+                self._idle.append(connection)
+            else:
+                connection.close()
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    async def _open(self) -> Connection:
         while self._idle:
             connection = self._idle.pop()
             if connection.usable:
@@ -88,13 +109,3 @@ class Upstream:
             return Connection(*await asyncio.open_connection("127.0.0.1", self._port, limit=CHUNK))
         except ConnectionError as error:
             raise WorkerConnectionLost from error
-
-    def release(self, connection: Connection) -> None:
-        if connection.reset():
-            self._idle.append(connection)
-        else:
-            connection.close()
-
-    def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()

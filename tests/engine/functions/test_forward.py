@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.host import forward
-from local.host.forward import FAILURE_GRACE_SECONDS, ForwardedRequest, ForwardingFailed
+from local.host.forward import FAILURE_GRACE_SECONDS, ForwardedRequest
 from local.host.process import Invocation
 from local.host.upstream import Upstream, WorkerConnectionLost
 
@@ -156,10 +156,10 @@ async def test_worker_without_an_answer_is_answered_for(
     monkeypatch: pytest.MonkeyPatch, behave: Behaviour, invocation: str | None, status: int
 ) -> None:
     monkeypatch.setattr(forward, "ACTIVITY_SECONDS", FAILURE_GRACE_SECONDS + 0.3)
+    client = Client()
     async with worker(behave) as (upstream, _):
-        with pytest.raises(ForwardingFailed) as caught:
-            await asyncio.wait_for(Client().exchange(upstream, ended(invocation)).run(), 60)
-    assert caught.value.status == status
+        await asyncio.wait_for(client.exchange(upstream, ended(invocation)).run(), 60)
+    assert (client.messages[0]["status"], client.body) == (status, b"")
 
 
 async def test_answer_of_a_failed_invocation_is_passed_on() -> None:
@@ -173,9 +173,9 @@ async def test_answer_of_a_failed_invocation_is_passed_on() -> None:
 async def test_nobody_listens_is_answered_for() -> None:
     async with worker(answers(OK)) as (upstream, _):
         pass
-    with pytest.raises(ForwardingFailed) as caught:
-        await Client().exchange(upstream, pending()).run()
-    assert caught.value.status == 502
+    client = Client()
+    await client.exchange(upstream, pending()).run()
+    assert client.messages[0]["status"] == 502
 
 
 @pytest.mark.parametrize(
