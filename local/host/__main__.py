@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.host.errors import HostError
-from local.host.report import functions_and_addresses
 from local.host.server import Front
 from local.host.settings_files import HostConfig, environment, read_host_config, read_local_settings
 from local.host.state import AppState, Broken, Running
@@ -45,7 +44,6 @@ class _Host:
         self._app: Path = arguments.app.resolve()
         self._settings: Path | None = arguments.settings and arguments.settings.resolve()
         self._watched: bool = arguments.watch
-        self._ready_json: bool = arguments.ready_json
         self._address = ""
 
     def read(self) -> tuple[HostConfig, dict[str, str]]:
@@ -55,7 +53,7 @@ class _Host:
     async def serve(self, binding: Binding) -> None:
         """Until a signal or a fault ends it; raises AppBrokenError."""
         self._address = f"localhost:{binding.port}"
-        state = AppState(app=self._app, configure=self._configure, watched=self._watched, say=self._say)
+        state = AppState(app=self._app, configure=self._configure, watched=self._watched)
         work = [state.run(), self._announce(state), *([watch(self._app, state.restart)] if self._watched else [])]
         tasks = [asyncio.create_task(each) for each in work]
         first_fault = asyncio.gather(*tasks)
@@ -74,15 +72,7 @@ class _Host:
         settled = await state.settled()
         if isinstance(settled, Broken) and not self._watched:
             return  # the host is about to end
-        if self._ready_json:
-            announce(url=f"http://{self._address}", state="Running" if isinstance(settled, Running) else "Error")
-        elif isinstance(settled, Running):
-            listed = functions_and_addresses(settled.functions, settled.routes, f"http://{self._address}")
-            print(listed, flush=True)  # noqa: T201 - for the person at the terminal
-
-    def _say(self, line: str) -> None:
-        if self._watched and not self._ready_json:
-            print(line, flush=True)  # noqa: T201 - as above
+        announce(url=f"http://{self._address}", state="Running" if isinstance(settled, Running) else "Error")
 
 
 def _arguments() -> argparse.Namespace:
@@ -91,7 +81,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=7071, help="0 for any free one (default: %(default)s)")
     parser.add_argument("--settings", type=Path, help="default: local.settings.json in the app folder, if it exists")
     parser.add_argument("--watch", action="store_true", help="restart the app when its .py or .json files change")
-    parser.add_argument("--ready-json", action="store_true", help="print one JSON line to stdout when ready")
     return parser.parse_args()
 
 

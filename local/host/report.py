@@ -1,4 +1,4 @@
-"""What a person reads in the terminal: the functions and their addresses, or why there are none."""
+"""What the log of the host says of the app's starts, for people and for `local/restarts.py`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from local.host.messages import Failed, Function
-    from local.host.routes import RouteTable
+    from local.host.messages import Failed
 
 RESTARTED = "functions restarted"
 NOT_STARTED = "the app does not start: "
@@ -16,15 +15,6 @@ CANNOT_START = "The function app cannot start: "
 
 _FRAME = re.compile(r'  File "(?P<path>[^"]+)", line \d+')
 _MACHINERY = ("<frozen importlib", "azure_functions_runtime", "/importlib/", "\\importlib\\", "_clawimp")
-
-
-def functions_and_addresses(functions: list[Function], routes: RouteTable, url: str) -> str:
-    addresses = {
-        route.function.name: f"[{','.join(sorted(route.methods)) or 'ALL'}] {url}/{route.template}"
-        for route in routes.routes
-    }
-    listed = (f"  {each.name}: {addresses.get(each.name, each.trigger['type'])}" for each in functions)
-    return "\n".join(["Functions:", *listed])
 
 
 def indexing_failure(failed: Failed) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from local.host.application_insights import ApplicationInsights
 from local.host.errors import AppBrokenError, HostError
 from local.host.log import AppLog
-from local.host.messages import Failed, Function, Loaded
+from local.host.messages import Failed, Loaded
 from local.host.process import WorkerProcess
 from local.host.queues import Listener, connection_string
 from local.host.report import NOT_STARTED, RESTARTED, indexing_failure, reason
@@ -40,7 +40,6 @@ class Running:
     """An app that answers."""
 
     worker: WorkerProcess
-    functions: list[Function]
     routes: RouteTable
     timers: dict[str, Timer]
     queues: list[Listener]
@@ -57,7 +56,7 @@ class AppState:
     """The one app of this host. `configure` reads host.json and the settings again for each start.
 
     An app that cannot be indexed ends `run` with AppBrokenError, unless it is `watched`: then its next change is
-    waited for, and `say` gets a line about every start but a successful first one.
+    waited for, and the log has a line about every start but a successful first one.
     """
 
     def __init__(
@@ -66,7 +65,6 @@ class AppState:
         app: Path,
         configure: Callable[[], tuple[HostConfig, Mapping[str, str]]],
         watched: bool,
-        say: Callable[[str], None],
     ) -> None:
         self.log = AppLog()
         self.current: Running | Broken | None = None
@@ -74,7 +72,6 @@ class AppState:
         self._app = app
         self._configure = configure
         self._watched = watched
-        self._say = say
         self._starts = 0
         self._settled = asyncio.Event()
         self._restart = asyncio.Event()
@@ -153,7 +150,7 @@ class AppState:
         self._settle(running)
         self._starts += 1
         if self._starts > 1:
-            self._say(RESTARTED)
+            print(RESTARTED, file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
         try:
             await asyncio.wait((answers, restart), return_when=asyncio.FIRST_COMPLETED)
             if answers.done():
@@ -174,9 +171,9 @@ class AppState:
     def _break(self, failed: Failed) -> None:
         if not self._watched:
             raise AppBrokenError(indexing_failure(failed))
-        print(indexing_failure(failed), file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
         self._starts += 1
-        self._say(f"{NOT_STARTED}{reason(failed)}")
+        said = f"{indexing_failure(failed)}\n{NOT_STARTED}{reason(failed)}"
+        print(said, file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
         self._settle(Broken(errors=[failed.message]))
 
     def _settle(self, state: Running | Broken | None) -> None:
@@ -197,7 +194,7 @@ def _running(worker: WorkerProcess, loaded: Loaded, config: HostConfig, environm
         if function.trigger["type"] == "queueTrigger"
     ]
     routes = RouteTable(loaded.functions, prefix=config.route_prefix)
-    return Running(worker=worker, functions=loaded.functions, routes=routes, timers=timers, queues=queues)
+    return Running(worker=worker, routes=routes, timers=timers, queues=queues)
 
 
 async def _started(worker: WorkerProcess) -> Loaded | Failed | None:

@@ -37,7 +37,7 @@ class FunctionsHost:
     def start(self, environment: Mapping[str, str]) -> None:
         """Starts it and returns when it serves requests."""
         settings = REPOSITORY / "local.settings.sample.json"
-        options = ("--app", str(self._app), "--port", str(self._port), "--settings", str(settings), "--ready-json")
+        options = ("--app", str(self._app), "--port", str(self._port), "--settings", str(settings))
         ready = self._program.start(*options, environment=environment)
         assert ready["state"] == "Running", self.log
 

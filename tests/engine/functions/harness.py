@@ -74,7 +74,7 @@ def running_host(
 ) -> Generator[RunningHost]:
     """Fails at its end if the host has dropped another number of log lines."""
     host = program("local.host", log=log)
-    ready = host.start("--app", str(app), "--port", "0", "--ready-json", *arguments, environment=environment)
+    ready = host.start("--app", str(app), "--port", "0", *arguments, environment=environment)
     running = RunningHost(program=host, url=ready["url"], state=ready["state"], dropped_lines=dropped_lines)
     try:
         yield running

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -20,7 +20,6 @@ from tests.engine.functions.harness import MCP_APP, eventually, running_host
 from tests.support.programs import Program
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
     from tests.engine.functions.harness import RunningHost
@@ -236,37 +235,10 @@ def test_worker_ends_when_its_host_is_killed(tmp_path: Path) -> None:
         assert eventually(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
 
 
-@contextmanager
-def in_a_terminal(listing: Path, *arguments: str) -> Generator[None]:
-    """The host without `--ready-json`; what it says to a person goes to the file."""
-    command = [sys.executable, "-m", "local.host", "--port", "0", *arguments]
-    with listing.open("w") as sink:
-        process = subprocess.Popen(command, cwd=REPOSITORY, stdout=sink, stderr=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def test_changes_are_told_to_a_person(tmp_path: Path) -> None:
+def test_log_says_of_each_change_what_became_of_it(tmp_path: Path) -> None:
     app = write_app(tmp_path)
-    listing = tmp_path / "listing"
-    with in_a_terminal(listing, "--app", str(app), "--watch"):
-        assert eventually(lambda: "hello: " in listing.read_text())
+    with running_host(app, "--watch", log=tmp_path / "host-log") as host:
         write_app(app, source="raise ValueError('bad app')\n")
-        assert eventually(lambda: listing.read_text().endswith("the app does not start: ValueError: bad app\n"))
+        assert eventually(lambda: host.log.read_text().endswith("the app does not start: ValueError: bad app\n"))
         write_app(app)
-        assert eventually(lambda: listing.read_text().endswith("functions restarted\n"))
-    assert listing.read_text().count("\n") == 4
-
-
-def test_functions_are_listed_for_a_person(tmp_path: Path) -> None:
-    listing = tmp_path / "listing"
-    with in_a_terminal(listing, "--app", str(MCP_APP)):
-        assert eventually(lambda: listing.read_text().count("\n") >= 4)
-    lines = [line.strip() for line in listing.read_text().splitlines()]
-
-    assert lines[0] == "Functions:"
-    assert lines[1].startswith("mcp: [ALL] http://localhost:")
-    assert lines[1].endswith("/{*path}")
+        assert eventually(lambda: host.log.read_text().endswith("functions restarted\n"))
