@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from local.host.errors import HostError
 from local.host.server import Front
-from local.host.settings_files import HostConfig, environment, read_host_config, read_local_settings
-from local.host.state import AppState, Broken, Running
+from local.host.settings_files import environment, read_host_config, read_local_settings
+from local.host.state import AppState, Running
 from local.host.strict import OPTIONS
 from local.host.watch import watch
 from local.loopback.serve import Binding, Listener, PortTakenError, announce, bind, serve
@@ -21,58 +21,51 @@ from local.loopback.serve import Binding, Listener, PortTakenError, announce, bi
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from local.host.settings_files import HostConfig
+
 
 def main() -> int:
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     logging.getLogger("azure").setLevel(logging.WARNING)
-    host = _Host(arguments)
+    app: Path = arguments.app.resolve()
+    named: Path | None = arguments.settings
     try:
-        host.read()
-        asyncio.run(host.serve(bind(port=arguments.port, purpose="Functions host", flag="--port")))
+        binding = bind(port=arguments.port, purpose="Functions host", flag="--port")
+
+        def configure() -> tuple[HostConfig, Mapping[str, str]]:
+            values = read_local_settings(named or app / "local.settings.json", required=named is not None)
+            host_name = f"localhost:{binding.port}"
+            return read_host_config(app), environment(values, host_name=host_name, watched=arguments.watch)
+
+        configure()  # a file that cannot be used ends the host before it begins
+        state = AppState(app=app, configure=configure, watched=arguments.watch)
+        asyncio.run(_serve(state, binding, watched=app if arguments.watch else None))
     except (HostError, PortTakenError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - the last words, where a supervisor looks for them
         return error.exit_code
     return 0
 
 
-class _Host:
-    """The parts of this program, and what the command line says of them."""
+async def _serve(state: AppState, binding: Binding, *, watched: Path | None) -> None:
+    """Until a signal or a fault ends it; raises AppBrokenError."""
+    work = [state.run(), _announce(state, binding.port), *([watch(watched, state.restart)] if watched else [])]
+    tasks = [asyncio.create_task(each) for each in work]
+    first_fault = asyncio.gather(*tasks)
+    await serve([Listener(binding=binding, app=Front(state), options=OPTIONS)], until=first_fault)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    with contextlib.suppress(asyncio.CancelledError):
+        await first_fault
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        self._app: Path = arguments.app.resolve()
-        self._settings: Path | None = arguments.settings and arguments.settings.resolve()
-        self._watched: bool = arguments.watch
-        self._address = ""
 
-    def read(self) -> tuple[HostConfig, dict[str, str]]:
-        values = read_local_settings(self._settings or self._app / "local.settings.json", required=bool(self._settings))
-        return read_host_config(self._app), values
-
-    async def serve(self, binding: Binding) -> None:
-        """Until a signal or a fault ends it; raises AppBrokenError."""
-        self._address = f"localhost:{binding.port}"
-        state = AppState(app=self._app, configure=self._configure, watched=self._watched)
-        work = [state.run(), self._announce(state), *([watch(self._app, state.restart)] if self._watched else [])]
-        tasks = [asyncio.create_task(each) for each in work]
-        first_fault = asyncio.gather(*tasks)
-        await serve([Listener(binding=binding, app=Front(state), options=OPTIONS)], until=first_fault)
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        with contextlib.suppress(asyncio.CancelledError):
-            await first_fault
-
-    def _configure(self) -> tuple[HostConfig, Mapping[str, str]]:
-        config, values = self.read()
-        return config, environment(values, host_name=self._address, watched=self._watched)
-
-    async def _announce(self, state: AppState) -> None:
-        settled = await state.settled()
-        if isinstance(settled, Broken) and not self._watched:
-            return  # the host is about to end
-        announce(url=f"http://{self._address}", state="Running" if isinstance(settled, Running) else "Error")
+async def _announce(state: AppState, port: int) -> None:
+    settled = await state.settled()
+    if not isinstance(settled, Running) and not state.watched:
+        return  # the host is about to end
+    announce(url=f"http://localhost:{port}", state="Running" if isinstance(settled, Running) else "Error")
 
 
 def _arguments() -> argparse.Namespace:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local.host.state import AppState, Broken, Running
+from local.host.errors import AppBrokenError
+from local.host.state import AppState, Running
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -50,8 +51,8 @@ class Admin:
         match self._state.current:
             case Running():
                 return JSONResponse({"state": "Running", "droppedLogLines": self._state.log.dropped})
-            case Broken(errors=errors):
-                return JSONResponse({"state": "Error", "errors": errors}, HTTPStatus.INTERNAL_SERVER_ERROR)
+            case AppBrokenError() as broken:
+                return JSONResponse({"state": "Error", "errors": [broken.message]}, HTTPStatus.INTERNAL_SERVER_ERROR)
             case _:
                 return JSONResponse({"state": "Initialized"}, HTTPStatus.SERVICE_UNAVAILABLE)
 

@@ -29,18 +29,21 @@ logger = logging.getLogger(__name__)
 
 
 class ApplicationInsights:
-    """The account of one app, by its connection string."""
+    """The account that the app's environment names; when it names none, nothing is kept or sent."""
 
-    def __init__(self, connection: str, *, log_levels: Mapping[str, str], certificates: str | None) -> None:
+    def __init__(self, environment: Mapping[str, str], *, log_levels: Mapping[str, str]) -> None:
+        connection = environment.get("APPLICATIONINSIGHTS_CONNECTION_STRING", "")
         parts = dict(part.split("=", 1) for part in connection.split(";") if "=" in part)
-        self._key = parts["InstrumentationKey"]
-        self._url = f"{parts['IngestionEndpoint'].rstrip('/')}/v2.1/track"
+        self._key = parts.get("InstrumentationKey")
+        self._url = f"{parts.get('IngestionEndpoint', '').rstrip('/')}/v2.1/track"
+        self._certificates = environment.get("SSL_CERT_FILE")
         self._levels = log_levels
-        self._certificates = certificates
         self._waiting: list[dict[str, Any]] = []
 
     async def run(self) -> None:
         """Send until cancelled, and what is left then."""
+        if self._key is None:
+            return
         context = ssl.create_default_context(cafile=self._certificates)
         async with httpx2.AsyncClient(verify=context, trust_env=False, timeout=5) as http:
             try:
@@ -88,7 +91,7 @@ class ApplicationInsights:
         at: float | None = None,
     ) -> None:
         """`at` is a POSIX time, and None for now: a line has no time of its own on its way to the host."""
-        if not self._allowed(category, level):
+        if self._key is None or not self._allowed(category, level):
             return
         tags = {"ai.cloud.roleInstance": "localhost", "ai.internal.sdkVersion": "azurefunctions: 4.1037.0.0"}
         properties = {"Category": category, "LogLevel": level, **data.get("properties", {})}

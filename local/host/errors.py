@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from local.host.report import CANNOT_START, own_frames
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -22,11 +24,16 @@ class SettingsFileError(HostError):
         super().__init__(f"{where}: {problem}")
 
 
+class UnsupportedError(HostError):
+    """The app uses something of Azure Functions that this host does not have."""
+
+
 class AppBrokenError(HostError):
-    """The app cannot be indexed and nobody waits for it to change; the text is for the person at the terminal."""
+    """The app cannot be indexed. The text is for the person at the terminal; `reason` is the line that says most."""
 
     exit_code = 1
 
-
-class UnsupportedError(HostError):
-    """The app uses something of Azure Functions that this host does not have."""
+    def __init__(self, message: str, *, stack: str = "") -> None:
+        super().__init__(f"{CANNOT_START}{message}\n{own_frames(stack)}".rstrip())
+        self.message = message
+        self.reason = (stack.strip() or message).splitlines()[-1].strip()

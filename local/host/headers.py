@@ -14,6 +14,7 @@ and `-Proto` are this host's alone, as the real host's forwarder, YARP with its 
 from __future__ import annotations
 
 import re
+import secrets
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 type HeaderList = list[tuple[bytes, bytes]]
 
-TRACE_PARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
+TRACE_PARENT = re.compile("00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 
 HOP_BY_HOP = (
     rb"connection|keep-alive|proxy-(authenticate|authorization|connection)|te|trailer|transfer-encoding|upgrade"
@@ -40,8 +41,6 @@ _NOT_TO_CLIENT = re.compile(HOP_BY_HOP, re.IGNORECASE)
 def to_worker(headers: HeaderList, *, invocation: Invocation, client: str) -> HeaderList:
     host = next((value for name, value in headers if name.lower() == b"host"), b"localhost")
     chunked = any(name.lower() == b"transfer-encoding" for name, _ in headers)
-    traced = _traced(headers)
-    flags = traced[2].decode() if traced else "01"
     return [
         *_without(headers, _NOT_TO_WORKER),
         (b"host", b"127.0.0.1"),
@@ -50,7 +49,7 @@ def to_worker(headers: HeaderList, *, invocation: Invocation, client: str) -> He
         (b"x-forwarded-host", host),
         (b"x-forwarded-proto", b"http"),
         (b"x-ms-invocation-id", invocation.id.encode()),
-        (b"traceparent", f"00-{invocation.operation}-{invocation.span}-{flags}".encode()),
+        (b"traceparent", f"00-{invocation.operation}-{invocation.span}-{invocation.flags}".encode()),
     ]
 
 
@@ -61,14 +60,11 @@ def to_client(headers: HeaderList) -> HeaderList:
     return [*kept, (b"date", formatdate(usegmt=True).encode())]
 
 
-def operation_of(headers: HeaderList) -> str | None:
-    """The trace that the request names, if it does."""
-    found = _traced(headers)
-    return found[1].decode() if found else None
-
-
-def _traced(headers: HeaderList) -> re.Match[bytes] | None:
-    return TRACE_PARENT.fullmatch(next((value for name, value in headers if name.lower() == b"traceparent"), b""))
+def traced(headers: HeaderList) -> tuple[str, str]:
+    """The operation and the flags of the trace that the request names, or of a new one."""
+    named = next((value for name, value in headers if name.lower() == b"traceparent"), b"")
+    found = TRACE_PARENT.fullmatch(named.decode("latin-1"))
+    return (found[1], found[2]) if found else (secrets.token_hex(16), "01")
 
 
 def _without(headers: HeaderList, dropped: re.Pattern[bytes]) -> HeaderList:

@@ -35,7 +35,7 @@ class Failed:
     """Worker to host: the app cannot be indexed."""
 
     message: str
-    stack: str = ""
+    stack: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

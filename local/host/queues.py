@@ -38,28 +38,22 @@ POISON = "-poison"
 logger = logging.getLogger(__name__)
 
 
-def connection_string(function: Function, environment: Mapping[str, str]) -> str:
-    """What the function's trigger connects with.
+class Listener:
+    """Runs a function for each message of its queue.
 
     Raises:
-        UnsupportedError: the setting is not there, or is in parts, as for an identity.
+        UnsupportedError: the app has no setting with its connection string, or has one in parts, as for an identity.
     """
-    name = str(function.trigger.get("connection") or "AzureWebJobsStorage")
-    found = environment.get(name)
-    if not found:
-        raise UnsupportedError(f"Function {function.name}: the setting {name} is no connection string.")
-    return found
-
-
-class Listener:
-    """Runs a function for each message of its queue."""
 
     def __init__(
-        self, function: Function, worker: WorkerProcess, *, connection_string: str, options: QueueOptions
+        self, function: Function, worker: WorkerProcess, *, environment: Mapping[str, str], options: QueueOptions
     ) -> None:
+        setting = str(function.trigger.get("connection") or "AzureWebJobsStorage")
+        self._connection_string = environment.get(setting, "")
+        if not self._connection_string:
+            raise UnsupportedError(f"Function {function.name}: the setting {setting} is no connection string.")
         self._function = function
         self._worker = worker
-        self._connection_string = connection_string
         self._options = options
         self._queue = str(function.trigger["queueName"])
         self._running: set[asyncio.Task[None]] = set()
@@ -67,18 +61,17 @@ class Listener:
     async def run(self) -> None:
         """Delivers messages until cancelled. Those that are under way then are deleted or given back all the same."""
         async with self._client(self._queue) as client:
-            running = self._running
             pause = MIN_PAUSE_SECONDS
             while True:
-                taken = await self._take(client) if len(running) <= self._options.new_batch_threshold else []
+                taken = await self._take(client) if len(self._running) <= self._options.new_batch_threshold else []
                 for message in taken:
                     task = asyncio.create_task(self._handle(message))
-                    running.add(task)
-                    task.add_done_callback(running.discard)
+                    self._running.add(task)
+                    task.add_done_callback(self._running.discard)
                 longest = self._options.max_polling_interval.total_seconds()
                 pause = MIN_PAUSE_SECONDS if taken else min(pause * 2, longest)
-                if running:
-                    await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                if self._running:
+                    await asyncio.wait(self._running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 else:
                     await asyncio.sleep(pause)
 
@@ -100,7 +93,7 @@ class Listener:
         async with self._client(self._queue) as client:
             renewing = asyncio.create_task(_renew(client, message))
             try:
-                error = await self._worker.invoke(self._function, kind="queue", data=self._data(message)).ended
+                error = await self._worker.call(self._function, kind="queue", data=self._data(message))
             finally:
                 renewing.cancel()
                 await asyncio.wait((renewing,))

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from local.host.messages import Failed
 
 RESTARTED = "functions restarted"
 NOT_STARTED = "the app does not start: "
@@ -17,18 +13,8 @@ _FRAME = re.compile(r'  File "(?P<path>[^"]+)", line \d+')
 _MACHINERY = ("<frozen importlib", "azure_functions_runtime", "/importlib/", "\\importlib\\", "_clawimp")
 
 
-def indexing_failure(failed: Failed) -> str:
-    """The app's own part of the traceback: the frames of the machinery that imported it help nobody."""
-    return f"{CANNOT_START}{failed.message}\n{_own_frames(failed.stack)}".rstrip()
-
-
-def reason(failed: Failed) -> str:
-    """The one line that says most: the last of the traceback."""
-    lines = (failed.stack.strip() or failed.message.strip()).splitlines()
-    return lines[-1].strip() if lines else "no reason given."
-
-
-def _own_frames(stack: str) -> str:
+def own_frames(stack: str) -> str:
+    """The app's own part of a traceback: the frames of the machinery that imported it help nobody."""
     kept: list[str] = []
     keep = True
     for line in stack.splitlines():

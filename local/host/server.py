@@ -13,16 +13,15 @@ from starlette.responses import Response
 from local.host import strict
 from local.host.admin import OWN_PATHS, Admin
 from local.host.forward import ForwardedRequest
-from local.host.headers import operation_of
-from local.host.state import AppState, Broken, Running
+from local.host.headers import traced
+from local.host.process import Invocation
+from local.host.state import AppState, Running
 from local.host.upstream import WorkerConnectionLost
 from local.loopback.host_header import LoopbackHost
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-START_SECONDS = 120.0
-"""How long a request waits for a worker that starts; indexing may take two minutes in Azure as well."""
 PROBED = ("/admin/host/", "/healthz")
 """What supervisors ask again and again; not worth a line in the log."""
 CLIENT_GONE = 499
@@ -69,7 +68,7 @@ class Front:
             return Response(status_code=refused)
         if OWN_PATHS.fullmatch(path):
             return self._admin
-        state = await self._settled()
+        state = await self._state.settled()
         if not isinstance(state, Running):
             return Response("The function app is not running.", 503, {"retry-after": "2"})
         found = None if path.startswith("//") else state.routes.find(scope["method"], path)
@@ -78,20 +77,17 @@ class Front:
         if state.worker.upstream is None:
             return Response("This host serves HTTP functions through HTTP streams only.", 501)
         function, params = found
-        operation = operation_of(scope["headers"])
-        invocation = state.worker.invoke(
-            function, kind="http", data=params, operation=operation, method=scope["method"], path=path
+        operation, flags = traced(scope["headers"])
+        invocation = Invocation(
+            function=function.name, method=scope["method"], path=path, operation=operation, flags=flags
         )
+        state.worker.begin(invocation, function, kind="http", data=params)
         exchange = ForwardedRequest(
             scope=scope, receive=receive, send=send, upstream=state.worker.upstream, invocation=invocation
         )
-        with self._state.request():
-            await exchange.run()
+        request = asyncio.create_task(exchange.run())
+        state.requests.add(request)
+        request.add_done_callback(state.requests.discard)
+        await request
         state.worker.report(invocation, status=exchange.status or CLIENT_GONE)
         return None
-
-    async def _settled(self) -> Running | Broken | None:
-        try:
-            return await asyncio.wait_for(self._state.settled(), START_SECONDS)
-        except TimeoutError:
-            return None

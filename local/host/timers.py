@@ -70,7 +70,7 @@ class Timer:
     async def _execute(self) -> None:
         name = self._function.name
         logger.info("Executing %s.", name)
-        error = await self._worker.invoke(self._function, kind="json", data=DATA).ended
+        error = await self._worker.call(self._function, kind="json", data=DATA)
         if error is None:
             logger.info("Executed %s.", name)
         else:

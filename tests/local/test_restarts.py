@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.account import Account
-from local.host.messages import Failed
-from local.host.report import NOT_STARTED, RESTARTED, indexing_failure, reason
+from local.host.errors import AppBrokenError
+from local.host.report import NOT_STARTED, RESTARTED
 from local.restarts import Restarts, tell_restarts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-BROKEN = Failed(
-    message="SyntaxError: '(' was never closed (add.py, line 3)",
-    stack=(
-        'Traceback (most recent call last):\n  File "/checkout/add.py", line 3\n    add(\n'
-        "       ^\nSyntaxError: '(' was never closed\n"
-    ),
+STACK = (
+    'Traceback (most recent call last):\n  File "/checkout/add.py", line 3\n    add(\n'
+    "       ^\nSyntaxError: '(' was never closed\n"
 )
-BEFORE = f"{RESTARTED}\n{indexing_failure(BROKEN)}\n"
+BROKEN = AppBrokenError("SyntaxError: '(' was never closed (add.py, line 3)", stack=STACK)
+BEFORE = f"{RESTARTED}\n{BROKEN}\n"
 
 
 @pytest.fixture
@@ -42,7 +40,7 @@ def add(log: Path, text: str) -> None:
 def test_failure_is_told_with_its_place_and_the_restart_after_it(log: Path) -> None:
     said = StringIO()
     restarts = Restarts(log, Account(file=said))
-    add(log, f"2026-01-01 INFO POST /mcp -> 200\n{indexing_failure(BROKEN)}\n{NOT_STARTED}{reason(BROKEN)}\n")
+    add(log, f"2026-01-01 INFO POST /mcp -> 200\n{BROKEN}\n{NOT_STARTED}{BROKEN.reason}\n")
     restarts.tell_new()
     first, *rest = said.getvalue().splitlines()
     assert first == "  FAILED  the app does not start: SyntaxError: '(' was never closed"
@@ -64,8 +62,8 @@ def test_frames_of_what_imports_the_app_are_left_out() -> None:
         "/x/beartype/claw/_importlib/_clawimpfileloader.py",
     )
     frames = "".join(f'  File "{path}", line 7, in load\n    load(\n    ^^^^\n' for path in machinery)
-    failed = Failed(message=BROKEN.message, stack=BROKEN.stack.replace("\n", f"\n{frames}", 1))
-    assert indexing_failure(failed) == indexing_failure(BROKEN)
+    failed = AppBrokenError(BROKEN.message, stack=STACK.replace("\n", f"\n{frames}", 1))
+    assert str(failed) == str(BROKEN)
 
 
 def test_line_that_is_still_being_written_is_told_once_it_is_whole(log: Path) -> None:

@@ -13,7 +13,6 @@ from local.check.report import CheckFailedError
 from local.check.run import check_log
 from local.host.log import DROPPED, AppLog
 from local.host.messages import Logged
-from local.host.process import Invocation
 from tests.engine.functions.harness import MCP_APP, eventually, running_host
 from tests.support.mcp import tool_call
 
@@ -70,15 +69,12 @@ def test_line_after_the_answer_is_dropped_and_counted_and_comes_again_with_the_n
     assert eventually(lambda: late_lines() == [True, False]), late_lines()
 
 
-async def test_kept_line_is_shown_once_and_a_later_one_of_the_same_text_again(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    invocation = Invocation(function="mcp", ended=asyncio.get_running_loop().create_future(), operation="1" * 32)
+def test_kept_line_is_shown_once_and_a_later_one_of_the_same_text_again(capsys: pytest.CaptureFixture[str]) -> None:
     log = AppLog()
 
-    for moment, running in ((1.0, None), (1.0, invocation), (2.0, invocation), (3.0, invocation)):
-        of = None if running is None else running.id
-        log.add(Logged(invocation=of, time=moment, level="WARNING", logger="app", text="The vault is away."), running)
+    for moment, invocation in ((1.0, None), (1.0, "1"), (2.0, "1"), (3.0, "1")):
+        line = Logged(invocation=invocation, time=moment, level="WARNING", logger="app", text="The vault is away.")
+        log.add(line, running=invocation is not None)
 
     assert capsys.readouterr().err.count("The vault is away.") == 3
     assert log.dropped == 0

@@ -55,7 +55,7 @@ class Client:
             receive=self.receive,
             send=self.send,
             upstream=upstream,
-            invocation=Invocation(function="f", ended=ended, operation="0" * 31 + "1"),
+            invocation=Invocation(function="f", ended=ended),
         )
 
 

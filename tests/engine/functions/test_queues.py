@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
@@ -12,7 +12,8 @@ from azure.storage.queue import QueueClient
 from local.config import REPOSITORY
 from local.host.errors import UnsupportedError
 from local.host.messages import Function
-from local.host.queues import connection_string
+from local.host.queues import Listener
+from local.host.settings_files import QueueOptions
 from tests.engine.functions.harness import eventually, running_host
 
 if TYPE_CHECKING:
@@ -114,5 +115,6 @@ def test_death_of_the_worker_counts_for_every_message_in_flight(queues: Queues) 
 
 def test_connection_has_to_be_a_connection_string() -> None:
     trigger = {"type": "queueTrigger", "name": "m", "queueName": "q", "connection": "Store"}
+    no_worker = cast("Any", None)
     with pytest.raises(UnsupportedError, match="Store"):
-        connection_string(Function(name="f", id="f", trigger=trigger), {})
+        Listener(Function(name="f", id="f", trigger=trigger), no_worker, environment={}, options=QueueOptions())
