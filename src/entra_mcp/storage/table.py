@@ -15,13 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 from urllib.request import getproxies
 
 from azure.core import MatchConditions
-from azure.core.exceptions import (
-    AzureError,
-    HttpResponseError,
-    IncompleteReadError,
-    ServiceRequestError,
-    ServiceResponseError,
-)
+from azure.core.exceptions import AzureError, HttpResponseError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
@@ -29,7 +23,7 @@ from entra_mcp.errors import StorageError, first_line
 from entra_mcp.patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
     from types import TracebackType
 
     from azure.core.async_paging import AsyncItemPaged
@@ -56,26 +50,8 @@ So a call after a short pause waits for its row alone, not for a name server and
 
 MISSING_TABLE = "TableNotFound"
 
-POST_PAUSES = (0.1, 0.4)
-"""Seconds before each repetition of an insert or a transaction, most of whose failures the SDK does not repeat."""
-
-RETRYABLE = frozenset(
-    {
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    }
-)
-"""Statuses that are worth a repetition."""
-
-_ONCE: dict[str, Any] = {"retry_total": 0}
-"""For inserts and transactions: `_post` repeats them, and a slow one, which may yet be carried out, not at all."""
-
-BROKEN = (IncompleteReadError, ServiceRequestError, ServiceResponseError)
-"""What is raised when a connection breaks; the service may have done what it was asked."""
+POSTED: dict[str, Any] = {"retry_on_methods": ("POST",)}
+"""For inserts and transactions, most of whose failures the SDK repeats only where this says so."""
 
 REFUSED = frozenset(
     {
@@ -148,8 +124,7 @@ class Table:
 
     async def create(self) -> None:
         """Creates the table unless it is there."""
-        async with self._request(WRITE_SECONDS) as client:
-            await _post(client.create_table, unless=HTTPStatus.CONFLICT)
+        await self._ask(WRITE_SECONDS, lambda client: client.create_table(**POSTED), unless={HTTPStatus.CONFLICT})
 
     async def check(self) -> None:
         """Reads a row that is not there: a reachable service, the role and the table are all needed for that answer."""
@@ -157,27 +132,23 @@ class Table:
 
     async def read(self, partition: str, row: str) -> Entity | None:
         """Returns the row, or None when there is none."""
-        async with self._request(READ_SECONDS) as client:
-            try:
-                return await client.get_entity(partition, row)
-            except HttpResponseError as error:
-                if error.status_code != HTTPStatus.NOT_FOUND or _code(error) == MISSING_TABLE:
-                    raise
-                return None
+        return await self._ask(
+            READ_SECONDS, lambda client: client.get_entity(partition, row), unless={HTTPStatus.NOT_FOUND}
+        )
 
     async def insert(self, entity: Mapping[str, Any]) -> str | None:
         """Writes a new row and returns its etag; returns None, and changes nothing, when there is one already.
 
         After a lost response the row that is there may be this very one; compare what only the writer can know.
         """
-        async with self._request(WRITE_SECONDS) as client:
-            written = await _post(lambda: client.create_entity(entity, **_ONCE), unless=HTTPStatus.CONFLICT)
+        written = await self._ask(
+            WRITE_SECONDS, lambda client: client.create_entity(entity, **POSTED), unless={HTTPStatus.CONFLICT}
+        )
         return None if written is None else str(written["etag"])
 
     async def replace(self, entity: Mapping[str, Any]) -> None:
         """Writes the row whole, whether or not it was there; properties that it no longer has are gone."""
-        async with self._request(WRITE_SECONDS) as client:
-            await client.upsert_entity(entity, UpdateMode.REPLACE)
+        await self._ask(WRITE_SECONDS, lambda client: client.upsert_entity(entity, UpdateMode.REPLACE))
 
     async def replace_unchanged(self, entity: Mapping[str, Any], *, etag: str) -> str | None:
         """Writes the row whole if it is still the one with this etag; returns its new etag, or None when it is not.
@@ -192,18 +163,13 @@ class Table:
 
     async def _update(self, entity: Mapping[str, Any], *, etag: str | None) -> str | None:
         # An update without a condition still wants the row to be there; only the SDK's upsert does not.
-        condition = MatchConditions.Unconditionally if etag is None else MatchConditions.IfNotModified
-        async with self._request(WRITE_SECONDS) as client:
-            try:
-                written = await client.update_entity(entity, UpdateMode.REPLACE, etag=etag, match_condition=condition)
-            except HttpResponseError as error:
-                if (
-                    error.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED}
-                    or _code(error) == MISSING_TABLE
-                ):
-                    raise
-                return None
-        return str(written["etag"])
+        condition = _condition(etag)
+        written = await self._ask(
+            WRITE_SECONDS,
+            lambda client: client.update_entity(entity, UpdateMode.REPLACE, etag=etag, match_condition=condition),
+            unless={HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED},
+        )
+        return None if written is None else str(written["etag"])
 
     async def delete(self, partition: str, row: str, *, etag: str | None = None) -> bool:
         """Deletes the row, with an etag only if it is still that one; returns whether this call deleted it.
@@ -211,35 +177,28 @@ class Table:
         After a lost response the answer may be False although it did: never do two callers hear True.
         """
         answers: list[AsyncHttpResponse] = []
-        condition = MatchConditions.Unconditionally if etag is None else MatchConditions.IfNotModified
-        async with self._request(WRITE_SECONDS) as client:
-            try:
-                # The SDK passes over a 404, so its response has to show what there was.
-                await client.delete_entity(
-                    partition,
-                    row,
-                    etag=etag,
-                    match_condition=condition,
-                    raw_response_hook=lambda response: answers.append(response.http_response),
-                )
-            except HttpResponseError as error:
-                if error.status_code != HTTPStatus.PRECONDITION_FAILED:
-                    raise
-                return False
+        # The SDK passes over a 404, so its response has to show what there was.
+        await self._ask(
+            WRITE_SECONDS,
+            lambda client: client.delete_entity(
+                partition,
+                row,
+                etag=etag,
+                match_condition=_condition(etag),
+                raw_response_hook=lambda response: answers.append(response.http_response),
+            ),
+            unless={HTTPStatus.PRECONDITION_FAILED},
+        )
         if answers and answers[-1].status_code == HTTPStatus.NOT_FOUND and _code_in(answers[-1]) == MISSING_TABLE:
             raise StorageError(self._missing)
         return bool(answers) and answers[-1].status_code == HTTPStatus.NO_CONTENT
 
     async def transact(self, operations: Sequence[Operation]) -> bool:
         """Does up to 100 operations on one partition, all or none; returns False when the service refuses them."""
-        async with self._request(WRITE_SECONDS) as client:
-            try:
-                await _post(lambda: client.submit_transaction(operations, **_ONCE))
-            except HttpResponseError as error:
-                if error.status_code not in REFUSED or _code(error) == MISSING_TABLE:
-                    raise
-                return False
-        return True
+        done = await self._ask(
+            WRITE_SECONDS, lambda client: client.submit_transaction(operations, **POSTED), unless=REFUSED
+        )
+        return done is not None
 
     async def query(self, filter_: str, *, select: Sequence[str]) -> AsyncIterator[list[Entity]]:
         """Yields pages of the rows that match; each page has a deadline of its own.
@@ -256,6 +215,18 @@ class Table:
                     return
             yield page
 
+    async def _ask[T](
+        self, seconds: float, send: Callable[[_Client], Awaitable[T]], *, unless: Collection[int] = ()
+    ) -> T | None:
+        """Returns the answer, or None when it has a status of `unless` and the table is there."""
+        async with self._request(seconds) as client:
+            try:
+                return await send(client)
+            except HttpResponseError as error:
+                if error.status_code not in unless or _code(error) == MISSING_TABLE:
+                    raise
+                return None
+
     @asynccontextmanager
     async def _request(self, seconds: float) -> AsyncGenerator[_Client]:
         try:
@@ -263,8 +234,12 @@ class Table:
                 yield self._client()
         except TimeoutError as error:
             raise StorageError(f"no answer within {seconds:.0f} s") from error
-        except AzureError as error:
-            raise StorageError(self._problem(error)) from error
+        except (AzureError, AttributeError) as error:
+            # The SDK's handling of errors itself fails on an insert whose response broke off.
+            fault = error if isinstance(error, AzureError) else error.__context__
+            if not isinstance(fault, AzureError):
+                raise
+            raise StorageError(self._problem(fault)) from fault
 
     def _client(self) -> _Client:
         loop = asyncio.get_running_loop()
@@ -291,25 +266,6 @@ class Table:
                 return f"{type(error).__name__}: {code or first_line(error)[:200]}"
 
 
-async def _post[T](send: Callable[[], Awaitable[T]], *, unless: int | None = None) -> T | None:
-    """Sends an insert or a transaction, again if need be; returns None when the answer has the status `unless`."""
-    for pause in (*POST_PAUSES, None):
-        try:
-            return await send()
-        except (AzureError, AttributeError) as error:
-            # The SDK's handling of errors itself fails on an insert whose response broke off.
-            fault = error if isinstance(error, AzureError) else error.__context__
-            if not isinstance(fault, AzureError):
-                raise
-            status = fault.status_code if isinstance(fault, HttpResponseError) else None
-            if unless is not None and status == unless:
-                return None
-            if pause is None or not (status in RETRYABLE or isinstance(fault, BROKEN)):
-                raise fault from fault.__cause__
-            await asyncio.sleep(pause)
-    return None
-
-
 class _PipelineResponse(Protocol):
     """What the SDK hands to a response hook, as far as it is used here."""
 
@@ -319,9 +275,11 @@ class _PipelineResponse(Protocol):
 class _Client(Protocol):
     """The part of `azure.data.tables.aio.TableClient` that is used here, whose own annotations have gaps."""
 
-    async def create_table(self) -> object: ...
+    async def create_table(self, *, retry_on_methods: Sequence[str]) -> object: ...
     async def get_entity(self, partition_key: str, row_key: str) -> Entity: ...
-    async def create_entity(self, entity: Mapping[str, Any], *, retry_total: int) -> Mapping[str, Any]: ...
+    async def create_entity(
+        self, entity: Mapping[str, Any], *, retry_on_methods: Sequence[str]
+    ) -> Mapping[str, Any]: ...
     async def upsert_entity(self, entity: Mapping[str, Any], mode: UpdateMode) -> object: ...
     async def update_entity(
         self, entity: Mapping[str, Any], mode: UpdateMode, *, etag: str | None, match_condition: MatchConditions
@@ -336,8 +294,14 @@ class _Client(Protocol):
         raw_response_hook: Callable[[_PipelineResponse], None],
     ) -> None: ...
     def query_entities(self, query_filter: str, *, select: list[str]) -> AsyncItemPaged[Entity]: ...
-    async def submit_transaction(self, operations: Sequence[Operation], *, retry_total: int) -> object: ...
+    async def submit_transaction(
+        self, operations: Sequence[Operation], *, retry_on_methods: Sequence[str]
+    ) -> object: ...
     async def close(self) -> None: ...
+
+
+def _condition(etag: str | None) -> MatchConditions:
+    return MatchConditions.Unconditionally if etag is None else MatchConditions.IfNotModified
 
 
 def _transport() -> AsyncHttpTransport[Any, Any]:
