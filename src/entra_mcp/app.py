@@ -28,7 +28,6 @@ from entra_mcp.server.tool_scopes import offer_scoped_tools
 from entra_mcp.server.warmup import warm_up
 from entra_mcp.settings import AuthMode, Settings, load, unknown_names
 from entra_mcp.storage.cache import CachedStore
-from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.ledger import Ledger
 from entra_mcp.storage.owners import OwnerMarks
@@ -139,11 +138,7 @@ async def running_app(
         cipher = RowCipher(secrets)
         store = TableStore(table=table, cipher=cipher, marks=OwnerMarks(secrets), owner_of=owner_of)
         verifier = create_verifier(settings, http_client=http)
-        cached = CachedStore(
-            store,
-            seconds={UPSTREAM_TOKENS: settings.upstream_token_cache_seconds},
-            metrics=telemetry.metrics,
-        )
+        cached = CachedStore(store, seconds=settings.upstream_token_cache_seconds, metrics=telemetry.metrics)
         parts = Collaborators(
             secrets=secrets,
             store=cached,

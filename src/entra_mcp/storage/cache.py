@@ -1,8 +1,8 @@
-"""A read cache for what may be a moment old, in front of a key-value store that several instances share.
+"""A read cache for token sets, which may be a moment old, in front of a key-value store that several instances share.
 
-Only one collection may be cached. `mcp-upstream-tokens` are the token sets that access tokens stand for: one that
-another instance deletes goes on working here until the cache forgets it; one that this instance deletes ends at once.
-Everything else is used once or decides who may: a cached code could be replayed.
+`mcp-upstream-tokens` are what access tokens stand for: one that another instance deletes goes on working here until the
+cache forgets it; one that this instance deletes ends at once. Every other collection is used once or decides who may: a
+cached code could be replayed.
 
 Threat: who reads this process's memory reads the tokens in it. They are not sealed here: the key to unseal them, the
 vault's signing key, is in the same memory, and so is the bearer token of every request. Entries are short-lived and
@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsFloat, override
@@ -31,13 +30,9 @@ if TYPE_CHECKING:
 
     from entra_mcp.storage.store import ConditionalStore
 
-CACHEABLE = frozenset({UPSTREAM_TOKENS})
-
 MAX_BYTES = 16 * 1024 * 1024
 OVERHEAD_BYTES = 400
 """What an entry takes beside its value, its key included."""
-
-type _Place = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -50,8 +45,16 @@ class _Entry:
         return len(self.value) + OVERHEAD_BYTES
 
 
+@dataclass(slots=True)
+class _Read:
+    """A read of the store, and how many wait for it."""
+
+    task: asyncio.Task[bytes | None]
+    waiting: int = 0
+
+
 class CachedStore(BaseWrapper):
-    """Serves `get` of some collections from memory for some seconds each; all else goes to the store.
+    """Serves `get` of token sets from memory for some seconds; all else goes to the store.
 
     A miss is not remembered. Concurrent misses of one key read the store once. A write forgets the key before and
     after it, so that a read which began earlier cannot bring back what the write replaced. Belongs to one event loop.
@@ -61,56 +64,53 @@ class CachedStore(BaseWrapper):
         self,
         store: ConditionalStore,
         *,
-        seconds: Mapping[str, float],
+        seconds: float,
         max_bytes: int = MAX_BYTES,
         clock: Callable[[], float] = time.monotonic,
         metrics: Metrics | None = None,
     ) -> None:
-        """Takes how many seconds the values of each collection may be old; 0 is not cached."""
-        if forbidden := set(seconds) - CACHEABLE:
-            raise ValueError(f"these collections must never be cached: {', '.join(sorted(forbidden))}")
+        """Takes how many seconds a token set may be old; with 0 nothing is cached."""
         self.key_value = self._store = store
-        self._seconds = {collection: limit for collection, limit in seconds.items() if limit > 0}
+        self._seconds = seconds
         self._clock = clock
         # The base class counts nothing.
         self._metrics = None if type(metrics) is Metrics else metrics
-        self._entries: TLRUCache[_Place, _Entry] = TLRUCache(
-            max_bytes, ttu=lambda _place, entry, _now: entry.until, timer=clock, getsizeof=lambda entry: entry.size
+        self._entries: TLRUCache[str, _Entry] = TLRUCache(
+            max_bytes, ttu=lambda _key, entry, _now: entry.until, timer=clock, getsizeof=lambda entry: entry.size
         )
-        self._reads: dict[_Place, asyncio.Task[bytes | None]] = {}
-        self._waiting: Counter[asyncio.Task[bytes | None]] = Counter()
+        self._reads: dict[str, _Read] = {}
 
     @override
     async def get(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
-        if collection not in self._seconds:
+        if collection != UPSTREAM_TOKENS or not self._seconds:
             return await self.key_value.get(key, collection=collection)
-        place = (collection, key)
-        entry = self._entries.get(place)
+        entry = self._entries.get(key)
         if self._metrics is not None:
             self._metrics.looked_up(collection=collection, hit=entry is not None)
         if entry is not None:
             return json.loads(entry.value)
-        reading = self._reads.get(place)
+        reading = self._reads.get(key)
         if reading is None:
-            reading = self._reads[place] = asyncio.create_task(self._read(place))
-            reading.add_done_callback(lambda task: self._ended(place, task))
-            leave(reading)
-        self._waiting[reading] += 1
+            reading = self._reads[key] = _Read(asyncio.create_task(self._read(key)))
+            leave(reading.task)
+        reading.waiting += 1
         try:
             # A caller that goes away must not end the read that others wait for.
-            value = await asyncio.shield(reading)
+            value = await asyncio.shield(reading.task)
         finally:
-            self._waiting[reading] -= 1
-            if not self._waiting[reading]:
-                del self._waiting[reading]
-                self._abandon(place, reading)
+            reading.waiting -= 1
+            if not reading.waiting:
+                # It has ended, or hangs: then who comes next must not wait for it.
+                reading.task.cancel()
+                if self._reads.get(key) is reading:
+                    del self._reads[key]
         return None if value is None else json.loads(value)
 
     async def get_stored(self, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
         """As `get`, always from the store; what turns out to be gone is forgotten."""
         value = await self.key_value.get(key, collection=collection)
-        if value is None and collection is not None:
-            self._invalidate([(collection, key)])
+        if value is None:
+            self._invalidate(collection, [key])
         return value
 
     @override
@@ -149,46 +149,35 @@ class CachedStore(BaseWrapper):
         with self._writing(collection, keys):
             return await self.key_value.delete_many(keys, collection=collection)
 
-    async def _read(self, place: _Place) -> bytes | None:
-        collection, key = place
+    async def _read(self, key: str) -> bytes | None:
         started = self._clock()
-        value, ttl = await self.key_value.ttl(key, collection=collection)
+        value, ttl = await self.key_value.ttl(key, collection=UPSTREAM_TOKENS)
         if value is None:
-            self._entries.pop(place, None)
+            self._entries.pop(key, None)
             return None
         content = json.dumps(value, separators=(",", ":")).encode()
         # A write meanwhile has taken this read from the list: what was read may be what it replaced.
-        if self._reads.get(place) is asyncio.current_task():
-            lives = [self._seconds[collection], *(() if ttl is None else (ttl,)), *_life(value)]
+        reading = self._reads.get(key)
+        if reading is not None and reading.task is asyncio.current_task():
+            lives = [self._seconds, *(() if ttl is None else (ttl,)), *_life(value)]
             entry = _Entry(content, started + min(lives))
             if entry.size <= self._entries.maxsize:
-                self._entries[place] = entry
+                self._entries[key] = entry
         return content
-
-    def _abandon(self, place: _Place, reading: asyncio.Task[bytes | None]) -> None:
-        """Ends a read that nobody waits for any more: who comes next must not wait for one that hangs."""
-        if not reading.done():
-            reading.cancel()
-            if self._reads.get(place) is reading:
-                del self._reads[place]
-
-    def _ended(self, place: _Place, task: asyncio.Task[bytes | None]) -> None:
-        if self._reads.get(place) is task:
-            del self._reads[place]
 
     @contextmanager
     def _writing(self, collection: str | None, keys: Iterable[str]) -> Generator[None]:
-        places = [(collection, key) for key in keys] if collection in self._seconds else []
-        self._invalidate(places)
+        self._invalidate(collection, keys)
         try:
             yield
         finally:
-            self._invalidate(places)
+            self._invalidate(collection, keys)
 
-    def _invalidate(self, places: Iterable[_Place]) -> None:
-        for place in places:
-            self._entries.pop(place, None)
-            self._reads.pop(place, None)
+    def _invalidate(self, collection: str | None, keys: Iterable[str]) -> None:
+        if collection == UPSTREAM_TOKENS:
+            for key in keys:
+                self._entries.pop(key, None)
+                self._reads.pop(key, None)
 
 
 def _life(value: Mapping[str, Any]) -> list[float]:

@@ -74,7 +74,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def cache(store: SlowStore, clock: Clock) -> CachedStore:
-    return CachedStore(store, seconds={UPSTREAM_TOKENS: 60}, clock=clock)
+    return CachedStore(store, seconds=60, clock=clock)
 
 
 async def test_second_get_is_served_from_memory_until_the_time_is_over(
@@ -102,7 +102,7 @@ async def test_value_is_not_served_longer_than_it_lives(cache: CachedStore, stor
 
 async def test_token_set_is_not_served_when_its_token_has_expired(store: SlowStore, clock: Clock) -> None:
     """Another instance may have refreshed it."""
-    cache = CachedStore(store, seconds={UPSTREAM_TOKENS: 60}, clock=clock)
+    cache = CachedStore(store, seconds=60, clock=clock)
     await store.put("over", {"expires_at": time.time() - 1}, collection=UPSTREAM_TOKENS)
     await store.put("good", {"expires_at": time.time() + 3600}, collection=UPSTREAM_TOKENS)
     for key in ("over", "over", "good", "good"):
@@ -126,20 +126,6 @@ async def test_other_collections_are_always_read_from_the_store(
     for _ in range(3):
         assert await cache.get("k", collection=collection) == {"a": 1}
     assert store.reads == 3
-
-
-@pytest.mark.parametrize(
-    "collection",
-    [
-        "mcp-authorization-codes",
-        "mcp-oauth-transactions",
-        "mcp-oauth-proxy-clients",
-        "",
-    ],
-)
-def test_caching_what_is_used_once_is_refused(store: SlowStore, collection: str) -> None:
-    with pytest.raises(ValueError, match="never be cached"):
-        CachedStore(store, seconds={UPSTREAM_TOKENS: 60, collection: 1})
 
 
 async def test_value_from_memory_is_a_copy(cache: CachedStore) -> None:
@@ -266,7 +252,7 @@ async def test_error_reaches_every_caller_and_is_not_remembered(cache: CachedSto
 
 
 async def test_memory_is_bounded_and_the_longest_unused_goes_first(store: SlowStore) -> None:
-    cache = CachedStore(store, seconds={UPSTREAM_TOKENS: 60}, max_bytes=3 * (OVERHEAD_BYTES + 20))
+    cache = CachedStore(store, seconds=60, max_bytes=3 * (OVERHEAD_BYTES + 20))
     for key in "abcd":
         await store.put(key, {"key": key}, collection=UPSTREAM_TOKENS)
     for key in "abcad":
@@ -280,7 +266,7 @@ async def test_memory_is_bounded_and_the_longest_unused_goes_first(store: SlowSt
 
 
 async def test_bytes_are_bounded(store: SlowStore) -> None:
-    cache = CachedStore(store, seconds={UPSTREAM_TOKENS: 60}, max_bytes=10_000)
+    cache = CachedStore(store, seconds=60, max_bytes=10_000)
     for number in range(20):
         await store.put(f"k{number}", {"text": "x" * 1000}, collection=UPSTREAM_TOKENS)
         await cache.get(f"k{number}", collection=UPSTREAM_TOKENS)
@@ -295,7 +281,7 @@ async def test_bytes_are_bounded(store: SlowStore) -> None:
 
 
 async def test_value_larger_than_the_cache_is_served_and_not_kept(store: SlowStore) -> None:
-    cache = CachedStore(store, seconds={UPSTREAM_TOKENS: 60}, max_bytes=1000)
+    cache = CachedStore(store, seconds=60, max_bytes=1000)
     await store.put("k", {"text": "x" * 2000}, collection=UPSTREAM_TOKENS)
     for _ in range(2):
         assert await cache.get("k", collection=UPSTREAM_TOKENS) == {"text": "x" * 2000}
