@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from entra_mcp.storage.encryption import RowCipher
-    from entra_mcp.storage.table import Entity, Table
+    from entra_mcp.storage.table import Table
 
 LAYOUT = b"claim-2"
 
@@ -58,25 +58,18 @@ class Lease:
 class Redemption:
     """A use that was settled: what came of it, and how many seconds ago."""
 
-    holder: str
     outcome: Mapping[str, Any]
     age: float
 
 
 @dataclass(frozen=True, slots=True)
-class _Leased:
-    """Who holds the lease, and until when, in seconds since 1970."""
-
-    holder: str
-    until: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Found:
-    """What the row of a value says, and the version of that row."""
+    """What the row of a value says: who has or had the lease, until when, in seconds since 1970, or what came of it."""
 
-    held: Redemption | _Leased
     etag: str
+    holder: str = ""
+    until: float = 0.0
+    redemption: Redemption | None = None
 
 
 class Ledger:
@@ -111,12 +104,12 @@ class Ledger:
             found = await self._found(kind, value)
             if found is None:
                 continue
-            if isinstance(found.held, Redemption):
-                return found.held
-            if found.held.holder == holder:
+            if found.redemption is not None:
+                return found.redemption
+            if found.holder == holder:
                 # The answer to a write of this very call was lost.
                 return Lease(holder, kind, value, expires, found.etag)
-            if found.held.until <= self._clock():
+            if found.until <= self._clock():
                 etag = await self._table.replace_unchanged(entity, etag=found.etag)
                 if etag is not None:
                     return Lease(holder, kind, value, expires, etag)
@@ -134,9 +127,9 @@ class Ledger:
         etag = lease.etag
         while await self._table.replace_unchanged(entity, etag=etag) is None:
             found = await self._found(lease.kind, lease.value)
-            if found is None or found.held.holder != lease.id:
+            if found is None or found.holder != lease.id:
                 return False
-            if isinstance(found.held, Redemption):
+            if found.redemption is not None:
                 return True
             # Renewed since.
             etag = found.etag
@@ -149,7 +142,7 @@ class Ledger:
             StorageError: whether it was prolonged is not known.
         """
         found = await self._found(lease.kind, lease.value)
-        if found is not None and isinstance(found.held, _Leased) and found.held.holder == lease.id:
+        if found is not None and found.redemption is None and found.holder == lease.id:
             state = {"claim": lease.id, "until": self._clock() + seconds}
             entity = self._entity(lease.kind, lease.value, state, expires=lease.expires)
             await self._table.replace_unchanged(entity, etag=found.etag)
@@ -161,9 +154,9 @@ class Ledger:
         """
         while True:
             found = await self._found(lease.kind, lease.value)
-            if found is None or found.held.holder != lease.id:
+            if found is None or found.holder != lease.id:
                 return True
-            if isinstance(found.held, Redemption):
+            if found.redemption is not None:
                 return False
             if await self._table.delete(lease.address.partition, lease.address.row, etag=found.etag):
                 return True
@@ -171,27 +164,27 @@ class Ledger:
     async def look_up(self, kind: str, value: str) -> Redemption | None:
         """Returns the redemption of a value; None when there was none, or it has not been settled."""
         found = await self._found(kind, value)
-        return found.held if found is not None and isinstance(found.held, Redemption) else None
+        return None if found is None else found.redemption
 
     async def _found(self, kind: str, value: str) -> _Found | None:
         address = _address(kind, value)
         entity = await self._table.read(address.partition, address.row)
-        return None if entity is None else _Found(await self._held(entity, kind, value), entity.metadata["etag"])
-
-    async def _held(self, entity: Entity, kind: str, value: str) -> Redemption | _Leased:
-        """What the row is about."""
+        if entity is None:
+            return None
+        etag = entity.metadata["etag"]
         try:
             row = unpack(entity)
             if row.expires is not None and row.expires <= self._clock() * 1000:
-                return _Leased(holder="", until=0.0)
+                return _Found(etag)
             plain = await self._cipher.unseal(row.sealed, collection=_name(kind), key=value, expires=row.expires)
         except (CorruptedDataError, DecryptionError):
             # Nobody may use what may have been used: its owner starts again.
-            return Redemption("", {}, math.inf)
+            return _Found(etag, redemption=Redemption({}, math.inf))
         state = json.loads(plain)
         if "outcome" in state:
-            return Redemption(state["claim"], state["outcome"], self._clock() - state["at"])
-        return _Leased(holder=state["claim"], until=state["until"])
+            redemption = Redemption(state["outcome"], self._clock() - state["at"])
+            return _Found(etag, holder=state["claim"], redemption=redemption)
+        return _Found(etag, holder=state["claim"], until=state["until"])
 
     def _entity(self, kind: str, value: str, state: Mapping[str, Any], *, expires: int) -> dict[str, Any]:
         plain = json.dumps(state, separators=(",", ":")).encode()
