@@ -98,24 +98,11 @@ def unpack(entity: Mapping[str, Any]) -> Row:
         chunks: list[bytes] = [entity["V0"]]
         while (chunk := entity.get(f"V{len(chunks)}")) is not None:
             chunks.append(chunk)
+        expires = None if entity.get("X") is None else entity["X"].value
         # Whether a chunk is missing or altered shows when the value is opened.
-        return Row(sealed=b"".join(chunks), created=entity["C"].value, expires=expiry(entity), owner=entity.get("U"))
+        return Row(sealed=b"".join(chunks), created=entity["C"].value, expires=expires, owner=entity.get("U"))
     except (AttributeError, KeyError, TypeError) as error:
         raise CorruptedDataError("the row lacks a property or has one of another type") from error
-
-
-def expiry(entity: Mapping[str, Any]) -> int | None:
-    """Returns when the row expires, in milliseconds since 1970; None when it does not.
-
-    Raises:
-        CorruptedDataError: the property has another type.
-    """
-    expires = entity.get("X")
-    if expires is None:
-        return None
-    if not isinstance(expires, EntityProperty) or not isinstance(expires.value, int):
-        raise CorruptedDataError("the row's expiry has another type")
-    return expires.value
 
 
 def _prefix(collection: str) -> str:
