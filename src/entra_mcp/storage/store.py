@@ -9,12 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat, override
 
-from key_value.aio.errors import (
-    CorruptedDataError,
-    DecryptionError,
-    InvalidTTLError,
-    SerializationError,
-)
+from key_value.aio.errors import CorruptedDataError, DecryptionError, SerializationError
 from key_value.aio.protocols import AsyncKeyValue
 from key_value.aio.stores.base import (
     BaseStore,
@@ -87,8 +82,10 @@ class TableStore(BaseStore):
 
         What has expired counts as there until the purge removes it.
         """
-        collection = collection or self.default_collection
-        return await self._table.replace_present(self._entity(collection, key, _new_entry(value, ttl)))
+        collection, created = collection or self.default_collection, datetime.now(UTC)
+        expires = None if ttl is None else created + timedelta(seconds=float(ttl))
+        entry = ManagedEntry(value=value, created_at=created, expires_at=expires)
+        return await self._table.replace_present(self._entity(collection, key, entry))
 
     @override
     async def _get_managed_entry(self, *, collection: str, key: str) -> ManagedEntry | None:
@@ -153,19 +150,6 @@ class TableStore(BaseStore):
 
 def _entry(row: Row, plain: bytes) -> ManagedEntry:
     return ManagedEntry(value=json.loads(plain), created_at=_moment(row.created), expires_at=_moment(row.expires))
-
-
-def _new_entry(value: Mapping[str, Any], ttl: SupportsFloat | None) -> ManagedEntry:
-    created = datetime.now(UTC)
-    if ttl is None:
-        return ManagedEntry(value=value, created_at=created)
-    try:
-        seconds = timedelta(seconds=float(ttl))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidTTLError(ttl=ttl) from error
-    if isinstance(ttl, bool) or seconds <= timedelta(0):
-        raise InvalidTTLError(ttl=ttl)
-    return ManagedEntry(value=value, created_at=created, expires_at=created + seconds)
 
 
 def _moment(milliseconds_: int | None) -> datetime | None:
