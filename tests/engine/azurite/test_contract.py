@@ -34,7 +34,11 @@ NAMES = [
 ]
 MILLISECOND = 0.001
 """Rows keep their times in whole ones."""
-JSON: list[Any] = [None, True, 0, -1, 2**70, 1.5, 1e300, "", "Zoë 😀 \ud800 \0", [], [1, [2]], {}, {"a": {"b": [None]}}]
+JSON: list[Any] = [
+    *(None, True, 0, -1, 2**70, 1.5, 1e300, float("inf")),
+    *("", "Zoë 😀 \ud800 \0", "x" * 200_000),
+    *([], [1, [2]], {}, {"a": {"b": [None]}}),
+]
 
 
 def test_store_is_an_async_key_value(store: TableStore) -> None:
@@ -127,6 +131,7 @@ async def test_value_never_expires_early(store: TableStore) -> None:
         assert await store.get("k", collection="c") is not None or time.time() >= started + 0.3
     await asyncio.sleep(0.05)
     assert await store.get("k", collection="c") is None
+    assert await store.ttl("k", collection="c") == (None, None)
 
 
 async def test_put_without_a_ttl_takes_away_the_old_one(store: TableStore) -> None:

@@ -10,7 +10,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from key_value.aio.errors import SerializationError, ValueTooLargeError
+from key_value.aio.errors import ValueTooLargeError
 
 from entra_mcp.patience import Patience
 from entra_mcp.storage.encryption import RowCipher
@@ -23,33 +23,6 @@ if TYPE_CHECKING:
     from entra_mcp.storage.table import Table
     from tests.support.fault_proxy import FaultProxy
 
-KEYS = ["", "a", "a/b\\c#d?e", "H_x", "\n\t\0", "😀", "\ud800", "x" * 10_000]
-VALUES: list[dict[str, Any]] = [
-    {},
-    {"text": "Zoë 😀", "number": 1.5, "big": 2**60, "none": None, "list": [1, [2, {"a": True}]]},
-    {"lone": "\ud800"},
-    {"long": "x" * 200_000},
-    {"not a number": float("inf")},
-]
-
-
-@pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
-async def test_get_returns_what_was_put_for_any_key(store: TableStore, key: str) -> None:
-    await store.put(key, {"for": repr(key)[:50]}, collection=f"c{key[:9]}")
-    assert await store.get(key, collection=f"c{key[:9]}") == {"for": repr(key)[:50]}
-
-
-@pytest.mark.parametrize("value", VALUES, ids=range(len(VALUES)))
-async def test_get_returns_what_was_put_for_any_value(store: TableStore, value: dict[str, Any]) -> None:
-    await store.put("k", value, collection="c")
-    assert await store.get("k", collection="c") == value
-
-
-async def test_get_of_another_key_or_collection_is_none(store: TableStore) -> None:
-    await store.put("k", {"a": 1}, collection="c")
-    assert await store.get("K", collection="c") is None
-    assert await store.get("k", collection="C") is None
-
 
 async def test_put_replaces_the_whole_value(store: TableStore) -> None:
     await store.put("k", {"long": os.urandom(100_000).hex()}, collection="c", ttl=60)
@@ -57,45 +30,11 @@ async def test_put_replaces_the_whole_value(store: TableStore) -> None:
     assert await store.ttl("k", collection="c") == ({"short": 1}, None)
 
 
-async def test_delete_tells_whether_it_deleted(store: TableStore) -> None:
-    await store.put("k", {}, collection="c")
-    assert await store.delete("k", collection="c") is True
-    assert await store.delete("k", collection="c") is False
-    assert await store.get("k", collection="c") is None
-
-
 async def test_delete_by_many_at_once_succeeds_once(store: TableStore) -> None:
     await store.put("k", {}, collection="c")
     assert sorted(await asyncio.gather(*(store.delete("k", collection="c") for _ in range(20)))) == [False] * 19 + [
         True
     ]
-
-
-async def test_expired_value_is_gone(store: TableStore) -> None:
-    await store.put("k", {}, collection="c", ttl=0.2)
-    assert await store.get("k", collection="c") == {}
-    await asyncio.sleep(0.25)
-    assert await store.get("k", collection="c") is None
-    assert await store.ttl("k", collection="c") == (None, None)
-
-
-async def test_ttl_is_kept_to_the_millisecond(store: TableStore) -> None:
-    await store.put("k", {}, collection="c", ttl=100)
-    _, ttl = await store.ttl("k", collection="c")
-    assert ttl is not None
-    assert 95 < ttl <= 100.001
-
-
-async def test_bulk_operations(store: TableStore) -> None:
-    keys = [f"k{number}" for number in range(20)]
-    await store.put_many(keys, [{"n": number} for number in range(20)], collection="c")
-    assert await store.get_many([*keys, "missing"], collection="c") == [{"n": number} for number in range(20)] + [None]
-    assert await store.delete_many([*keys, "missing"], collection="c") == 20
-
-
-async def test_put_of_what_is_not_json_is_refused(store: TableStore) -> None:
-    with pytest.raises(SerializationError):
-        await store.put("k", {"value": object()}, collection="c")
 
 
 @pytest.mark.parametrize("text", [os.urandom(400_000).hex(), "x" * 17_000_000], ids=["random", "compressible"])
