@@ -66,10 +66,6 @@ async def test_registration_with_one_bad_redirect_uri_among_good_ones_is_refused
     assert (await register(http, VSCODE, "https://evil.example/cb")).status_code == 400
 
 
-async def test_registration_without_a_redirect_uri_is_refused(http: httpx2.AsyncClient) -> None:
-    assert (await http.post("/register", json={"client_name": "T"})).status_code == 400
-
-
 @pytest.mark.parametrize(
     ("registered", "used", "allowed"),
     [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,7 +10,6 @@ import pytest
 
 from local.config import CLIENT_ID
 from tests.support.mcp import refusal, structured
-from tests.support.vault import vault_client
 
 if TYPE_CHECKING:
     import httpx2
@@ -86,13 +84,6 @@ async def test_access_token_is_for_this_server_and_not_one_of_entra(client: OAut
     assert jwt.get_unverified_header(token)["alg"] == "HS256"
 
 
-async def test_access_token_is_signed_with_the_key_of_the_vault(client: OAuthClient, standins: StandIns) -> None:
-    token = (await client.sign_in())["access_token"]
-    async with vault_client(standins) as vault:
-        key = b64decode((await vault.get_secret("jwt-signing-key")).value or "")
-    assert jwt.decode(token, key, algorithms=["HS256"], audience="http://localhost:7071/mcp")["jti"]
-
-
 async def test_authorization_request_to_entra_has_the_right_parameters(client: OAuthClient, standins: StandIns) -> None:
     await client.register()
     upstream = await client.consent(await client.consent_page())
@@ -134,36 +125,11 @@ async def test_consent_denied_goes_back_to_the_client_with_an_error(client: OAut
     assert answer["state"] == client.state
 
 
-@pytest.mark.parametrize(
-    "redirect_uri",
-    ["https://evil.example/callback", "http://192.168.1.10/callback", "javascript:alert(1)", "https://vscode.dev/x"],
-)
-async def test_registration_of_a_foreign_redirect_uri_is_refused(client: OAuthClient, redirect_uri: str) -> None:
-    client.redirect_uri = redirect_uri
-    response = await client.register()
-    assert response.status_code == 400
-
-
 async def test_authorization_of_an_unknown_client_is_refused(client: OAuthClient) -> None:
     client.client_id = "00000000-0000-4000-8000-000000000000"
     response = await client.authorize()
     assert response.status_code == 400
     assert "location" not in response.headers
-
-
-async def test_code_with_another_verifier_is_refused(client: OAuthClient) -> None:
-    await client.register()
-    back = await client.callback((await client.consent(await client.consent_page())).headers["location"])
-    response = await client.redeem(client.answer(back)["code"], code_verifier="x" * 50)
-    assert response.status_code in {400, 401}
-    assert response.json()["error"] == "invalid_grant"
-
-
-@pytest.mark.parametrize("tenant_id", ["organizations", "consumers"])
-async def test_token_of_entra_itself_is_refused_by_the_proxy(
-    client: OAuthClient, standins: StandIns, tenant_id: str
-) -> None:
-    assert (await client.call(standins.token(tid=tenant_id), "add", {"a": 1, "b": 1})).status_code == 401
 
 
 @pytest.mark.parametrize("token", [None, "", "x", "a.b.c"])
