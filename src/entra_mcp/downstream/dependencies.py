@@ -8,11 +8,23 @@ from fastmcp.dependencies import Dependency
 
 from entra_mcp.downstream.graph import API, BUDGET_SECONDS, GraphClient
 from entra_mcp.downstream.shared import Downstream
-from entra_mcp.downstream.tokens import DelegatedToken
 from entra_mcp.toolkit.services import service
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
+
+    from entra_mcp.downstream.tokens import DelegatedToken
+
+
+class OnBehalf[T](Dependency[T]):
+    """What needs the caller's token for another API, which only a server at which people sign in can get."""
+
+    def __init__(self, provide: Callable[[], T]) -> None:
+        self._provide = provide
+
+    @override
+    async def __aenter__(self) -> T:
+        return self._provide()
 
 
 def Graph(*scopes: str, budget_seconds: float = BUDGET_SECONDS) -> GraphClient:  # noqa: N802 - written like FastMCP's own dependencies
@@ -21,35 +33,15 @@ def Graph(*scopes: str, budget_seconds: float = BUDGET_SECONDS) -> GraphClient: 
     Name them as Graph does (`User.Read`): without a resource, Entra ID takes the Graph of its own cloud. People consent
     to them at sign-in when they are among `ENTRA_ADDITIONAL_SCOPES`, otherwise when a tool first needs them.
     """
-    return cast("GraphClient", _Graph(scopes, budget_seconds))
+
+    def client() -> GraphClient:
+        downstream = service(Downstream)
+        token = downstream.token(scopes, api=API)
+        return GraphClient(http=downstream.graph, token=token, budget_seconds=budget_seconds)
+
+    return cast("GraphClient", OnBehalf(client))
 
 
 def OnBehalfOf(*scopes: str, api: str) -> DelegatedToken:  # noqa: N802 - as above
     """Declares that a tool needs the caller's token for another API, whose name for people is `api`."""
-    return cast("DelegatedToken", _OnBehalfOf(scopes, api))
-
-
-class OnBehalf[T](Dependency[T]):
-    """What needs the caller's token for another API, which only a server at which people sign in can get."""
-
-
-class _Graph(OnBehalf[GraphClient]):
-    def __init__(self, scopes: Sequence[str], budget_seconds: float) -> None:
-        self._scopes = scopes
-        self._budget_seconds = budget_seconds
-
-    @override
-    async def __aenter__(self) -> GraphClient:
-        downstream = service(Downstream)
-        token = downstream.token(self._scopes, api=API)
-        return GraphClient(http=downstream.graph, token=token, budget_seconds=self._budget_seconds)
-
-
-class _OnBehalfOf(OnBehalf[DelegatedToken]):
-    def __init__(self, scopes: Sequence[str], api: str) -> None:
-        self._scopes = scopes
-        self._api = api
-
-    @override
-    async def __aenter__(self) -> DelegatedToken:
-        return service(Downstream).token(self._scopes, api=self._api)
+    return cast("DelegatedToken", OnBehalf(lambda: service(Downstream).token(scopes, api=api)))
