@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from math import ceil
 from typing import TYPE_CHECKING, Any, cast
 
 from fastmcp.exceptions import ToolError
+
+from entra_mcp.auth.entra.refusals import error_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,9 +78,8 @@ def refusal_of(
 ) -> ToolError:
     """What to say of a token request that Entra ID refused."""
     document = _document(error)
-    code = _aadsts_code(error)
     status = getattr(error.response, "status_code", None)
-    if document.get("suberror") == "consent_required" or code in CONSENT_CODES:
+    if document.get("suberror") == "consent_required" or error_number(error.message) in CONSENT_CODES:
         return ConsentRequiredError(scopes=scopes, url=consent_url, question=question)
     if document.get("error") in SIGN_IN_ERRORS:
         return SignInAgainError(api=api)
@@ -88,11 +88,6 @@ def refusal_of(
     return DownstreamRefusedError(
         f"Microsoft Entra ID refused this server access to {api}. The server's owner finds the reason in its log."
     )
-
-
-def _aadsts_code(error: ClientAuthenticationError) -> int | None:
-    found = re.search(r"AADSTS(\d+)", error.message)
-    return int(found[1]) if found else None
 
 
 def _document(error: ClientAuthenticationError) -> dict[str, Any]:

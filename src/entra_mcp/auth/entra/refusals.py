@@ -37,13 +37,18 @@ WORDS = {
 """By the number (https://learn.microsoft.com/entra/identity-platform/reference-error-codes)."""
 
 
+def error_number(text: str) -> int | None:
+    """Returns Entra ID's own number for an error; the text around it may hold names and is not for anybody else."""
+    found = re.search(r"AADSTS(\d{4,8})\b", text)
+    return int(found[1]) if found else None
+
+
 def described_refusal(text: str) -> str:
     """Returns the description of a sign-in that Entra ID refused, for what Entra ID said.
 
     Nothing of the text is taken over but the number: `Microsoft did not sign the person in (AADSTS50105). ...`
     """
-    found = re.search(r"AADSTS(\d{4,8})\b", text)
-    if found is None:
+    number = error_number(text)
+    if number is None:
         return "Microsoft did not sign the person in (without a code)."
-    words = WORDS.get(int(found[1]), "")
-    return f"Microsoft did not sign the person in ({found[0]}). {words}".rstrip()
+    return f"Microsoft did not sign the person in (AADSTS{number}). {WORDS.get(number, '')}".rstrip()

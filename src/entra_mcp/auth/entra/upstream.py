@@ -11,7 +11,6 @@ sign in again. A wrong secret, throttling or a server error are nothing that the
 from __future__ import annotations
 
 import logging
-import re
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx2
 from fastmcp.server.auth.oauth_proxy.upstream import OAuthError
 
+from entra_mcp.auth.entra.refusals import error_number
 from entra_mcp.errors import EntraMcpError, UpstreamUnavailableError
 from entra_mcp.patience import Patience
 from entra_mcp.request import REQUEST, recording_failures
@@ -120,9 +120,11 @@ class EntraOAuthClient:
         answer = await self._post(url, data, proof)
         if answer.get("error") in CREDENTIAL_ERRORS and await self._credential.renew(refused=proof):
             answer = await self._post(url, data, await self._credential.parameters())
-        error, code = answer.get("error"), _code(answer)
+        error = answer.get("error")
         if error is None:
             return answer
+        number = error_number(str(answer.get("error_description", "")))
+        code = f"AADSTS{number}" if number else "without a code"
         if error in SIGN_IN_AGAIN or (error == "invalid_request" and data["grant_type"] == "authorization_code"):
             logger.warning("Entra ID refused a %s with %s (%s).", data["grant_type"], error, code)
             raise OAuthError(error="invalid_grant", description=code)
@@ -167,12 +169,6 @@ def _refused(reason: str, *, advice: str) -> SignInRefusedError:
     if request is not None:
         request.advice = advice
     return SignInRefusedError(reason)
-
-
-def _code(answer: Mapping[str, Any]) -> str:
-    """Entra ID's own number for an error; the text around it may hold names and is not for anybody else."""
-    found = re.search(r"AADSTS\d{4,8}", str(answer.get("error_description", "")))
-    return found[0] if found else "without a code"
 
 
 def _retry_after(response: httpx2.Response) -> int | None:
