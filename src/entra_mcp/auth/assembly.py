@@ -108,12 +108,7 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
     credential = _client_credential(settings, parts)
     exchanges = ExchangeStore(parts.store)
     registrations = RegistrationStore(exchanges, lifetime=settings.registration_days * DAY_SECONDS)
-    on_behalf_of = OnBehalfOfCredentials(
-        tenant_id=app.tenant_id,
-        client_id=app.client_id,
-        authority=app.authority,
-        credential=credential,
-    )
+    on_behalf_of = OnBehalfOfCredentials(app=app, proof=credential)
     upstream = CountedOAuthClient(
         metrics=parts.metrics,
         client_id=app.client_id,

@@ -328,7 +328,7 @@ class EntraProvider(AzureProvider):
 
     @override
     async def get_obo_credential(self, user_assertion: str) -> PersonCredential:  # pyright: ignore[reportIncompatibleMethodOverride] - what exchanges the token need not be azure-identity's own class
-        return self._on_behalf_of.get(user_assertion)
+        return self._on_behalf_of.of_person(user_assertion)
 
     @override
     async def close_obo_credentials(self) -> None:
