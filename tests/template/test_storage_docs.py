@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from entra_mcp.auth.request_store import SIGNED
+from entra_mcp.auth.proxy_store import SIGNED
 from entra_mcp.storage.encryption import HEADER_BYTES, MAX_PLAIN_BYTES, TAG_BYTES
 from entra_mcp.storage.rows import CHUNK_BYTES, Address
 from entra_mcp.storage.table import READ_SECONDS, WRITE_SECONDS

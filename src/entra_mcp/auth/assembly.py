@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 
 from entra_mcp.auth.clients.documents import ClientDocuments
 from entra_mcp.auth.clients.fetches import ClientFetches
-from entra_mcp.auth.clients.registrations import RegistrationStore
 from entra_mcp.auth.consent_cookies import ConsentCookies
-from entra_mcp.auth.counted import CountedOAuthClient, CountedSingleUse
 from entra_mcp.auth.entra.app import EntraApp
 from entra_mcp.auth.entra.applications import ApplicationVerifier, PeopleAndApplications
 from entra_mcp.auth.entra.credential import AssertionCredential, SecretCredential
 from entra_mcp.auth.entra.on_behalf_of import OnBehalfOfCredentials
+from entra_mcp.auth.entra.upstream import EntraOAuthClient
 from entra_mcp.auth.entra.verifier import EntraTokenVerifier
-from entra_mcp.auth.exchange import ExchangeStore
 from entra_mcp.auth.identity_assertions import IdentityAssertions, grants_of
 from entra_mcp.auth.provider import EntraProvider
-from entra_mcp.auth.request_store import RequestStore
+from entra_mcp.auth.proxy_store import ProxyStore
+from entra_mcp.auth.single_use import SingleUse
 from entra_mcp.known_clients import redirect_patterns
 from entra_mcp.settings import AuthMode
 from entra_mcp.web.rate_limits import TokenBuckets
@@ -106,10 +105,8 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
         )
         return
     credential = _client_credential(settings, parts)
-    exchanges = ExchangeStore(parts.store)
-    registrations = RegistrationStore(exchanges, lifetime=settings.registration_days * DAY_SECONDS)
     on_behalf_of = OnBehalfOfCredentials(app=app, proof=credential)
-    upstream = CountedOAuthClient(
+    upstream = EntraOAuthClient(
         metrics=parts.metrics,
         client_id=app.client_id,
         credential=credential,
@@ -127,11 +124,11 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
         fetches=fetches,
         ledger=parts.ledger,
     )
-    storage = RequestStore(registrations)
-    single_use = CountedSingleUse(
+    storage = ProxyStore(parts.store, registration_seconds=settings.registration_days * DAY_SECONDS)
+    single_use = SingleUse(
         metrics=parts.metrics,
         ledger=parts.ledger,
-        store=exchanges,
+        store=storage,
         grace_seconds=settings.refresh_grace_seconds,
     )
     try:

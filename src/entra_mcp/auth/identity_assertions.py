@@ -30,6 +30,7 @@ from starlette.responses import JSONResponse
 
 from entra_mcp.auth.entra.verifier import IssuerVerifier
 from entra_mcp.auth.parameters import GRANTS, RefusedRequestError, described, has_finite_times
+from entra_mcp.auth.single_use import IDENTITY_ASSERTION
 from entra_mcp.ownership import OWNER
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.web.answers import NO_STORE, oauth_error
@@ -129,7 +130,7 @@ class IdentityAssertions:
             token = issuer.issue_access_token(client_id, scopes, secrets.token_urlsafe(32), LIFETIME_SECONDS)
             return OAuthToken(access_token=token, expires_in=LIFETIME_SECONDS, scope=" ".join(scopes))
 
-        return await self._single_use.accept(f"{claims['iss']}\0{claims['jti']}", sign_in)
+        return await self._single_use.redeem(IDENTITY_ASSERTION, f"{claims['iss']}\0{claims['jti']}", sign_in)
 
     def caller(self, row: Mapping[str, Any], *, token: str) -> AccessToken | None:
         """Returns whom the assertion in the row of a sign-in was about; None when Entra ID signed them in.

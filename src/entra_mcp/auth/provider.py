@@ -33,6 +33,7 @@ from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
 from entra_mcp.auth.parameters import Parameters, RefusedRequestError, narrowed
 from entra_mcp.auth.revocation import RevocationEndpoint
 from entra_mcp.auth.sign_ins import SignIns
+from entra_mcp.auth.single_use import CODE
 from entra_mcp.errors import DependencyError
 from entra_mcp.known_clients import redirect_patterns
 from entra_mcp.request import REQUEST, record_failure
@@ -224,7 +225,8 @@ class EntraProvider(AzureProvider):
     ) -> OAuthToken:
         exchange = super().exchange_authorization_code
         self._granted.set(authorization_code.scopes)
-        return await self._single_use.redeem(authorization_code.code, lambda: exchange(client, authorization_code))
+        code = authorization_code.code
+        return await self._single_use.redeem(CODE, code, lambda: exchange(client, authorization_code))
 
     @override
     async def load_refresh_token(self, client: OAuthClientInformationFull, refresh_token: str) -> RefreshToken | None:

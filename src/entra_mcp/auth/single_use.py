@@ -23,19 +23,22 @@ from mcp.shared.auth import OAuthToken
 
 from entra_mcp import audit
 from entra_mcp.audit import Event
+from entra_mcp.auth.proxy_store import EXCHANGE, TokenExchange
 from entra_mcp.errors import StorageError
 from entra_mcp.patience import Patience
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.ledger import Redemption
+from entra_mcp.telemetry.metrics import Grant
 from entra_mcp.web.time_limits import lift_silence_limit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from key_value.aio.protocols import AsyncKeyValue
     from mcp.server.auth.provider import RefreshToken
 
-    from entra_mcp.auth.exchange import ExchangeStore, TokenExchange
     from entra_mcp.storage.ledger import Lease, Ledger
+    from entra_mcp.telemetry import Metrics
 
 CODE = "authorization-code"
 IDENTITY_ASSERTION = "identity-assertion"
@@ -70,50 +73,40 @@ logger = logging.getLogger(__name__)
 
 
 class SingleUse:
-    """Lets an exchange of a code or a token happen once, and gives later comers its outcome."""
+    """Lets an exchange of a code or a token happen once, gives later comers its outcome, and counts how it ends."""
 
-    def __init__(self, *, ledger: Ledger, store: ExchangeStore, grace_seconds: float) -> None:
+    def __init__(self, *, ledger: Ledger, store: AsyncKeyValue, metrics: Metrics, grace_seconds: float) -> None:
         self._ledger = ledger
         self._store = store
+        self._metrics = metrics
         self._grace_seconds = grace_seconds
 
     def sign_in(self) -> str:
         """Returns the id of the sign-in whose code or token is being exchanged: that of its token set."""
-        if self._store.running is None:
-            raise LookupError("no exchange is running")
-        return self._store.running.token_set
+        exchange = EXCHANGE.get()
+        if exchange is None or exchange.token_set is None:
+            raise LookupError("no exchange has written a token set")
+        return exchange.token_set
 
-    async def redeem(self, code: str, exchange: Callable[[], Awaitable[OAuthToken]]) -> OAuthToken:
-        """Exchanges an authorization code.
+    async def redeem(self, kind: str, value: str, exchange: Callable[[], Awaitable[OAuthToken]]) -> OAuthToken:
+        """Exchanges a code, or an identity assertion by its issuer and id (RFC 7523 section 3, claim `jti`).
 
-        Raises:
-            TokenError: the code was used before.
-            StorageError: nobody knows yet what will come of it; the same request may succeed later.
-        """
-        return await self._sign_in_once(CODE, code, exchange, what="authorization code", ends=True)
-
-    async def accept(self, assertion: str, exchange: Callable[[], Awaitable[OAuthToken]]) -> OAuthToken:
-        """Exchanges an identity assertion, known by its issuer and id (RFC 7523 section 3, claim `jti`).
+        A later second use of a code ends the sign-in (RFC 6749 section 4.1.2).
 
         Raises:
-            TokenError: the assertion was used before.
+            TokenError: it was used before.
             StorageError: nobody knows yet what will come of it; the same request may succeed later.
         """
-        return await self._sign_in_once(IDENTITY_ASSERTION, assertion, exchange, what="identity assertion", ends=False)
-
-    async def _sign_in_once(
-        self, kind: str, value: str, exchange: Callable[[], Awaitable[OAuthToken]], *, what: str, ends: bool
-    ) -> OAuthToken:
-        """Exchanges what is good for one sign-in, which a later second use `ends` (RFC 6749 section 4.1.2)."""
-        found = await self._acquire(kind, value, CODE_LIFETIME_SECONDS)
-        if isinstance(found, Redemption):
-            self._replayed(kind, found, answer="refused")
-            if ends and found.age > DUPLICATE_SECONDS:
-                await self.revoke(found.outcome, because=f"an {what} was used again")
-            raise TokenError("invalid_grant", f"The {what} was used before.")
-        tokens = await self._run(found, exchange, new_login=True)
-        audit.record(Event.SIGN_IN)
-        return tokens
+        with self._metrics.granting(Grant.SIGN_IN):
+            found = await self._acquire(kind, value, CODE_LIFETIME_SECONDS)
+            if isinstance(found, Redemption):
+                self._replayed(kind, found, answer="refused")
+                if kind == CODE and found.age > DUPLICATE_SECONDS:
+                    await self.revoke(found.outcome, because="an authorization code was used again")
+                raise TokenError("invalid_grant", f"The {kind.replace('-', ' ')} was used before.")
+            tokens = await self._run(found, exchange, new_login=True)
+            audit.record(Event.SIGN_IN)
+            return tokens
 
     async def rotate(
         self, token: RefreshToken, exchange: Callable[[], Awaitable[OAuthToken]], *, expires_in: float
@@ -124,23 +117,24 @@ class SingleUse:
             TokenError: the sign-in has ended, or ends now because the successor of the token was used already.
             StorageError: nobody knows yet what will come of it; the same request may succeed later.
         """
-        found = await self._acquire(REFRESH_TOKEN, token.token, max(expires_in, 1.0))
-        if not isinstance(found, Redemption):
-            tokens = await self._run(found, exchange, new_login=False)
-            audit.record(Event.REFRESH)
-            return tokens
-        if not await self._is_signed_in(found):
-            self._replayed(REFRESH_TOKEN, found, answer="refused")
-            raise TokenError("invalid_grant", "The sign-in has ended.")
-        successor = OAuthToken.model_validate(found.outcome["tokens"])
-        if found.age > self._grace_seconds and await self._was_used(successor):
-            self._replayed(REFRESH_TOKEN, found, answer="refused")
-            await self.revoke(found.outcome, because="a refresh token was used again")
-            raise TokenError("invalid_grant", "The refresh token was used before.")
-        self._replayed(REFRESH_TOKEN, found, answer="successor")
-        if successor.expires_in is not None:
-            successor.expires_in = max(successor.expires_in - int(found.age), 1)
-        return successor
+        with self._metrics.granting(Grant.REFRESH):
+            found = await self._acquire(REFRESH_TOKEN, token.token, max(expires_in, 1.0))
+            if not isinstance(found, Redemption):
+                tokens = await self._run(found, exchange, new_login=False)
+                audit.record(Event.REFRESH)
+                return tokens
+            if not await self._is_signed_in(found):
+                self._replayed(REFRESH_TOKEN, found, answer="refused")
+                raise TokenError("invalid_grant", "The sign-in has ended.")
+            successor = OAuthToken.model_validate(found.outcome["tokens"])
+            if found.age > self._grace_seconds and await self._was_used(successor):
+                self._replayed(REFRESH_TOKEN, found, answer="refused")
+                await self.revoke(found.outcome, because="a refresh token was used again")
+                raise TokenError("invalid_grant", "The refresh token was used before.")
+            self._replayed(REFRESH_TOKEN, found, answer="successor")
+            if successor.expires_in is not None:
+                successor.expires_in = max(successor.expires_in - int(found.age), 1)
+            return successor
 
     async def _is_signed_in(self, use: Redemption) -> bool:
         """Whether the sign-in that a use belongs to goes on; the time to live is never read from a cache."""
@@ -175,7 +169,7 @@ class SingleUse:
         return await self._ledger.acquire(kind, value, seconds=LEASE_SECONDS, expires_in=expires_in)
 
     async def _run(self, lease: Lease, exchange: Callable[[], Awaitable[OAuthToken]], *, new_login: bool) -> OAuthToken:
-        running = self._store.exchange(new_login=new_login)
+        running = TokenExchange(new_login=new_login)
         try:
             tokens = await self._in_time(lease, running, exchange)
         except TimeoutError:
@@ -204,11 +198,12 @@ class SingleUse:
     ) -> OAuthToken:
         """Runs the exchange, and keeps its lease from others meanwhile."""
         keeping = asyncio.create_task(self._keep(lease))
+        outer = EXCHANGE.set(running)
         try:
             async with Patience(EXCHANGE_SECONDS):
-                with running:
-                    return await exchange()
+                return await exchange()
         finally:
+            EXCHANGE.reset(outer)
             keeping.cancel()
 
     async def _keep(self, lease: Lease) -> None:
@@ -226,7 +221,7 @@ class SingleUse:
             async with Patience(RELEASE_SECONDS):
                 if not await self._ledger.release(lease):
                     return False
-                if running.new_login and running.written:
+                if running.new_login and running.token_set:
                     await self._store.delete(running.token_set, collection=UPSTREAM_TOKENS)
         except (StorageError, TimeoutError) as error:
             reason = str(error) or "no answer in time"

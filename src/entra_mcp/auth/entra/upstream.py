@@ -23,12 +23,14 @@ from entra_mcp.errors import EntraMcpError, UpstreamUnavailableError
 from entra_mcp.patience import Patience
 from entra_mcp.request import REQUEST, recording_failures
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
+from entra_mcp.telemetry.metrics import Grant, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from entra_mcp.auth.entra.credential import ClientCredential
     from entra_mcp.auth.entra.verifier import EntraTokenVerifier
+    from entra_mcp.telemetry import Metrics
 
 TIMEOUT_SECONDS = 2.5
 """For one request, its connection included."""
@@ -69,11 +71,14 @@ class EntraOAuthClient:
         credential: ClientCredential,
         verifier: EntraTokenVerifier,
         http_client: httpx2.AsyncClient,
+        metrics: Metrics,
     ) -> None:
+        """`metrics` count the sign-ins that end here, before there is a code for the client."""
         self._client_id = client_id
         self._credential = credential
         self._verifier = verifier
         self._http = http_client
+        self._metrics = metrics
 
     async def fetch_token(
         self, url: str, *, grant_type: str = "authorization_code", **params: str | None
@@ -91,12 +96,12 @@ class EntraOAuthClient:
             try:
                 tokens = await self._request(url, {"grant_type": grant_type, **params})
             except OAuthError as error:
-                raise _refused(f"Entra ID refused the code: {error.description}", advice=TRY_ANEW) from error
+                raise self._refused(f"Entra ID refused the code: {error.description}", advice=TRY_ANEW) from error
             request = REQUEST.get()
             if request is not None:
                 request.rows[UPSTREAM_TOKENS] = tokens
             if await self._verifier.verify_token(str(tokens.get("access_token", ""))) is None:
-                raise _refused("the account is not one that may sign in here", advice=NOT_ADMITTED)
+                raise self._refused("the account is not one that may sign in here", advice=NOT_ADMITTED)
         return tokens
 
     async def refresh_token(
@@ -114,6 +119,14 @@ class EntraOAuthClient:
 
     async def aclose(self) -> None:
         """Closes nothing: the connections are shared by all exchanges, and closed by who opened them."""
+
+    def _refused(self, reason: str, *, advice: str) -> SignInRefusedError:
+        """The error, with advice for the person noted in the request: the proxy takes every error for a server's."""
+        self._metrics.granted(Grant.SIGN_IN, Outcome.REFUSED)
+        request = REQUEST.get()
+        if request is not None:
+            request.advice = advice
+        return SignInRefusedError(reason)
 
     async def _request(self, url: str, data: Mapping[str, Any]) -> dict[str, Any]:
         proof = await self._credential.parameters()
@@ -161,14 +174,6 @@ class EntraOAuthClient:
             return await self._http.send(request)
         except ENDED:
             return await self._http.send(request)
-
-
-def _refused(reason: str, *, advice: str) -> SignInRefusedError:
-    """The error, with advice for the person noted in the request: the proxy takes every error for a server's."""
-    request = REQUEST.get()
-    if request is not None:
-        request.advice = advice
-    return SignInRefusedError(reason)
 
 
 def _retry_after(response: httpx2.Response) -> int | None:

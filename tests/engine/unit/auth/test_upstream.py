@@ -15,6 +15,7 @@ from entra_mcp.auth.entra.credential import SecretCredential
 from entra_mcp.auth.entra.upstream import EntraOAuthClient
 from entra_mcp.errors import UpstreamUnavailableError
 from entra_mcp.http_client import http_client
+from entra_mcp.telemetry import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -70,6 +71,7 @@ async def client_of(endpoint: Endpoint, load_settings: Load) -> AsyncGenerator[t
             credential=SecretCredential(current=lambda: SecretStr("secret"), reread=reread),
             verifier=create_verifier(load_settings(), http_client=http),
             http_client=http,
+            metrics=Metrics(),
         )
         yield client, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/token"
     await asyncio.gather(*served, return_exceptions=True)
