@@ -1,4 +1,9 @@
-"""Where Entra ID sends people back to: brings its answer to the client, a refusal of this server included."""
+"""Where Entra ID sends people back to: brings its answer to the client, a refusal of this server included.
+
+Somebody who went there only to allow a permission (`downstream/consent.py`) comes back here too. That answer has a code
+in it that nobody asked for and nobody will redeem. Threat: anybody can send a browser here, so the page is the same for
+everybody, and nothing happens.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,9 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 
 from entra_mcp.auth.entra.refusals import described_refusal
-from entra_mcp.auth.permission_page import permission_answer
+from entra_mcp.downstream.consent import CONSENT_STATE
 from entra_mcp.request import REQUEST
+from entra_mcp.web.pages.layout import page
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -29,6 +35,9 @@ UPSTREAM_ERRORS = frozenset(
 )
 """Errors of Entra ID that a client can act upon (OpenID Connect Core section 3.1.2.6)."""
 
+ALLOWED = "<h1>You have allowed it</h1><p>Close this window and ask your assistant again.</p>"
+NOT_ALLOWED = "<h1>Nothing was allowed</h1><p>Close this window. Your administrator can allow it for you.</p>"
+
 
 class CallbackEndpoint:
     """Wraps FastMCP's callback. An error reaches the client at its redirect URI (RFC 6749 section 4.1.2.1).
@@ -41,9 +50,10 @@ class CallbackEndpoint:
         self._brand = brand
 
     async def handle(self, request: Request) -> Response:
-        if (answer := permission_answer(request, brand=self._brand)) is not None:
-            return answer
-        if "error" in request.query_params:
+        failed = "error" in request.query_params
+        if request.query_params.get("state") == CONSENT_STATE:
+            return page("Permission", NOT_ALLOWED if failed else ALLOWED, brand=self._brand)
+        if failed:
             return await self._handle(_with_entra_error(request))
         response = await self._handle(request)
         current = REQUEST.get()
