@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 
 from entra_mcp.auth.clients.documents import ClientDocuments
 from entra_mcp.auth.clients.fetches import ClientFetches
-from entra_mcp.auth.consent_cookies import ConsentCookies
 from entra_mcp.auth.entra.app import EntraApp
 from entra_mcp.auth.entra.applications import ApplicationVerifier, PeopleAndApplications
 from entra_mcp.auth.entra.credential import AssertionCredential, SecretCredential
 from entra_mcp.auth.entra.on_behalf_of import OnBehalfOfCredentials
 from entra_mcp.auth.entra.upstream import EntraOAuthClient
 from entra_mcp.auth.entra.verifier import EntraTokenVerifier
-from entra_mcp.auth.identity_assertions import IdentityAssertions, grants_of
+from entra_mcp.auth.identity_assertions import IdentityAssertions
 from entra_mcp.auth.provider import EntraProvider
 from entra_mcp.auth.proxy_store import ProxyStore
 from entra_mcp.auth.single_use import SingleUse
-from entra_mcp.known_clients import redirect_patterns
 from entra_mcp.settings import AuthMode
 from entra_mcp.web.rate_limits import TokenBuckets
 
@@ -104,33 +102,26 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
             scopes_supported=parts.verifier.get_challenge_scopes(list(settings.offered_scopes)),
         )
         return
-    credential = _client_credential(settings, parts)
-    on_behalf_of = OnBehalfOfCredentials(app=app, proof=credential)
-    upstream = EntraOAuthClient(
-        metrics=parts.metrics,
-        client_id=app.client_id,
-        credential=credential,
-        verifier=parts.verifier,
-        http_client=parts.http_client,
-    )
+    proof = _client_credential(settings, parts)
+    on_behalf_of = OnBehalfOfCredentials(app=app, proof=proof)
     fetches = ClientFetches(
         by_network=TokenBuckets(per_minute=settings.registrations_per_minute),
         overall=TokenBuckets(per_minute=settings.registrations_per_minute_overall),
     )
-    documents = ClientDocuments(
-        scopes=settings.offered_scopes,
-        grants=grants_of(settings),
-        allowed_redirect_uri_patterns=redirect_patterns(settings.allowed_redirect_uris),
-        fetches=fetches,
-        ledger=parts.ledger,
-    )
     storage = ProxyStore(parts.store, registration_seconds=settings.registration_days * DAY_SECONDS)
     single_use = SingleUse(
-        metrics=parts.metrics,
         ledger=parts.ledger,
         store=storage,
+        metrics=parts.metrics,
         grace_seconds=settings.refresh_grace_seconds,
     )
+    documents = assertions = None
+    if settings.client_metadata_documents:
+        documents = ClientDocuments(settings, fetches=fetches, ledger=parts.ledger)
+    if settings.identity_assertion_issuers:
+        assertions = IdentityAssertions(
+            settings=settings, app=app, storage=storage, single_use=single_use, http_client=parts.http_client
+        )
     try:
         yield EntraProvider(
             settings=settings,
@@ -139,20 +130,17 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
             storage=storage,
             token_sets=parts.store,
             single_use=single_use,
-            cookies=ConsentCookies(parts.secrets),
-            upstream=upstream,
+            upstream=EntraOAuthClient(
+                client_id=app.client_id,
+                credential=proof,
+                verifier=parts.verifier,
+                http_client=parts.http_client,
+                metrics=parts.metrics,
+            ),
             on_behalf_of=on_behalf_of,
             verifier=parts.verifier,
-            documents=documents if settings.client_metadata_documents else None,
-            assertions=IdentityAssertions(
-                settings=settings,
-                app=app,
-                storage=storage,
-                single_use=single_use,
-                http_client=parts.http_client,
-            )
-            if settings.identity_assertion_issuers
-            else None,
+            documents=documents,
+            assertions=assertions,
         )
     finally:
         fetches.close()

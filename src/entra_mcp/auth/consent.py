@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from entra_mcp.auth.endpoints import Handle
     from entra_mcp.auth.entra.app import EntraApp
+    from entra_mcp.settings import Settings
     from entra_mcp.web.pages.layout import Brand
 
 EXPIRES_AT_ONCE = "Max-Age=0"
@@ -53,23 +54,22 @@ class ConsentEndpoint:
         self,
         handle: Handle,
         *,
+        settings: Settings,
         brand: Brand,
         storage: AsyncKeyValue,
         get_client: Callable[[str], Awaitable[OAuthClientInformationFull | None]],
         app: EntraApp,
-        authorization_endpoint: str | None,
         permissions: Sequence[str],
-        usual: Sequence[str],
     ) -> None:
-        """`permissions` are what Entra ID is asked for beyond the scopes of the client; `usual` every client has."""
+        """`permissions` are what Entra ID is asked for beyond the scopes of the client."""
         self._handle = handle
         self._brand = brand
         self._storage = storage
         self._get_client = get_client
         self._given_endpoint = f"{app.issuers}{app.tenant_id}/oauth2/v2.0/authorize"
-        self._authorization_endpoint = authorization_endpoint or self._given_endpoint
+        self._authorization_endpoint = settings.authorization_endpoint or self._given_endpoint
         self._permissions = permissions
-        self._usual = usual
+        self._usual = settings.required_scopes
 
     async def handle(self, request: Request) -> Response:
         if request.method == "POST":

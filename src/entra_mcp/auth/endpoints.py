@@ -8,23 +8,35 @@ from typing import TYPE_CHECKING, cast
 
 from fastmcp.server.auth.cimd import ASSERTION_ALGORITHMS
 from mcp.server.auth.handlers.metadata import MetadataHandler
+from mcp.server.auth.middleware.client_auth import AuthenticationError
+from mcp.server.auth.provider import TokenError
 from mcp.server.auth.routes import build_metadata, create_protected_resource_routes
 from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
 from pydantic import AnyHttpUrl
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from entra_mcp.auth.clients.metadata import registrable
 from entra_mcp.auth.clients.redirects import problem_with
-from entra_mcp.auth.parameters import Parameters, RefusedRequestError, read_form, strict, with_body
+from entra_mcp.auth.parameters import (
+    Parameters,
+    RefusedRequestError,
+    grants_of,
+    read_form,
+    required,
+    strict,
+    with_body,
+)
+from entra_mcp.known_clients import redirect_patterns
 from entra_mcp.web.answers import NO_STORE, oauth_error
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
     from contextvars import ContextVar
 
     from fastmcp.server.auth import OAuthProvider
-    from starlette.responses import Response
+    from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 
     from entra_mcp.auth.clients.metadata import Narrow
     from entra_mcp.settings import Settings
@@ -44,22 +56,13 @@ class Endpoints:
     requests. The provider checks it, and finds it in `sent`.
     """
 
-    def __init__(
-        self,
-        *,
-        own_resource: str,
-        scopes: Sequence[str],
-        narrow: Narrow,
-        patterns: Sequence[str],
-        grants: Sequence[str],
-        sent: ContextVar[Parameters],
-    ) -> None:
-        """`narrow` is for registrations, as `clients.metadata.registrable` has it."""
+    def __init__(self, settings: Settings, *, own_resource: str, narrow: Narrow, sent: ContextVar[Parameters]) -> None:
+        """`narrow` returns which scopes of those on offer a client gets for those that it asks for."""
         self._own_resource = own_resource
-        self._grants = grants
-        self._scopes = scopes
+        self._grants = grants_of(settings)
+        self._scopes = settings.offered_scopes
         self._narrow = narrow
-        self._patterns = patterns
+        self._patterns = redirect_patterns(settings.allowed_redirect_uris)
         self._sent = sent
 
     def route(self, path: str, handle: Handle, read: Read | None = None, *, methods: list[str]) -> Route:
@@ -70,6 +73,12 @@ class Endpoints:
                 response = await handle(request if read is None else await read(request))
             except RefusedRequestError as error:
                 response = oauth_error(HTTPStatus.BAD_REQUEST, error.error, error.description, headers=NO_STORE)
+            except TokenError as error:
+                response = oauth_error(
+                    HTTPStatus.BAD_REQUEST, error.error, error.error_description or "", headers=NO_STORE
+                )
+            except AuthenticationError as error:
+                response = oauth_error(HTTPStatus.UNAUTHORIZED, "invalid_client", error.message, headers=NO_STORE)
             return strict(request, response)
 
         return Route(path, endpoint, methods=methods)
@@ -101,6 +110,22 @@ class Endpoints:
         sent = await read_form(request)
         sent.check(own_resource=self._own_resource)
         return sent.identified(request.headers.get("authorization", ""))
+
+
+def revocation(authenticator: ClientAuthenticator, revoke: Callable[[str, str], Awaitable[None]]) -> Handle:
+    """Returns the handler of the revocation endpoint (RFC 7009); `revoke` takes a token and its client's id.
+
+    The SDK's handler looks an access token up through what it stands for, the token of Entra ID, which names another
+    client. Here the token itself shows whose it is, and the sign-in that it belongs to ends as a whole. Every client
+    that may ask is answered 200, also for a token that never was one (section 2.2).
+    """
+
+    async def handle(request: Request) -> Response:
+        client = await authenticator.authenticate_request(request)
+        await revoke(await required(request, "token"), client.client_id or "")
+        return Response(headers=NO_STORE)
+
+    return handle
 
 
 def metadata_routes(provider: OAuthProvider, settings: Settings) -> list[Route]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast, override
 
 import jwt
@@ -23,17 +22,15 @@ from fastmcp.server.auth.identity_assertion import (
     IdentityAssertionError,
     IdentityAssertionValidator,
 )
-from mcp.server.auth.middleware.client_auth import AuthenticationError
-from mcp.server.auth.provider import TokenError
 from mcp.shared.auth import JWT_BEARER_GRANT_TYPE, OAuthToken
 from starlette.responses import JSONResponse
 
 from entra_mcp.auth.entra.verifier import IssuerVerifier
-from entra_mcp.auth.parameters import GRANTS, RefusedRequestError, described, has_finite_times
+from entra_mcp.auth.parameters import RefusedRequestError, described, has_finite_times, required
 from entra_mcp.auth.single_use import IDENTITY_ASSERTION
 from entra_mcp.ownership import OWNER
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
-from entra_mcp.web.answers import NO_STORE, oauth_error
+from entra_mcp.web.answers import NO_STORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,11 +61,6 @@ ASSERTED_BY = "assertion_iss"
 logger = logging.getLogger(__name__)
 
 
-def grants_of(settings: Settings) -> tuple[str, ...]:
-    """Returns the grants of this server, with assertions only where an issuer of them is trusted."""
-    return (*GRANTS, JWT_BEARER_GRANT_TYPE) if settings.identity_assertion_issuers else GRANTS
-
-
 class IdentityAssertions:
     """Accepts assertions of the trusted issuers, for this server alone."""
 
@@ -93,11 +85,31 @@ class IdentityAssertions:
         self._storage = storage
         self._single_use = single_use
 
-    async def exchange(self, assertion: str, *, client_id: str, narrow: Narrow, issuer: JWTIssuer) -> OAuthToken:
+    def endpoint(
+        self, authenticator: ClientAuthenticator, *, narrow: Narrow, issuer: JWTIssuer, otherwise: Handle
+    ) -> Handle:
+        """Returns the token endpoint with this grant; the other grants are for the handler `otherwise`.
+
+        The SDK takes assertions from clients with a secret alone, which no client of this server has. FastMCP takes
+        them from all, and answers 401 where RFC 6749 section 5.2 says 400.
+        """
+
+        async def handle(request: Request) -> Response:
+            if (await request.form()).get("grant_type") != JWT_BEARER_GRANT_TYPE:
+                return await otherwise(request)
+            assertion = await required(request, "assertion")
+            client = await authenticator.authenticate_request(request)
+            tokens = await self._exchange(assertion, client_id=client.client_id or "", narrow=narrow, issuer=issuer)
+            return JSONResponse(tokens.model_dump(mode="json", exclude_none=True), headers=NO_STORE)
+
+        return handle
+
+    async def _exchange(self, assertion: str, *, client_id: str, narrow: Narrow, issuer: JWTIssuer) -> OAuthToken:
         """Returns an access token for an assertion; `narrow` knows which of its scopes the client asked for.
 
         Raises:
-            TokenError: the assertion is not good, or it was used before.
+            RefusedRequestError: the assertion is not good.
+            TokenError: it was used before.
             SigningKeysError: it cannot be verified now.
             StorageError: nobody knows yet what will come of it; the same request may succeed later.
         """
@@ -105,11 +117,9 @@ class IdentityAssertions:
         asserted = str(claims.get("scope", "")).split()
         granted = [scope for scope in self._scopes if scope in asserted]
         if not self._required <= set(granted):
-            raise TokenError("invalid_grant", "The identity assertion lacks a scope in `scope` that every call needs.")
-        try:
-            scopes = narrow(granted) or granted
-        except RefusedRequestError as error:
-            raise TokenError("invalid_scope", error.description) from error
+            lacking = "The identity assertion lacks a scope in `scope` that every call needs."
+            raise RefusedRequestError("invalid_grant", lacking)
+        scopes = narrow(granted) or granted
 
         async def sign_in() -> OAuthToken:
             key, now = secrets.token_urlsafe(32), time.time()
@@ -173,7 +183,7 @@ class IdentityAssertions:
         except (IdentityAssertionError, RecursionError) as error:
             # FastMCP decodes lists in lists before it looks at the signature.
             logger.warning("An identity assertion was refused: %s", described(str(error)))
-            raise TokenError("invalid_grant", "The identity assertion is not good here.") from error
+            raise RefusedRequestError("invalid_grant", "The identity assertion is not good here.") from error
 
 
 class _Validator(IdentityAssertionValidator):
@@ -201,46 +211,3 @@ class _Validator(IdentityAssertionValidator):
         if not has_finite_times(claims):
             raise IdentityAssertionError("a time of the assertion is no number")
         return claims
-
-
-class AssertionEndpoint:
-    """The grant at the token endpoint; other grants are the SDK's.
-
-    The SDK takes assertions from clients with a secret alone, which no client of this server has. FastMCP takes them
-    from all, and answers 401 where RFC 6749 section 5.2 says 400.
-    """
-
-    def __init__(
-        self,
-        assertions: IdentityAssertions,
-        authenticator: ClientAuthenticator,
-        *,
-        narrow: Narrow,
-        issuer: JWTIssuer,
-        otherwise: Handle,
-    ) -> None:
-        self._assertions = assertions
-        self._authenticator = authenticator
-        self._narrow = narrow
-        self._issuer = issuer
-        self._otherwise = otherwise
-
-    async def handle(self, request: Request) -> Response:
-        form = await request.form()
-        if form.get("grant_type") != JWT_BEARER_GRANT_TYPE:
-            return await self._otherwise(request)
-        assertion = form.get("assertion")
-        if not isinstance(assertion, str) or not assertion:
-            return oauth_error(
-                HTTPStatus.BAD_REQUEST, "invalid_request", "The parameter `assertion` is missing.", headers=NO_STORE
-            )
-        try:
-            client = await self._authenticator.authenticate_request(request)
-            tokens = await self._assertions.exchange(
-                assertion, client_id=client.client_id or "", narrow=self._narrow, issuer=self._issuer
-            )
-        except AuthenticationError as error:
-            return oauth_error(HTTPStatus.UNAUTHORIZED, "invalid_client", error.message, headers=NO_STORE)
-        except TokenError as error:
-            return oauth_error(HTTPStatus.BAD_REQUEST, error.error, error.error_description or "", headers=NO_STORE)
-        return JSONResponse(tokens.model_dump(mode="json", exclude_none=True), headers=NO_STORE)

@@ -14,11 +14,11 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
+from urllib.parse import parse_qsl, quote, unquote_plus, urlencode, urlsplit
 
+from mcp.shared.auth import JWT_BEARER_GRANT_TYPE
 from starlette.requests import Request
 
-from entra_mcp.auth.resource_indicators import INVALID_TARGET, ITSELF_ALONE, RESOURCE, foreign_resource
 from entra_mcp.errors import EntraMcpError
 
 if TYPE_CHECKING:
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Message
 
+    from entra_mcp.settings import Settings
+
 MAX_PARAMETERS = 50
+
+RESOURCE = "resource"
+"""The server that a token is to be for (RFC 8707 section 2): the only parameter that may come more than once."""
 
 TIMES = ("exp", "iat", "nbf")
 """The times of an assertion (RFC 7519 section 4.1)."""
@@ -41,6 +46,11 @@ OPENID_SCOPES = frozenset({"openid", "profile", "email", "address", "phone", "of
 
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 """A SHA-256 in base64url without padding."""
+
+
+def grants_of(settings: Settings) -> tuple[str, ...]:
+    """Returns the grants of this server, with identity assertions only where an issuer of them is trusted."""
+    return (*GRANTS, JWT_BEARER_GRANT_TYPE) if settings.identity_assertion_issuers else GRANTS
 
 
 def has_finite_times(claims: Mapping[str, Any]) -> bool:
@@ -65,7 +75,7 @@ class Parameters:
     """What came once, by name."""
 
     resources: tuple[str, ...]
-    """The only parameter that may come more than once (RFC 8707 section 2)."""
+    """The servers that a token is to be for."""
 
     repeated: str | None
     """The first one that came more than once."""
@@ -96,8 +106,9 @@ class Parameters:
         """
         if self.repeated is not None:
             raise RefusedRequestError("invalid_request", f"The parameter {self.repeated[:40]} came more than once.")
-        if foreign_resource(self.resources, own=own_resource) is not None:
-            raise RefusedRequestError(INVALID_TARGET, ITSELF_ALONE)
+        # Threat: a token that a client believes to be another server's, or that another server takes for its own.
+        if not all(_is_same(resource, own_resource) for resource in self.resources):
+            raise RefusedRequestError("invalid_target", "This server issues tokens for itself alone.")
 
     def check_challenge(self) -> None:
         """Assumes nothing: who leaves out the PKCE method means `plain` (RFC 7636 section 4.3).
@@ -156,6 +167,18 @@ async def read_form(request: Request) -> Parameters:
     return Parameters.read((await request.body()).decode(errors="replace"))
 
 
+async def required(request: Request, name: str) -> str:
+    """Returns a parameter of the form.
+
+    Raises:
+        RefusedRequestError: it is missing.
+    """
+    value = (await request.form()).get(name)
+    if not isinstance(value, str) or not value:
+        raise RefusedRequestError("invalid_request", f"The parameter `{name}` is missing.")
+    return value
+
+
 def with_body(request: Request, body: bytes) -> Request:
     """Returns the request with another body of the same type."""
 
@@ -207,6 +230,19 @@ def strict(request: Request, response: Response) -> Response:
 def described(text: str) -> str:
     """Returns the text in the characters that an `error_description` may have; each run of others is a space."""
     return re.sub(r"[^\x20\x21\x23-\x5b\x5d-\x7e]+", " ", text)
+
+
+def _is_same(requested: str, own: str) -> bool:
+    """Whether a client means this server; some add a query, a fragment or a trailing slash to its address."""
+    try:
+        return _place(requested) == _place(own)
+    except ValueError:
+        return False
+
+
+def _place(url: str) -> tuple[str, str, str]:
+    parts = urlsplit(url)
+    return parts.scheme.lower(), parts.netloc.lower(), parts.path.rstrip("/")
 
 
 def _described_in_query(found: re.Match[str]) -> str:

@@ -17,6 +17,7 @@ from fastmcp.server.auth.providers.azure import AzureProvider
 from joserfc.errors import JoseError
 from mcp.server.auth.handlers.register import RegistrationHandler
 from mcp.server.auth.handlers.token import TokenHandler
+from mcp.server.auth.middleware.client_auth import ClientAuthenticator
 from mcp.server.auth.provider import AuthorizeError, TokenError
 from mcp.server.auth.settings import ClientRegistrationOptions, RevocationOptions
 from pydantic import AnyHttpUrl
@@ -24,14 +25,13 @@ from pydantic import AnyHttpUrl
 from entra_mcp import audit
 from entra_mcp.audit import Event
 from entra_mcp.auth.callback import CallbackEndpoint
-from entra_mcp.auth.clients.documents import client_authenticator
+from entra_mcp.auth.clients.documents import DocumentedClientAuthenticator
 from entra_mcp.auth.clients.redirects import is_allowed
 from entra_mcp.auth.consent import ConsentEndpoint, hints_of
-from entra_mcp.auth.endpoints import Endpoints, metadata_routes
-from entra_mcp.auth.identity_assertions import AssertionEndpoint, grants_of
+from entra_mcp.auth.consent_cookies import ConsentCookies
+from entra_mcp.auth.endpoints import Endpoints, metadata_routes, revocation
 from entra_mcp.auth.issuer import ACCESS, REFRESH, RingIssuer, UnknownKeyError
-from entra_mcp.auth.parameters import Parameters, RefusedRequestError, narrowed
-from entra_mcp.auth.revocation import RevocationEndpoint
+from entra_mcp.auth.parameters import Parameters, RefusedRequestError, grants_of, narrowed
 from entra_mcp.auth.sign_ins import SignIns
 from entra_mcp.auth.single_use import CODE
 from entra_mcp.errors import DependencyError
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from entra_mcp.auth.clients.documents import ClientDocuments
-    from entra_mcp.auth.consent_cookies import ConsentCookies
+    from entra_mcp.auth.endpoints import Handle
     from entra_mcp.auth.entra.on_behalf_of import OnBehalfOfCredentials, PersonCredential
     from entra_mcp.auth.entra.upstream import EntraOAuthClient
     from entra_mcp.auth.entra.verifier import EntraTokenVerifier
@@ -80,7 +80,6 @@ class EntraProvider(AzureProvider):
         storage: AsyncKeyValue,
         token_sets: AsyncKeyValue,
         single_use: SingleUse,
-        cookies: ConsentCookies,
         upstream: EntraOAuthClient,
         on_behalf_of: OnBehalfOfCredentials,
         verifier: EntraTokenVerifier,
@@ -117,7 +116,7 @@ class EntraProvider(AzureProvider):
         self._storage = storage
         self._token_sets = token_sets
         self._single_use = single_use
-        self._cookies = cookies
+        self._cookies = ConsentCookies(keys)
         self._upstream = upstream
         self._on_behalf_of = on_behalf_of
         # The provider builds a verifier that pins one issuer, which `organizations` and `consumers` do not have.
@@ -340,34 +339,30 @@ class EntraProvider(AzureProvider):
 
     @override
     def get_routes(self, mcp_path: str | None = None) -> list[Route]:
-        authenticator = client_authenticator(self, self._documents, token_endpoint=self.token_endpoint_url)
-        # FastMCP's own answers 401 to a bad code or refresh token, where RFC 6749 section 5.2 says 400.
-        token = TokenHandler(provider=self, client_authenticator=authenticator)
-        if self._assertions is not None:
-            token = AssertionEndpoint(
-                self._assertions, authenticator, narrow=self._narrowed, issuer=self.jwt_issuer, otherwise=token.handle
+        authenticator = ClientAuthenticator(self)
+        if self._documents is not None:
+            authenticator = DocumentedClientAuthenticator(
+                provider=self, cimd_manager=self._documents, token_endpoint_url=self.token_endpoint_url
             )
-        revocation = RevocationEndpoint(authenticator=authenticator, revoke=self.revoke_sign_in)
+        # FastMCP's own answers 401 to a bad code or refresh token, where RFC 6749 section 5.2 says 400.
+        token: Handle = TokenHandler(provider=self, client_authenticator=authenticator).handle
+        if self._assertions is not None:
+            token = self._assertions.endpoint(
+                authenticator, narrow=self._narrowed, issuer=self.jwt_issuer, otherwise=token
+            )
+        revoke = revocation(authenticator, self.revoke_sign_in)
         registration = RegistrationHandler(self, self.client_registration_options or ClientRegistrationOptions())
         routes = super().get_routes(mcp_path)
-        endpoints = Endpoints(
-            own_resource=self._resource,
-            scopes=self._scopes,
-            narrow=lambda asked: self._narrow(asked, self._scopes),
-            patterns=self._redirect_patterns,
-            grants=self._grants,
-            sent=self._sent,
-        )
+        endpoints = Endpoints(self._settings, own_resource=self._resource, narrow=self._narrow, sent=self._sent)
         given = {route.path: route.endpoint for route in routes}
         consent = ConsentEndpoint(
             given["/consent"],
+            settings=self._settings,
             brand=self._brand,
             storage=self._storage,
             get_client=self.get_client,
             app=self._verifier.app,
-            authorization_endpoint=self._settings.authorization_endpoint,
             permissions=self.additional_authorize_scopes or (),
-            usual=self._settings.required_scopes,
         )
         callback = CallbackEndpoint(given["/auth/callback"], brand=self._brand)
         # No route takes OPTIONS, which the SDK's would handle like a POST and no limit on POSTs would see. Preflights
@@ -375,8 +370,8 @@ class EntraProvider(AzureProvider):
         checked = [
             *metadata_routes(self, self._settings),
             endpoints.route("/authorize", given["/authorize"], endpoints.authorization, methods=["GET"]),
-            endpoints.route("/token", token.handle, endpoints.token, methods=["POST"]),
-            endpoints.route("/revoke", revocation.handle, endpoints.form, methods=["POST"]),
+            endpoints.route("/token", token, endpoints.token, methods=["POST"]),
+            endpoints.route("/revoke", revoke, endpoints.form, methods=["POST"]),
             endpoints.route("/register", registration.handle, endpoints.registration, methods=["POST"]),
             endpoints.route("/consent", consent.handle, endpoints.form, methods=["GET", "POST"]),
             endpoints.route("/auth/callback", callback.handle, methods=["GET"]),

@@ -26,28 +26,27 @@ from fastmcp.server.auth.cimd import (
 )
 from fastmcp.server.auth.oauth_proxy.models import ProxyDCRClient
 from fastmcp.server.auth.ssrf import SSRFError, SSRFFetchError
-from mcp.server.auth.middleware.client_auth import AuthenticationError, ClientAuthenticator
+from mcp.server.auth.middleware.client_auth import AuthenticationError
 from mcp.shared.auth import InvalidRedirectUriError
 
 from entra_mcp.auth.clients.fetches import TooManyLookupsError
 from entra_mcp.auth.clients.keys import ClientKeys, chosen, public_keys
 from entra_mcp.auth.clients.redirects import problem_with
-from entra_mcp.auth.parameters import described, has_finite_times
+from entra_mcp.auth.parameters import described, grants_of, has_finite_times
 from entra_mcp.errors import DependencyError
+from entra_mcp.known_clients import redirect_patterns
 from entra_mcp.request import NoTurnError, record_failure, recording_failures
 from entra_mcp.storage.ledger import Redemption
 from entra_mcp.urls import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from fastmcp.server.auth import OAuthProvider
     from fastmcp.server.auth.cimd import CIMDDocument
     from mcp.shared.auth import OAuthClientInformationFull
     from pydantic import AnyUrl
     from starlette.requests import Request
 
     from entra_mcp.auth.clients.fetches import ClientFetches
+    from entra_mcp.settings import Settings
     from entra_mcp.storage.ledger import Ledger
 
 FETCH_SECONDS = 3.0
@@ -94,18 +93,10 @@ class DocumentedClient(ProxyDCRClient):
 class ClientDocuments(CIMDClientManager):
     """Turns documents into clients. They may do what clients that register may, whatever the document says."""
 
-    def __init__(
-        self,
-        *,
-        scopes: Sequence[str],
-        grants: Sequence[str],
-        allowed_redirect_uri_patterns: list[str],
-        fetches: ClientFetches,
-        ledger: Ledger,
-    ) -> None:
-        super().__init__(allowed_redirect_uri_patterns=allowed_redirect_uri_patterns)
-        self._scope = " ".join(scopes)
-        self._grants = list(grants)
+    def __init__(self, settings: Settings, *, fetches: ClientFetches, ledger: Ledger) -> None:
+        super().__init__(allowed_redirect_uri_patterns=redirect_patterns(settings.allowed_redirect_uris))
+        self._scope = " ".join(settings.offered_scopes)
+        self._grants = list(grants_of(settings))
         self._documents = DocumentFetcher(timeout=FETCH_SECONDS)
         self._assertions = _AssertionValidator()
         self._fetches = fetches
@@ -243,15 +234,6 @@ class DocumentedClientAuthenticator(PrivateKeyJWTClientAuthenticator):
         except (RecursionError, UnicodeError, TypeError, OverflowError, KeyError) as error:
             # Lists in lists, text that is no Unicode, a claim of another type, a time without end, a curve unheard of.
             raise AuthenticationError("Invalid client assertion") from error
-
-
-def client_authenticator(
-    provider: OAuthProvider, documents: ClientDocuments | None, *, token_endpoint: str
-) -> ClientAuthenticator:
-    """Returns what authenticates clients; those with a document may have a key."""
-    if documents is None:
-        return ClientAuthenticator(provider)
-    return DocumentedClientAuthenticator(provider=provider, cimd_manager=documents, token_endpoint_url=token_endpoint)
 
 
 def _accepted(document: CIMDDocument) -> CIMDDocument:

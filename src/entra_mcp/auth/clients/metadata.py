@@ -17,7 +17,7 @@ from entra_mcp.auth.parameters import GRANTS, RefusedRequestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Narrow = Callable[[str | None], list[str] | None]
+    Narrow = Callable[[str | None, Sequence[str]], list[str] | None]
 
 CLIENT_NAME_CHARACTERS = 128
 REDIRECT_URIS = 20
@@ -92,7 +92,7 @@ def _cut(name: object) -> object:
 
 def _granted(asked: object, scopes: Sequence[str], narrow: Narrow) -> Sequence[str]:
     try:
-        return narrow(asked if isinstance(asked, str) else None) or scopes
+        return narrow(asked if isinstance(asked, str) else None, scopes) or scopes
     except RefusedRequestError:
         # Nobody asks for access yet. Whoever asks for such a scope then hears of it at its redirect URI.
         return scopes
