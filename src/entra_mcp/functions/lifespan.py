@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from contextlib import AsyncExitStack
 from contextvars import Context
@@ -65,111 +66,80 @@ class Lifespan:
         self._on_failure = on_failure
         self._probes = probes or {}
         self._clock = clock
-        self._attempt: _Attempt | None = None
+        self._run: asyncio.Task[None] | None = None
+        self._app: ASGIApp | None = None
+        self._error: Exception = LifespanClosed()
         self._failures = 0
-        self._closed = False
+        self._ended_at = -math.inf
+        self._stop = asyncio.Event()
+        self._decided = asyncio.Event()
+        self._decided.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._probes.get(scope["path"])
+        # An application that runs is asked nothing else: this is the path of every request.
+        app = self._probes.get(scope["path"]) or self._app
         if app is None:
-            attempt = self._attempt
-            # An application that runs is asked nothing else: this is the path of every request.
-            running = attempt is not None and attempt.error is None and attempt.app
-            app = running or await self._started_app()
+            outcome = await self._outcome()
+            app = self._on_failure(outcome) if isinstance(outcome, Exception) else outcome
         await app(scope, receive, send)
 
     def start(self) -> None:
         """Begin an attempt unless one is under way or succeeded; returns at once and never raises."""
         # No await between the check and the assignment: on one loop, that is the lock.
-        if not self._closed and self._may_try():
-            self._attempt = _Attempt(self._running_app, clock=self._clock, on_end=self._ended)
+        if not self._may_try():
+            return
+        self._decided.clear()
+        # Not in the context of the request that begins it, to which it would belong for the life of the process.
+        context = Context()
+        context.run(belong_to_no_invocation)
+        self._run = asyncio.create_task(self._run_app(), name="application lifespan", context=context)
+        self._run.add_done_callback(self._ended, context=context)
 
     async def started(self) -> None:
         """Waits until the application runs; raises what stopped it otherwise."""
-        self.start()
-        outcome = LifespanClosed() if self._attempt is None else await self._attempt.outcome()
+        outcome = await self._outcome()
         if isinstance(outcome, Exception):
             raise outcome
 
     async def aclose(self) -> None:
         """Leave the context manager and refuse what comes later."""
-        self._closed = True
-        if self._attempt is not None:
-            await self._attempt.aclose()
+        self._stop.set()
+        if self._run is not None:
+            if self._app is None:
+                self._run.cancel()
+            await asyncio.wait((self._run,))
 
-    async def _started_app(self) -> ASGIApp:
+    async def _outcome(self) -> ASGIApp | Exception:
+        """Waits for the end of the attempt that is under way, or that begins now."""
         self.start()
-        if self._attempt is None:
-            return self._on_failure(LifespanClosed())
-        outcome = await self._attempt.outcome()
-        return self._on_failure(outcome) if isinstance(outcome, Exception) else outcome
+        await self._decided.wait()
+        return self._app or self._error
 
     def _may_try(self) -> bool:
-        if self._attempt is None:
-            return True
-        if self._attempt.ended_at is None:
+        if self._stop.is_set() or self._app is not None or not self._decided.is_set():
             return False
         pause = min(PAUSE_SECONDS * 2 ** (self._failures - 1), MAX_PAUSE_SECONDS)
-        return self._clock() - self._attempt.ended_at >= pause
+        return self._clock() - self._ended_at >= pause
 
-    def _ended(self, *, had_started: bool) -> None:
-        self._failures = 1 if had_started else self._failures + 1
-
-
-class _Attempt:
-    """One run of the context manager, in one task."""
-
-    def __init__(
-        self,
-        running_app: Callable[[], AbstractAsyncContextManager[ASGIApp]],
-        *,
-        clock: Callable[[], float],
-        on_end: Callable[..., None],
-    ) -> None:
-        self.ended_at: float | None = None
-        self._running_app = running_app
-        self._clock = clock
-        self._on_end = on_end
-        self.app: ASGIApp | None = None
-        self.error: Exception | None = None
-        self._decided = asyncio.Event()
-        self._stop = asyncio.Event()
-        self._task: asyncio.Future[asyncio.Task[None]] = asyncio.get_running_loop().create_future()
-        # Not from here: what runs for the whole life of the process would belong to the request that began it.
-        asyncio.get_running_loop().call_soon(self._begin, context=Context())
-
-    def _begin(self) -> None:
-        belong_to_no_invocation()
-        self._task.set_result(asyncio.create_task(self._run(), name="application lifespan"))
-
-    async def outcome(self) -> ASGIApp | Exception:
-        await self._decided.wait()
-        return self.error or self.app or LifespanClosed()
-
-    async def aclose(self) -> None:
-        self._stop.set()
-        task = await self._task
-        if self.app is None:
-            task.cancel()
-        await asyncio.wait((task,))
-
-    async def _run(self) -> None:
-        try:
-            async with AsyncExitStack() as stack:
-                async with asyncio.timeout(START_SECONDS):
-                    self.app = await stack.enter_async_context(self._running_app())
-                self._decided.set()
-                await self._stop.wait()
-            self.error = LifespanClosed()
-        except Exception as error:  # noqa: BLE001 - the edge of the application
-            what = "stopped" if self._decided.is_set() else "did not start"
-            _log_failure(f"The application {what}; the next request tries again", error)
-            self.error = LifespanEnded() if self._decided.is_set() else error
-        finally:
-            self.ended_at = self._clock()
-            self.error = self.error or LifespanClosed()
-            self._on_end(had_started=self.app is not None)
+    async def _run_app(self) -> None:
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout(START_SECONDS):
+                self._app = await stack.enter_async_context(self._running_app())
             self._decided.set()
+            await self._stop.wait()
+
+    def _ended(self, run: asyncio.Task[None]) -> None:
+        had_started, self._app = self._app is not None, None
+        error = None if run.cancelled() else run.exception()
+        if isinstance(error, Exception):
+            what = "stopped" if had_started else "did not start"
+            _log_failure(f"The application {what}; the next request tries again", error)
+            self._error = LifespanEnded() if had_started else error
+        else:
+            self._error = LifespanClosed()
+        self._failures = 1 if had_started else self._failures + 1
+        self._ended_at = self._clock()
+        self._decided.set()
 
 
 def _log_failure(what: str, error: Exception) -> None:
