@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import azure.functions as func  # noqa: TC002 - the runtime reads the annotations
 
@@ -12,38 +12,28 @@ from entra_mcp.tasks.queue import POISON_QUEUE, QUEUE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from entra_mcp.tasks.runner import Runner
+    from entra_mcp.app import FunctionsApp
 
     type Trigger = Callable[[str, str, str], Callable[[Callable[..., Any]], object]]
 
 STORAGE = "AzureWebJobsStorage"
 
 
-class Tasks(Protocol):
-    """What the functions need of the application."""
-
-    has_tasks: bool
-
-    async def task_runner(self) -> Runner:
-        """Returns what runs tasks, when the application has started."""
-        ...
-
-
-def add_task_functions(app: func.FunctionApp, tasks: Tasks) -> None:
+def add_task_functions(app: func.FunctionApp, mcp_app: FunctionsApp) -> None:
     """Adds the functions `run_task` and `judge_task`, if a tool is declared with `task=True`.
 
     The names of parameters are those of bindings, and annotations have to be there when the function is indexed.
     """
-    if not tasks.has_tasks:
+    if not mcp_app.has_tasks:
         return
 
     async def run_task(message: func.QueueMessage) -> None:
         with kept_lines_at_the_end():
-            await (await tasks.task_runner()).run(message.get_body())
+            await (await mcp_app.task_runner()).run(message.get_body())
 
     async def judge_task(message: func.QueueMessage) -> None:
         with kept_lines_at_the_end():
-            await (await tasks.task_runner()).judge(message.get_body())
+            await (await mcp_app.task_runner()).judge(message.get_body())
 
     # The SDK leaves the options of a trigger without types.
     queue_trigger = cast("Trigger", app.queue_trigger)  # pyright: ignore[reportUnknownMemberType] - the SDK's
