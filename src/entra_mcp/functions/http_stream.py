@@ -218,10 +218,9 @@ class WebServer(base.WebServer):
 
     _starters: ClassVar[list[Callable[[], object]]] = []
 
-    def __init__(self, hostname: str, port: int, web_app: WebApp) -> None:
-        super().__init__(hostname, port, web_app)  # pyright: ignore[reportUnknownMemberType] - not annotated
-        self._app = web_app
-        self._address = (hostname, port)
+    hostname: str
+    port: int
+    web_app: WebApp
 
     @classmethod
     def on_start(cls, starter: Callable[[], object]) -> None:
@@ -235,12 +234,11 @@ class WebServer(base.WebServer):
         belong_to_no_invocation()
         for starter in self._starters:
             starter()
-        host, port = self._address
         server = _Server(
             uvicorn.Config(
-                self._app,
-                host=host,
-                port=port,
+                self.web_app,
+                host=self.hostname,
+                port=self.port,
                 http="h11",
                 ws="none",
                 lifespan="off",
@@ -253,12 +251,12 @@ class WebServer(base.WebServer):
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
             )
         )
-        sweeper = asyncio.create_task(self._app.invocations.expire())
-        logging.getLogger().addHandler(self._app.log_lines)
+        sweeper = asyncio.create_task(self.web_app.invocations.expire())
+        logging.getLogger().addHandler(self.web_app.log_lines)
         try:
             await server.serve()
         finally:
-            logging.getLogger().removeHandler(self._app.log_lines)
+            logging.getLogger().removeHandler(self.web_app.log_lines)
             sweeper.cancel()
 
 
