@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from azure_functions_runtime.http_v2 import http_coordinator
+from cachetools import FIFOCache
 
 from entra_mcp.errors import EntraMcpError
 
@@ -60,7 +61,7 @@ class OpenInvocations:
         self._waiting: dict[str, Callable[[], None]] = {}
         self._abandoned: set[str] = set()
         self._sweeps: dict[str, int] = {}
-        self._given_up: dict[str, None] = {}
+        self._given_up: FIFOCache[str, None] = FIFOCache(REMEMBERED)
 
     def __len__(self) -> int:
         return len(self._table)
@@ -115,8 +116,6 @@ class OpenInvocations:
                 self._abandoned.add(invocation_id)
             else:
                 self._waiting.pop(invocation_id)()
-        while len(self._given_up) > REMEMBERED:
-            del self._given_up[next(iter(self._given_up))]
 
     def _has_ended(self, invocation_id: str) -> bool:
         entry = self._table.get(invocation_id)
