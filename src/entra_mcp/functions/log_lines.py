@@ -29,12 +29,11 @@ SYSTEM = ("azure.functions", "azure_functions")
 logger = logging.getLogger(__name__)
 
 _invocation_id = cast("ContextVar[str | None]", invocation_id_cv)
-_beside_requests: ContextVar[bool] = ContextVar("beside_requests", default=False)
 
 
 @dataclass(slots=True)
 class _Invocation:
-    """One that runs an application."""
+    """One that runs an application; what runs beside the requests belongs to one that has ended."""
 
     ended: bool = False
 
@@ -45,8 +44,7 @@ _invocation: ContextVar[_Invocation | None] = ContextVar("invocation", default=N
 def belong_to_no_invocation() -> None:
     """Says that the current context, and the tasks it starts from now on, works for no invocation."""
     _invocation_id.set(None)
-    _invocation.set(None)
-    _beside_requests.set(True)
+    _invocation.set(_Invocation(ended=True))
 
 
 @contextmanager
@@ -84,8 +82,7 @@ class LogLines(logging.Handler):
     @override
     def emit(self, record: logging.LogRecord) -> None:
         invocation = _invocation.get()
-        late = invocation.ended if invocation else _beside_requests.get()
-        if late and not record.name.startswith(SYSTEM):
+        if invocation is not None and invocation.ended and not record.name.startswith(SYSTEM):
             self._kept.append(record)
 
     def log_kept(self) -> None:
