@@ -12,6 +12,6 @@ Importing this package registers the web extension with the runtime, which allow
 """
 
 from entra_mcp.functions.http_stream import METHODS, Request, Response, WebServer, answer
-from entra_mcp.functions.lifespan import Lifespan, LifespanClosed, LifespanEnded
+from entra_mcp.functions.lifespan import Lifespan
 
-__all__ = ["METHODS", "Lifespan", "LifespanClosed", "LifespanEnded", "Request", "Response", "WebServer", "answer"]
+__all__ = ["METHODS", "Lifespan", "Request", "Response", "WebServer", "answer"]
