@@ -39,7 +39,15 @@ class EnvironmentSettings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            raise SettingsError(cls._faults(error)) from None
+            names = {name: str(field.validation_alias) for name, field in cls.model_fields.items()}
+            faults = [
+                SettingFault(
+                    setting=names.get(str(fault["loc"][0]), str(fault["loc"][0])),
+                    problem=fault["msg"].removeprefix("Value error, "),
+                )
+                for fault in error.errors(include_url=False, include_context=False, include_input=False)
+            ]
+            raise SettingsError(faults) from None
 
     @classmethod
     def names(cls) -> set[str]:
@@ -56,17 +64,6 @@ class EnvironmentSettings(BaseSettings):
         if value.startswith("<") and value.endswith(">"):
             raise ValueError("is still a placeholder")
         return value.strip()
-
-    @classmethod
-    def _faults(cls, error: ValidationError) -> list[SettingFault]:
-        names = {name: str(field.validation_alias) for name, field in cls.model_fields.items()}
-        return [
-            SettingFault(
-                setting=names.get(str(fault["loc"][0]), str(fault["loc"][0])),
-                problem=fault["msg"].removeprefix("Value error, "),
-            )
-            for fault in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
 
 
 class AppSettings(EnvironmentSettings):

@@ -10,8 +10,8 @@ import re
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from entra_mcp.settings.environment import EnvironmentSettings
-from entra_mcp.settings.modes import AuthMode
 from entra_mcp.settings.types import (
+    AuthMode,
     Authority,
     ClientId,
     GraphUrl,
@@ -31,8 +31,10 @@ from entra_mcp.urls import is_loopback, require_origin
 KIB = 1024
 
 
-class AddressSettings(EnvironmentSettings):
-    """Where clients reach the server, and under which name."""
+class Settings(EnvironmentSettings):
+    """All of them. `Settings.load()` reads the environment and reports all faults together."""
+
+    # Where clients reach the server, and under which name.
 
     server_name: str = Field(default="", validation_alias="MCP_SERVER_NAME", max_length=64)
     """Shown to people in place of the app's own name; the same everywhere, for sealed request state is bound to it."""
@@ -69,9 +71,7 @@ class AddressSettings(EnvironmentSettings):
         """The address to give to a client."""
         return f"{self.base_url}/mcp"
 
-
-class LimitSettings(EnvironmentSettings):
-    """How much a client may send."""
+    # How much a client may send.
 
     oauth_body_limit: int = Field(default=64 * KIB, validation_alias="MCP_OAUTH_BODY_LIMIT", ge=4 * KIB, le=1024 * KIB)
     """Largest request body in bytes, everywhere but at `/mcp`."""
@@ -95,9 +95,7 @@ class LimitSettings(EnvironmentSettings):
     )
     """How many clients may register at an instance, from wherever."""
 
-
-class EntraSettings(EnvironmentSettings):
-    """The app registration, and whom it lets in."""
+    # The app registration, and whom it lets in.
 
     auth_mode: AuthMode = Field(default=AuthMode.PROXY, validation_alias="AUTH_MODE")
 
@@ -165,9 +163,7 @@ class EntraSettings(EnvironmentSettings):
         """Every scope that a client may ask for, those that every call needs first."""
         return tuple(dict.fromkeys((*self.required_scopes, *self.optional_scopes)))
 
-
-class ClientSettings(EnvironmentSettings):
-    """MCP clients: which may register, and how long what they get is good."""
+    # MCP clients: which may register, and how long what they get is good.
 
     allowed_redirect_uris: RedirectUris = Field(
         default=("defaults",), validation_alias="MCP_ALLOWED_REDIRECT_URIS", min_length=1
@@ -199,9 +195,7 @@ class ClientSettings(EnvironmentSettings):
             raise ValueError("has no effect with AUTH_MODE=verify, where this server issues no tokens")
         return value
 
-
-class StorageSettings(EnvironmentSettings):
-    """The vault and the table, and what an instance remembers of them."""
+    # The vault and the table, and what an instance remembers of them.
 
     key_vault_url: VaultUrl = Field(default="", validation_alias="KEY_VAULT_URL")
     """The vault that holds `jwt-signing-key` and, in proxy mode, `entra-client-secret`."""
@@ -247,9 +241,7 @@ class StorageSettings(EnvironmentSettings):
                 raise ValueError("is not the connection string of a storage account")
         return value
 
-
-class IdentitySettings(EnvironmentSettings):
-    """The managed identity, as Azure describes it."""
+    # The managed identity, as Azure describes it.
 
     identity_endpoint: str | None = Field(default=None, validation_alias="IDENTITY_ENDPOINT")
     """Set by Azure where a managed identity exists; decides which credential is used, and is read by azure-identity."""
@@ -257,9 +249,7 @@ class IdentitySettings(EnvironmentSettings):
     identity_client_id: str | None = Field(default=None, validation_alias="AZURE_CLIENT_ID")
     """Client id of the user-assigned managed identity."""
 
-
-class TelemetrySettings(EnvironmentSettings):
-    """Where traces and metrics go."""
+    # Where traces and metrics go.
 
     application_insights: SecretStr | None = Field(
         default=None, validation_alias="APPLICATIONINSIGHTS_CONNECTION_STRING", min_length=1
@@ -285,18 +275,6 @@ class TelemetrySettings(EnvironmentSettings):
 
     site_name: str | None = Field(default=None, validation_alias="WEBSITE_SITE_NAME")
     """Name of the function app, set by Azure; the host's own telemetry goes under it."""
-
-
-class Settings(
-    TelemetrySettings,
-    IdentitySettings,
-    StorageSettings,
-    ClientSettings,
-    EntraSettings,
-    LimitSettings,
-    AddressSettings,
-):
-    """All of them. `Settings.load()` reads the environment and reports all faults together."""
 
     @property
     def service_name(self) -> str:

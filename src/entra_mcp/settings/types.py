@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -12,6 +13,24 @@ from pydantic_settings import NoDecode
 
 from entra_mcp.known_clients import redirect_patterns
 from entra_mcp.urls import require_https, require_narrow, require_origin, require_page_origin
+
+
+class AuthMode(StrEnum):
+    """How the server learns who is calling."""
+
+    PROXY = "proxy"
+    """Clients register and sign in here; this server is an authorization server in front of Entra ID."""
+
+    FEDERATED = "federated"
+    """As `proxy`, and the server proves who it is with its managed identity instead of a client secret."""
+
+    VERIFY = "verify"
+    """Clients bring tokens that Entra ID issued for this server; it only verifies them."""
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether people sign in at this server, and tools can act on their behalf."""
+        return self is not AuthMode.VERIFY
 
 
 def _split(value: object) -> object:
