@@ -22,15 +22,15 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import SpanKind
 
+from entra_mcp.telemetry import Telemetry, Work
 from entra_mcp.telemetry.calls import Calls
-from entra_mcp.telemetry.instruments import Instruments
+from entra_mcp.telemetry.metrics import Instruments
 from entra_mcp.telemetry.requests import RequestSpans
 from entra_mcp.telemetry.sampling import KeptFailures, WholeTraces
 from entra_mcp.telemetry.scrubbing import Scrubbed, has_failed
-from entra_mcp.telemetry.telemetry import Telemetry, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
     from contextlib import AbstractContextManager
 
     from fastmcp import FastMCP
@@ -73,14 +73,8 @@ class Pipeline:
     which counts by other rules.
     """
 
-    def send(
-        self,
-        spans: SpanExporter,
-        measures: MetricExporter,
-        *,
-        leaves_out: Callable[[ReadableSpan], bool] = lambda _: False,
-    ) -> None:
-        self.processors.append(KeptFailures(Scrubbed(spans, leaves_out=leaves_out)))
+    def send(self, spans: Scrubbed, measures: MetricExporter) -> None:
+        self.processors.append(KeptFailures(spans))
         self.readers.append(PeriodicExportingMetricReader(measures))
 
 
@@ -136,10 +130,11 @@ def pipeline(settings: Settings) -> Pipeline:
     """What the settings ask for."""
     made = Pipeline(sampler=_sampler(settings))
     if settings.application_insights is not None:
-        exporters = _application_insights(settings, settings.application_insights.get_secret_value())
-        made.send(*exporters, leaves_out=is_told_twice)
+        spans, measures = _application_insights(settings, settings.application_insights.get_secret_value())
+        made.send(Scrubbed(spans, leaves_out=is_told_twice), measures)
     if settings.otlp_endpoint is not None:
-        made.send(*_otlp())
+        spans, measures = _otlp()
+        made.send(Scrubbed(spans), measures)
     return made
 
 

@@ -19,8 +19,7 @@ from starlette.routing import Route
 
 from entra_mcp.settings import Settings
 from entra_mcp.telemetry.exported import Pipeline, pipeline
-from entra_mcp.telemetry.instruments import Instruments
-from entra_mcp.telemetry.metrics import Grant, Outcome
+from entra_mcp.telemetry.metrics import Grant, Instruments, Outcome
 from entra_mcp.telemetry.sampling import WholeTraces
 from local.loopback.tls import ensure_tls
 from tests.support.serving import serving

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entra_mcp.telemetry import QUIET_LOGGERS, configure_logging
+from entra_mcp.telemetry.logs import QUIET_LOGGERS, configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, TraceIdRatio
 from opentelemetry.trace import Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from entra_mcp.telemetry import Work
 from entra_mcp.telemetry.exported import TRACES_PER_SECOND
 from entra_mcp.telemetry.sampling import SHARE, KeptFailures, WholeTraces
-from entra_mcp.telemetry.telemetry import Work
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

@@ -27,7 +27,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from entra_mcp import cancellation
 from entra_mcp.functions.lifespan import START_SECONDS
 from entra_mcp.telemetry.calls import Calls
-from entra_mcp.telemetry.instruments import Instruments
+from entra_mcp.telemetry.metrics import Instruments
 from entra_mcp.web.body_limit import DISCARDED_BYTES, LINGERING_SECONDS
 from entra_mcp.web.edge import COMMENT
 from entra_mcp.web.stack import BODY_SECONDS, DISCARDED_SECONDS
