@@ -72,10 +72,6 @@ class RequestSpans:
             await self._app(self._with_trace(scope), receive, watched)
 
     def _with_trace(self, scope: Scope) -> Scope:
-        carrier: dict[str, str] = {}
-        self._propagator.inject(carrier)
         inner = {**scope, "headers": list(scope["headers"])}
-        headers = MutableHeaders(scope=inner)
-        for name, value in carrier.items():
-            headers[name] = value
+        self._propagator.inject(MutableHeaders(scope=inner))
         return inner
