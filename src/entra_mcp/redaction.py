@@ -80,22 +80,14 @@ def redact(text: str) -> str:
     """Returns the text without what looks like a secret, stands where one stands, or cannot be written."""
     text = SURROGATE.sub(_escaped, text)
     for pattern in _AFTER:
-        text = pattern.sub(_keep_first, text)
+        text = pattern.sub(rf"\1{REDACTED}", text)
     for pattern in _SECRETS:
         text = pattern.sub(REDACTED, text)
     return text
 
 
-def _on_its_line(text: str) -> str:
-    return CONTROL.sub(_escaped, text)
-
-
 def _escaped(found: re.Match[str]) -> str:
     return repr(found[0])[1:-1]
-
-
-def _keep_first(found: re.Match[str]) -> str:
-    return f"{found[1]}{REDACTED}"
 
 
 class RedactingFactory:
@@ -113,7 +105,8 @@ class RedactingFactory:
         record = self._make(*args, **kwargs)
         if isinstance(record.args, tuple):
             record.args = tuple(
-                _on_its_line(str(value)) if isinstance(value, str | BaseException) else value for value in record.args
+                CONTROL.sub(_escaped, str(value)) if isinstance(value, str | BaseException) else value
+                for value in record.args
             )
         try:
             message = record.getMessage()

@@ -129,7 +129,8 @@ def require_narrow(pattern: str) -> None:
         raise ValueError("has a port that is neither a number nor `*`")
     if parts.scheme == "http" and not is_loopback(pattern):
         raise ValueError("has an http redirect URI that is not on loopback")
-    no_path = {"/*"} if _is_of_an_application(parts.scheme) else {"", "/", "/*"}
+    # Other schemes open an application, whatever the host says (RFC 8252 section 7.1).
+    no_path = {"", "/", "/*"} if parts.scheme in {"http", "https"} else {"/*"}
     if parts.path in no_path and not is_loopback(pattern):
         raise ValueError("has a redirect URI without a path, which would admit every page of that site")
     if "*" in re.sub(r"(?<==)\*(?=&|$)", "", parts.query):
@@ -138,8 +139,3 @@ def require_narrow(pattern: str) -> None:
     if canonical(example) is None:
         better = f", only {normal}" if (normal := normal_form(example)) else ""
         raise ValueError(f"has a redirect URI that no client may send{better}: {pattern}")
-
-
-def _is_of_an_application(scheme: str) -> bool:
-    """Whether URIs with the scheme open an application, whatever their host says (RFC 8252 section 7.1)."""
-    return scheme not in {"http", "https"}
