@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.middleware import Middleware
@@ -34,7 +35,10 @@ from entra_mcp.storage.owners import OwnerMarks
 from entra_mcp.storage.purge import PurgeSummary, purge
 from entra_mcp.storage.store import TableStore
 from entra_mcp.storage.table import Table
-from entra_mcp.tasks.assembly import open_tasks
+from entra_mcp.tasks.callers import Callers
+from entra_mcp.tasks.parts import TaskParts, add_tasks
+from entra_mcp.tasks.queue import open_queue
+from entra_mcp.tasks.rows import TaskRows
 from entra_mcp.telemetry import Work, configure_logging, start_telemetry
 from entra_mcp.vault.client import Vault
 from entra_mcp.vault.rotation import CurrentSecrets
@@ -56,7 +60,6 @@ if TYPE_CHECKING:
     from entra_mcp.definition import Server
     from entra_mcp.settings import AppSettings
     from entra_mcp.tasks.runner import Runner
-    from entra_mcp.vault.client import Secrets
 
 __all__ = ["PROBES", "purge_expired", "running_app", "serve", "startup_failed"]
 
@@ -128,15 +131,12 @@ async def running_app(
         vault = await stack.enter_async_context(Vault(url=settings.key_vault_url, credential=credential))
         table = await stack.enter_async_context(open_table(settings))
         http = await stack.enter_async_context(http_client(timeout=5.0))
-
-        async def read() -> Secrets:
-            return await vault.read(client_secret=settings.auth_mode is AuthMode.PROXY)
-
+        read = partial(vault.read, client_secret=settings.auth_mode is AuthMode.PROXY)
         reaching = await stack.enter_async_context(running(reach(table, create=settings.create_table)))
         secrets = CurrentSecrets(await read(), read=read)
         await reaching
-        cipher = RowCipher(secrets)
-        store = TableStore(table=table, cipher=cipher, marks=OwnerMarks(secrets), owner_of=owner_of)
+        cipher, marks = RowCipher(secrets), OwnerMarks(secrets)
+        store = TableStore(table=table, cipher=cipher, marks=marks, owner_of=owner_of)
         verifier = create_verifier(settings, http_client=http)
         cached = CachedStore(store, seconds=settings.upstream_token_cache_seconds, metrics=telemetry.metrics)
         parts = Collaborators(
@@ -164,10 +164,11 @@ async def running_app(
             services=services,
         )
         if tools := await task_tools(server):
-            opening_tasks = open_tasks(
-                server, settings, tools=tools, table=table, cipher=cipher, marks=OwnerMarks(secrets), auth=auth
-            )
-            runner = await stack.enter_async_context(opening_tasks)
+            queue = await stack.enter_async_context(open_queue(settings))
+            if settings.create_table:
+                await queue.create()
+            rows = TaskRows(table=table, cipher=cipher, marks=marks)
+            runner = add_tasks(server, TaskParts(rows=rows, queue=queue, callers=Callers(auth)), tools=tools)
             if on_tasks is not None:
                 on_tasks(runner)
         telemetry.observe(server)

@@ -19,9 +19,8 @@ from entra_mcp.server.tool_scopes import offer_scoped_tools
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.owners import OwnerMarks
 from entra_mcp.storage.table import Table
-from entra_mcp.tasks.assembly import add_tasks
 from entra_mcp.tasks.callers import Callers
-from entra_mcp.tasks.parts import TaskParts
+from entra_mcp.tasks.parts import TaskParts, add_tasks
 from entra_mcp.tasks.queue import TaskQueue
 from entra_mcp.tasks.rows import TaskRows
 from entra_mcp.vault.keys import KeyRing, RootKey

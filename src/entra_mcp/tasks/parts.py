@@ -1,4 +1,4 @@
-"""What writing tasks down, answering for them and running them have in common."""
+"""What writing tasks down, answering for them and running them have in common, and how a server gets all three."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from entra_mcp.tasks.callers import owner_of_request
+from entra_mcp.tasks.companion import task_result_tool
+from entra_mcp.tasks.extension import TasksExtension
 from entra_mcp.tasks.limits import Limits
+from entra_mcp.tasks.runner import Runner
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from fastmcp import FastMCP
+
     from entra_mcp.tasks.callers import Callers
     from entra_mcp.tasks.queue import TaskQueue
     from entra_mcp.tasks.rows import Stored, Task, TaskRows
@@ -39,3 +46,10 @@ class TaskParts:
         """
         stored = await self.rows.read(task_id)
         return stored if stored is not None and stored.task.owner == owner_of_request() else None
+
+
+def add_tasks(server: FastMCP, parts: TaskParts, *, tools: Container[str]) -> Runner:
+    """Lets calls of the tools go on as tasks, adds a tool for clients without them, and returns what runs them."""
+    server.add_extension(TasksExtension(parts, tools=tools))
+    server.add_tool(task_result_tool(parts))
+    return Runner(server, parts)

@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import math
 from base64 import b64decode, b64encode
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from azure.core.exceptions import AzureError, ResourceExistsError
 
 from entra_mcp.errors import StorageError, first_line
+from entra_mcp.identity import azure_credential
 from entra_mcp.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from azure.core.credentials_async import AsyncTokenCredential
     from azure.storage.queue.aio import QueueClient
+
+    from entra_mcp.settings import Settings
 
 QUEUE = "mcp-tasks"
 POISON_QUEUE = "mcp-tasks-poison"
 """Where the host puts a message that it has given up; it creates the queue itself."""
 
 SEND_SECONDS = 6.0
-MAX_DELAY_SECONDS = 7 * 24 * 3600 - 60
 RETRIES: dict[str, Any] = {"retry_total": 2, "retry_connect": 2, "retry_read": 2, "initial_backoff": 1}
-MESSAGE_SECONDS = 7 * 24 * 3600
 
 
 class TaskQueue:
@@ -49,11 +49,6 @@ class TaskQueue:
         if not connection_string:
             raise StorageError("no storage account is configured for the queue of tasks")
         return cls(lambda client: client.from_connection_string(connection_string, name, **RETRIES))
-
-    @classmethod
-    def from_identity(cls, endpoint: str, *, credential: AsyncTokenCredential) -> Self:
-        """The queue of a storage account that takes identities."""
-        return cls(lambda client: client(endpoint, QUEUE, credential=credential, **RETRIES))
 
     async def __aenter__(self) -> Self:
         return self
@@ -77,11 +72,7 @@ class TaskQueue:
             StorageError: the queue did not take it, or did not answer.
         """
         async with _patient():
-            await self._client.send_message(
-                b64encode(message).decode(),
-                visibility_timeout=min(math.ceil(max(delay, 0)), MAX_DELAY_SECONDS),
-                time_to_live=MESSAGE_SECONDS,
-            )
+            await self._client.send_message(b64encode(message).decode(), visibility_timeout=math.ceil(max(delay, 0)))
 
     @property
     def _client(self) -> QueueClient:
@@ -90,6 +81,24 @@ class TaskQueue:
 
             self._connected = self._connect(QueueClient)
         return self._connected
+
+
+@asynccontextmanager
+async def open_queue(settings: Settings) -> AsyncGenerator[TaskQueue]:
+    """Yields the queue of the settings, reached with an identity or with a connection string.
+
+    Raises:
+        StorageError: no setting says where it is.
+    """
+    async with AsyncExitStack() as stack:
+        if (endpoint := settings.queue_service_uri) is not None:
+            credential = azure_credential(settings, client_id=settings.storage_client_id)
+            await stack.enter_async_context(credential)
+            queue = TaskQueue(lambda client: client(endpoint, QUEUE, credential=credential, **RETRIES))
+        else:
+            connection = settings.storage_connection_string
+            queue = TaskQueue.from_connection_string(connection.get_secret_value() if connection else "")
+        yield await stack.enter_async_context(queue)
 
 
 def body_of(text: bytes) -> bytes:

@@ -17,10 +17,9 @@ from entra_mcp.server.components import task_tools
 from entra_mcp.storage.encryption import RowCipher
 from entra_mcp.storage.owners import OwnerMarks
 from entra_mcp.storage.table import Table
-from entra_mcp.tasks.assembly import add_tasks
 from entra_mcp.tasks.callers import Callers
 from entra_mcp.tasks.limits import Limits
-from entra_mcp.tasks.parts import TaskParts
+from entra_mcp.tasks.parts import TaskParts, add_tasks
 from entra_mcp.tasks.queue import TaskQueue
 from entra_mcp.tasks.rows import TaskRows
 from tests.support.background.server import SERVER
