@@ -32,7 +32,7 @@ class Callers:
         self._auth = auth
         self._sign_ins = provider.sign_ins if isinstance(provider, EntraProvider) else None
 
-    async def reference(self) -> dict[str, str]:
+    def reference(self) -> dict[str, str]:
         """What the running request's caller is found by later; it is empty where nobody has to sign in.
 
         A sign-in at this server is named by its id. Else it is the token itself, which is good until it expires.

@@ -139,20 +139,20 @@ class TasksExtension(ServerExtension):
         if len(json.dumps(params.arguments).encode()) > self._limits.arguments:
             raise ToolError(f"The arguments of a task must be smaller than {self._limits.arguments} bytes.")
         now = self._rows.clock()
+        task = Task(
+            tool=tool.name,
+            version=tool.version,
+            arguments=params.arguments or {},
+            owner=owner_of_request(),
+            caller=self._parts.callers.reference(),
+            created=now,
+            expires=now + self._limits.keep,
+            poll_ms=int(tool.task_config.poll_interval.total_seconds() * 1000),
+            **details,
+        )
+        if not self._rows.has_room(task):
+            raise ToolError(TOO_MUCH)
         try:
-            task = Task(
-                tool=tool.name,
-                version=tool.version,
-                arguments=params.arguments or {},
-                owner=owner_of_request(),
-                caller=await self._parts.callers.reference(),
-                created=now,
-                expires=now + self._limits.keep,
-                poll_ms=int(tool.task_config.poll_interval.total_seconds() * 1000),
-                **details,
-            )
-            if not self._rows.has_room(task):
-                raise ToolError(TOO_MUCH)
             stored = await self._rows.create(task)
             try:
                 await self._rows.admit(task, limit=self._limits.per_caller)
@@ -172,15 +172,8 @@ class TasksExtension(ServerExtension):
 
     async def _get(self, request: Request, params: TaskParams) -> GetTaskResult:
         task = (await self._find(request, params)).task
-        described: dict[str, Any] = _fields(task)
-        if task.status == "completed":
-            described["result"] = await self._rows.result(task)
-        error, questions = task.error, task.questions if task.status == "input_required" else None
-        return GetTaskResult(
-            **described,
-            error=dict(error) if error else None,
-            input_requests=dict(questions) if questions else None,
-        )
+        result = await self._rows.result(task) if task.status == "completed" else None
+        return GetTaskResult(**_fields(task), result=result, error=task.error, input_requests=task.questions)
 
     async def _update(self, request: Request, params: UpdateTaskParams) -> Acknowledgement:
         """Takes answers to the questions of a task, and sends it on when it has all of them (SEP-2663).

@@ -96,14 +96,14 @@ class Task:
     """Runs that did not end the task, by cause."""
     runs: int = 0
     checkpoint: Any = None
-    questions: Mapping[str, Any] | None = None
+    questions: dict[str, Any] | None = None
     answers: Mapping[str, Any] | None = None
     state: str | None = None
     """What a tool that asks gave its client to bring back with the answers."""
-    result: Mapping[str, Any] | None = None
+    result: dict[str, Any] | None = None
     parts: int = 0
     """How many rows the result is in, when it does not fit this one."""
-    error: Mapping[str, Any] | None = None
+    error: dict[str, Any] | None = None
 
     @property
     def is_final(self) -> bool:
@@ -209,15 +209,13 @@ class TaskRows:
         """
         if len(result) <= PART_BYTES:
             return 0
-        expires = math.ceil(task.expires * 1000)
         starts = range(0, len(result), PART_BYTES)
         for number, start in enumerate(starts):
-            part = result[start : start + PART_BYTES]
-            sealed = self._sealed(RESULTS, _part_key(task, number), part, expires)
+            sealed = self._sealed(task, RESULTS, _part_key(task, number), result[start : start + PART_BYTES])
             await self._table.replace(sealed | {"U": self._mark(task)})
         return len(starts)
 
-    async def result(self, task: Task) -> Mapping[str, Any]:
+    async def result(self, task: Task) -> dict[str, Any]:
         """Returns the result of a completed task.
 
         Raises:
@@ -249,8 +247,7 @@ class TaskRows:
                 known = [each for each in known if await self._is_open(each)]
             if len(known) >= limit:
                 raise TooManyTasksError(f"The caller has {limit} unfinished tasks.")
-            plain = json.dumps([*known, task.id]).encode()
-            listed = self._sealed(OPEN_TASKS, task.owner, plain, math.ceil(task.expires * 1000))
+            listed = self._sealed(task, OPEN_TASKS, task.owner, json.dumps([*known, task.id]).encode())
             if await (self._table.replace_unchanged(listed, etag=etag) if etag else self._table.insert(listed)):
                 return
 
@@ -293,20 +290,20 @@ class TaskRows:
         except (CorruptedDataError, DecryptionError):
             return None, etag
 
-    def _sealed(self, collection: str, key: str, plain: bytes, expires: int) -> dict[str, Any]:
+    def _sealed(self, task: Task, collection: str, key: str, plain: bytes) -> dict[str, Any]:
+        """A row with the value, which expires with the task."""
+        expires = math.ceil(task.expires * 1000)
         sealed = self._cipher.seal(plain, collection=collection, key=key, expires=expires)
-        return pack(Address.of(collection, key), Row(sealed=sealed, created=self._now(), expires=expires))
+        created = int(self.clock() * 1000)
+        return pack(Address.of(collection, key), Row(sealed=sealed, created=created, expires=expires))
 
     def _entity(self, task: Task) -> dict[str, Any]:
-        entity = self._sealed(TASKS, task.id, _plain(task), math.ceil(task.expires * 1000))
+        entity = self._sealed(task, TASKS, task.id, _plain(task))
         return entity | {"T": task.status, "R": task.runs, "U": self._mark(task)}
 
     def _mark(self, task: Task) -> bytes:
         """What `python -m ops revoke` finds the rows of a person by."""
         return self._marks.mark(person_of(task.owner))
-
-    def _now(self) -> int:
-        return int(self.clock() * 1000)
 
 
 def _plain(task: Task) -> bytes:

@@ -35,7 +35,7 @@ from entra_mcp.tasks.wire import answers_of, error_of
 from entra_mcp.toolkit.background import RUNNING, BackgroundTask
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from fastmcp import FastMCP
@@ -60,13 +60,13 @@ CALLED: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallTool
 logger = logging.getLogger(__name__)
 
 
-def failed(task: Task, why: str, *, error: Mapping[str, Any] | None = None) -> Task:
+def failed(task: Task, why: str, *, error: dict[str, Any] | None = None) -> Task:
     """The task as it ends when the server could not bring it to its end; an alert looks for the warning."""
     logger.warning("A background task of %s failed after %d runs: %s", task.tool, task.runs, why)
     return task.ended("failed", error=error or error_of(why))
 
 
-def refused(task: Task, error: Mapping[str, Any]) -> Task:
+def refused(task: Task, error: dict[str, Any]) -> Task:
     """The task as it ends when its caller may not run it any more."""
     logger.info("A background task of %s was refused after %d runs: %s", task.tool, task.runs, error["message"])
     return task.ended("failed", error=error)
@@ -80,7 +80,6 @@ class Run(BackgroundTask):
         self.checkpoint = deepcopy(stored.task.checkpoint)
         self._server = server
         self._stored = stored
-        self._turn = stored.task.turn
         self._parts = parts
         self._limits = parts.limits
         self._progress: str | None = None
@@ -105,7 +104,7 @@ class Run(BackgroundTask):
             raise
         except Exception:
             logger.exception("A background task of %s could not end.", self._stored.task.tool)
-            await self._end(failed(self._stored.task, BROKEN))
+            await self._leave(failed(self._stored.task, BROKEN))
 
     @override
     async def save(self, checkpoint: object) -> None:
@@ -225,8 +224,15 @@ class Run(BackgroundTask):
             f"{name}-{task.runs}": question.model_dump(by_alias=True, mode="json", exclude_none=True)
             for name, question in (asked.input_requests or {}).items()
         }
-        waiting = replace(task, running=False, lease=0.0, answers=None, state=asked.request_state)
-        waiting = replace(waiting, status="input_required", questions=questions)
+        waiting = replace(
+            task,
+            status="input_required",
+            questions=questions,
+            state=asked.request_state,
+            answers=None,
+            running=False,
+            lease=0.0,
+        )
         return waiting if self._parts.rows.has_room(waiting) else failed(task, TOO_MUCH)
 
     async def _report(self, progress: float, total: float | None, message: str | None) -> None:
@@ -244,23 +250,30 @@ class Run(BackgroundTask):
                 logger.warning("A task's lease is not renewed: %s", error)
 
     async def _keep(self, **changes: Any) -> None:  # noqa: ANN401 - fields of a task
-        """Writes the row with a renewed lease; notices when it is not this run's any more."""
+        """Writes the row with a renewed lease, unless the task is not this run's any more."""
+
+        def kept(task: Task) -> Task:
+            lease = self._parts.rows.clock() + self._limits.lease
+            return replace(task, lease=lease, message=self._progress or task.message, **changes)
+
+        await self._write(kept)
+
+    async def _write(self, change: Callable[[Task], Task]) -> bool:
+        """Writes the task as `change` returns it; returns False when it is not this run's any more."""
         async with self._writing:
             while not self._lost:
-                lease = self._parts.rows.clock() + self._limits.lease
-                message = self._progress or self._stored.task.message
-                task = replace(self._stored.task, lease=lease, message=message, **changes)
                 try:
-                    self._stored = await self._parts.rows.write(self._stored, task)
+                    self._stored = await self._parts.rows.write(self._stored, change(self._stored.task))
                 except TaskChangedError:
                     await self._look()
                 else:
-                    return
+                    return True
+        return False
 
     async def _look(self) -> None:
         """Reads the row again: after a lost answer it has changed, and is this run's all the same until it ends."""
         found = await self._parts.rows.read(self._stored.task.id)
-        if found is None or not found.task.running or found.task.turn != self._turn:
+        if found is None or not found.task.running or found.task.turn != self._stored.task.turn:
             self._lost = True
         else:
             self._stored = found
@@ -275,27 +288,15 @@ class Run(BackgroundTask):
         return task
 
     async def _leave(self, task: Task) -> None:
-        """Writes what the run leaves, and where the task goes on, sends the message for the next run."""
-        if task.is_final or task.status == "input_required":
-            await self._end(task)
-            return
-        if await self._end(replace(task, running=False, lease=self._parts.rows.clock() + self._pause)):
-            await self._parts.send(task, delay=self._pause)
-
-    async def _end(self, task: Task) -> bool:
-        """Writes what the run leaves, unless the task is not its own any more; returns whether it did.
+        """Writes what the run leaves, and where the task goes on, sends the message for the next run.
 
         Raises:
             StorageError: it could not be written. The task runs again when its lease is over.
         """
-        while not self._lost:
-            try:
-                self._stored = await self._persist(lambda: self._parts.rows.write(self._stored, task))
-            except TaskChangedError:
-                await self._persist(self._look)
-            else:
-                return True
-        return False
+        goes_on = task.status == "working"
+        left = replace(task, running=False, lease=self._parts.rows.clock() + self._pause) if goes_on else task
+        if await self._persist(lambda: self._write(lambda _: left)) and goes_on:
+            await self._parts.send(left, delay=self._pause)
 
     async def _persist[Found](self, work: Callable[[], Awaitable[Found]]) -> Found:
         """Does the work with the table, again after pauses while that is out of reach."""
