@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from local.entra.bearer import BearerError, bearer_claims
+from local.entra.state import ApiFault
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -94,10 +95,9 @@ class Apis:
         key = request.path_params["api"]
         if key not in self._directory.apis:
             raise ApiError(404, "not_found", f"The directory file has no API {key!r}.")
-        fault = self._state.take_api_fault(key)
+        fault = self._state.take_fault(ApiFault, api=key)
         if fault is not None:
-            waits = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-            raise ApiError(fault.status, "fault", "Asked for through the control API.", headers=waits)
+            raise ApiError(fault.status, "fault", "Asked for through the control API.", headers=fault.headers)
         return self._directory.apis[key]
 
     def _collection(self, request: Request, api: Api) -> Collection:

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from local.directory import GRAPH
-from local.entra.state import ApiFault, Fault
+from local.entra.state import TOKEN_ENDPOINT, ApiFault, TokenFault
 from local.entra.tokens import MIN_LIFETIME, new_session
 
 if TYPE_CHECKING:
@@ -35,22 +35,6 @@ if TYPE_CHECKING:
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
-
-class _FaultBody(_Body):
-    code: int
-    times: int = Field(default=1, ge=1)
-    status: int | None = Field(default=None, ge=400, le=599)
-    error: str | None = None
-    grant_type: str | None = None
-    retry_after: int | None = None
-
-
-class _ApiFaultBody(_Body):
-    status: int = Field(default=503, ge=400, le=599)
-    times: int = Field(default=1, ge=1)
-    retry_after: int | None = None
-    challenge: bool = False
 
 
 class _SecretBody(_Body):
@@ -107,7 +91,7 @@ class Control:
             route("/faults", self.add_fault, "POST"),
             route("/faults", self.clear_faults, "DELETE"),
             route("/{api}/faults", self.add_api_fault, "POST"),
-            route("/{api}/faults", self.clear_api_faults, "DELETE"),
+            route("/{api}/faults", self.clear_faults, "DELETE"),
             route("/keys/rotate", self.rotate_key, "POST"),
             route("/secrets", self.list_secrets, "GET"),
             route("/secrets", self.add_secret, "POST"),
@@ -126,23 +110,18 @@ class Control:
         return Response(status_code=204)
 
     async def add_fault(self, request: Request) -> Response:
-        body = await _read(request, _FaultBody)
-        self._state.add_fault(Fault(**body.model_dump(exclude={"times"})), times=body.times)
-        return Response(status_code=204)
-
-    async def clear_faults(self, _request: Request) -> Response:
-        self._state.clear_faults()
+        self._state.add_fault(await _read(request, TokenFault), api=TOKEN_ENDPOINT)
         return Response(status_code=204)
 
     async def add_api_fault(self, request: Request) -> Response:
-        api, body = self._api(request), await _read(request, _ApiFaultBody)
-        if body.challenge and api != GRAPH:
+        api, fault = self._api(request), await _read(request, ApiFault)
+        if fault.challenge and api != GRAPH:
             raise HTTPException(400, "Only Microsoft Graph challenges tokens (continuous access evaluation).")
-        self._state.add_api_fault(api, ApiFault(**body.model_dump(exclude={"times"})), times=body.times)
+        self._state.add_fault(fault, api=api)
         return Response(status_code=204)
 
-    async def clear_api_faults(self, request: Request) -> Response:
-        self._state.clear_api_faults(self._api(request))
+    async def clear_faults(self, request: Request) -> Response:
+        self._state.clear_faults(api=self._api(request) if "api" in request.path_params else TOKEN_ENDPOINT)
         return Response(status_code=204)
 
     async def rotate_key(self, _request: Request) -> Response:
@@ -198,7 +177,7 @@ class Control:
         return self._accounts[key]
 
 
-async def _read[Model: _Body](request: Request, model: type[Model]) -> Model:
+async def _read[Model: BaseModel](request: Request, model: type[Model]) -> Model:
     """The JSON body; an empty one stands for all defaults."""
     if not (content := await request.body()):
         content = b"{}"

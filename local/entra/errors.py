@@ -233,7 +233,7 @@ class EntraError(Exception):
         self.status = kind.status
         self.suberror = kind.suberror
         self.challenge = kind.challenge
-        self.retry_after: int | None = None
+        self.headers: dict[str, str] = {}
         self.message = f"AADSTS{code}: {kind.text.format_map(_Fields(fields))}"
         super().__init__(self.message)
 

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from local.directory import GRAPH
 from local.entra.bearer import BearerError, bearer_claims
 from local.entra.scopes import GRAPH_APP_ID, GRAPH_URI
+from local.entra.state import ApiFault
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -81,18 +82,13 @@ class GraphAccess:
         return next((one for one in self._accounts.values() if one.object_id == claims.get("oid")), None)
 
     def _fail_if_asked(self) -> None:
-        fault = self._state.take_api_fault(GRAPH)
+        fault = self._state.take_fault(ApiFault, api=GRAPH)
         if fault is None:
             return
         if fault.challenge:
             raise self._challenge(0)
-        waits = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-        raise GraphError(
-            fault.status,
-            FAULT_CODES.get(fault.status, "UnknownError"),
-            "Asked for through the control API.",
-            headers=waits,
-        )
+        code = FAULT_CODES.get(fault.status, "UnknownError")
+        raise GraphError(fault.status, code, "Asked for through the control API.", headers=fault.headers)
 
     def _challenge(self, not_before: float) -> GraphError:
         demanded = {"access_token": {"nbf": {"essential": True, "value": str(int(not_before))}}}

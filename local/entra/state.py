@@ -12,6 +12,8 @@ import secrets
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from local.database import open_database
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 REFRESH_TOKEN_IDLE = 90 * 24 * 3600
 """Seconds after which an unused refresh token expires."""
+TOKEN_ENDPOINT = ""
+"""Stands for the token endpoint where faults are kept by API."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS signing_keys (kid TEXT PRIMARY KEY, pem TEXT NOT NULL);
@@ -30,8 +34,7 @@ CREATE TABLE IF NOT EXISTS refresh_tokens (
     digest TEXT PRIMARY KEY, grant_ TEXT NOT NULL, issued REAL NOT NULL, used REAL);
 CREATE TABLE IF NOT EXISTS revocations (account TEXT PRIMARY KEY, valid_from REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS consents (account TEXT, scope TEXT, PRIMARY KEY (account, scope)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS faults (id INTEGER PRIMARY KEY, fault TEXT NOT NULL, remaining INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS api_faults (
+CREATE TABLE IF NOT EXISTS asked_faults (
     id INTEGER PRIMARY KEY, api TEXT NOT NULL, fault TEXT NOT NULL, remaining INTEGER NOT NULL);
 """
 
@@ -83,23 +86,32 @@ class ClientSecret:
     expires: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """An answer that the next token requests get instead of a token; None keeps what the code has by nature."""
+class Fault(BaseModel):
+    """An answer that the next `times` requests get instead of success; `retry_after` is in seconds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    times: int = Field(default=1, ge=1)
+    retry_after: int | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
+
+class TokenFault(Fault):
+    """A fault of the token endpoint; None keeps what the code has by nature, and stands for every grant type."""
 
     code: int
-    status: int | None = None
+    status: int | None = Field(default=None, ge=400, le=599)
     error: str | None = None
     grant_type: str | None = None
-    retry_after: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiFault:
-    """How the next requests to an API are answered: with a status, or with a challenge to show a newer token."""
+class ApiFault(Fault):
+    """A fault of an API: a status, or a challenge to show a newer token."""
 
-    status: int = 503
-    retry_after: int | None = None
+    status: int = Field(default=503, ge=400, le=599)
     challenge: bool = False
 
 
@@ -200,38 +212,25 @@ class State:
         rows = self._db.execute("SELECT scope FROM consents WHERE account = ?", (account,)).fetchall()
         return frozenset(row[0] for row in rows)
 
-    def add_fault(self, fault: Fault, *, times: int) -> None:
-        self._db.execute("INSERT INTO faults (fault, remaining) VALUES (?, ?)", (json.dumps(asdict(fault)), times))
+    def add_fault(self, fault: Fault, *, api: str) -> None:
+        values = (api, fault.model_dump_json(), fault.times)
+        self._db.execute("INSERT INTO asked_faults (api, fault, remaining) VALUES (?, ?, ?)", values)
 
-    def take_fault(self, grant_type: str) -> Fault | None:
-        """The oldest fault for this grant type, used up by one."""
-        for identifier, text in self._db.execute("SELECT id, fault FROM faults ORDER BY id").fetchall():
-            fault = Fault(**json.loads(text))
-            if fault.grant_type in (None, grant_type):
-                self._db.execute("UPDATE faults SET remaining = remaining - 1 WHERE id = ?", (identifier,))
-                self._db.execute("DELETE FROM faults WHERE remaining <= 0")
-                return fault
-        return None
-
-    def clear_faults(self) -> None:
-        self._db.execute("DELETE FROM faults")
-
-    def add_api_fault(self, api: str, fault: ApiFault, *, times: int) -> None:
-        values = (api, json.dumps(asdict(fault)), times)
-        self._db.execute("INSERT INTO api_faults (api, fault, remaining) VALUES (?, ?, ?)", values)
-
-    def take_api_fault(self, api: str) -> ApiFault | None:
-        """The oldest fault of an API, used up by one."""
-        found = "SELECT id, fault FROM api_faults WHERE api = ? ORDER BY id LIMIT 1"
-        row = self._db.execute(found, (api,)).fetchone()
+    def take_fault[Taken: Fault](self, kind: type[Taken], *, api: str, grant_type: str = "") -> Taken | None:
+        """The oldest fault of an API, or of the token endpoint for a grant type, used up by one."""
+        row = self._db.execute(
+            "SELECT id, fault FROM asked_faults WHERE api = ? AND coalesce(json_extract(fault, '$.grant_type'), ?) = ? "
+            "ORDER BY id LIMIT 1",
+            (api, grant_type, grant_type),
+        ).fetchone()
         if row is None:
             return None
-        self._db.execute("UPDATE api_faults SET remaining = remaining - 1 WHERE id = ?", (row[0],))
-        self._db.execute("DELETE FROM api_faults WHERE remaining <= 0")
-        return ApiFault(**json.loads(row[1]))
+        self._db.execute("UPDATE asked_faults SET remaining = remaining - 1 WHERE id = ?", (row[0],))
+        self._db.execute("DELETE FROM asked_faults WHERE remaining <= 0")
+        return kind.model_validate_json(row[1])
 
-    def clear_api_faults(self, api: str) -> None:
-        self._db.execute("DELETE FROM api_faults WHERE api = ?", (api,))
+    def clear_faults(self, *, api: str) -> None:
+        self._db.execute("DELETE FROM asked_faults WHERE api = ?", (api,))
 
 
 def _digest(value: str) -> str:

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from local.entra.errors import EntraError, RequestIds, error_document
+from local.entra.state import TOKEN_ENDPOINT, TokenFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,18 +50,16 @@ class TokenEndpoint:
             secretless = self._authenticator.authenticate(form, authorization=request.headers.get("authorization"))
             answer = self._grants.answer(form, tenant=tenant, secretless=secretless)
         except EntraError as error:
-            if error.retry_after is not None:
-                headers["Retry-After"] = str(error.retry_after)
             document = error_document(error, authority=self._authority, trace=trace)
-            return JSONResponse(document, status_code=error.status, headers=headers)
+            return JSONResponse(document, status_code=error.status, headers={**headers, **error.headers})
         return JSONResponse(answer, headers=headers)
 
     def _fail_if_asked(self, form: Mapping[str, str]) -> None:
-        fault = self._state.take_fault(form.get("grant_type", ""))
+        fault = self._state.take_fault(TokenFault, api=TOKEN_ENDPOINT, grant_type=form.get("grant_type", ""))
         if fault is None:
             return
         error = EntraError(fault.code, client=form.get("client_id", ""))
         error.status = fault.status or error.status
         error.error = fault.error or error.error
-        error.retry_after = fault.retry_after
+        error.headers = fault.headers
         raise error
