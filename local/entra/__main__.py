@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,15 +16,12 @@ from local.directory import FILE, DirectoryError, load_directory
 from local.entra.app import build
 from local.entra.registration import Registration
 from local.entra.state import State
-from local.loopback.serve import Binding, Listener, PortTakenError, announce, bind, serve
+from local.exit_codes import USAGE
+from local.loopback.serve import Listener, PortTakenError, announce, bind, serve
 from local.loopback.tls import ensure_tls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from local.directory import Directory
-
-USAGE = 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,59 +56,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     secret = client_secret_in(options.client_secret_file, parser=parser)
     try:
         directory = load_directory(options.directory)
-    except DirectoryError as error:
-        sys.stderr.write(f"{error}\n")
-        return USAGE
-    try:
         secure = bind(port=options.port, purpose="Entra stand-in", flag="--port")
         sign_in = bind(port=options.sign_in_port, purpose="sign-in page", flag="--sign-in-port")
+    except DirectoryError as error:
+        parser.exit(USAGE, f"{error}\n")
     except PortTakenError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    state = State(options.state / "entra.sqlite3")
-    try:
-        return _serve(options, directory, secret=secret, state=state, secure=secure, sign_in=sign_in)
-    finally:
-        state.close()
-
-
-def _serve(
-    options: argparse.Namespace,
-    directory: Directory,
-    *,
-    secret: str,
-    state: State,
-    secure: Binding,
-    sign_in: Binding,
-) -> int:
-    state.purge(now=time.time())
-    state.add_secret(secret, revive=False)
+        parser.exit(error.exit_code, f"{error}\n")
     authority = f"127.0.0.1:{secure.port}"
-    apps = build(
-        authority=authority,
-        registration=Registration(
-            client_id=options.client_id,
-            tenant_id=options.tenant_id,
-            identifier_uri=options.identifier_uri or f"api://{options.client_id}",
-            redirect_uris=tuple(options.redirect_uri or [f"{LocalConfig().base_url}/auth/callback"]),
-            scopes=frozenset((*options.scopes, *options.optional_scopes)),
-            app_roles=tuple(options.app_roles),
-        ),
-        directory=directory,
-        additional_scopes=options.additional_scopes,
-        identity_header=IDENTITY_HEADER,
-        state=state,
-        clock=time.time,
-    )
-    listeners = [
-        Listener(binding=secure, app=apps.secure, tls=ensure_tls(options.tls).server),
-        Listener(binding=sign_in, app=apps.sign_in),
-    ]
-
-    def ready() -> None:
-        announce(entra=f"https://{authority}", sign_in=f"http://localhost:{sign_in.port}")
-
-    return asyncio.run(serve(listeners, ready=ready))
+    with closing(State(options.state / "entra.sqlite3")) as state:
+        state.purge(now=time.time())
+        state.add_secret(secret, revive=False)
+        apps = build(
+            authority=authority,
+            registration=Registration(
+                client_id=options.client_id,
+                tenant_id=options.tenant_id,
+                identifier_uri=options.identifier_uri or f"api://{options.client_id}",
+                redirect_uris=tuple(options.redirect_uri or [f"{LocalConfig().base_url}/auth/callback"]),
+                scopes=frozenset((*options.scopes, *options.optional_scopes)),
+                app_roles=tuple(options.app_roles),
+            ),
+            directory=directory,
+            additional_scopes=options.additional_scopes,
+            identity_header=IDENTITY_HEADER,
+            state=state,
+            clock=time.time,
+        )
+        listeners = [
+            Listener(binding=secure, app=apps.secure, tls=ensure_tls(options.tls).server),
+            Listener(binding=sign_in, app=apps.sign_in),
+        ]
+        addresses = {"entra": f"https://{authority}", "sign_in": f"http://localhost:{sign_in.port}"}
+        return asyncio.run(serve(listeners, ready=lambda: announce(**addresses)))
 
 
 if __name__ == "__main__":
