@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.client_secret import client_secret_in
-from local.config import CLIENT_ID, IDENTITY_HEADER, REPOSITORY, TENANT_ID, LocalConfig
+from local.config import CLIENT_ID, REPOSITORY, TENANT_ID, LocalConfig
 from local.directory import FILE, DirectoryError, load_directory
 from local.entra.app import build
 from local.entra.registration import Registration
@@ -78,7 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ),
             directory=directory,
             additional_scopes=options.additional_scopes,
-            identity_header=IDENTITY_HEADER,
             state=state,
             clock=time.time,
         )

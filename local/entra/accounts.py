@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from local.directory import SIGN_IN
 from local.entra.tenants import CONSUMERS_TENANT, OTHER_TENANT
 
 if TYPE_CHECKING:
@@ -24,14 +23,10 @@ class Account:
     tenant_id: str
     object_id: str
     note: str
-    roles: tuple[str, ...] = ()
+    roles: tuple[str, ...]
     """App roles of this server, those of the account's groups included."""
-    api_roles: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    faults: dict[str, int] = field(default_factory=dict[str, int])
-
-    @property
-    def sign_in_fault(self) -> int | None:
-        return self.faults.get(SIGN_IN)
+    api_roles: dict[str, tuple[str, ...]]
+    faults: dict[str, int]
 
     @property
     def is_personal(self) -> bool:

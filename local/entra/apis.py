@@ -14,50 +14,25 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from local.entra.bearer import BearerError, bearer_claims
+from local.entra.protected import ApiError, bearer_claims, number, scopes_of
 from local.entra.state import ApiFault
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
 
-    from local.directory import Api, Collection, Directory
-    from local.entra.keys import SigningKeys
-    from local.entra.scopes import Resource
-    from local.entra.state import State
-    from local.entra.tokens import TokenIssuer
+    from local.directory import Api, Collection
+    from local.entra.shared import Entra
 
 PAGE_SIZE, LARGEST_PAGE = 10, 100
-
-
-class ApiError(Exception):
-    """An answer other than success."""
-
-    def __init__(self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> None:
-        self.status = status
-        self.body = {"error": {"code": code, "message": message}}
-        self.headers = dict(headers or {})
-        super().__init__(f"{status} {code}")
 
 
 class Apis:
     """Routes under /apis."""
 
-    def __init__(
-        self,
-        *,
-        directory: Directory,
-        resources: Mapping[str, Resource],
-        keys: SigningKeys,
-        tokens: TokenIssuer,
-        state: State,
-    ) -> None:
-        self._directory = directory
-        self._resources = resources
-        self._keys = keys
-        self._tokens = tokens
-        self._state = state
+    def __init__(self, entra: Entra) -> None:
+        self._entra = entra
 
     def routes(self) -> list[Route]:
         def route(path: str, handler: Callable[[Request, Api], Awaitable[JSONResponse]]) -> Route:
@@ -65,7 +40,8 @@ class Apis:
                 try:
                     return await handler(request, self._api(request))
                 except ApiError as error:
-                    return JSONResponse(error.body, status_code=error.status, headers=error.headers)
+                    body = {"error": {"code": error.code, "message": error.message}}
+                    return JSONResponse(body, status_code=error.status, headers=error.headers)
 
             return Route(f"/apis/{{api}}{path}", answer)
 
@@ -76,13 +52,11 @@ class Apis:
         return JSONResponse(self._claims(request, api, scopes=api.scopes))
 
     async def page(self, request: Request, api: Api) -> JSONResponse:
-        collection = self._collection(request, api)
-        query = request.query_params
-        limit = _number(query.get("limit", str(PAGE_SIZE)), "limit", smallest=1, largest=LARGEST_PAGE)
-        begin = _number(query.get("cursor", "0"), "cursor", smallest=0, largest=len(collection.items))
+        items, query, code = self._collection(request, api).items, request.query_params, "invalid_request"
+        limit = number(query, "limit", default=PAGE_SIZE, smallest=1, largest=LARGEST_PAGE, code=code)
+        begin = number(query, "cursor", default=0, smallest=0, largest=len(items), code=code)
         end = begin + limit
-        cursor = str(end) if end < len(collection.items) else None
-        return JSONResponse({"items": collection.items[begin:end], "next_cursor": cursor})
+        return JSONResponse({"items": items[begin:end], "next_cursor": str(end) if end < len(items) else None})
 
     async def item(self, request: Request, api: Api) -> JSONResponse:
         identifier = request.path_params["id"]
@@ -93,12 +67,11 @@ class Apis:
 
     def _api(self, request: Request) -> Api:
         key = request.path_params["api"]
-        if key not in self._directory.apis:
+        if key not in self._entra.apis:
             raise ApiError(404, "not_found", f"The directory file has no API {key!r}.")
-        fault = self._state.take_fault(ApiFault, api=key)
-        if fault is not None:
+        if fault := self._entra.state.take_fault(ApiFault, api=key):
             raise ApiError(fault.status, "fault", "Asked for through the control API.", headers=fault.headers)
-        return self._directory.apis[key]
+        return self._entra.apis[key]
 
     def _collection(self, request: Request, api: Api) -> Collection:
         """The one of the path, once the token may read it: who may not does not learn what there is."""
@@ -110,14 +83,11 @@ class Apis:
 
     def _claims(self, request: Request, api: Api, *, scopes: tuple[str, ...]) -> dict[str, Any]:
         """Claims of the token; 401 when it is not for this API, 403 when it has none of the scopes."""
-        resource = self._resources[request.path_params["api"]]
-        try:
-            claims = bearer_claims(request, keys=self._keys, audiences=(resource.audience,))
-        except BearerError as error:
-            raise _unauthorized(str(error)) from error
-        if claims["iss"] != self._tokens.issuer(str(claims.get("tid")), version=resource.version):
+        resource = self._entra.scopes.apis[request.path_params["api"]]
+        claims = bearer_claims(request, keys=self._entra.keys, audiences=(resource.audience,), refused=_unauthorized)
+        if claims["iss"] != self._entra.issuer(str(claims.get("tid")), version=resource.version):
             raise _unauthorized("Access token validation failure. Invalid issuer.")
-        granted = set(str(claims.get("scp", "")).split())
+        granted = scopes_of(claims)
         if not granted & set(scopes) and (granted or not set(claims.get("roles", ())) & set(api.app_roles)):
             message = f"The token has none of these scopes: {' '.join(scopes)}"
             challenge = f'Bearer error="insufficient_scope", scope="{" ".join(scopes)}"'
@@ -128,9 +98,3 @@ class Apis:
 def _unauthorized(message: str) -> ApiError:
     challenge = f'Bearer error="invalid_token", error_description="{message}"'
     return ApiError(401, "invalid_token", message, headers={"WWW-Authenticate": challenge})
-
-
-def _number(text: str, name: str, *, smallest: int, largest: int) -> int:
-    if not text.isdecimal() or not smallest <= int(text) <= largest:
-        raise ApiError(400, "invalid_request", f"{name} has to be a number from {smallest} to {largest}.")
-    return int(text)

@@ -7,81 +7,41 @@ of this server; only then do they travel to the redirect URI (RFC 6749 section 4
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from local.directory import SIGN_IN
 from local.entra import pages
 from local.entra.errors import EntraError, RequestIds, error_uri
 from local.entra.scopes import DEFAULT
+from local.entra.shared import form_of
 from local.entra.state import SignIn
 from local.entra.tokens import client_info, new_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
-    from starlette.datastructures import URL
     from starlette.requests import Request
 
     from local.entra.accounts import Account
-    from local.entra.registration import Registration
-    from local.entra.scopes import ScopeReader, ScopeRequest
-    from local.entra.state import State
-    from local.entra.tenants import TenantPath, Tenants
+    from local.entra.scopes import ScopeRequest
+    from local.entra.shared import Entra
+    from local.entra.tenants import TenantPath
 
 PROMPTS = frozenset({"login", "none", "consent", "select_account", "create"})
 RESPONSE_MODES = frozenset({"query", "fragment", "form_post"})
 _CHALLENGE = re.compile(r"[A-Za-z0-9._~-]{43,128}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reply:
-    """Where and how the browser goes back to the app."""
-
-    redirect_uri: str
-    mode: str
-    state: str | None
-
-    def send(self, values: Mapping[str, str]) -> Response:
-        fields = dict(values)
-        if self.state is not None:
-            fields["state"] = self.state
-        if self.mode == "form_post":
-            return pages.continue_page(self.redirect_uri, fields)
-        if self.mode == "fragment":
-            return RedirectResponse(f"{self.redirect_uri}#{urlencode(fields)}", status_code=302, headers=_NOT_STORED)
-        separator = "&" if urlsplit(self.redirect_uri).query else "?"
-        target = f"{self.redirect_uri}{separator}{urlencode(fields)}"
-        return RedirectResponse(target, status_code=302, headers=_NOT_STORED)
-
-
 _NOT_STORED = {"Cache-Control": "no-store, no-cache", "Referrer-Policy": "no-referrer"}
 
 
 class Authorize:
     """GET shows the accounts, POST with the same query takes the choice."""
 
-    def __init__(
-        self,
-        *,
-        authority: str,
-        accounts: Mapping[str, Account],
-        tenants: Tenants,
-        registration: Registration,
-        scopes: ScopeReader,
-        state: State,
-        clock: Callable[[], float],
-    ) -> None:
-        self._authority = authority
-        self._accounts = accounts
-        self._tenants = tenants
-        self._registration = registration
-        self._scopes = scopes
-        self._state = state
-        self._clock = clock
+    def __init__(self, entra: Entra) -> None:
+        self._entra = entra
 
     def routes(self) -> list[Route]:
         return [
@@ -92,32 +52,42 @@ class Authorize:
 
     async def handle(self, request: Request) -> Response:
         query = request.query_params
+        # Path and query alone, so that the form works on either listener.
+        here = f"{request.url.path}?{request.url.query}"
         try:
-            tenant = self._tenants.resolve(request.path_params["tenant"])
-            reply = self._reply(query, tenant=tenant)
+            tenant = self._entra.tenant(request)
+            self._check_app(query, tenant=tenant)
         except EntraError as error:
-            return pages.error_page(error, trace=RequestIds.new())
+            return pages.error_page(error)
         try:
             asked = self._check(query)
         except EntraError as error:
-            return self._send_error(reply, error)
+            return self._send_error(query, error)
         if request.method == "GET":
             return pages.picker(
-                app=self._registration.name,
-                action=_relative(request.url),
+                app=self._entra.registration.name,
+                action=here,
                 tenant=tenant,
-                accounts=tuple(self._accounts.values()),
-                permissions=tuple(sorted(asked.oidc) + [word for words in asked.asked.values() for word in words]),
+                accounts=tuple(self._entra.accounts.values()),
+                permissions=[*sorted(asked[0].oidc), *(word for one in asked for word in one.words)],
                 hint=query.get("login_hint"),
             )
-        async with request.form() as data:
-            form = {name: value for name, value in data.items() if isinstance(value, str)}
-        return self._choose(form, query, request.url, tenant=tenant, reply=reply, asked=asked)
+        form = await form_of(request)
+        action, key = form.get("action"), form.get("account", "")
+        if action == "cancel":
+            return self._send_error(query, EntraError(65004), {"error_subcode": "cancel"})
+        try:
+            account = self._admit(key, tenant=tenant)
+        except EntraError as error:
+            if action == "return" and key in self._entra.accounts:
+                return self._send_error(query, error, {"error": "access_denied"})
+            return pages.error_page(error, action=here, account=key)
+        return self._sign_in(account, query, tenant=tenant, asked=asked)
 
     async def logout(self, request: Request) -> Response:
         """There is no session to end; go where the app asked to, if that is one of its own addresses."""
         target = request.query_params.get("post_logout_redirect_uri")
-        origins = {urlsplit(uri)[:2] for uri in self._registration.redirect_uris}
+        origins = {urlsplit(uri)[:2] for uri in self._entra.registration.redirect_uris}
         if target and urlsplit(target)[:2] in origins:
             return RedirectResponse(target, status_code=302)
         return pages.signed_out()
@@ -125,24 +95,23 @@ class Authorize:
     async def explain(self, request: Request) -> Response:
         """What `error_uri` of an error document points to."""
         code = request.query_params.get("code", "")
-        return pages.error_page(EntraError(int(code) if code.isdecimal() else 0), trace=RequestIds.new())
+        return pages.error_page(EntraError(int(code) if code.isdecimal() else 0))
 
-    def _reply(self, query: Mapping[str, str], *, tenant: TenantPath) -> _Reply:
-        """Identify the app and the address to answer to; errors of this step must not redirect."""
+    def _check_app(self, query: Mapping[str, str], *, tenant: TenantPath) -> None:
+        """Check the app and the address to answer to; errors of this step must not redirect."""
+        registration = self._entra.registration
         client = query.get("client_id")
         if not client:
             raise EntraError(900144, field="client_id")
-        if client.lower() != self._registration.client_id:
+        if client.lower() != registration.client_id:
             raise EntraError(700016, client=client, tenant=tenant.segment)
         uri = query.get("redirect_uri")
         if not uri:
             raise EntraError(900971)
-        if uri not in self._registration.redirect_uris:
+        if uri not in registration.redirect_uris:
             raise EntraError(50011, uri=uri, client=client)
-        mode = query.get("response_mode", "query")
-        return _Reply(redirect_uri=uri, mode=mode if mode in RESPONSE_MODES else "query", state=query.get("state"))
 
-    def _check(self, query: Mapping[str, str]) -> ScopeRequest:
+    def _check(self, query: Mapping[str, str]) -> list[ScopeRequest]:
         """Check what may be answered with a redirect."""
         response_type = query.get("response_type")
         if not response_type:
@@ -153,7 +122,7 @@ class Authorize:
             raise EntraError(90023, field="response_mode")
         if not query.get("scope", "").strip():
             raise EntraError(900144, field="scope")
-        asked = self._scopes.read(query["scope"], resource=query.get("resource"))
+        asked = self._entra.scopes.read(query["scope"], resource=query.get("resource"))
         _check_challenge(query.get("code_challenge"), query.get("code_challenge_method"))
         prompts = set(query.get("prompt", "").split())
         if prompts - PROMPTS:
@@ -162,30 +131,9 @@ class Authorize:
             raise EntraError(50058)
         return asked
 
-    def _choose(
-        self,
-        form: Mapping[str, str],
-        query: Mapping[str, str],
-        url: URL,
-        *,
-        tenant: TenantPath,
-        reply: _Reply,
-        asked: ScopeRequest,
-    ) -> Response:
-        action, key = form.get("action"), form.get("account", "")
-        if action == "cancel":
-            return self._send_error(reply, EntraError(65004), {"error_subcode": "cancel"})
-        try:
-            account = self._admit(key, tenant=tenant)
-        except EntraError as error:
-            if action == "return" and key in self._accounts:
-                return self._send_error(reply, error, {"error": "access_denied"})
-            return pages.error_page(error, trace=RequestIds.new(), action=_relative(url), account=key)
-        return self._sign_in(account, query, tenant=tenant, reply=reply, asked=asked)
-
     def _admit(self, key: str, *, tenant: TenantPath) -> Account:
         """The account, unless the directory does not let it in."""
-        account = self._accounts.get(key)
+        account = self._entra.accounts.get(key)
         if account is None:
             raise EntraError(50034, username=key)
         if account.tenant_id not in tenant.tenants:
@@ -194,40 +142,57 @@ class Authorize:
                 username=account.username,
                 provider=account.identity_provider,
                 tenant=tenant.segment,
-                client=self._registration.client_id,
+                client=self._entra.registration.client_id,
             )
-        if account.sign_in_fault:
-            raise EntraError(account.sign_in_fault)
+        if fault := account.faults.get(SIGN_IN):
+            raise EntraError(fault)
         return account
 
     def _sign_in(
-        self, account: Account, query: Mapping[str, str], *, tenant: TenantPath, reply: _Reply, asked: ScopeRequest
+        self, account: Account, query: Mapping[str, str], *, tenant: TenantPath, asked: Sequence[ScopeRequest]
     ) -> Response:
         """Signing in consents to what the page listed, as a person would in Entra's consent dialog."""
-        for resource in asked.resources:
-            self._state.add_consents(account.key, resource.qualified(asked.names(resource) - {DEFAULT}))
+        state = self._entra.state
+        for one in asked:
+            state.add_consents(account.key, one.resource.qualified(one.names - {DEFAULT}))
         sign_in = SignIn(
             account=account.key,
             tenant=tenant.segment,
             scope=query["scope"],
-            redirect_uri=reply.redirect_uri,
+            redirect_uri=query["redirect_uri"],
             session=new_session(),
             nonce=query.get("nonce"),
             challenge=query.get("code_challenge"),
             challenge_method=query.get("code_challenge_method", "plain"),
         )
-        values = {"code": self._state.add_code(sign_in, now=self._clock())}
+        values = {"code": state.add_code(sign_in, now=self._entra.clock())}
         if query.get("client_info") == "1":
             values["client_info"] = client_info(account)
-        return reply.send({**values, "session_state": sign_in.session})
+        return _reply(query, {**values, "session_state": sign_in.session})
 
-    def _send_error(self, reply: _Reply, error: EntraError, changes: Mapping[str, str] | None = None) -> Response:
+    def _send_error(
+        self, query: Mapping[str, str], error: EntraError, changes: Mapping[str, str] | None = None
+    ) -> Response:
         values = {
             "error": error.error,
             "error_description": RequestIds.new().describe(error),
-            "error_uri": error_uri(self._authority, error.code),
+            "error_uri": error_uri(self._entra.authority, error.code),
         }
-        return reply.send({**values, **(changes or {})})
+        return _reply(query, {**values, **(changes or {})})
+
+
+def _reply(query: Mapping[str, str], values: Mapping[str, str]) -> Response:
+    """Send the browser back to the app, whose redirect URI has been checked, in the response mode it asked for."""
+    fields, uri = dict(values), query["redirect_uri"]
+    if "state" in query:
+        fields["state"] = query["state"]
+    mode = query.get("response_mode")
+    if mode == "form_post":
+        return pages.continue_page(uri, fields)
+    separator = "&" if urlsplit(uri).query else "?"
+    if mode == "fragment":
+        separator = "#"
+    return RedirectResponse(f"{uri}{separator}{urlencode(fields)}", status_code=302, headers=_NOT_STORED)
 
 
 def _check_challenge(challenge: str | None, method: str | None) -> None:
@@ -238,8 +203,3 @@ def _check_challenge(challenge: str | None, method: str | None) -> None:
         raise EntraError(501491)
     if method not in (None, "S256", "plain"):
         raise EntraError(90023, field="code_challenge_method")
-
-
-def _relative(url: URL) -> str:
-    """Path and query alone, so that the form works on either listener."""
-    return f"{url.path}?{url.query}"

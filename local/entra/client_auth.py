@@ -13,69 +13,55 @@ from urllib.parse import unquote_plus
 import jwt
 
 from local.entra.errors import EntraError
+from local.entra.registration import TOKEN_EXCHANGE_AUDIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from local.entra.keys import SigningKeys
-    from local.entra.registration import Registration
-    from local.entra.state import State
+    from local.entra.shared import Entra
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
-class ClientAuthenticator:
-    """Checks the credential of the one registration."""
+def authenticate(entra: Entra, form: Mapping[str, str], *, authorization: str | None) -> bool:
+    """True when the client needed no secret; raises EntraError when it is not the app that it says it is."""
+    client_id, secret = _basic(authorization) if authorization else (None, None)
+    client_id = form.get("client_id", client_id)
+    secret = form.get("client_secret", secret)
+    if not client_id:
+        raise EntraError(900144, field="client_id")
+    if client_id.lower() != entra.registration.client_id:
+        raise EntraError(700016, client=client_id, tenant=entra.registration.tenant_id)
+    if assertion := form.get("client_assertion"):
+        if form.get("client_assertion_type") != ASSERTION_TYPE:
+            raise EntraError(900144, field="client_assertion_type")
+        _check_assertion(entra, assertion)
+        return True
+    if not secret:
+        raise EntraError(7000218)
+    found = entra.state.find_secret(secret)
+    if found is None:
+        raise EntraError(7000215, client=entra.registration.client_id)
+    if found.expires is not None and found.expires <= entra.clock():
+        raise EntraError(7000222, client=entra.registration.client_id)
+    return False
 
-    def __init__(
-        self, *, registration: Registration, state: State, keys: SigningKeys, clock: Callable[[], float]
-    ) -> None:
-        self._registration = registration
-        self._state = state
-        self._keys = keys
-        self._clock = clock
 
-    def authenticate(self, form: Mapping[str, str], *, authorization: str | None) -> bool:
-        """True when the client needed no secret; raises EntraError when it is not who it says."""
-        client_id, secret = _basic(authorization) if authorization else (None, None)
-        client_id = form.get("client_id", client_id)
-        secret = form.get("client_secret", secret)
-        if not client_id:
-            raise EntraError(900144, field="client_id")
-        if client_id.lower() != self._registration.client_id:
-            raise EntraError(700016, client=client_id, tenant=self._registration.tenant_id)
-        if assertion := form.get("client_assertion"):
-            if form.get("client_assertion_type") != ASSERTION_TYPE:
-                raise EntraError(900144, field="client_assertion_type")
-            self._check_assertion(assertion)
-            return True
-        if not secret:
-            raise EntraError(7000218)
-        self._check_secret(secret)
-        return False
-
-    def _check_secret(self, value: str) -> None:
-        found = self._state.find_secret(value)
-        if found is None:
-            raise EntraError(7000215, client=self._registration.client_id)
-        if found.expires is not None and found.expires <= self._clock():
-            raise EntraError(7000222, client=self._registration.client_id)
-
-    def _check_assertion(self, assertion: str) -> None:
-        try:
-            claims = self._keys.verify(assertion)
-        except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
-            raise EntraError(700024) from error
-        except jwt.InvalidTokenError as error:
-            raise EntraError(700027, reason=str(error)) from error
-        known = self._registration.federated_credentials
-        for code, claim, values in (
-            (700211, "iss", {credential.issuer for credential in known}),
-            (700213, "sub", {credential.subject for credential in known}),
-            (700212, "aud", {credential.audience for credential in known}),
-        ):
-            if claims[claim] not in values:
-                raise EntraError(code, presented=str(claims[claim]))
+def _check_assertion(entra: Entra, assertion: str) -> None:
+    """The assertion has to match the federated credential of the managed identity in all three values."""
+    try:
+        claims = entra.keys.verify(assertion)
+    except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
+        raise EntraError(700024) from error
+    except jwt.InvalidTokenError as error:
+        raise EntraError(700027, reason=str(error)) from error
+    for code, claim, expected in (
+        (700211, "iss", entra.issuer(entra.registration.tenant_id, version=2)),
+        (700213, "sub", entra.identity.principal_id),
+        (700212, "aud", TOKEN_EXCHANGE_AUDIENCE),
+    ):
+        if claims[claim] != expected:
+            raise EntraError(code, presented=str(claims[claim]))
 
 
 def _basic(authorization: str) -> tuple[str | None, str | None]:

@@ -19,7 +19,7 @@ from starlette.routing import Mount, Route
 
 from local.directory import GRAPH
 from local.entra.state import TOKEN_ENDPOINT, ApiFault, TokenFault
-from local.entra.tokens import MIN_LIFETIME, new_session
+from local.entra.tokens import assertion_claims, new_session, user_claims
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from local.entra.accounts import Account
-    from local.entra.keys import SigningKeys
-    from local.entra.scopes import ScopeReader
-    from local.entra.state import State
-    from local.entra.tokens import TokenIssuer
+    from local.entra.shared import Entra
 
 
 class _Body(BaseModel):
@@ -59,22 +56,8 @@ class _AssertionBody(_TokenBody):
 class Control:
     """Routes under /_local."""
 
-    def __init__(
-        self,
-        *,
-        accounts: Mapping[str, Account],
-        scopes: ScopeReader,
-        state: State,
-        keys: SigningKeys,
-        tokens: TokenIssuer,
-        clock: Callable[[], float],
-    ) -> None:
-        self._accounts = accounts
-        self._scopes = scopes
-        self._state = state
-        self._keys = keys
-        self._tokens = tokens
-        self._clock = clock
+    def __init__(self, entra: Entra) -> None:
+        self._entra = entra
 
     def routes(self) -> list[Mount]:
         def route(path: str, handler: Callable[[Request], Awaitable[Response]], method: str) -> Route:
@@ -102,79 +85,77 @@ class Control:
         return [Mount("/_local", routes=routes)]
 
     async def list_accounts(self, _request: Request) -> Response:
-        return JSONResponse([asdict(account) for account in self._accounts.values()])
+        return JSONResponse([asdict(account) for account in self._entra.accounts.values()])
 
     async def revoke(self, request: Request) -> Response:
         account = self._account(request.path_params["key"])
-        self._state.revoke(account.key, now=self._clock())
+        self._entra.state.revoke(account.key, now=self._entra.clock())
         return Response(status_code=204)
 
     async def add_fault(self, request: Request) -> Response:
-        self._state.add_fault(await _read(request, TokenFault), api=TOKEN_ENDPOINT)
+        self._entra.state.add_fault(await _read(request, TokenFault), api=TOKEN_ENDPOINT)
         return Response(status_code=204)
 
     async def add_api_fault(self, request: Request) -> Response:
         api, fault = self._api(request), await _read(request, ApiFault)
         if fault.challenge and api != GRAPH:
             raise HTTPException(400, "Only Microsoft Graph challenges tokens (continuous access evaluation).")
-        self._state.add_fault(fault, api=api)
+        self._entra.state.add_fault(fault, api=api)
         return Response(status_code=204)
 
     async def clear_faults(self, request: Request) -> Response:
-        self._state.clear_faults(api=self._api(request) if "api" in request.path_params else TOKEN_ENDPOINT)
+        self._entra.state.clear_faults(api=self._api(request) if "api" in request.path_params else TOKEN_ENDPOINT)
         return Response(status_code=204)
 
     async def rotate_key(self, _request: Request) -> Response:
-        return JSONResponse({"kid": self._keys.rotate()}, status_code=201)
+        return JSONResponse({"kid": self._entra.keys.rotate()}, status_code=201)
 
     async def list_secrets(self, _request: Request) -> Response:
-        return JSONResponse([asdict(secret) for secret in self._state.secrets()])
+        return JSONResponse([asdict(secret) for secret in self._entra.state.secrets()])
 
     async def add_secret(self, request: Request) -> Response:
         body = await _read(request, _SecretBody)
         value = body.value or secrets.token_urlsafe(30)
-        expires = None if body.expires_in is None else self._clock() + body.expires_in
-        added = self._state.add_secret(value, expires=expires)
+        expires = None if body.expires_in is None else self._entra.clock() + body.expires_in
+        added = self._entra.state.add_secret(value, expires=expires)
         return JSONResponse({**(asdict(added) if added else {}), "value": value}, status_code=201)
 
     async def remove_secret(self, request: Request) -> Response:
-        if not self._state.remove_secret(request.path_params["id"]):
+        if not self._entra.state.remove_secret(request.path_params["id"]):
             raise HTTPException(404, "No such secret.")
         return Response(status_code=204)
 
     async def sign_token(self, request: Request) -> Response:
         body = await _read(request, _TokenBody)
-        account, app = self._account(body.account or next(iter(self._accounts))), self._scopes.app
-        claims = self._tokens.user_claims(
-            account, resource=app, scopes=app.scopes, session=new_session(), lifetime=MIN_LIFETIME
-        )
+        account, app = self._account(body.account), self._entra.scopes.app
+        claims = user_claims(self._entra, account, resource=app, scopes=app.scopes, session=new_session())
         return JSONResponse({"access_token": self._signed(claims, body)})
 
     async def sign_assertion(self, request: Request) -> Response:
         body = await _read(request, _AssertionBody)
-        claims = self._tokens.assertion_claims(
-            self._account(body.account or next(iter(self._accounts))),
-            client_id=body.client_id,
-            audience=body.audience,
-            resource=body.resource,
-            scope=body.scope,
-        )
+        claims = {
+            **assertion_claims(self._entra, self._account(body.account), audience=body.audience),
+            **body.model_dump(include={"client_id", "resource", "scope"}),
+        }
         return JSONResponse({"assertion": self._signed(claims, body, typ="oauth-id-jag+jwt")})
 
     def _signed(self, claims: Mapping[str, Any], body: _TokenBody, **headers: str) -> str:
         changed = {name: value for name, value in {**claims, **body.claims}.items() if value is not None}
-        return self._keys.sign(changed, headers={**headers, **body.headers})
+        return self._entra.keys.sign(changed, headers={**headers, **body.headers})
 
     def _api(self, request: Request) -> str:
-        known, key = (GRAPH, *self._scopes.apis), request.path_params["api"]
+        known, key = (GRAPH, *self._entra.apis), request.path_params["api"]
         if key not in known:
             raise HTTPException(404, f"No API {key!r}; there are {', '.join(known)}.")
         return key
 
     def _account(self, key: str) -> Account:
-        if key not in self._accounts:
-            raise HTTPException(404, f"No account {key!r}; there are {', '.join(self._accounts)}.")
-        return self._accounts[key]
+        """The account of this key; the first of the file without one."""
+        accounts = self._entra.accounts
+        key = key or next(iter(accounts))
+        if key not in accounts:
+            raise HTTPException(404, f"No account {key!r}; there are {', '.join(accounts)}.")
+        return accounts[key]
 
 
 async def _read[Model: BaseModel](request: Request, model: type[Model]) -> Model:

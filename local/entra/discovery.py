@@ -10,10 +10,12 @@ from starlette.routing import Route
 from local.entra.errors import EntraError, RequestIds, error_document
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
-    from local.entra.keys import SigningKeys
-    from local.entra.tenants import TenantPath, Tenants
+    from local.entra.shared import Entra
+    from local.entra.tenants import TenantPath
 
 _PUBLIC = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=86400, private"}
 
@@ -21,49 +23,44 @@ _PUBLIC = {"Access-Control-Allow-Origin": "*", "Cache-Control": "max-age=86400, 
 class Discovery:
     """What anybody may read about the directory."""
 
-    def __init__(self, *, authority: str, tenants: Tenants, keys: SigningKeys) -> None:
-        self._authority = authority
-        self._tenants = tenants
-        self._keys = keys
+    def __init__(self, entra: Entra) -> None:
+        self._entra = entra
+        self._host = f"https://{entra.authority}"
 
     def routes(self) -> list[Route]:
+        def route(path: str, document: Callable[[TenantPath], dict[str, Any]]) -> Route:
+            async def answer(request: Request) -> JSONResponse:
+                try:
+                    return JSONResponse(document(self._entra.tenant(request)), headers=_PUBLIC)
+                except EntraError as error:
+                    failed = error_document(error, authority=self._entra.authority, trace=RequestIds.new())
+                    return JSONResponse(failed, status_code=error.status)
+
+            return Route(f"/{{tenant}}{path}", answer)
+
         return [
             Route("/common/discovery/instance", self.instance),
-            Route("/{tenant}/v2.0/.well-known/openid-configuration", self.configuration),
-            Route("/{tenant}/discovery/v2.0/keys", self.jwks),
+            route("/v2.0/.well-known/openid-configuration", self.configuration),
+            route("/discovery/v2.0/keys", self.jwks),
         ]
 
-    async def configuration(self, request: Request) -> JSONResponse:
-        try:
-            tenant = self._tenants.resolve(request.path_params["tenant"])
-        except EntraError as error:
-            return self._failed(error)
-        return JSONResponse(self._document(tenant), headers=_PUBLIC)
-
-    async def jwks(self, request: Request) -> JSONResponse:
-        try:
-            tenant = self._tenants.resolve(request.path_params["tenant"])
-        except EntraError as error:
-            return self._failed(error)
-        issuer = f"https://{self._authority}/{tenant.issuer_segment}/v2.0"
-        return JSONResponse(self._keys.jwks(issuer=issuer), headers=_PUBLIC)
+    def jwks(self, tenant: TenantPath) -> dict[str, Any]:
+        return self._entra.keys.jwks(issuer=self._issuer(tenant))
 
     async def instance(self, request: Request) -> JSONResponse:
         """Every authority is the only one: this host, without aliases."""
-        home = f"https://{self._authority}/{self._tenants.home}"
-        names = [self._authority]
+        home, name = f"{self._host}/{self._entra.registration.tenant_id}", self._entra.authority
         return JSONResponse(
             {
                 "tenant_discovery_endpoint": f"{home}/v2.0/.well-known/openid-configuration",
                 "api-version": request.query_params.get("api-version", "1.1"),
-                "metadata": [{"preferred_network": names[0], "preferred_cache": names[0], "aliases": names}],
+                "metadata": [{"preferred_network": name, "preferred_cache": name, "aliases": [name]}],
             },
             headers=_PUBLIC,
         )
 
-    def _document(self, tenant: TenantPath) -> dict[str, Any]:
-        host = f"https://{self._authority}"
-        base = f"{host}/{tenant.segment}"
+    def configuration(self, tenant: TenantPath) -> dict[str, Any]:
+        base, graph = f"{self._host}/{tenant.segment}", f"{self._entra.authority}/graph"
         return {
             "token_endpoint": f"{base}/oauth2/v2.0/token",
             "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
@@ -73,9 +70,9 @@ class Discovery:
             "id_token_signing_alg_values_supported": ["RS256"],
             "response_types_supported": ["code"],
             "scopes_supported": ["openid", "profile", "email", "offline_access"],
-            "issuer": f"{host}/{tenant.issuer_segment}/v2.0",
+            "issuer": self._issuer(tenant),
             "request_uri_parameter_supported": False,
-            "userinfo_endpoint": f"{host}/graph/oidc/userinfo",
+            "userinfo_endpoint": f"https://{graph}/oidc/userinfo",
             "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
             "http_logout_supported": True,
             "frontchannel_logout_supported": True,
@@ -84,11 +81,11 @@ class Discovery:
                 *("sub", "iss", "aud", "exp", "iat", "nonce", "preferred_username", "name", "tid", "ver", "email"),
             ],
             "tenant_region_scope": None,
-            "cloud_instance_name": self._authority,
-            "cloud_graph_host_name": f"{self._authority}/graph",
-            "msgraph_host": f"{self._authority}/graph",
+            "cloud_instance_name": self._entra.authority,
+            "cloud_graph_host_name": graph,
+            "msgraph_host": graph,
         }
 
-    def _failed(self, error: EntraError) -> JSONResponse:
-        document = error_document(error, authority=self._authority, trace=RequestIds.new())
-        return JSONResponse(document, status_code=error.status)
+    def _issuer(self, tenant: TenantPath) -> str:
+        """As the real metadata have it: a template where the path has no tenant of its own."""
+        return self._entra.issuer(tenant.tenant_id or "{tenantid}", version=2)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -218,11 +219,6 @@ KINDS: dict[int, Kind] = {
 }
 
 
-class _Fields(dict[str, str]):
-    def __missing__(self, key: str) -> str:
-        return "unknown"
-
-
 class EntraError(Exception):
     """An answer with an AADSTS code; `fields` fill the code's text."""
 
@@ -234,7 +230,7 @@ class EntraError(Exception):
         self.suberror = kind.suberror
         self.challenge = kind.challenge
         self.headers: dict[str, str] = {}
-        self.message = f"AADSTS{code}: {kind.text.format_map(_Fields(fields))}"
+        self.message = f"AADSTS{code}: {kind.text.format_map(defaultdict(lambda: 'unknown', fields))}"
         super().__init__(self.message)
 
 

@@ -9,19 +9,18 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
-import jwt
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from local.config import IDENTITY_HEADER
 from local.entra.errors import EntraError
 from local.entra.registration import TOKEN_EXCHANGE_AUDIENCE
+from local.entra.tokens import identity_claims
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from local.entra.registration import ManagedIdentity
-    from local.entra.scopes import ScopeReader
-    from local.entra.tokens import TokenIssuer
+    from local.entra.shared import Entra
 
 API_VERSION = "2019-08-01"
 
@@ -29,11 +28,8 @@ API_VERSION = "2019-08-01"
 class ManagedIdentityEndpoint:
     """GET /msi/token?api-version=2019-08-01&resource=...&client_id=..."""
 
-    def __init__(self, *, header: str, identity: ManagedIdentity, scopes: ScopeReader, tokens: TokenIssuer) -> None:
-        self._header = header
-        self._identity = identity
-        self._scopes = scopes
-        self._tokens = tokens
+    def __init__(self, entra: Entra) -> None:
+        self._entra = entra
 
     def routes(self) -> list[Route]:
         return [Route("/msi/token", self.get)]
@@ -41,7 +37,7 @@ class ManagedIdentityEndpoint:
     async def get(self, request: Request) -> JSONResponse:
         query = request.query_params
         presented = request.headers.get("x-identity-header", "")
-        if not hmac.compare_digest(presented.encode(), self._header.encode()):
+        if not hmac.compare_digest(presented.encode(), IDENTITY_HEADER.encode()):
             return _failed(401, "The X-IDENTITY-HEADER value does not match IDENTITY_HEADER.")
         if query.get("api-version") != API_VERSION:
             return _failed(400, f"The api-version must be {API_VERSION}.")
@@ -51,17 +47,19 @@ class ManagedIdentityEndpoint:
             )
             return _failed(400, message)
         resource = query.get("resource", "")
-        if not self._is_known(resource):
-            return _failed(400, f"AADSTS500011: The resource principal named {resource} was not found.")
-        token = self._tokens.identity_token(self._identity, audience=resource)
-        expires_on = jwt.decode(token, options={"verify_signature": False})["exp"]
+        if resource != TOKEN_EXCHANGE_AUDIENCE:
+            try:
+                self._entra.scopes.resource(resource)
+            except EntraError as error:
+                return _failed(400, error.message)
+        claims = identity_claims(self._entra, audience=resource)
         return JSONResponse(
             {
-                "access_token": token,
-                "expires_on": str(expires_on),
+                "access_token": self._entra.keys.sign(claims),
+                "expires_on": str(claims["exp"]),
                 "resource": resource,
                 "token_type": "Bearer",
-                "client_id": self._identity.client_id,
+                "client_id": self._entra.identity.client_id,
             },
             headers={"Cache-Control": "no-store"},
         )
@@ -70,7 +68,7 @@ class ManagedIdentityEndpoint:
         """Every id that is given must be the identity's, and one must be: none at all asks for a system-assigned one,
         which this app has not (https://github.com/Azure/azure-functions-host/issues/8037).
         """
-        identity = self._identity
+        identity = self._entra.identity
         expected = {
             "client_id": identity.client_id,
             "principal_id": identity.principal_id,
@@ -79,15 +77,6 @@ class ManagedIdentityEndpoint:
         }
         given = {name: request.query_params[name] for name in expected if name in request.query_params}
         return bool(given) and all(value.lower() == expected[name].lower() for name, value in given.items())
-
-    def _is_known(self, resource: str) -> bool:
-        if resource == TOKEN_EXCHANGE_AUDIENCE:
-            return True
-        try:
-            self._scopes.resource(resource)
-        except EntraError:
-            return False
-        return True
 
 
 def _failed(status: int, message: str) -> JSONResponse:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse
 
 from local.config import REPOSITORY
+from local.entra.errors import RequestIds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from local.entra.accounts import Account
-    from local.entra.errors import EntraError, RequestIds
+    from local.entra.errors import EntraError
     from local.entra.tenants import TenantPath
 
 _STYLE = """
@@ -103,9 +104,9 @@ def picker(
     )
 
 
-def error_page(error: EntraError, *, trace: RequestIds, action: str = "", account: str = "") -> HTMLResponse:
+def error_page(error: EntraError, *, action: str = "", account: str = "") -> HTMLResponse:
     """What went wrong; with `action` the person may choose again or go back to the app with the error."""
-    choices = ""
+    trace, choices = RequestIds.new(), ""
     if action:
         choices = f"""<form method="post" action="{escape(action)}">
 <input type="hidden" name="account" value="{escape(account)}">

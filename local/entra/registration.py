@@ -11,7 +11,10 @@ TOKEN_EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"  # noqa: S105 - a public 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedIdentity:
-    """A user-assigned identity; `principal_id` is the subject of its tokens."""
+    """A user-assigned identity; `principal_id` is the subject of its tokens.
+
+    Its tokens for `TOKEN_EXCHANGE_AUDIENCE` replace a client secret of the registration (a federated credential).
+    """
 
     client_id: str = IDENTITY_CLIENT_ID
     principal_id: str = "66666666-6666-4666-8666-666666666666"
@@ -22,27 +25,18 @@ class ManagedIdentity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FederatedCredential:
-    """Whose assertions replace a client secret: all three values must match the assertion."""
-
-    issuer: str
-    subject: str
-    audience: str = TOKEN_EXCHANGE_AUDIENCE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """A confidential web app that exposes an API with delegated scopes and asks for version 2 tokens."""
+    """A confidential web app that exposes an API with delegated scopes and asks for version 2 tokens.
+
+    It asks for no optional claim, so tokens for its own API have no `idtyp`.
+    """
 
     client_id: str
     tenant_id: str
     identifier_uri: str
     redirect_uris: tuple[str, ...]
-    federated_credentials: tuple[FederatedCredential, ...] = ()
     name: str = "Local MCP server"
     principal_id: str = "77777777-7777-4777-8777-777777777777"
     scopes: frozenset[str] = frozenset({"access_as_user"})
     app_roles: tuple[str, ...] = ()
     """App roles that its own service principal has, for calls of the application without a person."""
-    optional_claims: frozenset[str] = frozenset()
-    """Claims of access tokens that only a configured registration gets; `idtyp` is one."""

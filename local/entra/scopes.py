@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from local.directory import Directory
     from local.entra.registration import Registration
 
-OIDC_SCOPES = ("openid", "profile", "email", "offline_access")
+OIDC_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
 GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
 GRAPH_URI = "https://graph.microsoft.com"
 GRAPH_SCOPES = frozenset(
@@ -58,22 +58,23 @@ class Resource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeRequest:
-    """A parsed scope parameter; `asked` keeps the words as they were sent, by resource."""
+    """What a scope parameter asks for on one resource; `words` are as they were sent, `oidc` the OpenID scopes."""
 
+    text: str
+    """The whole parameter."""
+    resource: Resource
+    words: tuple[str, ...]
     oidc: frozenset[str]
-    asked: dict[Resource, tuple[str, ...]]
 
     @property
-    def resources(self) -> tuple[Resource, ...]:
-        return tuple(self.asked)
-
-    def is_default(self, resource: Resource) -> bool:
+    def is_default(self) -> bool:
         """Whether everything that was consented to is asked for."""
-        return DEFAULT in self.names(resource)
+        return DEFAULT in self.names
 
-    def names(self, resource: Resource) -> frozenset[str]:
-        """Names of the scopes on one resource, `.default` included."""
-        return frozenset(word.rpartition("/")[2] for word in self.asked.get(resource, ()))
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of the scopes, `.default` included."""
+        return frozenset(word.rpartition("/")[2] for word in self.words)
 
 
 class ScopeReader:
@@ -81,8 +82,7 @@ class ScopeReader:
 
     def __init__(self, *, registration: Registration, directory: Directory, additional: Collection[str] = ()) -> None:
         """`additional` is what the server asks for besides: scopes of its own registration and of Graph may be new."""
-        self._name = registration.name
-        self._tenant = registration.tenant_id
+        self._registration = registration
         prefix = f"{registration.identifier_uri}/"
         own = registration.scopes | {word.removeprefix(prefix) for word in additional if word.startswith(prefix)}
         graph = {word for word in additional if "/" not in word and word not in OIDC_SCOPES}
@@ -106,30 +106,41 @@ class ScopeReader:
         """The resource with this application id or identifier URI; raises AADSTS500011."""
         found = self._aliases.get(identifier.rstrip("/"))
         if found is None:
-            raise EntraError(500011, resource=identifier, tenant=self._tenant)
+            raise EntraError(500011, resource=identifier, tenant=self._registration.tenant_id)
         return found
 
-    def read(self, scope: str, *, resource: str | None = None) -> ScopeRequest:
-        """Parse a scope parameter; unknown words raise AADSTS650053, a foreign `resource` AADSTS9010010."""
-        words = scope.split()
+    def read(self, scope: str, *, resource: str | None = None) -> list[ScopeRequest]:
+        """Parse a scope parameter, by resource; OpenID scopes alone are Graph's.
+
+        Unknown words raise AADSTS650053, a foreign `resource` AADSTS9010010.
+        """
+        oidc = frozenset(scope.split()) & OIDC_SCOPES
         asked: dict[Resource, tuple[str, ...]] = {}
-        for word in words:
-            if word not in OIDC_SCOPES:
+        for word in scope.split():
+            if word not in oidc:
                 found = self._resource_of(word, scope=scope)
                 asked[found] = (*asked.get(found, ()), word)
-        request = ScopeRequest(oidc=frozenset(words) & frozenset(OIDC_SCOPES), asked=asked)
-        for found in asked:
-            self._check_names(request.names(found), resource=found, scope=scope)
-        if resource and self._aliases.get(resource.rstrip("/")) not in request.resources:
+        requests = [
+            ScopeRequest(text=scope, resource=found, words=words, oidc=oidc)
+            for found, words in (asked or {self.graph: ()}).items()
+        ]
+        for request in requests:
+            if request.is_default and len(request.names) > 1:
+                raise EntraError(70011, scope=scope)
+            if unknown := sorted(request.names - request.resource.scopes - {DEFAULT}):
+                raise EntraError(
+                    650053, name=self._registration.name, scope=unknown[0], resource=request.resource.audience
+                )
+        if resource and self._aliases.get(resource.rstrip("/")) not in asked:
             raise EntraError(9010010)
-        return request
+        return requests
 
-    def read_one(self, scope: str, *, resource: str | None = None) -> tuple[ScopeRequest, Resource]:
-        """As `read`, for a token request: exactly one resource (AADSTS28000); OpenID scopes alone are Graph's."""
-        request = self.read(scope, resource=resource)
-        if len(request.resources) > 1:
+    def read_one(self, scope: str, *, resource: str | None = None) -> ScopeRequest:
+        """As `read`, for a token request: exactly one resource (AADSTS28000)."""
+        requests = self.read(scope, resource=resource)
+        if len(requests) > 1:
             raise EntraError(28000, scope=scope)
-        return request, (request.resources or (self.graph,))[0]
+        return requests[0]
 
     def _resource_of(self, word: str, *, scope: str) -> Resource:
         prefix, slash, name = word.rpartition("/")
@@ -138,12 +149,6 @@ class ScopeReader:
         if not prefix or not name:
             raise EntraError(70011, scope=scope)
         return self.resource(prefix)
-
-    def _check_names(self, names: frozenset[str], *, resource: Resource, scope: str) -> None:
-        if DEFAULT in names and len(names) > 1:
-            raise EntraError(70011, scope=scope)
-        if unknown := sorted(names - resource.scopes - {DEFAULT}):
-            raise EntraError(650053, name=self._name, scope=unknown[0], resource=resource.audience)
 
 
 def _resource(directory: Directory, key: str) -> Resource:

@@ -25,29 +25,18 @@ class TenantPath:
         """The one tenant of the path, or None for `organizations` and `common`."""
         return next(iter(self.tenants)) if len(self.tenants) == 1 else None
 
-    @property
-    def issuer_segment(self) -> str:
-        """As the metadata document has it: a template where the path has no tenant of its own."""
-        return self.tenant_id or "{tenantid}"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tenants:
-    """The tenants of this stand-in; `home` owns the app registration."""
-
-    home: str
-
-    def resolve(self, segment: str) -> TenantPath:
-        """Read a path segment; an unknown tenant raises AADSTS90002."""
-        name = segment.lower()
-        organizations = frozenset({self.home, OTHER_TENANT})
-        known = {
-            "organizations": organizations,
-            "consumers": frozenset({CONSUMERS_TENANT}),
-            "common": organizations | {CONSUMERS_TENANT},
-            CONSUMERS_TENANT: frozenset({CONSUMERS_TENANT}),
-            **{tenant: frozenset({tenant}) for tenant in organizations},
-        }
-        if name not in known:
-            raise EntraError(90002, tenant=segment)
-        return TenantPath(segment=name, tenants=known[name])
+def tenant_path(segment: str, *, home: str) -> TenantPath:
+    """Read a path segment; an unknown tenant raises AADSTS90002. The tenant `home` owns the app registration."""
+    name = segment.lower()
+    organizations = frozenset({home, OTHER_TENANT})
+    known = {
+        "organizations": organizations,
+        "consumers": frozenset({CONSUMERS_TENANT}),
+        "common": organizations | {CONSUMERS_TENANT},
+        CONSUMERS_TENANT: frozenset({CONSUMERS_TENANT}),
+        **{tenant: frozenset({tenant}) for tenant in organizations},
+    }
+    if name not in known:
+        raise EntraError(90002, tenant=segment)
+    return TenantPath(segment=name, tenants=known[name])

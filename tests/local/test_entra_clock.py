@@ -13,9 +13,9 @@ import pytest
 from local.config import CLIENT_ID, TENANT_ID
 from local.directory import Directory
 from local.entra.app import build
-from local.entra.grants import CODE_LIFETIME
 from local.entra.registration import Registration
 from local.entra.state import REFRESH_TOKEN_IDLE, State
+from local.entra.token_endpoint import CODE_LIFETIME
 from tests.support.clock import Clock
 from tests.support.standins import REDIRECT_URI
 
@@ -64,7 +64,6 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             redirect_uris=(REDIRECT_URI,),
         ),
         directory=Directory(),
-        identity_header="header",
         state=state,
         clock=clock,
     )
