@@ -41,6 +41,18 @@ def confidential(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 @pytest.fixture
+def identity_endpoint(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_CLIENT_ID"):
+        monkeypatch.setenv(name, standins.environment()[name])
+
+
+@pytest.fixture
+def identity(standins: StandIns, identity_endpoint: None) -> Iterator[ManagedIdentityCredential]:
+    with ManagedIdentityCredential(client_id=IDENTITY_CLIENT_ID, connection_verify=str(standins.bundle)) as identity:
+        yield identity
+
+
+@pytest.fixture
 def verifier(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> AzureJWTVerifier:
     monkeypatch.setenv("SSL_CERT_FILE", str(standins.bundle))
     return AzureJWTVerifier(
@@ -113,68 +125,54 @@ def test_client_secret_credential_gets_token(standins: StandIns) -> None:
         assert credential.get_token("https://vault.azure.net/.default").token.count(".") == 2
 
 
-async def test_on_behalf_of_credential_gets_graph_token(standins: StandIns) -> None:
-    async with OnBehalfOfCredential(
+def _on_behalf_of(standins: StandIns, assertion: str, **credential: Any) -> OnBehalfOfCredential:  # noqa: ANN401 - untyped
+    return OnBehalfOfCredential(
         standins.tenant_id,
         standins.client_id,
-        client_secret=standins.client_secret,
-        user_assertion=standins.sign_in_for_token("user"),
+        user_assertion=assertion,
         authority=standins.entra_url,
         connection_verify=str(standins.bundle),
-    ) as credential:
+        **(credential or {"client_secret": standins.client_secret}),
+    )
+
+
+async def test_on_behalf_of_credential_gets_graph_token(standins: StandIns) -> None:
+    async with _on_behalf_of(standins, standins.sign_in_for_token("user")) as credential:
         first = await credential.get_token(GRAPH_SCOPE)
         assert (await credential.get_token(GRAPH_SCOPE)).token == first.token
 
 
 async def test_on_behalf_of_credential_reports_step_up(standins: StandIns) -> None:
-    async with OnBehalfOfCredential(
-        standins.tenant_id,
-        standins.client_id,
-        client_secret=standins.client_secret,
-        user_assertion=standins.token("stepup"),
-        authority=standins.entra_url,
-        connection_verify=str(standins.bundle),
-    ) as credential:
+    async with _on_behalf_of(standins, standins.token("stepup")) as credential:
         with pytest.raises(ClientAuthenticationError, match="AADSTS50076"):
             await credential.get_token(GRAPH_SCOPE)
 
 
 async def test_on_behalf_of_works_without_secret_through_managed_identity(
-    standins: StandIns, monkeypatch: pytest.MonkeyPatch
+    standins: StandIns, identity: ManagedIdentityCredential
 ) -> None:
-    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_CLIENT_ID"):
-        monkeypatch.setenv(name, standins.environment()[name])
-    with ManagedIdentityCredential(client_id=IDENTITY_CLIENT_ID, connection_verify=str(standins.bundle)) as identity:
-        async with OnBehalfOfCredential(
-            standins.tenant_id,
-            standins.client_id,
-            client_assertion_func=lambda: identity.get_token(f"{TOKEN_EXCHANGE_AUDIENCE}/.default").token,
-            user_assertion=standins.sign_in_for_token("user"),
-            authority=standins.entra_url,
-            connection_verify=str(standins.bundle),
-        ) as credential:
-            assert (await credential.get_token(GRAPH_SCOPE)).token.count(".") == 2
+    def assertion() -> str:
+        return identity.get_token(f"{TOKEN_EXCHANGE_AUDIENCE}/.default").token
+
+    user = standins.sign_in_for_token("user")
+    async with _on_behalf_of(standins, user, client_assertion_func=assertion) as credential:
+        assert (await credential.get_token(GRAPH_SCOPE)).token.count(".") == 2
 
 
 @pytest.mark.parametrize(
     ("resource", "code"), [(TOKEN_EXCHANGE_AUDIENCE, None), ("https://vault.azure.net", "AADSTS700211")]
 )
 def test_client_assertion_must_be_for_token_exchange(
-    standins: StandIns, monkeypatch: pytest.MonkeyPatch, resource: str, code: str | None
+    standins: StandIns, identity: ManagedIdentityCredential, resource: str, code: str | None
 ) -> None:
-    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_CLIENT_ID"):
-        monkeypatch.setenv(name, standins.environment()[name])
-    with (
-        ManagedIdentityCredential(client_id=IDENTITY_CLIENT_ID, connection_verify=str(standins.bundle)) as identity,
-        ClientAssertionCredential(
-            standins.tenant_id,
-            standins.client_id,
-            lambda: identity.get_token(resource).token,
-            authority=standins.entra_url,
-            disable_instance_discovery=True,
-            connection_verify=str(standins.bundle),
-        ) as credential,
-    ):
+    with ClientAssertionCredential(
+        standins.tenant_id,
+        standins.client_id,
+        lambda: identity.get_token(resource).token,
+        authority=standins.entra_url,
+        disable_instance_discovery=True,
+        connection_verify=str(standins.bundle),
+    ) as credential:
         if code is None:
             assert credential.get_token("https://graph.microsoft.com/.default").token
             return
@@ -182,11 +180,8 @@ def test_client_assertion_must_be_for_token_exchange(
             credential.get_token("https://graph.microsoft.com/.default")
 
 
-async def test_async_managed_identity_credential_gets_token(
-    standins: StandIns, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_CLIENT_ID"):
-        monkeypatch.setenv(name, standins.environment()[name])
+@pytest.mark.usefixtures("identity_endpoint")
+async def test_async_managed_identity_credential_gets_token(standins: StandIns) -> None:
     async with AsyncManagedIdentityCredential(
         client_id=IDENTITY_CLIENT_ID, connection_verify=str(standins.bundle)
     ) as credential:

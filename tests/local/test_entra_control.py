@@ -8,6 +8,7 @@ import jwt
 import pytest
 
 from local.entra.errors import KINDS
+from tests.support.token_requests import claims_of, code_form, post, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,17 +83,8 @@ def test_revocation_refuses_older_refresh_tokens_only(own_standins: StandIns) ->
     standins = own_standins
 
     def refresh_token(account: str) -> str:
-        callback = standins.sign_in(account)
-        scope = f"{standins.api_scope} offline_access"
-        answer = _ask(
-            standins,
-            grant_type="authorization_code",
-            code=callback["code"],
-            code_verifier=callback["code_verifier"],
-            redirect_uri=standins.redirect_uris[0],
-            scope=scope,
-        )
-        return answer.json()["refresh_token"]
+        with standins.http() as http:
+            return tokens_of(post(standins, http, code_form(standins, account)))["refresh_token"]
 
     revoked, other = refresh_token("user"), refresh_token("admin")
     standins.control("POST", "/accounts/user/revoke")
@@ -142,7 +134,7 @@ def test_expired_client_secret_answers_its_own_code(standins: StandIns) -> None:
 
 
 def test_token_takes_and_loses_claims(standins: StandIns) -> None:
-    claims = jwt.decode(standins.token("admin", ver="1.0", scp=None, groups=["a"]), options={"verify_signature": False})
+    claims = claims_of(standins.token("admin", ver="1.0", scp=None, groups=["a"]))
     assert (claims["ver"], claims["groups"], claims["name"]) == ("1.0", ["a"], "Local Admin")
     assert "scp" not in claims
 
@@ -155,7 +147,7 @@ def test_token_takes_headers(standins: StandIns) -> None:
 def test_identity_assertion_is_for_one_client_and_takes_claims(standins: StandIns) -> None:
     given = {"client_id": "a client", "audience": "https://mcp.example/", "resource": "https://mcp.example/mcp"}
     sent = standins.assertion("admin", **given, claims={"name": None, "acr": "high"})
-    claims = jwt.decode(sent, options={"verify_signature": False})
+    claims = claims_of(sent)
     assert jwt.get_unverified_header(sent)["typ"] == "oauth-id-jag+jwt"
     found = (claims["client_id"], claims["aud"], claims["resource"], claims["scope"], claims["iss"], claims["acr"])
     assert found == (*given.values(), "access_as_user", standins.issuer, "high")

@@ -197,7 +197,13 @@ def test_faults_of_an_api_come_in_turn_and_leave_others_alone(own_standins: Stan
 
 @pytest.mark.parametrize(
     ("api", "body", "status"),
-    [("nothing", {}, 404), ("orders", {"challenge": True}, 400), ("orders", {"status": 200}, 400)],
+    [
+        ("nothing", {}, 404),
+        ("orders", {"challenge": True}, 400),
+        ("orders", {"status": 200}, 400),
+        ("graph", {"times": 0}, 400),
+        ("graph", {"unknown": 1}, 400),
+    ],
 )
 def test_fault_that_makes_no_sense_is_refused(http: httpx2.Client, api: str, body: dict[str, Any], status: int) -> None:
     assert http.post(f"/_local/{api}/faults", json=body).status_code == status
