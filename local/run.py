@@ -218,7 +218,7 @@ class _Run:
     async def _check_sign_in(self, log: Path) -> None:
         from local.check.run import check_server
 
-        kept = self._config.home / "check-client"
+        kept = self._config.home / "check-client" / "sign-in"
         url = f"{self._config.base_url}/mcp"
         _, person = self._directory.first
         await check_server(

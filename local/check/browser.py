@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import httpx2
@@ -13,10 +12,10 @@ from local.check.shortcuts import Shortcuts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
 
 MAX_HOPS = 20
-REDIRECTS = {301, 302, 303, 307, 308}
+RETRIES = 5
+"""How often a connection is tried again, within 8 s: the server that waits for the callback may not listen yet."""
 
 
 class BrowserError(Exception):
@@ -28,44 +27,30 @@ class BrowserError(Exception):
         super().__init__(f"{message} at {without_query(page.url)} (status {page.status}).{says}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Click:
-    """A click that was made: on what, and on which page."""
-
-    label: str
-    page: Page
-
-
-class Browser:
-    """One browser with one cookie jar; an async context manager."""
+class Browser(httpx2.AsyncClient):
+    """One browser with one cookie jar, which keeps cookies by host."""
 
     def __init__(self, *, shortcuts: Mapping[str, str] = {}) -> None:
-        # Cookies are kept by host, as browsers do; the proxy settings of the machine are for other hosts.
-        self._http = httpx2.AsyncClient(trust_env=False, transport=Shortcuts(shortcuts), timeout=30.0)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._http.aclose()
+        super().__init__(trust_env=False, transport=Shortcuts(shortcuts, retries=RETRIES), timeout=30.0)
 
     async def open(self, url: str) -> Page:
         """The page behind `url`, all redirects followed; BrowserError when there are too many."""
-        return await self._follow(await self._http.get(url))
+        return await self._follow(await self.get(url))
 
     async def walk(
-        self, page: Page, labels: Sequence[str], *, on_click: Callable[[Click], None] = lambda _click: None
+        self, page: Page, labels: Sequence[str], *, on_click: Callable[[str, Page], None] = lambda _label, _page: None
     ) -> Page:
-        """From `page`, click on every page the first of `labels` it offers, until a page offers none of them."""
+        """From `page`, click on every page the first of `labels` it offers, until a page offers none of them.
+
+        `on_click` gets what a click was on, and the page that had it.
+        """
         for _ in range(MAX_HOPS):
             if page.status >= 400:
                 raise BrowserError("The sign-in stopped", page=page)
             found = next((way for label in labels if (way := page.way(label)) is not None), None)
             if found is None:
                 return page
-            on_click(Click(label=found.label, page=page))
+            on_click(found.label, page)
             page = await self._take(page, found)
         raise BrowserError("The sign-in goes in circles", page=page)
 
@@ -81,18 +66,17 @@ class Browser:
             "Content-Type": "application/x-www-form-urlencoded",
             "Origin": f"{parts.scheme}://{parts.netloc}",
         }
-        return await self._follow(await self._http.post(action, content=urlencode(fields).encode(), headers=headers))
+        return await self._follow(await self.post(action, content=urlencode(fields).encode(), headers=headers))
 
     async def _follow(self, response: httpx2.Response) -> Page:
         for _ in range(MAX_HOPS):
-            if response.status_code not in REDIRECTS:
+            following = response.next_request
+            if following is None:
                 return read_page(response.text, url=str(response.url), status=response.status_code)
-            target = urljoin(str(response.url), response.headers.get("location", ""))
-            again = response.status_code in {307, 308} and response.request.method == "POST"
-            content = response.request.content if again else None
-            kept = {name: response.request.headers[name] for name in ("content-type", "origin")} if again else {}
-            method = "POST" if again else "GET"
-            response = await self._http.request(method, target, content=content, headers=kept)
+            if following.method == "GET":
+                for name in ("Origin", "Content-Type"):  # those of the form, which has been sent
+                    following.headers.pop(name, None)
+            response = await self.send(following)
         raise BrowserError("Too many redirects", page=Page(url=str(response.url), status=response.status_code))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import ssl
 import time
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from local.check.browser import Browser
 from local.check.report import CheckFailedError
 from local.check.shortcuts import Shortcuts
 from local.check.sign_in import ALLOW, Progress, SignIn
-from local.check.storage import FileStore
+from local.check.storage import file_store, is_empty
 from local.check.tools import call_tools
 from local.host.log import DROPPED
 
@@ -41,17 +42,14 @@ async def check_server(
     The client's registration and tokens are kept in the folder `kept` for the next time; what the client libraries log
     goes to `log`. `shortcuts` names where requests for certain origins go instead.
     """
-    storage = FileStore(kept / "sign-in.json")
     with _logged(log):
-        if not storage.is_empty:
+        if not is_empty(kept):
             try:
-                await _attempt(mcp_url, person, storage=storage, report=report, shortcuts=shortcuts)
+                return await _attempt(mcp_url, person, kept=kept, report=report, shortcuts=shortcuts)
             except _SignInError as fault:
                 report.progress(f"the kept sign-in is no longer good ({fault.step}: {fault.reason}); signing in again")
-                storage.clear()
-            else:
-                return
-        await _attempt(mcp_url, person, storage=storage, report=report, shortcuts=shortcuts)
+                shutil.rmtree(kept)
+        return await _attempt(mcp_url, person, kept=kept, report=report, shortcuts=shortcuts)
 
 
 class _SignInError(CheckFailedError):
@@ -103,13 +101,11 @@ async def check_log(host_url: str) -> None:
         raise CheckFailedError("log", f"{dropped} line(s) came after their invocation had ended; {where}")
 
 
-async def _attempt(
-    mcp_url: str, person: str, *, storage: FileStore, report: Reporter, shortcuts: Mapping[str, str]
-) -> None:
+async def _attempt(mcp_url: str, person: str, *, kept: Path, report: Reporter, shortcuts: Mapping[str, str]) -> None:
     began = time.monotonic()
     progress = Progress(report=report.done, shortcuts=shortcuts)
     labels = (ALLOW, person)
-    auth = SignIn(mcp_url, progress=progress, storage=storage, labels=labels, name=CLIENT_NAME)
+    auth = SignIn(mcp_url, progress=progress, storage=file_store(kept), labels=labels, name=CLIENT_NAME)
     transport = StreamableHttpTransport(mcp_url, auth=auth, httpx_client_factory=progress.http_client)
     client = Client(transport)
     connected = False

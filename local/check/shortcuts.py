@@ -16,9 +16,9 @@ class Shortcuts(httpx2.AsyncHTTPTransport):
     A private forwarded port wants a sign-in at GitHub, which only a person's browser has.
     """
 
-    def __init__(self, origins: Mapping[str, str]) -> None:
+    def __init__(self, origins: Mapping[str, str], *, retries: int = 0) -> None:
         # The machine's proxy settings are for other hosts.
-        super().__init__(trust_env=False)
+        super().__init__(trust_env=False, retries=retries)
         self._origins = {_origin(httpx2.URL(outside)): httpx2.URL(inside) for outside, inside in origins.items()}
 
     @override

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, override
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 from fastmcp.client.auth.oauth import ClientNotFoundError, OAuth
 
-from local.check.browser import Browser, BrowserError, Click, without_query
+from local.check.browser import Browser, BrowserError, without_query
 from local.check.shortcuts import Shortcuts
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ class Progress:
     refreshed: bool = False
     unavailable: bool = False
     """Whether the server answered 503: it waits for something it depends on."""
-    clicks: list[Click] = field(default_factory=list[Click])
 
     def reached(self, stage: str, detail: str) -> None:
         self.stage = stage
@@ -129,22 +127,12 @@ class SignIn(OAuth):
     @override
     async def callback_handler(self) -> AuthorizationCodeResult:
         """Wait at the real loopback callback while the browser walks the pages; a page that stops it ends the wait."""
-        waiting = asyncio.ensure_future(super().callback_handler())
-        walking = asyncio.ensure_future(self._walk())
-        try:
-            await asyncio.wait({waiting, walking}, return_when=asyncio.FIRST_COMPLETED)
-            if walking.done():
-                await walking
-            result = await waiting
-            await walking
-            return result
-        finally:
-            for task in (waiting, walking):
-                task.cancel()
-            await asyncio.gather(waiting, walking, return_exceptions=True)
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(super().callback_handler())
+            group.create_task(self._walk())
+        return waiting.result()
 
     async def _walk(self) -> None:
-        await self._callback_listens()
         async with Browser(shortcuts=self._progress.shortcuts) as browser:
             page = await browser.open(self._authorization_url)
             self._progress.reached("authorization", f"the browser is at {without_query(page.url)}")
@@ -155,9 +143,8 @@ class SignIn(OAuth):
                 self._progress.stage = self._name_of(fault.page)
                 raise
 
-    def _clicked(self, click: Click) -> None:
-        self._progress.clicks.append(click)
-        self._progress.reached(self._name_of(click.page), f'clicked "{click.label}"')
+    def _clicked(self, label: str, page: Page) -> None:
+        self._progress.reached(self._name_of(page), f'clicked "{label}"')
 
     def _name_of(self, page: Page) -> str:
         ours = urlsplit(page.url).netloc == urlsplit(self.mcp_url).netloc
@@ -170,14 +157,6 @@ class SignIn(OAuth):
         if address.port != self.redirect_port:
             raise BrowserError("Nothing to click", page=page)
         self._progress.reached("callback", f"the browser came back to port {address.port} with a code")
-
-    async def _callback_listens(self) -> None:
-        for _ in range(200):
-            with suppress(OSError):
-                _, writer = await asyncio.open_connection(self._callback_host, self.redirect_port)
-                writer.close()
-                return
-            await asyncio.sleep(0.025)
 
 
 def _stage_of(request: httpx2.Request) -> str | None:

@@ -13,7 +13,7 @@ from fastmcp.client.auth.oauth import OAuth
 from fastmcp.client.transports import StreamableHttpTransport
 
 from local.check.report import CheckFailedError
-from local.check.storage import FileStore
+from local.check.storage import file_store
 from local.check.tools import call_tools
 from ops.aadsts import AADSTS, codes_in
 from ops.attempt import FoundError
@@ -60,8 +60,7 @@ def sign_in(mcp_url: str, *, report: Report, seconds: float) -> None:
     # FastMCP says at INFO what is said here already.
     logging.getLogger("fastmcp").setLevel(logging.WARNING)
     with TemporaryDirectory(prefix="entra-mcp-smoke-") as folder:
-        storage = FileStore(Path(folder) / "sign-in.json")
-        asyncio.run(_sign_in(mcp_url, storage=storage, report=report, seconds=seconds))
+        asyncio.run(_sign_in(mcp_url, storage=file_store(Path(folder)), report=report, seconds=seconds))
 
 
 async def _sign_in(mcp_url: str, *, storage: AsyncKeyValue, report: Report, seconds: float) -> None:

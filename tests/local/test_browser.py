@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,9 +9,9 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from local.check.browser import Browser, BrowserError, Click, without_query
-from local.check.pages import Button, Link, read_page
-from local.check.storage import FileStore
+from local.check.browser import Browser, BrowserError, without_query
+from local.check.pages import Button, Link, Page, read_page
+from local.check.storage import file_store, is_empty
 from tests.support.serving import serving
 
 if TYPE_CHECKING:
@@ -139,10 +138,14 @@ async def site() -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-async def walk(url: str, *labels: str) -> tuple[str, list[Click]]:
-    clicks: list[Click] = []
+async def walk(url: str, *labels: str) -> tuple[str, list[tuple[str, str]]]:
+    clicks: list[tuple[str, str]] = []
+
+    def note(label: str, page: Page) -> None:
+        clicks.append((label, without_query(page.url)))
+
     async with Browser() as browser:
-        end = await browser.walk(await browser.open(url), labels, on_click=clicks.append)
+        end = await browser.walk(await browser.open(url), labels, on_click=note)
     return end.text, clicks
 
 
@@ -152,7 +155,7 @@ async def test_cookies_of_a_redirect_come_back_with_the_form(site: str) -> None:
     assert fields == 'csrf=a"b&plain=p&empty=&on=on&action=approve'
     assert cookies == "other=1,seen=yes"
     assert origin == site
-    assert [(click.label, without_query(click.page.url)) for click in clicks] == [("Allow Access", f"{site}/page")]
+    assert clicks == [("Allow Access", f"{site}/page")]
 
 
 async def test_link_is_followed_and_the_first_label_wins(site: str) -> None:
@@ -197,39 +200,12 @@ def test_link_keeps_its_address_unescaped() -> None:
 # What the client keeps from one run to the next.
 
 
-async def test_store_keeps_values_for_the_next_process(tmp_path: Path) -> None:
-    await FileStore(tmp_path / "kept" / "file").put("key", {"a": 1}, collection="c")
-    again = FileStore(tmp_path / "kept" / "file")
-    assert await again.get("key", collection="c") == {"a": 1}
-    assert await again.get("key", collection="other") is None
-    assert not again.is_empty
-    assert (tmp_path / "kept" / "file").stat().st_mode & 0o077 == 0
-
-
-async def test_store_forgets_one_or_all(tmp_path: Path) -> None:
-    store = FileStore(tmp_path / "file")
-    await store.put("one", {"a": 1})
-    await store.put("two", {"a": 2})
-    assert await store.delete("one")
-    assert not await store.delete("one")
-    assert await store.get("two") == {"a": 2}
-    store.clear()
-    store.clear()
-    assert store.is_empty
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '"text"'])
-async def test_store_that_cannot_be_read_counts_as_empty(tmp_path: Path, content: str) -> None:
-    (tmp_path / "file").write_text(content)
-    store = FileStore(tmp_path / "file")
-    assert store.is_empty
-    assert await store.get("key") is None
-    await store.put("key", {"a": 1})
-    assert await store.get("key") == {"a": 1}
-
-
-async def test_value_past_its_time_is_gone(tmp_path: Path) -> None:
-    store = FileStore(tmp_path / "file")
-    await store.put("key", {"a": 1}, ttl=0.05)
-    await asyncio.sleep(0.1)
-    assert await store.get("key") is None
+async def test_store_keeps_values_for_the_next_process_and_its_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "kept" / "sign-in"
+    store = file_store(folder)
+    assert await store.get("http://h/mcp/tokens", collection="mcp-oauth-token") is None
+    assert is_empty(folder)
+    await store.put("http://h/mcp/tokens", {"a": 1}, collection="mcp-oauth-token")
+    assert not is_empty(folder)
+    assert await file_store(folder).get("http://h/mcp/tokens", collection="mcp-oauth-token") == {"a": 1}
+    assert folder.stat().st_mode & 0o077 == 0

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from local.account import Account
 from local.check.report import CheckFailedError
 from local.check.run import check_server, check_token, why_not_ready
+from local.check.storage import file_store
 from tests.support.serving import serving
 
 if TYPE_CHECKING:
@@ -37,16 +38,29 @@ async def server_that_is_not_ready() -> AsyncGenerator[str]:
 
 
 async def test_check_of_a_server_that_is_not_ready_says_what_it_waits_for_and_keeps_the_sign_in(tmp_path: Path) -> None:
-    kept = tmp_path / "sign-in.json"
-    kept.write_text('{"a": {}}')
+    await file_store(tmp_path / "kept").put("key", {"a": 1})
     report = Account(file=io.StringIO())
     async with server_that_is_not_ready() as url:
         with pytest.raises(CheckFailedError) as caught:
-            await check_server(url, person="Local User", kept=tmp_path, log=tmp_path / "log", report=report)
+            await check_server(url, person="Local User", kept=tmp_path / "kept", log=tmp_path / "log", report=report)
     assert caught.value.step == "readiness"
     assert "/readyz answers 503" in caught.value.reason
     assert "storage" in caught.value.reason
-    assert kept.read_text() == '{"a": {}}'
+    assert await file_store(tmp_path / "kept").get("key") == {"a": 1}
+
+
+async def test_kept_sign_in_that_cannot_be_read_is_left_for_another(tmp_path: Path) -> None:
+    said = io.StringIO()
+    async with server_that_is_not_ready() as url:
+        await file_store(tmp_path / "kept").put(f"{url}/tokens", {"a": 1}, collection="mcp-oauth-token")
+        (file,) = (tmp_path / "kept").glob("*/*.json")
+        file.write_text("{")
+        with pytest.raises(CheckFailedError, match="readiness"):
+            await check_server(
+                url, person="Local User", kept=tmp_path / "kept", log=tmp_path / "log", report=Account(file=said)
+            )
+    assert "the kept sign-in is no longer good" in said.getvalue()
+    assert not file.exists()
 
 
 async def test_check_with_a_token_says_what_the_server_waits_for(tmp_path: Path, standins: StandIns) -> None:

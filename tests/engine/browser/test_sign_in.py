@@ -11,7 +11,7 @@ from fastmcp import Client
 from fastmcp.client.auth.oauth import OAuth
 from playwright.async_api import Page, expect
 
-from local.check.storage import FileStore
+from local.check.storage import file_store
 from tests.engine.browser.test_pages import fits
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class BrowserOAuth(OAuth):
     """FastMCP's OAuth, whose browser is a page of the test's Chromium."""
 
     def __init__(self, url: str, *, page: Page, kept: Path) -> None:
-        super().__init__(url, client_name="Contoso Assistant", token_storage=FileStore(kept / "tokens.json"))
+        super().__init__(url, client_name="Contoso Assistant", token_storage=file_store(kept))
         self.page = page
 
     @override

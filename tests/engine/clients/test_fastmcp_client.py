@@ -12,7 +12,7 @@ from fastmcp.client.transports import StreamableHttpTransport
 from fastmcp.exceptions import ToolError
 
 from local.check.sign_in import Progress, SignIn
-from local.check.storage import FileStore
+from local.check.storage import file_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def signed_in(stack: Stack, kept: Path, *, account: str = "Local User") -> AsyncGenerator[Client[Any]]:
     progress = Progress(report=lambda _stage, _detail: None)
-    storage = FileStore(kept / "sign-in.json")
-    auth = SignIn(stack.mcp_url, progress=progress, storage=storage, labels=("Allow", account), name="Test client")
+    labels = ("Allow", account)
+    auth = SignIn(stack.mcp_url, progress=progress, storage=file_store(kept), labels=labels, name="Test client")
     async with Client(StreamableHttpTransport(stack.mcp_url, auth=auth)) as client:
         yield client
 
@@ -83,9 +83,7 @@ async def test_second_connection_needs_no_browser(stack: Stack, tmp_path: Path) 
     async with signed_in(stack, tmp_path):
         pass
     progress = Progress(report=lambda _stage, _detail: None)
-    auth = SignIn(
-        stack.mcp_url, progress=progress, storage=FileStore(tmp_path / "sign-in.json"), labels=(), name="Test client"
-    )
+    auth = SignIn(stack.mcp_url, progress=progress, storage=file_store(tmp_path), labels=(), name="Test client")
     async with Client(StreamableHttpTransport(stack.mcp_url, auth=auth)) as client:
         assert (await client.call_tool("whoami")).structured_content
     assert progress.browser_opened is False

@@ -18,7 +18,7 @@ from mcp.types import ElicitRequestURLParams, ElicitResult, PromptReference, Res
 
 from local.check.browser import Browser
 from local.check.sign_in import Progress, SignIn
-from local.check.storage import FileStore
+from local.check.storage import file_store
 from tests.support.fleet import WORKERS, Fleet
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Person:
 async def signed_in(fleet: Fleet, kept: Path, era: Era, person: Person | None = None) -> AsyncGenerator[Client[Any]]:
     person = person or Person()
     url = f"{fleet.url}/mcp"
-    storage = FileStore(kept / f"{person.account}.json")
+    storage = file_store(kept / person.account)
     progress = Progress(report=lambda _stage, _detail: None)
     auth = SignIn(url, progress=progress, storage=storage, labels=("Allow", person.account), name="Test client")
     transport = StreamableHttpTransport(url, auth=auth)

@@ -18,7 +18,7 @@ from mcp.client.auth.extensions.identity_assertion import IdentityAssertionOAuth
 
 import tests.support
 from local.check.sign_in import Progress, SignIn
-from local.check.storage import FileStore
+from local.check.storage import file_store
 from local.loopback.tls import ensure_tls
 from tests.support.documents import Documents
 from tests.support.fleet import WORKERS, Fleet
@@ -81,7 +81,7 @@ class Connection:
         auth = SignIn(
             url,
             progress=progress,
-            storage=FileStore(self.folder / "sign-in.json"),
+            storage=file_store(self.folder),
             labels=("Allow", "Local User"),
             name="Test client",
             document=self.document,
@@ -174,7 +174,7 @@ async def test_client_presents_identity_assertions_by_itself(
 
     auth = IdentityAssertionOAuthProvider(
         url,
-        TokenStorageAdapter(FileStore(tmp_path / "tokens.json"), url),
+        TokenStorageAdapter(file_store(tmp_path), url),
         client_id=registered.client_id,
         client_secret="clients have none here",
         issuer=f"{fleet.url}/",

@@ -67,7 +67,7 @@ class Driver(ABC):
     signs_in_with: ClassVar[str] = ""
     """The words that begin a sign-in; empty when connecting does."""
     keeps: ClassVar[str] = ""
-    """The file of the home that holds the registration and the sign-in, where a user would know it."""
+    """The file or folder of the home that holds the registration and the sign-in, where a user would know it."""
 
     @abstractmethod
     async def sign_in(self, home: Home, url: str, labels: Sequence[str]) -> Found:
@@ -110,6 +110,7 @@ class FastMcp(_Program):
 
     name = "FastMCP"
     package = "pypi:fastmcp"
+    keeps = "sign-in"
     program: ClassVar[tuple[str, str]] = sys.executable, "fastmcp_client.py"
 
     @override

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import re
+import shutil
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -107,8 +108,11 @@ class Client:
         if found.ok:
             self.seen[name] = f"after `{self.driver.signs_in_with or 'connecting once more'}`"
             return
-        if self.driver.keeps:
-            (self.home.folder / self.driver.keeps).unlink(missing_ok=True)
+        kept = self.home.folder / self.driver.keeps
+        if kept.is_file():
+            kept.unlink()
+        elif self.driver.keeps:
+            shutil.rmtree(kept, ignore_errors=True)
         found = await self.driver.sign_in(self.home, self.server.mcp_url, ALLOW)
         self.seen[name] = "after removing what it kept" if found.ok else f"not: {readable(found.message)}"
 

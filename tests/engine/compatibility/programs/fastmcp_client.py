@@ -16,7 +16,7 @@ from fastmcp.client.auth.oauth import OAuth
 from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
 from tasks import carry_out, run
 
-from local.check.storage import FileStore
+from local.check.storage import file_store
 
 
 class Adapter:
@@ -41,7 +41,7 @@ async def main(url: str, folder: Path, task: str, bridge: list[str]) -> dict[str
     if bridge:
         transport = StdioTransport(bridge[0], [*bridge[1:], url], env=dict(os.environ))
     else:
-        auth = OAuth(url, client_name="FastMCP", token_storage=FileStore(folder / "sign-in.json"))
+        auth = OAuth(url, client_name="FastMCP", token_storage=file_store(folder / "sign-in"))
         transport = StreamableHttpTransport(url, auth=auth)
     async with Client(transport, mode="legacy" if bridge else "auto") as client:
         # Behind a bridge it is no choice of the bridge's.

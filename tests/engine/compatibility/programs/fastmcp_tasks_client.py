@@ -20,7 +20,7 @@ from fastmcp_client import Adapter
 from fastmcp_tasks import call_tool_task
 from tasks import carry_out, run
 
-from local.check.storage import FileStore
+from local.check.storage import file_store
 
 
 async def work(client: Client[Any]) -> dict[str, Any]:
@@ -50,7 +50,7 @@ async def cancelled(client: Client[Any]) -> dict[str, Any]:
 
 async def main(url: str, folder: Path, task: str) -> dict[str, Any]:
     """What the task found."""
-    auth = OAuth(url, client_name="FastMCP", token_storage=FileStore(folder / "sign-in.json"))
+    auth = OAuth(url, client_name="FastMCP", token_storage=file_store(folder / "sign-in"))
     async with Client(StreamableHttpTransport(url, auth=auth), mode="auto") as client:
         if task == "background":
             return {"work": await work(client), "cancelled": await cancelled(client)}
