@@ -80,9 +80,9 @@ class Person(_Assigned):
     """Somebody who can sign in."""
 
     name: Text = Field(description="Shown on the sign-in page; the first name and the last name.")
-    username: Text | None = Field(default=None, description="The sign-in name; <key>@local.example unless given.")
+    username: Text = Field(default="", description="The sign-in name; <key>@local.example unless given.")
     note: Text = Field(default="A user", description="What the account is for, on the sign-in page; the job in Graph.")
-    object_id: Guid | None = Field(default=None, description="Derived from the key unless given.")
+    object_id: Guid = Field(default="", description="Derived from the key unless given.")
     tenant: Literal["home", "other", "personal"] = Field(
         default="home", description="The server's own tenant, another organization, or a personal Microsoft account."
     )
@@ -106,6 +106,11 @@ class Person(_Assigned):
         _refuse(((where,), _unknown("place of a fault", where, known)) for where in value if where not in known)
         return value
 
+    @property
+    def signs_in(self) -> bool:
+        """Whether this account can sign in to a server of the home tenant."""
+        return self.tenant == "home" and SIGN_IN not in self.faults
+
 
 class Collection(_Part):
     """A list that the stand-in of an API serves in pages."""
@@ -128,10 +133,10 @@ class Collection(_Part):
 class Api(_Part):
     """Another application that exposes an API."""
 
-    identifier_uri: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^\s]*[^\s/]$")] | None = Field(
-        default=None, description="The Application ID URI; api://<key> unless given."
+    identifier_uri: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^\s]*[^\s/]$")] = Field(
+        default="", description="The Application ID URI; api://<key> unless given."
     )
-    client_id: Guid | None = Field(default=None, description="The application id. Derived from the key unless given.")
+    client_id: Guid = Field(default="", description="The application id. Derived from the key unless given.")
     token_version: Literal[1, 2] = Field(default=2, description="`requestedAccessTokenVersion` of its registration.")
     scopes: tuple[Scope, ...] = Field(description="Delegated permissions that it exposes.")
     app_roles: tuple[Role, ...] = Field(default=(), description="App roles that it defines.")
@@ -153,7 +158,7 @@ class Api(_Part):
 
 
 class Directory(_Part):
-    """The whole file."""
+    """The whole file, with what it does not give derived from the keys, the same in every run."""
 
     schema_: str = Field(default="", alias="$schema", description="Where an editor finds this description.")
     graph_scopes: tuple[Scope, ...] = Field(
@@ -164,59 +169,51 @@ class Directory(_Part):
     accounts: dict[Key, Person] = Field(
         default={"user": Person(name="Local User", note="An ordinary user")},
         min_length=1,
+        validate_default=True,
         description="Accounts by key; `make run` signs in as the first that can.",
     )
 
     @field_validator("apis")
     @classmethod
     def _apis(cls, value: dict[str, Api]) -> dict[str, Api]:
-        uris = Counter(_identifier_uri(key, api) for key, api in value.items())
+        apis = {
+            key: api.model_copy(
+                update={
+                    "identifier_uri": api.identifier_uri or f"api://{key}",
+                    "client_id": api.client_id or _derived_id(f"API {key}"),
+                }
+            )
+            for key, api in value.items()
+        }
         _refuse(
-            [((key,), "is a word of the file's own; give the API another") for key in value if key in (SIGN_IN, GRAPH)]
-            + [
-                ((key, "identifier_uri"), "is that of another API, too")
-                for key, api in value.items()
-                if uris[_identifier_uri(key, api)] > 1
-            ]
+            [((key,), "is a word of the file's own; give the API another") for key in apis if key in (SIGN_IN, GRAPH)]
+            + _shared("API", "identifier_uri", {key: api.identifier_uri for key, api in apis.items()})
         )
-        return value
+        return apis
 
     @field_validator("accounts")
     @classmethod
     def _accounts(cls, value: dict[str, Person]) -> dict[str, Person]:
-        names = Counter(_username(key, person).lower() for key, person in value.items())
-        objects = Counter(_object_id(key, person) for key, person in value.items())
-        faults: list[_Fault] = []
-        for key, person in value.items():
-            if names[_username(key, person).lower()] > 1:
-                faults.append(((key, "username"), "is that of another account, too"))
-            if objects[_object_id(key, person)] > 1:
-                faults.append(((key, "object_id"), "is that of another account, too"))
-        if not any(_signs_in(person) for person in value.values()):
+        people = {
+            key: person.model_copy(
+                update={
+                    "username": person.username or f"{key}@local.example",
+                    "object_id": person.object_id or _derived_id(f"account {key}"),
+                }
+            )
+            for key, person in value.items()
+        }
+        faults = _shared("account", "username", {key: person.username.lower() for key, person in people.items()})
+        faults += _shared("account", "object_id", {key: person.object_id for key, person in people.items()})
+        if not any(person.signs_in for person in people.values()):
             faults.append(((), "has nobody of the home tenant who can sign in"))
         _refuse(faults)
-        return value
+        return people
 
     @property
     def first(self) -> tuple[str, Person]:
         """Key and account of the first who can sign in to the server."""
-        return next((key, person) for key, person in self.accounts.items() if _signs_in(person))
-
-    def username(self, key: str) -> str:
-        """The sign-in name of an account."""
-        return _username(key, self.accounts[key])
-
-    def object_id(self, key: str) -> str:
-        """The object id of an account, the same in every run."""
-        return _object_id(key, self.accounts[key])
-
-    def identifier_uri(self, key: str) -> str:
-        """The Application ID URI of an API."""
-        return _identifier_uri(key, self.apis[key])
-
-    def client_id(self, key: str) -> str:
-        """The application id of an API, the same in every run."""
-        return self.apis[key].client_id or _derived_id(f"API {key}")
+        return next((key, person) for key, person in self.accounts.items() if person.signs_in)
 
 
 def load_directory(file: Path) -> Directory:
@@ -295,6 +292,12 @@ def _refuse(faults: Iterable[_Fault]) -> None:
         raise ValidationError.from_exception_data("directory", errors)
 
 
+def _shared(what: str, field: str, values: Mapping[str, str]) -> list[_Fault]:
+    """A fault for each of these values of a field, by key, that another has too."""
+    counts = Counter(values.values())
+    return [((key, field), f"is that of another {what}, too") for key, value in values.items() if counts[value] > 1]
+
+
 def _unknown(what: str, name: str, known: Iterable[str] | None) -> str:
     there = ", ".join(sorted(known or ())) or "none"
     return f"There is no {what} called {name!r}; the file has: {there}"
@@ -308,22 +311,6 @@ def _told(error: ValidationError) -> list[str]:
         f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {sentences.get(fault['type'], fault['msg'])}"
         for fault in faults
     ]
-
-
-def _signs_in(person: Person) -> bool:
-    return person.tenant == "home" and SIGN_IN not in person.faults
-
-
-def _username(key: str, person: Person) -> str:
-    return person.username or f"{key}@local.example"
-
-
-def _object_id(key: str, person: Person) -> str:
-    return person.object_id or _derived_id(f"account {key}")
-
-
-def _identifier_uri(key: str, api: Api) -> str:
-    return api.identifier_uri or f"api://{key}"
 
 
 def _derived_id(name: str) -> str:

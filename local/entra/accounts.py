@@ -46,9 +46,9 @@ def accounts(directory: Directory, *, home_tenant: str) -> dict[str, Account]:
         found[key] = Account(
             key=key,
             name=person.name,
-            username=directory.username(key),
+            username=person.username,
             tenant_id=tenants[person.tenant],
-            object_id=directory.object_id(key),
+            object_id=person.object_id,
             note=person.note,
             roles=_each(role for one in assigned for role in one.roles),
             api_roles={

@@ -11,7 +11,7 @@ from local.entra.errors import EntraError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from local.directory import Directory
+    from local.directory import Api, Directory
     from local.entra.registration import Registration
 
 OIDC_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
@@ -96,9 +96,9 @@ class ScopeReader:
             version=1,
             scopes=GRAPH_SCOPES | graph | set(directory.graph_scopes),
         )
-        self.apis = {key: _resource(directory, key) for key in directory.apis}
+        self.apis = {key: _resource(key, api) for key, api in directory.apis.items()}
         self._aliases = {uri: _azure(uri) for uri in AZURE}
-        self._aliases |= {directory.client_id(key): resource for key, resource in self.apis.items()}
+        self._aliases |= {directory.apis[key].client_id: resource for key, resource in self.apis.items()}
         for resource in (*self.apis.values(), self.graph, self.app):
             self._aliases |= {resource.uri: resource, resource.audience: resource}
 
@@ -151,13 +151,12 @@ class ScopeReader:
         return self.resource(prefix)
 
 
-def _resource(directory: Directory, key: str) -> Resource:
-    api, uri = directory.apis[key], directory.identifier_uri(key)
+def _resource(key: str, api: Api) -> Resource:
     scopes = frozenset(api.scopes)
     return Resource(
         key=key,
-        uri=uri,
-        audience=directory.client_id(key) if api.token_version == 2 else uri,
+        uri=api.identifier_uri,
+        audience=api.client_id if api.token_version == 2 else api.identifier_uri,
         version=api.token_version,
         scopes=scopes,
         consented=scopes if api.admin_consent else frozenset(),

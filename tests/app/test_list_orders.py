@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.samples.orders import OrderPage
     from entra_mcp.settings import Settings
 
-AUDIENCE = load_directory(DIRECTORY).client_id("orders")
+AUDIENCE = load_directory(DIRECTORY).apis["orders"].client_id
 
 
 @pytest.fixture(autouse=True)

@@ -40,9 +40,11 @@ def test_ids_and_addresses_that_are_not_given_are_the_same_every_time(tmp_path: 
     file = tmp_path / FILE
     file.write_text(json.dumps({"apis": API, "accounts": {**ACCOUNT, "second": {"name": "Second User"}}}))
     one, other = load_directory(file), load_directory(file)
-    assert one.object_id("user") == other.object_id("user") != one.object_id("second")
-    assert one.client_id("orders") == other.client_id("orders")
-    assert (one.username("user"), one.identifier_uri("orders")) == ("user@local.example", "api://orders")
+    assert one == other
+    assert one.accounts["user"].object_id != one.accounts["second"].object_id
+    assert one.accounts["user"].username == "user@local.example"
+    assert one.apis["orders"].client_id
+    assert one.apis["orders"].identifier_uri == "api://orders"
 
 
 def test_first_account_is_the_first_that_can_sign_in(tmp_path: Path) -> None:
@@ -152,4 +154,4 @@ def test_schema_for_editors_is_that_of_the_file() -> None:
 
 
 def test_officer_of_the_vault_is_an_account_of_the_tests() -> None:
-    assert load_directory(DIRECTORY).object_id("admin") == OFFICER_ID
+    assert load_directory(DIRECTORY).accounts["admin"].object_id == OFFICER_ID

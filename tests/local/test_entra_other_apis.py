@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import httpx2
 
 READ = "api://orders/Orders.Read"
-CLIENT_ID = load_directory(DIRECTORY).client_id("orders")
+CLIENT_ID = load_directory(DIRECTORY).apis["orders"].client_id
 
 
 def exchanged(standins: StandIns, http: httpx2.Client, account: str = "user", scope: str = READ) -> str:
