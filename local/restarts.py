@@ -3,53 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NoReturn
+import os
+from typing import TYPE_CHECKING
 
 from local.host.report import CANNOT_START, NOT_STARTED, RESTARTED
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from local.account import Account
 
 PAUSE = 0.2
+"""Seconds between two looks into the log."""
 
 
-async def tell_restarts(log: Path, account: Account) -> NoReturn:
+async def tell_restarts(log: Path, account: Account) -> None:
     """Report every restart from now on, until cancelled."""
-    restarts = Restarts(log, account)
-    while True:
-        await asyncio.sleep(PAUSE)
-        restarts.tell_new()
+    reasons: list[str] = []
+    async for line in _new_lines(log):
+        if line.startswith(CANNOT_START):
+            reasons = [line]
+        elif line.startswith(NOT_STARTED):
+            account.failed("the app does not start", "\n".join([line.removeprefix(NOT_STARTED), *reasons[1:]]))
+            reasons = []
+        elif line == RESTARTED:
+            account.done("restarted", "the app runs again")
+        elif reasons:
+            reasons.append(line)
 
 
-class Restarts:
-    """What a log says of restarts after the moment in which this is made."""
-
-    def __init__(self, log: Path, account: Account) -> None:
-        self._log = log
-        self._account = account
-        self._seen = log.stat().st_size
-        self._reasons: list[str] | None = None
-
-    def tell_new(self) -> None:
-        """Report what has been added since the last time."""
-        for line in self._new_lines():
-            if line.startswith(CANNOT_START):
-                self._reasons = [line.removeprefix(CANNOT_START)]
-            elif line.startswith(NOT_STARTED):
-                lines = [line.removeprefix(NOT_STARTED), *(self._reasons or [])[1:]]
-                self._account.failed("the app does not start", "\n".join(lines))
-                self._reasons = None
-            elif line == RESTARTED:
-                self._account.done("restarted", "the app runs again")
-            elif self._reasons is not None:
-                self._reasons.append(line)
-
-    def _new_lines(self) -> list[str]:
-        with self._log.open("rb") as log:
-            log.seek(self._seen)
-            added = log.read()
-        whole = added[: added.rfind(b"\n") + 1]
-        self._seen += len(whole)
-        return whole.decode("utf-8", errors="replace").splitlines()
+async def _new_lines(log: Path) -> AsyncGenerator[str]:
+    """What is added to the log from now on, line by line, each once it is whole."""
+    with log.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        begun = b""
+        while True:
+            *lines, begun = (begun + file.read()).split(b"\n")
+            for line in lines:
+                yield line.decode("utf-8", errors="replace").rstrip("\r")
+            await asyncio.sleep(PAUSE)

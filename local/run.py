@@ -8,7 +8,7 @@ import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from local.account import Account
 from local.app_settings import (
@@ -152,7 +152,8 @@ class _Run:
         self._account.heading("Running. Ctrl-C stops everything.")
         self._up = True
         log = self._config.logs / "functions.log"
-        return await supervisor.watch(tell_restarts(log, self._account) if self._options.watch else _until_cancelled())
+        await supervisor.watch(tell_restarts(log, self._account) if self._options.watch else asyncio.Event().wait())
+        return OK
 
     async def _start(self, supervisor: Supervisor) -> None:
         account, options = self._account, self._options
@@ -279,8 +280,3 @@ class _Run:
         if request.received is None:
             raise asyncio.CancelledError
         return OK if self._up else SIGNALLED + request.received
-
-
-async def _until_cancelled() -> NoReturn:
-    while True:
-        await asyncio.Event().wait()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager
 from io import StringIO
 from typing import TYPE_CHECKING
 
 import pytest
 
+from local import restarts
 from local.account import Account
 from local.host.errors import AppBrokenError
 from local.host.report import NOT_STARTED, RESTARTED
-from local.restarts import Restarts, tell_restarts
+from local.restarts import tell_restarts
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
 STACK = (
@@ -37,21 +39,39 @@ def add(log: Path, text: str) -> None:
         sink.write(text)
 
 
-def test_failure_is_told_with_its_place_and_the_restart_after_it(log: Path) -> None:
+@asynccontextmanager
+async def followed(log: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[StringIO]:
+    """What is said of the log."""
+    monkeypatch.setattr(restarts, "PAUSE", 0.01)
     said = StringIO()
-    restarts = Restarts(log, Account(file=said))
-    add(log, f"2026-01-01 INFO POST /mcp -> 200\n{BROKEN}\n{NOT_STARTED}{BROKEN.reason}\n")
-    restarts.tell_new()
+    following = asyncio.create_task(tell_restarts(log, Account(file=said)))
+    await asyncio.sleep(0.05)
+    assert said.getvalue() == ""
+    yield said
+    following.cancel()
+    await asyncio.wait({following})
+    assert following.cancelled()
+
+
+async def until(said: StringIO, text: str) -> None:
+    async with asyncio.timeout(10):
+        while text not in said.getvalue():  # noqa: ASYNC110 - a text that grows tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_failure_is_told_with_its_place_and_the_restart_after_it(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with followed(log, monkeypatch) as said:
+        add(log, f"2026-01-01 INFO POST /mcp -> 200\n{BROKEN}\n{NOT_STARTED}{BROKEN.reason}\n")
+        add(log, f"INFO ready\n{RESTARTED}\nINFO POST /mcp -> 200\n")
+        await until(said, "runs again")
     first, *rest = said.getvalue().splitlines()
     assert first == "  FAILED  the app does not start: SyntaxError: '(' was never closed"
     assert '  File "/checkout/add.py", line 3' in said.getvalue()
     assert "POST /mcp" not in said.getvalue()
-    assert len(rest) == 5
-
-    add(log, f"INFO ready\n{RESTARTED}\nINFO POST /mcp -> 200\n")
-    restarts.tell_new()
-    restarts.tell_new()
-    assert said.getvalue().splitlines()[6:] == ["  ok  restarted             the app runs again"]
+    assert len(rest) == 6
+    assert rest[5] == "  ok  restarted             the app runs again"
 
 
 def test_frames_of_what_imports_the_app_are_left_out() -> None:
@@ -66,28 +86,13 @@ def test_frames_of_what_imports_the_app_are_left_out() -> None:
     assert str(failed) == str(BROKEN)
 
 
-def test_line_that_is_still_being_written_is_told_once_it_is_whole(log: Path) -> None:
-    said = StringIO()
-    restarts = Restarts(log, Account(file=said))
-    add(log, RESTARTED[:9])
-    restarts.tell_new()
-    assert said.getvalue() == ""
-    add(log, f"{RESTARTED[9:]}\n")
-    restarts.tell_new()
-    assert "  ok  restarted" in said.getvalue()
-
-
-async def test_log_is_followed_until_cancelled(log: Path) -> None:
-    said = StringIO()
-    following = asyncio.create_task(tell_restarts(log, Account(file=said)))
-    await asyncio.sleep(0.05)
-    assert said.getvalue() == ""
-    add(log, f"{RESTARTED}\n")
-    for _ in range(500):
-        if said.getvalue():
-            break
-        await asyncio.sleep(0.01)
-    following.cancel()
-    with suppress(asyncio.CancelledError):
-        await following
+async def test_line_that_is_still_being_written_is_told_once_it_is_whole(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with followed(log, monkeypatch) as said:
+        add(log, RESTARTED[:9])
+        await asyncio.sleep(0.1)
+        assert said.getvalue() == ""
+        add(log, f"{RESTARTED[9:]}\n")
+        await until(said, "  ok  restarted")
     assert said.getvalue().count("restarted") == 1
