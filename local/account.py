@@ -40,18 +40,17 @@ class Account:
         self._write(Text.assemble(("  FAILED  ", "bold red"), f"{what}: {first}"))
         self.text("\n".join(rest))
 
-    def text(self, text: str) -> None:
-        """Lines of somebody else's, a log for example, set off from the account."""
+    def text(self, text: str, *, style: str = "") -> None:
+        """Lines of somebody else's, a log for example, set off from the account and exactly as they are."""
         for line in text.splitlines():
-            self._line(f"      {line}")
+            self._line(f"      {line}", style=style)
 
     def progress(self, text: str) -> None:
         self._line(f"        {text}", style="dim")
 
     def paste(self, text: str) -> None:
-        """Lines to copy, exactly as they are."""
-        for line in text.splitlines():
-            self._line(f"      {line}", style="cyan")
+        """Lines to copy."""
+        self.text(text, style="cyan")
 
     def _line(self, text: str, *, style: str = "") -> None:
         self._write(Text(text, style=style))

@@ -174,13 +174,13 @@ def has_ipv6_loopback() -> bool:
 
 
 def _listen(addresses: Sequence[str], port: int) -> tuple[socket.socket, ...]:
-    opened: list[socket.socket] = []
-    try:
+    sockets: list[socket.socket] = []
+    with contextlib.ExitStack() as opened:
         for address in addresses:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             # asyncio sets TCP_NODELAY only where the protocol is named; without it a response waits 40 ms for an ACK.
-            bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-            opened.append(bound)
+            bound = opened.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
+            sockets.append(bound)
             if sys.platform == "win32":
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
             else:
@@ -191,8 +191,5 @@ def _listen(addresses: Sequence[str], port: int) -> tuple[socket.socket, ...]:
             bound.listen(2048)  # with SO_REUSEADDR only listen, not bind, finds out that a port is taken
             bound.setblocking(False)
             port = bound.getsockname()[1]
-    except OSError:
-        for bound in opened:
-            bound.close()
-        raise
-    return tuple(opened)
+        opened.pop_all()
+    return tuple(sockets)
