@@ -20,10 +20,10 @@ import httpx2
 
 from bench.contestants import OURS, STORAGE
 from bench.figures import BenchError
-from local.clients import install_environment
 from local.config import REPOSITORY
 from local.loopback.tls import ensure_tls
 from local.progress import CommandError
+from local.setup.uv import install_environment
 from tests.support.azurite import running_azurite
 from tests.support.background.instance import OPTED_IN
 from tests.support.fault_proxy import fault_proxy

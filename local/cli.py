@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.options import add_options
 from local import tasks
-from local.clients import clients
 from local.config import PORT_PURPOSES, REPOSITORY, LocalConfig, Ports, codespace_name, port_flag
-from local.conformance import conformance
 from local.exit_codes import FAILED, OK, SIGNALLED, USAGE
 from local.fork import AUTH_MODES, TENANTS, Answers, new, origin, upgrade
 from local.new_tool import new_tool
@@ -23,6 +21,7 @@ from local.processes.signals import TerminatedError, raised_by_signals
 from local.progress import CommandError, say
 from local.setup.chromium import ensure_chromium
 from local.setup.environment import Environment
+from local.suites import clients, conformance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

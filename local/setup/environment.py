@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from local.processes.locks import waiting
 from local.progress import run_visibly, say, started
 from local.setup.programs import REGISTRY_HINT, find_node, find_program
-from local.setup.uv import find_uv, uv_environment
+from local.setup.uv import INDEX_HINT, find_uv, uv_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -115,10 +115,10 @@ class Environment:
             # The tests start hundreds of programs that share this bytecode; a run compiles no more than it imports.
             compiled = ["--compile-bytecode"] if dev else []
             install = [uv, "pip", "install", "--python", str(self.python), "--require-hashes", *compiled, *requirements]
-            self._run(install, name="uv", hint=_INDEX_HINT, environment=uv_environment())
+            self._run(install, name="uv", hint=INDEX_HINT, environment=uv_environment())
         else:
             install = ["install", "--no-input", "--require-hashes", *requirements]
-            self._run([*self._pip(), *install], name="pip", hint=_INDEX_HINT)
+            self._run([*self._pip(), *install], name="pip", hint=INDEX_HINT)
         (self.venv / STAMP).write_text(self._python_identity(files), "ascii")
 
     def _interpreter_is_right(self) -> bool:
@@ -132,7 +132,7 @@ class Environment:
         """uv in .venv, in its locked version; None, and said, where it does not run."""
         say("Installing uv, which installs the Python packages in seconds")
         install = ["install", "--no-input", "--no-deps", "--require-hashes", "--requirement", RUN[-1]]
-        self._run([*self._pip(), *install], name="pip-uv", hint=_INDEX_HINT)
+        self._run([*self._pip(), *install], name="pip-uv", hint=INDEX_HINT)
         uv = find_uv(self.python.parent)
         if uv is None:
             say("uv does not run on this machine, so pip installs the packages. That takes minutes.")
@@ -180,7 +180,6 @@ class Environment:
 
 
 _VENV_HINT = "On Debian and Ubuntu the module is a package of its own: apt-get install python3-venv (python3.13-venv)."
-_INDEX_HINT = "Check the network (or PIP_INDEX_URL, PIP_CERT and the proxy settings) and run the command again."
 _NODE_HINT = f"Install Node {MINIMUM_NODE} or newer, npm included (https://nodejs.org), and run the command again."
 
 

@@ -1,19 +1,12 @@
-"""Finds programs that somebody else installs, and installs packages from npm that only one command needs."""
+"""Finds programs that somebody else installs."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
 
-from local.progress import CommandError, run_visibly, say
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-INSTALLED = "node_modules/.installed"
-"""Keeps the package-lock.json that the installation is of."""
+from local.progress import CommandError
 
 REGISTRY_HINT = "Check the network (or npm's registry, cafile and proxy settings) and run the command again."
 
@@ -34,17 +27,3 @@ def find_program(name: str, *, hint: str) -> str:
     if found is None:
         raise CommandError(f"{name} is not on PATH. {hint}")
     return found
-
-
-def install_packages(folder: Path, *, what: str, log: Path) -> None:
-    """Install what package-lock.json in `folder` says, unless it is installed; CommandError when npm cannot."""
-    lock, installed = (folder / "package-lock.json").read_text("utf-8"), folder / INSTALLED
-    if installed.is_file() and installed.read_text("utf-8") == lock:
-        return
-    npm = find_program("npm", hint=f"It installs {what}.")
-    say(f"Installing {what} from npm")
-    installed.unlink(missing_ok=True)
-    # Not `npm ci`: it refuses a lock without the programs of platforms that the registry it was written with lacks.
-    command = [npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(folder)]
-    run_visibly(command, log=log, hint=REGISTRY_HINT)
-    installed.write_text(lock, "utf-8")

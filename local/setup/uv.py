@@ -1,13 +1,20 @@
-"""Finds uv and hands it what pip is set to, so that both install from the same places."""
+"""Finds uv, and has it install from the same places as pip."""
 
 from __future__ import annotations
 
 import ast
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local.progress import CommandError, run_visibly, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FROM_PIP = {
     "index-url": "UV_DEFAULT_INDEX",
@@ -26,6 +33,9 @@ LIKE_PIP = {
 }
 
 
+INDEX_HINT = "Check the network (or PIP_INDEX_URL, PIP_CERT and the proxy settings) and run the command again."
+
+
 def find_uv(scripts: Path) -> str | None:
     """The uv in `scripts`, where the locked one is, or the one on PATH; a version manager's empty link is none."""
     for place in (str(scripts), None):
@@ -33,6 +43,29 @@ def find_uv(scripts: Path) -> str | None:
         if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
             return found
     return None
+
+
+def install_environment(root: Path, environment: Path, wanted: Sequence[str]) -> Path:
+    """Installs packages that need other versions than this server into an environment of their own; returns its Python.
+
+    Raises:
+        CommandError: uv does not run, or could not install them.
+    """
+    installed, python = environment / "installed.json", environment / "bin" / "python"
+    if installed.is_file() and json.loads(installed.read_text("utf-8")) == list(wanted):
+        return python
+    uv = find_uv(Path(sys.executable).parent)
+    if uv is None:
+        raise CommandError(f"uv installs {' '.join(wanted)}, and does not run on this machine.")
+    say(f"Installing {' '.join(wanted)}")
+    log = root / ".local" / "logs" / f"setup-{environment.name}.log"
+    for step in (
+        ["venv", "--clear", "--python", sys.executable, str(environment)],
+        ["pip", "install", "--python", str(python), *wanted],
+    ):
+        run_visibly([uv, *step], log=log, hint=INDEX_HINT, environment=uv_environment(), cwd=root)
+    installed.write_text(json.dumps(wanted), "utf-8")
+    return python
 
 
 def uv_environment() -> dict[str, str]:

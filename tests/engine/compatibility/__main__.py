@@ -2,7 +2,7 @@
 
     python -m tests.engine.compatibility [--record] [NAME ...]
 
-`local/clients.py` calls this. docs/clients.md is written from the record.
+`local/suites.py` calls this. docs/clients.md is written from the record.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, override
 
-from local.clients import ENVIRONMENTS
 from local.config import REPOSITORY
+from local.suites import ENVIRONMENTS
 from tests.engine.compatibility import inspector_page
 from tests.engine.compatibility.person import press
 from tests.support.ports import free_ports

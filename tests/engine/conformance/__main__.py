@@ -2,7 +2,7 @@
 
     python -m tests.engine.conformance --node NODE --results FOLDER
 
-The suite cannot sign in, so a client does that before and the proxy adds its token. `local/conformance.py` calls this.
+The suite cannot sign in, so a client does that before and the proxy adds its token. `local/suites.py` calls this.
 """
 
 from __future__ import annotations
