@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from local.azurite import connection_string
@@ -18,6 +20,10 @@ OWN = "local.settings.json"
 SAMPLE = "local.settings.sample.json"
 
 STRAYS = frozenset({"IDENTITY_SERVER_THUMBPRINT", "ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"})
+"""Variables that lead the app's libraries away from the local services.
+
+With IDENTITY_SERVER_THUMBPRINT, azure-identity takes the identity endpoint for Service Fabric's.
+"""
 CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 REGISTRATION = {
@@ -30,12 +36,87 @@ REGISTRATION = {
 """Settings that describe the app registration, and the options of the Entra stand-in for them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AppSettings:
-    """The settings file in use and its `Values`."""
+    """The settings file in use and its `Values`, for a run with this configuration that is started from this shell."""
 
     file: Path
     values: Mapping[str, str]
+    config: LocalConfig = field(default_factory=LocalConfig)
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    @property
+    def signs_in_locally(self) -> bool:
+        """Whether the app sends people to the stand-in's sign-in page rather than to Microsoft's."""
+        return self._is_placed("ENTRA_AUTHORIZATION_ENDPOINT")
+
+    @property
+    def trusts_local_entra(self) -> bool:
+        """Whether the app accepts the tokens of the stand-in."""
+        return self._is_placed("ENTRA_AUTHORITY")
+
+    @property
+    def verifies(self) -> bool:
+        """Whether AUTH_MODE, as the app will see it, leaves the sign-in to others."""
+        return self.effective.get("AUTH_MODE", "proxy").strip().lower() == "verify"
+
+    @property
+    def strays(self) -> tuple[str, ...]:
+        """Variables of the shell of which the app gets none, if people sign in at the stand-in."""
+        return tuple(name for name in self.environment if name.upper() in STRAYS) if self.signs_in_locally else ()
+
+    @property
+    def ignored(self) -> list[str]:
+        """Variables of the shell that the app does not see as they are there."""
+        shadowed = {name for name, value in self.overrides.items() if self.environment.get(name, value) != value}
+        return sorted(shadowed.union(self.strays))
+
+    @property
+    def inherited(self) -> dict[str, str]:
+        """What the app and the stand-ins get of the shell."""
+        strays = self.strays
+        return {name: value for name, value in self.environment.items() if name not in strays}
+
+    @cached_property
+    def overrides(self) -> dict[str, str]:
+        """Environment variables for the app, where the file's value would lead to the wrong place.
+
+        A value that a person changed in the file stays. One that is still the sample's follows the ports, and wins over
+        the shell's where people sign in at the stand-in: what a developer exports for Azure (AZURE_CLIENT_ID, say) is
+        for other places. So do the certificates always, for only the local authority signs what is called.
+        """
+        local, moved = self.signs_in_locally, self._moved_apis()
+        placed = {**placed_settings(self.config), **moved}
+        standard = {**(read_settings(REPOSITORY / SAMPLE).values if local else {}), **placed_settings(LocalConfig())}
+        changed = {name: value for name, value in moved.items() if name not in self.environment}
+        for name, usual in standard.items():
+            value = placed.get(name, usual)
+            shadowed = (local or name in CERTIFICATES) and self.environment.get(name, value) != value
+            if self.values.get(name) == usual and (value != usual or shadowed):
+                changed[name] = value
+        return changed
+
+    @property
+    def effective(self) -> dict[str, str]:
+        """Every setting as the app will see it."""
+        return {**self.values, **self.environment, **self.overrides}
+
+    @property
+    def registration(self) -> tuple[str, ...]:
+        """Options with which the Entra stand-in has the app registration that the settings describe."""
+        found = self.effective
+        values = {flag: found.get(name, "").replace(",", " ").strip() for name, flag in REGISTRATION.items()}
+        return tuple(f"{flag}={value}" for flag, value in values.items() if value)
+
+    def _moved_apis(self) -> dict[str, str]:
+        """Settings of any name that hold the address of an API of the directory file, with the port of this run."""
+        usual = f"https://{LocalConfig().entra_authority}/apis/"
+        here = f"https://{self.config.entra_authority}/apis/"
+        values = self.values.items() if here != usual else ()
+        return {name: here + value.removeprefix(usual) for name, value in values if value.startswith(usual)}
+
+    def _is_placed(self, name: str) -> bool:
+        return self.values.get(name) == placed_settings(LocalConfig())[name]
 
 
 def load_settings(root: Path) -> AppSettings:
@@ -69,73 +150,3 @@ def placed_settings(config: LocalConfig) -> dict[str, str]:
         "IDENTITY_ENDPOINT": config.identity_endpoint,
         **dict.fromkeys(CERTIFICATES, from_repository(config.ca_bundle)),
     }
-
-
-def overrides(settings: AppSettings, config: LocalConfig, *, environment: Mapping[str, str]) -> dict[str, str]:
-    """Environment variables for the app, where the file's value would lead to the wrong place.
-
-    A value that a person changed in the file stays. One that is still the sample's follows the ports, and wins over the
-    shell's where people sign in at the stand-in: what a developer exports for Azure (AZURE_CLIENT_ID, say) is for other
-    places. So do the certificates always, for only the local authority signs what is called.
-    """
-    local = signs_in_locally(settings)
-    moved = _moved_apis(settings, config)
-    placed = {**placed_settings(config), **moved}
-    standard = {**(read_settings(REPOSITORY / SAMPLE).values if local else {}), **placed_settings(LocalConfig())}
-    changed = {name: value for name, value in moved.items() if name not in environment}
-    for name, usual in standard.items():
-        value = placed.get(name, usual)
-        shadowed = (local or name in CERTIFICATES) and environment.get(name, value) != value
-        if settings.values.get(name) == usual and (value != usual or shadowed):
-            changed[name] = value
-    return changed
-
-
-def strays(settings: AppSettings, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Variables of the shell that lead the app's libraries away from the local services, so that it gets none of them.
-
-    With IDENTITY_SERVER_THUMBPRINT, azure-identity takes the identity endpoint for Service Fabric's.
-    """
-    if not signs_in_locally(settings):
-        return ()
-    return tuple(name for name in environment if name.upper() in STRAYS)
-
-
-def effective(settings: AppSettings, config: LocalConfig, *, environment: Mapping[str, str]) -> dict[str, str]:
-    """Every setting as the app will see it."""
-    return {**settings.values, **environment, **overrides(settings, config, environment=environment)}
-
-
-def auth_mode(settings: AppSettings, config: LocalConfig, *, environment: Mapping[str, str]) -> str:
-    """AUTH_MODE as the app will see it."""
-    found = effective(settings, config, environment=environment)
-    return found.get("AUTH_MODE", "proxy").strip().lower()
-
-
-def registration(settings: AppSettings, config: LocalConfig, *, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Options with which the Entra stand-in has the app registration that the settings describe."""
-    found = effective(settings, config, environment=environment)
-    values = {flag: found.get(name, "").replace(",", " ").strip() for name, flag in REGISTRATION.items()}
-    return tuple(f"{flag}={value}" for flag, value in values.items() if value)
-
-
-def signs_in_locally(settings: AppSettings) -> bool:
-    """Whether the app sends people to the stand-in's sign-in page rather than to Microsoft's."""
-    return _is_placed(settings, "ENTRA_AUTHORIZATION_ENDPOINT")
-
-
-def trusts_local_entra(settings: AppSettings) -> bool:
-    """Whether the app accepts the tokens of the stand-in."""
-    return _is_placed(settings, "ENTRA_AUTHORITY")
-
-
-def _moved_apis(settings: AppSettings, config: LocalConfig) -> dict[str, str]:
-    """Settings of any name that hold the address of an API of the directory file, with the port of this run."""
-    usual = f"https://{LocalConfig().entra_authority}/apis/"
-    here = f"https://{config.entra_authority}/apis/"
-    values = settings.values.items() if here != usual else ()
-    return {name: here + value.removeprefix(usual) for name, value in values if value.startswith(usual)}
-
-
-def _is_placed(settings: AppSettings, name: str) -> bool:
-    return settings.values.get(name) == placed_settings(LocalConfig())[name]

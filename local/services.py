@@ -7,7 +7,6 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from local.app_settings import overrides, registration
 from local.azurite import azurite_service
 from local.config import CLIENT_ID, PORT_PURPOSES, REPOSITORY, TENANT_ID, port_flag
 from local.processes.ports import PortUse
@@ -69,12 +68,10 @@ def addresses(config: LocalConfig) -> dict[str, str]:
     }
 
 
-def stand_ins(
-    config: LocalConfig, settings: AppSettings, *, directory: Path, environment: Mapping[str, str]
-) -> tuple[Service, ...]:
+def stand_ins(settings: AppSettings, *, directory: Path) -> tuple[Service, ...]:
     """Azurite and what stands in for Entra ID and Key Vault; they need nothing of each other to start."""
-    ports = config.ports
-    surroundings = child_environment(environment)
+    config, ports = settings.config, settings.config.ports
+    surroundings = child_environment(settings.inherited)
     shared = ("--tls", str(config.tls), "--client-secret-file", str(config.client_secret_file))
     authority = config.tls / "ca.pem"
     return (
@@ -93,7 +90,7 @@ def stand_ins(
                 *("--port", str(ports.entra), "--sign-in-port", str(ports.sign_in)),
                 *("--tenant-id", TENANT_ID, "--client-id", CLIENT_ID),
                 *("--redirect-uri", f"{config.base_url}/auth/callback", "--directory", str(directory)),
-                *registration(settings, config, environment=environment),
+                *settings.registration,
             ),
             cwd=REPOSITORY,
             environment=surroundings,
@@ -114,30 +111,23 @@ def stand_ins(
     )
 
 
-def traces_viewer(config: LocalConfig, *, environment: Mapping[str, str]) -> Service:
+def traces_viewer(settings: AppSettings) -> Service:
     """What receives the app's traces and metrics and shows them."""
+    config = settings.config
     return Service(
         name="traces",
         command=(sys.executable, "-m", "local.traces", "--port", str(config.ports.traces)),
         cwd=REPOSITORY,
-        environment=child_environment(environment),
+        environment=child_environment(settings.inherited),
         ready=answers(f"{config.traces_url}/healthz"),
     )
 
 
-def functions_host(
-    config: LocalConfig,
-    settings: AppSettings,
-    *,
-    kind: str,
-    watch: bool,
-    environment: Mapping[str, str],
-    traced: bool = False,
-) -> Service:
+def functions_host(settings: AppSettings, *, kind: str, watch: bool, traced: bool = False) -> Service:
     """The host that runs function_app.py: the local one, or Core Tools (`kind` "func")."""
-    core = kind == "func"
-    inherited = {name: value for name, value in environment.items() if not (core and name.startswith(OF_AZURE))}
-    surroundings = {**child_environment(inherited), **overrides(settings, config, environment=inherited)}
+    config, core = settings.config, kind == "func"
+    inherited = {name: value for name, value in settings.inherited.items() if not (core and name.startswith(OF_AZURE))}
+    surroundings = {**child_environment(inherited), **settings.overrides}
     if traced:
         surroundings |= {"OTEL_EXPORTER_OTLP_ENDPOINT": config.traces_url, **TRACED}
     port = str(config.ports.functions)

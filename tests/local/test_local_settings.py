@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from local.app_settings import (
-    OWN,
-    SAMPLE,
-    auth_mode,
-    load_settings,
-    overrides,
-    placed_settings,
-    read_settings,
-    registration,
-    signs_in_locally,
-    strays,
-)
+from local.app_settings import OWN, SAMPLE, AppSettings, load_settings, placed_settings, read_settings
 from local.config import CLIENT_ID, IDENTITY_CLIENT_ID, IDENTITY_HEADER, REPOSITORY, TENANT_ID, LocalConfig, Ports
 from local.host.errors import SettingsFileError
 from tests.local.place import settings_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 OTHER = LocalConfig(
     ports=Ports(functions=8071, blob=8000, queue=8001, table=8002, entra=8443, sign_in=8080, vault=8444)
 )
+
+
+def at(config: LocalConfig, settings: AppSettings | None = None, *, environment: Mapping[str, str] = {}) -> AppSettings:
+    """The settings, or those of the sample, for a run at other places or from another shell."""
+    return replace(settings or read_settings(REPOSITORY / SAMPLE), config=config, environment=environment)
 
 
 def test_sample_says_what_the_default_places_are() -> None:
@@ -42,11 +38,11 @@ def test_sample_says_what_the_default_places_are() -> None:
 
 
 def test_unedited_sample_needs_no_overrides_at_the_default_places() -> None:
-    assert overrides(read_settings(REPOSITORY / SAMPLE), LocalConfig(), environment={}) == {}
+    assert at(LocalConfig()).overrides == {}
 
 
 def test_sample_follows_other_ports() -> None:
-    changed = overrides(read_settings(REPOSITORY / SAMPLE), OTHER, environment={})
+    changed = at(OTHER).overrides
     assert changed["MCP_BASE_URL"] == "http://localhost:8071"
     assert changed["ENTRA_AUTHORITY"] == "127.0.0.1:8443"
     assert changed["ENTRA_AUTHORIZATION_ENDPOINT"].startswith("http://localhost:8080/")
@@ -57,41 +53,44 @@ def test_sample_follows_other_ports() -> None:
 
 
 def test_other_home_moves_the_certificates(tmp_path: Path) -> None:
-    changed = overrides(read_settings(REPOSITORY / SAMPLE), LocalConfig(home=tmp_path), environment={})
+    changed = at(LocalConfig(home=tmp_path)).overrides
     assert changed == dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), str(tmp_path / "tls" / "bundle.pem"))
 
 
 def test_certificates_of_the_shell_give_way_to_the_local_ones() -> None:
-    settings = read_settings(REPOSITORY / SAMPLE)
-    changed = overrides(settings, LocalConfig(), environment={"SSL_CERT_FILE": "/company/roots.pem"})
-    assert changed == {"SSL_CERT_FILE": ".local/tls/bundle.pem"}
+    settings = at(LocalConfig(), environment={"SSL_CERT_FILE": "/company/roots.pem"})
+    assert settings.overrides == {"SSL_CERT_FILE": ".local/tls/bundle.pem"}
 
 
 def test_sample_wins_over_what_the_shell_exports_for_other_places() -> None:
-    settings = read_settings(REPOSITORY / SAMPLE)
     shell = {"AZURE_CLIENT_ID": "mine", "AUTH_MODE": "verify", "ENTRA_TENANT_ID": "mine", "MCP_SERVER_NAME": "mine"}
-    changed = overrides(settings, LocalConfig(), environment=shell)
-    assert changed == {name: settings.values[name] for name in ("AZURE_CLIENT_ID", "AUTH_MODE", "ENTRA_TENANT_ID")}
-    assert auth_mode(settings, LocalConfig(), environment=shell) == "proxy"
+    settings, shadowed = at(LocalConfig(), environment=shell), ["AUTH_MODE", "AZURE_CLIENT_ID", "ENTRA_TENANT_ID"]
+    assert settings.overrides == {name: settings.values[name] for name in shadowed}
+    assert settings.ignored == shadowed
+    assert not settings.verifies
 
 
 def test_shell_wins_over_a_file_of_ones_own_and_where_sign_in_is_elsewhere(tmp_path: Path) -> None:
     settings_file(tmp_path / OWN, AZURE_CLIENT_ID="in my file")
     shell = {"AZURE_CLIENT_ID": "mine", "AUTH_MODE": "verify", "HTTPS_PROXY": "http://proxy", "no_proxy": "x"}
-    changed = overrides(load_settings(tmp_path), LocalConfig(), environment=shell)
-    assert changed == {"AUTH_MODE": "proxy"}
+    settings = at(LocalConfig(), load_settings(tmp_path), environment=shell)
+    assert settings.overrides == {"AUTH_MODE": "proxy"}
+    assert settings.ignored == ["AUTH_MODE", "HTTPS_PROXY"]
     elsewhere = "https://login.microsoftonline.com/x"
     settings_file(tmp_path / OWN, AZURE_CLIENT_ID="in my file", ENTRA_AUTHORIZATION_ENDPOINT=elsewhere)
-    assert overrides(load_settings(tmp_path), LocalConfig(), environment=shell) == {}
-    assert auth_mode(load_settings(tmp_path), LocalConfig(), environment=shell) == "verify"
-    assert strays(load_settings(tmp_path), shell) == ()
+    settings = at(LocalConfig(), load_settings(tmp_path), environment=shell)
+    assert settings.overrides == {}
+    assert settings.verifies
+    assert settings.inherited == shell
 
 
 @pytest.mark.parametrize(
     "name", ["IDENTITY_SERVER_THUMBPRINT", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"]
 )
 def test_variable_that_leads_away_from_the_local_services_is_a_stray(name: str) -> None:
-    assert strays(read_settings(REPOSITORY / SAMPLE), {name: "x", "PATH": "/bin", "NO_PROXY": "y"}) == (name,)
+    settings = at(LocalConfig(), environment={name: "x", "PATH": "/bin", "NO_PROXY": "y"})
+    assert settings.strays == (name,)
+    assert [*settings.inherited] == ["PATH", "NO_PROXY"]
 
 
 def test_file_that_is_not_utf_8_is_refused_in_a_sentence(tmp_path: Path) -> None:
@@ -107,8 +106,8 @@ def test_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
 
 def test_value_that_a_person_changed_stays(tmp_path: Path) -> None:
     settings_file(tmp_path / OWN, KEY_VAULT_URL="https://mine.vault.azure.net", GRAPH_BASE_URL=None)
-    settings = load_settings(tmp_path)
-    changed = overrides(settings, OTHER, environment={"SSL_CERT_FILE": "x"})
+    settings = at(OTHER, load_settings(tmp_path), environment={"SSL_CERT_FILE": "x"})
+    changed = settings.overrides
     assert settings.file.name == OWN
     assert "KEY_VAULT_URL" not in changed
     assert "GRAPH_BASE_URL" not in changed
@@ -125,8 +124,8 @@ def test_own_file_wins_over_the_sample_and_the_sample_serves_without_one(tmp_pat
 @pytest.mark.parametrize("endpoint", ["https://login.microsoftonline.com/x", None])
 def test_sign_in_at_microsoft_is_told_from_the_local_one(tmp_path: Path, endpoint: str | None) -> None:
     settings_file(tmp_path / OWN, ENTRA_AUTHORIZATION_ENDPOINT=endpoint)
-    assert not signs_in_locally(load_settings(tmp_path))
-    assert signs_in_locally(read_settings(REPOSITORY / SAMPLE))
+    assert not load_settings(tmp_path).signs_in_locally
+    assert read_settings(REPOSITORY / SAMPLE).signs_in_locally
 
 
 def test_registration_follows_the_settings_of_the_file_and_of_the_shell(tmp_path: Path) -> None:
@@ -134,13 +133,13 @@ def test_registration_follows_the_settings_of_the_file_and_of_the_shell(tmp_path
     values["ENTRA_OPTIONAL_SCOPES"] = "orders.approve"
     (tmp_path / OWN).write_text(json.dumps({"Values": values}))
     shell = {"ENTRA_REQUIRED_SCOPES": "orders.see", "ENTRA_ALLOWED_APP_ROLES": "Tasks.Run", "ENTRA_IDENTIFIER_URI": " "}
-    assert registration(load_settings(tmp_path), LocalConfig(), environment=shell) == (
+    assert at(LocalConfig(), load_settings(tmp_path), environment=shell).registration == (
         "--scopes=orders.see",
         "--optional-scopes=orders.approve",
         "--additional-scopes=openid Mail.Send  Sites.Read.All",
         "--app-roles=Tasks.Run",
     )
-    assert registration(read_settings(REPOSITORY / SAMPLE), LocalConfig(), environment={}) == ()
+    assert at(LocalConfig()).registration == ()
 
 
 def test_settings_of_any_name_that_lead_to_an_api_of_the_directory_follow_the_port(tmp_path: Path) -> None:
@@ -151,6 +150,6 @@ def test_settings_of_any_name_that_lead_to_an_api_of_the_directory_follow_the_po
     }
     (tmp_path / OWN).write_text(json.dumps({"Values": values}))
     settings = load_settings(tmp_path)
-    assert overrides(settings, LocalConfig(), environment={}) == {}
-    assert overrides(settings, OTHER, environment={}) == {"ORDERS_API_URL": "https://127.0.0.1:8443/apis/orders"}
-    assert overrides(settings, OTHER, environment={"ORDERS_API_URL": "https://mine.example"}) == {}
+    assert at(LocalConfig(), settings).overrides == {}
+    assert at(OTHER, settings).overrides == {"ORDERS_API_URL": "https://127.0.0.1:8443/apis/orders"}
+    assert at(OTHER, settings, environment={"ORDERS_API_URL": "https://mine.example"}).overrides == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,9 +43,8 @@ async def test_broken_app_counts_as_started_only_where_a_change_can_mend_it(
     status: int, watch: bool, ready: bool
 ) -> None:
     async with host_answering(status) as config:
-        settings = read_settings(REPOSITORY / SAMPLE)
-        host = functions_host(config, settings, kind="local", watch=watch, environment=os.environ)
-        assert await host.ready() is ready
+        settings = replace(read_settings(REPOSITORY / SAMPLE), config=config)
+        assert await functions_host(settings, kind="local", watch=watch).ready() is ready
 
 
 @pytest.fixture
@@ -57,11 +57,8 @@ def core_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("core_tools")
 def test_core_tools_end_with_the_signal_that_they_heed_and_hear_nothing_of_azure() -> None:
     azure = {"CONTAINER_NAME": "x", "WEBSITE_INSTANCE_ID": "x", "KUBERNETES_SERVICE_HOST": "x"}
-    settings = read_settings(REPOSITORY / SAMPLE)
-    func, local = (
-        functions_host(LocalConfig(), settings, kind=kind, watch=False, environment={**os.environ, **azure})
-        for kind in ("func", "local")
-    )
+    settings = replace(read_settings(REPOSITORY / SAMPLE), environment={**os.environ, **azure})
+    func, local = (functions_host(settings, kind=kind, watch=False) for kind in ("func", "local"))
 
     assert (func.stop_signal, local.stop_signal) == (signal.SIGINT, signal.SIGTERM)
     assert func.environment.keys() & azure.keys() == set()

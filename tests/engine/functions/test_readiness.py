@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def service(port: int, folder: Path) -> Service:
-    settings = AppSettings(file=folder / "local.settings.json", values={})
     config = LocalConfig(ports=Ports(functions=port), home=folder)
-    return functions_host(config, settings, kind="local", watch=True, environment=os.environ)
+    settings = AppSettings(file=folder / "local.settings.json", values={}, config=config)
+    return functions_host(settings, kind="local", watch=True)
 
 
 async def test_running_app_is_ready(tmp_path: Path) -> None:
