@@ -1,7 +1,8 @@
 """Builds .venv and node_modules from the locked files, once; the standard library is all it may use.
 
 Each part has a stamp: the hash of what it was built from, removed first and written last. A set-up that was interrupted
-has no stamp and is continued. One that is complete costs the reading of two small files.
+has no stamp and is continued, also by whoever went back to the old locked files. One that is complete costs the reading
+of two small files.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +24,7 @@ from local.setup.programs import REGISTRY_HINT, find_node, find_program
 from local.setup.uv import INDEX_HINT, find_uv, uv_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
 MINIMUM_NODE = 20
 STAMP = ".stamp"
@@ -67,14 +68,12 @@ class Environment:
             return
         if node and not self._node_is_built():
             _node_and_npm()  # said now, not after the installation of the Python packages
-        with waiting(self.root / ".local" / "setup.sqlite3", on_wait=_say_waiting), ExitStack() as beside:
-            azurite = None
-            if node and not self._node_is_built():
-                azurite = beside.enter_context(self._installing_azurite())
+        with (
+            waiting(self.root / ".local" / "setup.sqlite3", on_wait=_say_waiting),
+            self._installing_azurite() if node and not self._node_is_built() else nullcontext(),
+        ):
             if not self._python_is_built(dev=dev):
                 self._build_python(dev=dev)
-            if azurite is not None:
-                azurite()
 
     def enter(self, arguments: Sequence[str]) -> int:
         """Run `python -m local` again inside .venv: in place of this process where that exists, else as a child."""
@@ -103,7 +102,7 @@ class Environment:
 
     def _build_python(self, *, dev: bool) -> None:
         files = DEV if dev else RUN
-        _remove_stamp(self.venv)
+        (self.venv / STAMP).unlink(missing_ok=True)
         if not self._interpreter_is_right():
             say(f"Creating {self.venv.name} with Python {sys.version_info[0]}.{sys.version_info[1]}")
             create = ["-m", "venv", "--clear", "--without-pip", str(self.venv)]
@@ -157,22 +156,19 @@ class Environment:
         return _fingerprint((self.root / "package-lock.json").read_bytes(), node)
 
     @contextmanager
-    def _installing_azurite(self) -> Generator[Callable[[], None]]:
-        """Start `npm ci`; yields what waits for its end. CommandError: Node or npm is missing or old, or it failed."""
+    def _installing_azurite(self) -> Generator[None]:
+        """Run `npm ci` beside the block; CommandError when it failed, or when Node or npm is missing or old."""
         node, npm = _node_and_npm()
         say("Installing Azurite, the storage emulator, from package-lock.json")
-        _remove_stamp(self.node_modules)
+        (self.node_modules / STAMP).unlink(missing_ok=True)
         log = self.logs / "setup-npm.log"
         # No package of Azurite has an install script, and none gets to run one.
         command = [npm, "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"]
         with started(command, log=log, hint=REGISTRY_HINT, cwd=self.root) as finish:
-
-            def finish_and_stamp() -> None:
-                say("Waiting for Azurite's installation")
-                finish()
-                (self.node_modules / STAMP).write_text(self._node_identity(node), "ascii")
-
-            yield finish_and_stamp
+            yield
+            say("Waiting for Azurite's installation")
+            finish()
+        (self.node_modules / STAMP).write_text(self._node_identity(node), "ascii")
 
     def _run(self, command: list[str], *, name: str, hint: str, environment: Mapping[str, str] | None = None) -> None:
         log = self.logs / f"setup-{name}.log"
@@ -201,8 +197,3 @@ def _stamp(folder: Path) -> str:
         return (folder / STAMP).read_text("ascii")
     except OSError:
         return ""
-
-
-def _remove_stamp(folder: Path) -> None:
-    """What is half changed is no longer what the stamp says, also for whoever goes back to the old locked files."""
-    (folder / STAMP).unlink(missing_ok=True)
