@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from local.database import open_database
+from local.private_file import open_database
 
 if TYPE_CHECKING:
     from pathlib import Path

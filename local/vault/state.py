@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from local.database import open_database
+from local.private_file import open_database
 from local.vault.documents import SecretSet
 
 if TYPE_CHECKING:
