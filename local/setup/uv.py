@@ -32,7 +32,6 @@ LIKE_PIP = {
     "UV_PYTHON_DOWNLOADS": "never",
 }
 
-
 INDEX_HINT = "Check the network (or PIP_INDEX_URL, PIP_CERT and the proxy settings) and run the command again."
 
 

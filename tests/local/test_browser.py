@@ -208,4 +208,4 @@ async def test_store_keeps_values_for_the_next_process_and_its_owner_alone(tmp_p
     await store.put("http://h/mcp/tokens", {"a": 1}, collection="mcp-oauth-token")
     assert not is_empty(folder)
     assert await file_store(folder).get("http://h/mcp/tokens", collection="mcp-oauth-token") == {"a": 1}
-    assert folder.stat().st_mode & 0o077 == 0
+    assert [path.stat().st_mode & 0o077 for path in (folder, *folder.glob("*/*.json"))] == [0, 0]
