@@ -64,8 +64,8 @@ def run(options: RunOptions) -> int:
                 return USAGE
             ensure_tls(config.tls)
             ensure_client_secret(config.client_secret_file)
-            run = _Run(options=options, settings=settings, directory=directory, account=account)
-            return asyncio.run(run.until_stopped())
+            started = _Run(options=options, settings=settings, directory=directory, account=account)
+            return asyncio.run(started.until_stopped())
     except LockHeldError as held:
         account.failed("already running", f"{held.note or 'another process'} uses {config.home}.")
         account.line("Stop it with Ctrl-C in its terminal, or give this one other ports and another --home.")
@@ -106,6 +106,8 @@ def _settings_are_good(settings: AppSettings, account: Account) -> bool:
 
 @dataclass(kw_only=True)
 class _Run:
+    """One run, from its start until everything that it started has ended."""
+
     options: RunOptions
     settings: AppSettings
     directory: Directory
