@@ -55,7 +55,7 @@ async def followed(log: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator
 
 async def until(said: StringIO, text: str) -> None:
     async with asyncio.timeout(10):
-        while text not in said.getvalue():  # noqa: ASYNC110 - a text that grows tells nobody
+        while text not in said.getvalue():  # noqa: ASYNC110 - a text that grows sets no event
             await asyncio.sleep(0.01)
 
 
