@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.costs import LOGIN, MILLION, REFRESH, million, prices, tables
+from bench.costs import LOGIN, REFRESH
 from local.config import REPOSITORY
 from tests.template.test_deploy_docs import DEPLOY, NETWORK, rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PRICE: dict[str, float] = prices()["price"]
-FREE: dict[str, float] = prices()["free_a_month"]
+    from bench.costs import Cost
+
+PRICES = tomllib.loads((REPOSITORY / "bench" / "prices.toml").read_text("utf-8"))
+PRICE: dict[str, float] = PRICES["price"]
+FREE: dict[str, float] = PRICES["free_a_month"]
+MILLION = 1_000_000
 HOURS = 730
 """Of a month, as Azure reckons."""
 
@@ -23,6 +28,16 @@ DOCUMENTS = ("README.md", *(f"docs/{name}.md" for name in ("deploy", "storage", 
 ENDPOINTS = len(re.findall(r"^    service: ", NETWORK, re.MULTILINE))
 GIGABYTES = (1.1, 2.1, 8.5, 25.7)
 """Of logs, for a million of what docs/telemetry.md counts; `tests/engine/insights` measures them."""
+
+
+def tables(requests: float) -> float:
+    """US dollars for so many requests to Table Storage, of which Azure bills 10,000 as one."""
+    return requests / 10_000 * PRICE["table_10000_requests"]
+
+
+def million(cost: Cost) -> float:
+    """US dollars for a million of them, executions and storage, without the time of the instances and what is free."""
+    return cost.requests * PRICE["execution_million"] + tables(cost.stored * MILLION)
 
 
 def on_demand(gb_seconds: float) -> float:
