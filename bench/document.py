@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from bench import pictures
-from bench.calls import PROTOCOLS
-from bench.contestants import MEMORY, TABLES
-from bench.figures import BenchError, Run, ratio_text, table
+from bench.calls import AT_ONCE, PROTOCOLS
+from bench.contestants import ALL, MEMORY, NO_AUTH, OURS, TABLES
+from bench.figures import BenchError, Part, Run, number, ratio_text, table
+from bench.latency import LATENCIES_MS
 from bench.options import PARTS
 from local.config import REPOSITORY
 
 if TYPE_CHECKING:
-    from bench.figures import Part
+    from collections.abc import Sequence
 
 RECORDED = REPOSITORY / "bench" / "results" / "recorded.json"
 DOCUMENT = REPOSITORY / "docs" / "performance.md"
@@ -60,6 +62,11 @@ one does. Docket's worker runs in the server's process, and Redis wakes it.""",
 }
 SHOWN = {"calls": "calls.svg", "latency": "latency.svg"}
 
+TEXT = "#77808a"
+COLOURS = {NO_AUTH: "#8a8f98", MEMORY: "#3f8fd2", TABLES: "#c9762b", OURS: "#2f9e58"}
+OTHER = "#a56cc1"
+"""Readable on a light and on a dark page, since the pictures have no background."""
+
 
 def record(run: Run) -> None:
     """Keeps the parts of a run as the recorded ones, and writes the document and the pictures again.
@@ -73,7 +80,7 @@ def record(run: Run) -> None:
         raise BenchError(f"The record is of another machine. Measure these parts too: {', '.join(sorted(missing))}.")
     recorded.write(RECORDED)
     DOCUMENT.write_text(document(recorded), "utf-8")
-    for name, drawn in pictures.drawings(recorded).items():
+    for name, drawn in drawings(recorded).items():
         (REPOSITORY / "docs" / "pictures" / name).write_text(drawn, "utf-8")
 
 
@@ -90,13 +97,10 @@ def document(run: Run) -> str:
 
 def _in_short(run: Run) -> str:
     lines = [f"| | {MEMORY} | {TABLES} |", "|---|---:|---:|"]
+    ratios = run.ratios()
     for label, name, what in IN_SHORT:
-        part = run.parts.get(name)
-        if part is not None and what in part.samples:
-            cells = [
-                ratio_text(part.ratio(what, each)) if each in part.samples[what] else "" for each in (MEMORY, TABLES)
-            ]
-            lines.append(f"| {label} | {' | '.join(cells)} |")
+        found = [ratios.get((name, what, each)) for each in (MEMORY, TABLES)]
+        lines.append(f"| {label} | {' | '.join(ratio_text(ratio) if ratio else '' for ratio in found)} |")
     return "\n".join(lines)
 
 
@@ -111,18 +115,55 @@ def _section(name: str, run: Run) -> str:
 
 def _counts(name: str, part: Part) -> str:
     of = {
-        "calls": ("rounds", "calls", "people"),
-        "latency": ("rounds", "calls", "people"),
+        **dict.fromkeys(("calls", "latency", "instances", "worker"), ("rounds", "calls", "people")),
         "cpu": ("rounds", "logins"),
         "memory": ("memory_calls", "people"),
-        "worker": ("rounds", "calls", "people"),
-        "instances": ("rounds", "calls", "people"),
         "purge": ("rows",),
         "tasks": ("rounds", "memory_calls"),
         "day": ("storm",),
     }.get(name, ("rounds",))
     counts = ", ".join(f"`--{each.replace('_', '-')} {part.counts[each]}`" for each in of)
     return f"Measured on {part.date} with {counts}."
+
+
+def drawings(run: Run) -> dict[str, str]:
+    """SVG by the name of the file, of the parts that the run has."""
+    found: dict[str, str] = {}
+    if (calls := run.parts.get("calls")) is not None:
+        groups = [(f"{many} at once", f"calls, {PROTOCOLS[0]}, {many} at once") for many in AT_ONCE]
+        found["calls.svg"] = _bars(calls, groups, ALL, f"calls a second, protocol {PROTOCOLS[0]}")
+    if (latency := run.parts.get("latency")) is not None:
+        ways = [("first of a burst", "first call of a burst, {}"), ("one caller", "p50 of a call, {}, 1 at once")]
+        groups = [
+            (f"{label}, {away} ms away", f"{what.format(PROTOCOLS[0])}, storage {away} ms away")
+            for label, what in ways
+            for away in LATENCIES_MS
+        ]
+        found["latency.svg"] = _bars(latency, groups, (MEMORY, TABLES, OURS), f"ms of a call, protocol {PROTOCOLS[0]}")
+    return found
+
+
+def _bars(part: Part, groups: Sequence[tuple[str, str]], servers: Sequence[str], title: str) -> str:
+    pyplot: Any = import_module("matplotlib.pyplot")  # late, and Any: half of what its stubs say is unknown
+    pyplot.switch_backend("svg")
+    fixed = {"svg.fonttype": "none", "svg.hashsalt": title, "font.size": 9, "font.family": "sans-serif"}
+    coloured = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), TEXT)
+    with pyplot.rc_context({**fixed, **coloured}):
+        figure, axes = pyplot.subplots(figsize=(9, 3.6), layout="constrained")
+        for place, server in enumerate(servers):
+            values = [part.value(what, server) for _, what in groups]
+            at = [group * (len(servers) + 1) + place for group in range(len(groups))]
+            bars = axes.bar(at, values, width=0.85, color=COLOURS.get(server, OTHER), label=server)
+            axes.bar_label(bars, [number(value) for value in values], fontsize=7)
+        middle = [group * (len(servers) + 1) + (len(servers) - 1) / 2 for group in range(len(groups))]
+        axes.set_xticks(middle, [label for label, _ in groups])
+        axes.set_title(title)
+        axes.spines[["top", "right"]].set_visible(False)
+        figure.legend(loc="outside lower center", ncols=len(servers), frameon=False)
+        drawn = io.StringIO()
+        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None})
+        pyplot.close(figure)
+    return drawn.getvalue()
 
 
 INTRODUCTION = """\

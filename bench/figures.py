@@ -56,8 +56,9 @@ class Part:
     def baselines(self, what: str) -> list[str]:
         return [server for server in self.samples[what] if server != OURS]
 
-    def value(self, what: str, server: str) -> Spread:
-        return Spread.of(self.samples[what][server])
+    def value(self, what: str, server: str) -> float:
+        """The median of the rounds."""
+        return median(self.samples[what][server])
 
     def ratio(self, what: str, baseline: str) -> Spread:
         """This server's by the baseline's, of the two samples of each round."""
@@ -91,6 +92,15 @@ class Run:
         text = re.sub(r"\[[^\[\]]*\]", lambda found: " ".join(found[0].split()), json.dumps(asdict(self), indent=1))
         file.write_text(f"{text}\n", "utf-8")
 
+    def ratios(self) -> dict[tuple[str, str, str], Spread]:
+        """All of them, by the part, what was measured, and the baseline."""
+        return {
+            (name, what, baseline): part.ratio(what, baseline)
+            for name, part in self.parts.items()
+            for what in part.samples
+            for baseline in part.baselines(what)
+        }
+
     def merged_into(self, earlier: Run) -> Run:
         """The earlier run with these parts instead of its own; what another machine measured is left out."""
         kept = earlier.parts if earlier.machine == self.machine else {}
@@ -112,18 +122,16 @@ class Change:
 def changes(before: Run, after: Run) -> list[Change]:
     """The ratios whose spreads do not meet, of all that both runs have."""
     found: list[Change] = []
-    for name, part in after.parts.items():
-        for what, servers in part.samples.items():
-            for baseline in servers:
-                earlier = before.parts.get(name)
-                if baseline == OURS or earlier is None or baseline not in earlier.samples.get(what, {}):
-                    continue
-                old, new = earlier.ratio(what, baseline), part.ratio(what, baseline)
-                rose = new.low > max(old.high, old.median * (1 + MIN_SPREAD))
-                fell = new.high < min(old.low, old.median * (1 - MIN_SPREAD))
-                if rose or fell:
-                    worse = fell if part.units[what] == PER_SECOND else rose
-                    found.append(Change(name, what, baseline, old, new, worse))
+    earlier = before.ratios()
+    for (name, what, baseline), now in after.ratios().items():
+        old = earlier.get((name, what, baseline))
+        if old is None:
+            continue
+        rose = now.low > max(old.high, old.median * (1 + MIN_SPREAD))
+        fell = now.high < min(old.low, old.median * (1 - MIN_SPREAD))
+        if rose or fell:
+            worse = fell if after.parts[name].units[what] == PER_SECOND else rose
+            found.append(Change(name, what, baseline, old, now, worse))
     return found
 
 
@@ -141,12 +149,12 @@ def table(part: Part) -> str:
     ]
     for what, servers in part.samples.items():
         unit = part.units[what]
-        cells = [f"{number(part.value(what, OURS).median)} {unit}"]
+        cells = [f"{number(part.value(what, OURS))} {unit}"]
         for baseline in baselines:
             if baseline not in servers:
                 cells += ["", ""]
                 continue
-            cells += [f"{number(part.value(what, baseline).median)} {unit}", ratio_text(part.ratio(what, baseline))]
+            cells += [f"{number(part.value(what, baseline))} {unit}", ratio_text(part.ratio(what, baseline))]
         lines.append(f"| {what} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

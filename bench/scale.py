@@ -88,7 +88,7 @@ class Load:
 def per_core(operation: str) -> float:
     """Logins, refreshes or calls for a second of a core's time, the host's share included."""
     part = Run.read(RECORDED).parts["cpu"]
-    return part.value(f"{operation} for a second of processor time", OURS).median / HOST
+    return part.value(f"{operation} for a second of processor time", OURS) / HOST
 
 
 def instances_for(people: int, habit: Habit) -> int:

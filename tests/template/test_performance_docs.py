@@ -8,10 +8,9 @@ from html import unescape
 import pytest
 
 from bench.contestants import ALL, OURS
-from bench.document import ABOUT, DOCUMENT, IN_SHORT, RECORDED, document
+from bench.document import ABOUT, COLOURS, DOCUMENT, IN_SHORT, OTHER, RECORDED, TEXT, document, drawings
 from bench.figures import Run
 from bench.options import AT_LENGTH, PARTS
-from bench.pictures import COLOURS, OTHER, TEXT, drawings
 from local.config import REPOSITORY
 
 RUN = Run.read(RECORDED)
