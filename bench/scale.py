@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from typing import TYPE_CHECKING
 
 from bench.contestants import OURS
@@ -76,7 +77,6 @@ CROWDS = (1_000, 10_000, 100_000)
 class Load:
     """What so many people mean: in the mean of a second, but for `requests` and `partition` in the busiest second."""
 
-    people: int
     instances: int
     calls: float
     tokens: float
@@ -122,7 +122,6 @@ def simulate(people: int, habit: Habit, *, cache_seconds: int = CACHE_SECONDS) -
             requests[second] += sent
             partitions[second, person % PARTITIONS] += entities
     return Load(
-        people=people,
         instances=instances,
         calls=calls / SECONDS,
         tokens=tokens * REFRESH.tokens / SECONDS,
@@ -151,37 +150,31 @@ def _arrivals(rate: float, start: float, chance: random.Random) -> Iterator[floa
         moment += chance.expovariate(rate)
 
 
-def crowds() -> str:
-    """A table: each crowd of each habit."""
-    lines = [
-        "| who | people | calls/s | instances | reads a call | storage: requests/s | busiest partition | tokens/s |",
-        f"|---|{'---:|' * 7}",
-    ]
-    for habit in HABITS:
-        for people in CROWDS:
-            load = simulate(people, habit)
-            lines.append(
-                f"| {habit.name} | {people:,} | {load.calls:,.1f} | {load.instances:,} | {load.reads_per_call:.2f} "
-                f"| {load.requests:,} | {load.partition:,} | {load.tokens:,.2f} |"
-            )
-    return "\n".join(lines)
+def crowds() -> Iterator[str]:
+    """Each crowd of each habit."""
+    yield "| who | people | calls/s | instances | reads a call | storage: requests/s | busiest partition | tokens/s |"
+    yield f"|---|{'---:|' * 7}"
+    for habit, people in product(HABITS, CROWDS):
+        load = simulate(people, habit)
+        yield (
+            f"| {habit.name} | {people:,} | {load.calls:,.1f} | {load.instances:,} | {load.reads_per_call:.2f} "
+            f"| {load.requests:,} | {load.partition:,} | {load.tokens:,.2f} |"
+        )
 
 
-def caches() -> str:
-    """A table: what a longer or shorter memory of sign-ins changes for 10,000 people."""
-    lines = ["| seconds | " + " | ".join(f"{habit.name}: reads a call | busiest second" for habit in HABITS) + " |"]
-    lines.append(f"|---:|{'---:|' * 2 * len(HABITS)}")
+def caches() -> Iterator[str]:
+    """What a longer or shorter memory of sign-ins changes for 10,000 people."""
+    yield "| seconds | " + " | ".join(f"{habit.name}: reads a call | busiest second" for habit in HABITS) + " |"
+    yield f"|---:|{'---:|' * 2 * len(HABITS)}"
     for seconds in (0, CACHE_SECONDS, 60, 300):
         loads = [simulate(10_000, habit, cache_seconds=seconds) for habit in HABITS]
-        lines.append(
-            f"| {seconds} | {' | '.join(f'{load.reads_per_call:.2f} | {load.requests:,}' for load in loads)} |"
-        )
-    return "\n".join(lines)
+        yield f"| {seconds} | {' | '.join(f'{load.reads_per_call:.2f} | {load.requests:,}' for load in loads)} |"
 
 
-def limits() -> str:
-    """A table: how many people reach each limit, in proportion to the largest crowd."""
-    lines = [f"| limit | {' | '.join(habit.name for habit in HABITS)} |", f"|---|{'---:|' * len(HABITS)}"]
+def limits() -> Iterator[str]:
+    """How many people reach each limit, in proportion to the largest crowd."""
+    yield f"| limit | {' | '.join(habit.name for habit in HABITS)} |"
+    yield f"|---|{'---:|' * len(HABITS)}"
     loads = [simulate(CROWDS[-1], habit) for habit in HABITS]
     for name, limit, used in (
         (f"{CORES} cores of a region: {CORES} instances of 2 GB", CORES, [load.instances for load in loads]),
@@ -189,33 +182,26 @@ def limits() -> str:
         (f"account: {ACCOUNT_REQUESTS:,} requests/s", ACCOUNT_REQUESTS, [load.requests for load in loads]),
         (f"partition: {PARTITION_ENTITIES:,} entities/s", PARTITION_ENTITIES, [load.partition for load in loads]),
     ):
-        people = [_two_digits(CROWDS[-1] * limit / each) for each in used]
-        lines.append(f"| {name} | {' | '.join(people)} |")
-    return "\n".join(lines)
+        yield f"| {name} | {' | '.join(_two_digits(CROWDS[-1] * limit / each) for each in used)} |"
 
 
-def storm() -> str:
-    """A table: everybody signs in within a quarter of an hour."""
-    lines = [
-        "| people | logins a second | requests to storage/s | tokens from Entra ID/s | instances |",
-        f"|{'---:|' * 5}",
-    ]
+def storm() -> Iterator[str]:
+    """Everybody signs in within a quarter of an hour."""
+    yield "| people | logins a second | requests to storage/s | tokens from Entra ID/s | instances |"
+    yield f"|{'---:|' * 5}"
     for people in CROWDS:
         rate = people / STORM_SECONDS
         instances = max(1, math.ceil(rate / per_core("logins") / BUSY))
-        lines.append(
-            f"| {people:,} | {rate:,.1f} | {rate * LOGIN.stored:,.0f} | {rate * LOGIN.tokens:,.1f} | {instances:,} |"
-        )
-    return "\n".join(lines)
+        yield f"| {people:,} | {rate:,.1f} | {rate * LOGIN.stored:,.0f} | {rate * LOGIN.tokens:,.1f} | {instances:,} |"
 
 
-def vault() -> str:
-    """A table: what reading the vault takes of its limit."""
-    lines = ["| instances | in use, transactions in 10 s | all start at once | of the limit |", f"|{'---:|' * 4}"]
+def vault() -> Iterator[str]:
+    """What reading the vault takes of its limit."""
+    yield "| instances | in use, transactions in 10 s | all start at once | of the limit |"
+    yield f"|{'---:|' * 4}"
     for instances in (1, 40, 100, MAX_INSTANCES):
         steady, start = instances * VAULT_READ * VAULT_SECONDS / FOLLOW_SECONDS, instances * VAULT_READ
-        lines.append(f"| {instances:,} | {steady:,.1f} | {start:,} | {start / VAULT_TRANSACTIONS:.0%} |")
-    return "\n".join(lines)
+        yield f"| {instances:,} | {steady:,.1f} | {start:,} | {start / VAULT_TRANSACTIONS:.0%} |"
 
 
 def _two_digits(value: float) -> str:
@@ -223,18 +209,17 @@ def _two_digits(value: float) -> str:
 
 
 TABLES = {each.__name__: each for each in (crowds, caches, limits, storm, vault)}
+"""The lines of each, by its name."""
 
 
 def written(text: str) -> str:
     """The document with the tables of today; each is between two comments that name it."""
-    for name, table in TABLES.items():
-        text = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
-            lambda found, made=table: f"{found[1]}{made()}\n{found[2]}",
-            text,
-            flags=re.DOTALL,
-        )
-    return text
+    return re.sub(
+        rf"<!-- ({'|'.join(TABLES)}) -->\n.*?<!-- end -->",
+        lambda found: "\n".join([f"<!-- {found[1]} -->", *TABLES[found[1]](), "<!-- end -->"]),
+        text,
+        flags=re.DOTALL,
+    )
 
 
 def write() -> None:
@@ -242,16 +227,11 @@ def write() -> None:
     DOCUMENT.write_text(written(DOCUMENT.read_text("utf-8")), "utf-8")
 
 
-def main() -> None:
-    """Prints the tables, or writes them into the document."""
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description="Simulates crowds.")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/scale.md")
     if parser.parse_args().write:
         write()
-        return
-    for name, table in TABLES.items():
-        print(f"{name}\n\n{table()}\n")
-
-
-if __name__ == "__main__":
-    main()
+    else:
+        for name, table in TABLES.items():
+            print(name, "", *table(), "", sep="\n")
