@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx2
-import uvicorn
 
+from tests.support.serving import serving
 from tests.support.stack import Stack
 
 if TYPE_CHECKING:
@@ -34,17 +34,10 @@ class Fleet(Stack):
     async def serving(self) -> AsyncGenerator[RoundRobin]:
         """The proxy, for as long as the context lasts."""
         proxy = RoundRobin([host.url for host in self.hosts])
-        config = uvicorn.Config(proxy, port=self.port, lifespan="off", log_level="warning", access_log=False)
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve())
         try:
-            async with asyncio.timeout(60):
-                while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-                    await asyncio.sleep(0.01)
-            yield proxy
+            async with serving(proxy, port=self.port):
+                yield proxy
         finally:
-            server.should_exit = True
-            await serving
             await proxy.aclose()
 
 

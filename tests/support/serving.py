@@ -52,16 +52,20 @@ class ServedFromThread:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, *, tls: Path | None = None) -> AsyncGenerator[int]:
-    """Yields the port, on 127.0.0.1, with the options of the Functions worker's server; `tls` has a key and a chain."""
+async def serving(app: ASGIApp, *, port: int = 0, tls: Path | None = None) -> AsyncGenerator[int]:
+    """Yields the port, on 127.0.0.1, with the options of the Functions worker's server; `tls` has a key and a chain.
+
+    It is a free one unless it is given.
+    """
     config = uvicorn.Config(
         app,
         host="127.0.0.1",
-        port=0,
+        port=port,
         http="h11",
         ws="none",
         lifespan="off",
         log_config=None,
+        access_log=False,
         proxy_headers=False,
         ssl_certfile=tls,
         ssl_keyfile=tls,
