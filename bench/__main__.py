@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import platform
 import sys
-import tempfile
 import time
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
+import psutil
+
+from bench.contestants import prepared
 from bench.figures import BenchError, Part, Run, changes, ratio_text, table
-from bench.machine import machine
 from bench.options import AT_LENGTH, PARTS, add_options
-from bench.session import Session
 from local.processes.signals import raised_by_signals
 
 INTERRUPTED = 130
 KEPT = Path(".local") / "bench"
+PACKAGES = ("fastmcp", "mcp", "starlette", "uvicorn", "py-key-value-aio", "azure-data-tables", "azure-functions")
 COUNTS = ("rounds", "calls", "people", "logins", "memory_calls", "rows", "storm")
 
 
@@ -52,14 +56,33 @@ def measured(options: argparse.Namespace) -> Run:
     run = Run(machine())
     for name in options.parts or [name for name in PARTS if name not in AT_LENGTH]:
         part = Part(time.strftime("%Y-%m-%d"), {each: getattr(options, each) for each in COUNTS})
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            session = Session(name=name, options=options, folder=Path(folder), part=part)
-            import_module(f"bench.{name}").measure(session)
+        module = import_module(f"bench.{name}")
+        with prepared(name, options, part, module.SERVERS) as session:
+            asyncio.run(module.measure(session))
         run.parts[name] = part
         run.write(file)
         session.say(f"done, kept in {file}")
         print(f"\n{table(part)}\n", flush=True)
     return run
+
+
+def machine() -> dict[str, str]:
+    """What ratios and times depend on, by name: no names, no paths."""
+    return {
+        "processor": f"{psutil.cpu_count()} logical cores, {_processor()}",
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+    }
+
+
+def _processor() -> str:
+    """What Linux says of the first core; elsewhere what Python knows."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def compared(before: Run, after: Run) -> int:

@@ -1,7 +1,4 @@
-"""Calls of a tool: the first of a burst and those that follow it, by 1 to 256 callers, in both protocols.
-
-A burst begins after a pause that is longer than any server remembers the token set of a sign-in.
-"""
+"""Calls of a tool: the first of a burst and those that follow it, by 1 to 256 callers, in both protocols."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from itertools import product
 from statistics import median
 from typing import TYPE_CHECKING
 
-from bench.contestants import ALL, contestants, turn
+from bench.contestants import ALL, Contestant, Session, turn
 from bench.figures import PER_SECOND
 from bench.load import call, sign_in
 from entra_mcp.settings import Settings
@@ -20,9 +17,7 @@ from tests.support.mcp import SESSIONLESS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.contestants import Contestant
-    from bench.session import Session
-
+SERVERS = ALL
 PROTOCOLS = (SESSIONLESS, "2025-11-25")
 AT_ONCE = (1, 16, 64, 256)
 WARM_UP = 100
@@ -31,20 +26,15 @@ WARM_UP = 100
 PAUSE_SECONDS = Settings.model_fields["upstream_token_cache_seconds"].default + 0.5
 
 
-def measure(session: Session) -> None:
+async def measure(session: Session) -> None:
     """Adds milliseconds and calls a second of every server."""
-    with contestants(session.folder, *ALL) as racers:
-        asyncio.run(_race(session, racers))
-
-
-async def _race(session: Session, racers: Sequence[Contestant]) -> None:
-    tokens = {racer.name: await start(racer, session.options.people) for racer in racers}
-    await compare(session, racers, tokens, at_once=AT_ONCE)
+    tokens = {racer.name: await start(racer, session.options.people) for racer in session.racers}
+    await compare(session, session.racers, tokens, at_once=AT_ONCE)
 
 
 async def start(racer: Contestant, people: int) -> list[str | None]:
     """Starts it, signs so many people in and as many others, and lets each call once; returns their access tokens."""
-    await asyncio.to_thread(racer.start)
+    await racer.start()
     tokens = await sign_in(racer, 2 * people)
     for protocol in PROTOCOLS:
         await call(racer, tokens, protocol=protocol, at_once=1, count=len(tokens))

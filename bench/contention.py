@@ -7,38 +7,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 
-from bench.contestants import OURS
+from bench.contestants import OURS, Session
 from bench.figures import BenchError
 from entra_mcp.storage.table import Table
-from tests.support.azurite import running_azurite
 from tests.support.contenders import CALLS, PROCESSES, contend, open_store
 
-if TYPE_CHECKING:
-    from bench.session import Session
-
+SERVERS = ()
 BASELINE = "get, then delete"
 OPERATIONS = {BASELINE: "get and delete", OURS: "acquire"}
 WANTED = 40
 """Rows that are wanted for each round of the other parts."""
 
 
-def measure(session: Session) -> None:
+async def measure(session: Session) -> None:
     """Adds seconds, and the winners of the row that had most.
 
     Raises:
         BenchError: a row of this server's had no winner, or several.
     """
     rounds = session.options.rounds * WANTED
-    with running_azurite(session.folder / "azurite") as azurite:
-        for name, operation in OPERATIONS.items():
-            session.say(f"{name}: {PROCESSES * CALLS} callers, {rounds} rows")
-            wins, seconds = asyncio.run(_contend(azurite.connection_string, operation, rounds))
-            session.part.add(f"most winners of one of {rounds} rows", name, max(wins), "")
-            session.part.add("time", name, seconds, "s")
-            if name == OURS and wins != [1] * rounds:
-                raise BenchError(f"{rounds - wins.count(1)} of {rounds} rows did not have exactly one winner")
+    for name, operation in OPERATIONS.items():
+        session.say(f"{name}: {PROCESSES * CALLS} callers, {rounds} rows")
+        wins, seconds = await _contend(session.storage, operation, rounds)
+        session.part.add(f"most winners of one of {rounds} rows", name, max(wins), "")
+        session.part.add("time", name, seconds, "s")
+        if name == OURS and wins != [1] * rounds:
+            raise BenchError(f"{rounds - wins.count(1)} of {rounds} rows did not have exactly one winner")
 
 
 async def _contend(connection_string: str, operation: str, rounds: int) -> tuple[list[int], float]:

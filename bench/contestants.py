@@ -1,12 +1,18 @@
-"""The servers that are compared, as programs that can be started, and the services that they need."""
+"""The servers that are compared, as programs that can be started, and what a part is measured with."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-from base64 import urlsafe_b64encode
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from local.loopback.tls import ensure_tls
 from tests.support.azurite import running_azurite
@@ -15,8 +21,10 @@ from tests.support.programs import Program
 from tests.support.standins import StandIns
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Generator, Iterator, Mapping, Sequence
-    from pathlib import Path
+
+    from bench.figures import Part
 
 OURS = "this server"
 NO_AUTH = "no auth"
@@ -48,72 +56,72 @@ class Contestant:
         """What clients send as `Host`."""
         return f"localhost:{self.public_port or self.port}"
 
-    def start(self, *options: str) -> None:
-        """Starts it and waits until it is ready."""
-        self.program.start(self.name, "--port", str(self.port), *options, environment=self.environment)
+    @property
+    def process(self) -> psutil.Process:
+        """What runs it, once it was started."""
+        return psutil.Process(self.program.pid)
+
+    async def start(self) -> None:
+        """Starts it and waits until it is ready, in a thread: what leads to its storage may be in this process."""
+        options = (self.name, "--port", str(self.port))
+        await asyncio.to_thread(self.program.start, *options, environment=self.environment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The measurement of one part."""
+
+    name: str
+    options: argparse.Namespace
+    part: Part
+    """Gets what is measured."""
+    folder: Path
+    """Gone afterwards."""
+    storage: str
+    """Connection string of an Azurite."""
+    racers: Sequence[Contestant]
+    """The servers that the part's module names in `SERVERS`, not started yet."""
+    began: float = field(default_factory=time.monotonic)
+
+    def say(self, text: str) -> None:
+        """Says what is being measured on stderr, with the seconds since the part began."""
+        sys.stderr.write(f"{self.name} {time.monotonic() - self.began:5.0f} s  {text}\n")
+        sys.stderr.flush()
 
 
 @contextmanager
-def contestants(folder: Path, *names: str) -> Generator[tuple[Contestant, ...]]:
-    """These servers, not started yet, with Azurite and one stand-in for Entra ID around them."""
-    # With the public authorities, as in Azure: to read them is a part of what each client of HTTP costs.
-    trust = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), str(ensure_tls(folder / "tls").bundle))
-    os.environ |= trust
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
-    fernet_key = urlsafe_b64encode(os.urandom(32)).decode()
-    callbacks = [f"http://localhost:{port}/auth/callback" for port in ports.values()]
-    with (
-        running_azurite(folder / "azurite") as azurite,
-        StandIns(folder=folder / "standins", tls=folder / "tls", redirect_uris=callbacks) as standins,
-    ):
-        found = tuple(
-            Contestant(
-                name=name,
-                port=port,
-                program=Program("bench.server", log=folder / f"{name}.log"),
-                environment={
-                    **standins.environment(),
-                    **trust,
-                    "PYTHONPATH": "src",
-                    "PYTHONDONTWRITEBYTECODE": "",
-                    "MCP_BASE_URL": f"http://localhost:{port}",
-                    STORAGE: azurite.connection_string,
-                    "MCP_CREATE_TABLE": "true",
-                    "MCP_CALLS_PER_MINUTE": "1000000",
-                    "MCP_REGISTRATIONS_PER_MINUTE": "100000",
-                    "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
-                    "BENCH_CLIENT_SECRET": standins.client_secret,
-                    "BENCH_FERNET_KEY": fernet_key,
-                },
-            )
-            for name, port in ports.items()
+def prepared(name: str, options: argparse.Namespace, part: Part, servers: Sequence[str]) -> Generator[Session]:
+    """Yields what a part is measured with; the servers that it has started are ended."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        # With the public authorities, as in Azure: to read them is a part of what each client of HTTP costs.
+        trust = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), str(ensure_tls(folder / "tls").bundle))
+        os.environ |= trust
+        ports = {server: free_ports(1)[0] for server in servers}
+        callbacks = [f"http://localhost:{port}/auth/callback" for port in ports.values()]
+        storage = stack.enter_context(running_azurite(folder / "azurite")).connection_string
+        standins = stack.enter_context(
+            StandIns(folder=folder / "standins", tls=folder / "tls", redirect_uris=callbacks)
         )
-        try:
-            yield found
-        finally:
-            for contestant in found:
-                contestant.program.stop()
-
-
-@contextmanager
-def instances(first: Contestant, count: int) -> Generator[tuple[Contestant, ...]]:
-    """So many instances of one server, started, with its address, its table and its keys."""
-    others = [
-        replace(
-            first,
-            port=port,
-            public_port=first.port,
-            program=Program("bench.server", log=first.program.log.with_name(f"{first.name}-{port}.log")),
-        )
-        for port in free_ports(count - 1)
-    ]
-    try:
-        for each in (first, *others):
-            each.start()
-        yield (first, *others)
-    finally:
-        for each in others:
-            each.program.stop()
+        racers: list[Contestant] = []
+        for server, port in ports.items():
+            program = Program("bench.server", log=folder / f"{server}.log")
+            stack.callback(program.stop)
+            environment = {
+                **standins.environment(),
+                **trust,
+                "PYTHONPATH": "src",
+                "PYTHONDONTWRITEBYTECODE": "",
+                "MCP_BASE_URL": f"http://localhost:{port}",
+                STORAGE: storage,
+                "MCP_CREATE_TABLE": "true",
+                "MCP_CALLS_PER_MINUTE": "1000000",
+                "MCP_REGISTRATIONS_PER_MINUTE": "100000",
+                "MCP_REGISTRATIONS_PER_MINUTE_OVERALL": "100000",
+                "BENCH_CLIENT_SECRET": standins.client_secret,
+            }
+            racers.append(Contestant(name=server, port=port, program=program, environment=environment))
+        yield Session(name=name, options=options, part=part, folder=folder, storage=storage, racers=racers)
 
 
 def turn[T](those: Sequence[T], number: int) -> Sequence[T]:

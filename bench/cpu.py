@@ -6,47 +6,39 @@ Azure. A login is all of it: registration, consent, the way back from Entra ID, 
 
 from __future__ import annotations
 
-import asyncio
-import pstats
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
-from bench.contestants import MEMORY, OURS, TABLES, contestants, turns
+from bench.contestants import MEMORY, OURS, TABLES, Contestant, Session, turns
 from bench.figures import PER_SECOND
-from bench.load import clients
+from bench.load import signing_in, some_at_once
 from tests.support.mcp import structured
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
-    from bench.contestants import Contestant
-    from bench.session import Session
+    import psutil
+
     from tests.support.oauth import OAuthClient
 
+SERVERS = (MEMORY, TABLES, OURS)
 AT_ONCE = 4
 CALLS = 5
 """Calls with each access token, so that what is remembered of a token shows as it would in use."""
 
 
-def measure(session: Session) -> None:
+async def measure(session: Session) -> None:
     """Adds operations a second and core; a round before the first warms the servers up and does not count."""
-    with contestants(session.folder, MEMORY, TABLES, OURS) as racers:
-        for racer in racers:
-            profile = str(session.folder / f"{racer.name}.profile")
-            racer.start(*(("--profile", profile) if session.options.profile else ()))
-        for number, racer in turns(racers, session.options.rounds + 1):
-            session.say(f"round {number - 1} of {session.options.rounds}: {racer.name}")
-            for operation, rate in asyncio.run(one_round(racer, logins=session.options.logins)).items():
-                if number > 1:
-                    session.part.add(f"{operation} for a second of processor time", racer.name, rate, PER_SECOND)
-    for racer in racers if session.options.profile else ():
-        print(f"\n== {racer.name}")
-        pstats.Stats(str(session.folder / f"{racer.name}.profile")).sort_stats("tottime").print_stats(35)
+    for racer in session.racers:
+        await racer.start()
+    for number, racer in turns(session.racers, session.options.rounds + 1):
+        session.say(f"round {number - 1} of {session.options.rounds}: {racer.name}")
+        for operation, rate in (await _round(racer, logins=session.options.logins)).items():
+            if number > 1:
+                session.part.add(f"{operation} for a second of processor time", racer.name, rate, PER_SECOND)
 
 
-async def one_round(racer: Contestant, *, logins: int) -> dict[str, float]:
+async def _round(racer: Contestant, *, logins: int) -> dict[str, float]:
     """Signs so many people in, lets each client make some calls, and refreshes each of their tokens."""
 
     async def calls(client: OAuthClient, token: str) -> None:
@@ -57,26 +49,19 @@ async def one_round(racer: Contestant, *, logins: int) -> dict[str, float]:
         (await client.refresh(token)).raise_for_status()
 
     async with AsyncExitStack() as stack:
-        people = await clients(stack, racer, logins)
-        login_rate, signed_in = await timed(racer, [client.sign_in() for client in people])
+        people = [await stack.enter_async_context(signing_in(racer)) for _ in range(logins)]
+        login_rate, signed_in = await _timed(racer, [client.sign_in() for client in people])
         both = list(zip(people, signed_in, strict=True))
-        call_rate, _ = await timed(racer, [calls(client, tokens["access_token"]) for client, tokens in both])
-        refresh_rate, _ = await timed(racer, [refresh(client, tokens["refresh_token"]) for client, tokens in both])
+        call_rate, _ = await _timed(racer, [calls(client, tokens["access_token"]) for client, tokens in both])
+        refresh_rate, _ = await _timed(racer, [refresh(client, tokens["refresh_token"]) for client, tokens in both])
     return {"logins": login_rate, "refreshes": refresh_rate, "calls": call_rate * CALLS}
 
 
-async def timed(racer: Contestant, work: Sequence[Awaitable[Any]]) -> tuple[float, list[Any]]:
-    """Does the work, some of it at once; how much of it a second of the server's processor time is enough for."""
-    process = psutil.Process(racer.program.pid)
-    places = asyncio.Semaphore(AT_ONCE)
-
-    async def one(piece: Awaitable[Any]) -> Any:  # noqa: ANN401 - whatever the work is for
-        async with places:
-            return await piece
-
-    before = processor_seconds(process)
-    results = await asyncio.gather(*(one(piece) for piece in work))
-    return len(work) / (processor_seconds(process) - before), results
+async def _timed(racer: Contestant, work: Sequence[Awaitable[Any]]) -> tuple[float, list[Any]]:
+    """Does the work; how much of it a second of the server's processor time is enough for, and its results."""
+    before = processor_seconds(racer.process)
+    results = await some_at_once(work, places=AT_ONCE)
+    return len(work) / (processor_seconds(racer.process) - before), results
 
 
 def processor_seconds(process: psutil.Process) -> float:

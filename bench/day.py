@@ -1,8 +1,4 @@
-"""A storm of logins, then as many refreshes as a day has, with the purge running: what grows, and what does not.
-
-The refreshes follow each other in minutes, so nothing of them expires but what lives that short. The baseline stores as
-much and has no purge.
-"""
+"""A storm of logins, then as many refreshes as a day has, with the purge running: what grows, and what does not."""
 
 from __future__ import annotations
 
@@ -10,14 +6,11 @@ import asyncio
 import re
 import signal
 import time
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-import psutil
-
-from bench.contestants import OURS, STORAGE, TABLES, contestants
+from bench.contestants import OURS, TABLES, Contestant, Session
 from bench.figures import PER_SECOND, BenchError
-from bench.load import clients
+from bench.load import signing_in, some_at_once
 from bench.memory import resident
 from bench.server import TASKS
 from entra_mcp.storage.purge import purge
@@ -26,13 +19,9 @@ from tests.support.oauth import OAuthClient
 from tests.support.purging import count
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
-
     import httpx2
 
-    from bench.contestants import Contestant
-    from bench.session import Session
-
+SERVERS = (TABLES, OURS)
 HOURS = 24
 """A sign-in refreshes its tokens once in each."""
 AT_ONCE = 16
@@ -40,39 +29,36 @@ NAMES = {OURS: "McpOAuthState", TABLES: "Stock"}
 """The tables of the servers."""
 
 
-def measure(session: Session) -> None:
+async def measure(session: Session) -> None:
     """Adds logins and refreshes a second, and rows, sockets, tasks and megabytes after each."""
-    with contestants(session.folder, TABLES, OURS) as racers:
-        for racer in racers:
-            racer.start()
-            asyncio.run(_measure(session, racer))
-            racer.program.stop()
+    for racer in session.racers:
+        await racer.start()
+        await _day(session, racer)
+        racer.program.stop()
 
 
-async def _measure(session: Session, racer: Contestant) -> None:
+async def _day(session: Session, racer: Contestant) -> None:
     people = session.options.storm
-    process = psutil.Process(racer.program.pid)
-    async with Table.from_connection_string(racer.environment[STORAGE], name=NAMES[racer.name]) as table:
+    async with Table.from_connection_string(session.storage, name=NAMES[racer.name]) as table:
 
         async def note(when: str) -> None:
             session.part.add(f"rows {when}", racer.name, await count(table), "")
-            session.part.add(f"sockets {when}", racer.name, len(process.net_connections("inet")), "")
+            session.part.add(f"sockets {when}", racer.name, len(racer.process.net_connections("inet")), "")
             session.part.add(f"tasks of the event loop {when}", racer.name, await _event_loop_tasks(racer), "")
             session.part.add(f"memory {when}", racer.name, resident(racer), "MB")
 
         tokens: dict[str, str] = {}
         began = time.monotonic()
-        await _each(range(people), lambda _: _sign_in(racer, tokens))
+        await some_at_once((_sign_in(racer, tokens) for _ in range(people)), places=AT_ONCE)
         session.part.add("logins", racer.name, people / (time.monotonic() - began), PER_SECOND)
         await note(f"after {people:,} logins")
         spent = 0.0
-        async with AsyncExitStack() as stack:
-            (shared,) = await clients(stack, racer, 1)
+        async with signing_in(racer) as shared:
             for hour in range(HOURS):
                 session.say(f"{racer.name}: hour {hour + 1} of {HOURS}")
                 began = time.monotonic()
                 purging = asyncio.create_task(purge(table, budget_seconds=60)) if racer.name == OURS else None
-                await _each(tokens, lambda each: _refresh(shared.http, tokens, each))
+                await some_at_once((_refresh(shared.http, tokens, each) for each in tokens), places=AT_ONCE)
                 spent += time.monotonic() - began
                 if purging is not None:
                     await purging
@@ -87,7 +73,7 @@ async def _event_loop_tasks(racer: Contestant) -> int:
         return re.findall(rf"^{TASKS}(\d+)\n", racer.program.log.read_text(), re.MULTILINE)
 
     before = len(said())
-    psutil.Process(racer.program.pid).send_signal(signal.SIGUSR1)
+    racer.process.send_signal(signal.SIGUSR1)
     for _ in range(200):
         await asyncio.sleep(0.05)
         if len(numbers := said()) > before:
@@ -95,21 +81,9 @@ async def _event_loop_tasks(racer: Contestant) -> int:
     raise BenchError(f"{racer.name} does not say how many tasks it has")
 
 
-async def _each[T](those: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
-    """Does the work for each of them, for so many at once."""
-    rest = iter(those)
-
-    async def worker() -> None:
-        for each in rest:
-            await work(each)
-
-    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
-
-
 async def _sign_in(racer: Contestant, tokens: dict[str, str]) -> None:
     """Adds the refresh token of a new client by its id."""
-    async with AsyncExitStack() as stack:
-        (client,) = await clients(stack, racer, 1)
+    async with signing_in(racer) as client:
         refresh_token = (await client.sign_in())["refresh_token"]
     tokens[client.client_id] = refresh_token
 

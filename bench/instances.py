@@ -4,44 +4,49 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.calls import PROTOCOLS
-from bench.contestants import OURS, TABLES, contestants, instances, turn
+from bench.contestants import OURS, TABLES, Contestant, Session, turn
 from bench.figures import PER_SECOND
 from bench.load import call, sign_in
+from tests.support.ports import free_ports
+from tests.support.programs import Program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.contestants import Contestant
-    from bench.session import Session
-
+SERVERS = (TABLES, OURS)
 COUNTS = (1, 2, 4)
 AT_ONCE = 16
 """Callers, of all instances together."""
 
 
-def measure(session: Session) -> None:
+async def measure(session: Session) -> None:
     """Adds calls a second, of people who signed in at the first instance."""
-    with contestants(session.folder, TABLES, OURS) as racers, ExitStack() as stack:
-        groups = [stack.enter_context(instances(racer, max(COUNTS))) for racer in racers]
-        asyncio.run(_measure(session, groups))
+    with ExitStack() as stack:
+        groups = {racer.name: await _instances(stack, racer) for racer in session.racers}
+        tokens = {name: await sign_in(group[0], session.options.people) for name, group in groups.items()}
+        for number in range(session.options.rounds):
+            session.say(f"round {number + 1} of {session.options.rounds}")
+            for count in COUNTS:
+                what = f"calls, {AT_ONCE} at once, on {count} instance{'s' if count > 1 else ''}"
+                for name in turn(SERVERS, number):
+                    rate = await _calls_a_second(groups[name][:count], tokens[name], session.options.calls)
+                    session.part.add(what, name, rate, PER_SECOND)
 
 
-async def _measure(session: Session, groups: Sequence[Sequence[Contestant]]) -> None:
-    tokens = {group[0].name: await sign_in(group[0], session.options.people) for group in groups}
-    for number in range(session.options.rounds):
-        session.say(f"round {number + 1} of {session.options.rounds}")
-        for count in COUNTS:
-            for group in turn(groups, number):
-                name = group[0].name
-                session.part.add(
-                    f"calls, {AT_ONCE} at once, on {count} instance{'s' if count > 1 else ''}",
-                    name,
-                    await _calls_a_second(group[:count], tokens[name], session.options.calls),
-                    PER_SECOND,
-                )
+async def _instances(stack: ExitStack, first: Contestant) -> Sequence[Contestant]:
+    """The instances of one server, started: all have the address, the table and the keys of the first."""
+    found = [first]
+    for port in free_ports(max(COUNTS) - 1):
+        program = Program("bench.server", log=first.program.log.with_name(f"{first.name}-{port}.log"))
+        stack.callback(program.stop)
+        found.append(replace(first, port=port, public_port=first.port, program=program))
+    for each in found:
+        await each.start()
+    return found
 
 
 async def _calls_a_second(group: Sequence[Contestant], tokens: Sequence[str | None], calls: int) -> float:

@@ -8,22 +8,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from contextlib import AsyncExitStack
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from bench.contestants import NO_AUTH
+from bench.contestants import NO_AUTH, Contestant
 from bench.figures import BenchError
 from tests.support.fault_proxy import read_message
 from tests.support.mcp import tool_call
 from tests.support.oauth import OAuthClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from bench.contestants import Contestant
+    from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +32,33 @@ class Load:
     seconds: float
 
 
-async def clients(stack: AsyncExitStack, contestant: Contestant, count: int) -> list[OAuthClient]:
-    """So many clients, each with cookies of its own, which are closed with the stack."""
-    return [
-        OAuthClient(
-            http=await stack.enter_async_context(
-                httpx2.AsyncClient(base_url=contestant.url, timeout=60, trust_env=False, verify=False)
-            )
-        )
-        for _ in range(count)
-    ]
+@asynccontextmanager
+async def signing_in(contestant: Contestant) -> AsyncGenerator[OAuthClient]:
+    """Yields a client with cookies of its own."""
+    async with httpx2.AsyncClient(base_url=contestant.url, timeout=60, trust_env=False, verify=False) as http:
+        yield OAuthClient(http=http)
 
 
 async def sign_in(contestant: Contestant, people: int) -> list[str | None]:
     """The access tokens of so many sign-ins; None each where the server asks for none."""
     if contestant.name == NO_AUTH:
         return [None] * people
-    async with AsyncExitStack() as stack:
-        return [(await client.sign_in())["access_token"] for client in await clients(stack, contestant, people)]
+    tokens: list[str | None] = []
+    for _ in range(people):
+        async with signing_in(contestant) as client:
+            tokens.append((await client.sign_in())["access_token"])
+    return tokens
+
+
+async def some_at_once[T](work: Iterable[Awaitable[T]], *, places: int) -> list[T]:
+    """The results of all the work, of which so much is done at once."""
+    free = asyncio.Semaphore(places)
+
+    async def one(piece: Awaitable[T]) -> T:
+        async with free:
+            return await piece
+
+    return await asyncio.gather(*(one(piece) for piece in work))
 
 
 async def call(

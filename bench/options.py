@@ -31,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         f"{' and '.join(AT_LENGTH)} run. exit codes: 0 measured, and nothing is worse than in the run to compare with; "
         "1 a part failed or a ratio is worse beyond the spread; 2 wrong usage."
     )
-    parser.add_argument("parts", nargs="*", type=_part, metavar="PART", help="only these parts")
+    parser.add_argument("parts", nargs="*", choices=PARTS, metavar="PART", help="only these parts")
     parser.add_argument("--rounds", type=_count, default=5, metavar="N", help="rounds; servers take turns (default 5)")
     parser.add_argument("--calls", type=_count, default=400, metavar="N", help="calls of each kind in a round (400)")
     parser.add_argument("--people", type=_count, default=16, metavar="N", help="people who call (16)")
@@ -45,17 +45,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rows", type=_count, default=100_000, metavar="N", help="purge: expired rows (100,000)")
     parser.add_argument("--storm", type=_count, default=1000, metavar="N", help="day: people who sign in (1,000)")
-    parser.add_argument("--profile", action="store_true", help="cpu: print where the time goes, which slows it")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="the run as JSON (default .local/bench/<time>.json)")
     parser.add_argument("--run", type=Path, metavar="FILE", help="take this run instead of measuring")
     parser.add_argument("--compare", type=Path, metavar="FILE", help="show which ratios changed since this run")
     parser.add_argument("--record", action="store_true", help="record the run, and write docs/performance.md again")
-
-
-def _part(text: str) -> str:
-    if text not in PARTS:
-        raise argparse.ArgumentTypeError(f"{text} is no part; the parts are {', '.join(PARTS)}")
-    return text
 
 
 def _count(text: str) -> int:

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import cProfile
 import gc
 import json
 import logging
 import os
 import signal
 import sys
+from base64 import urlsafe_b64encode
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import uvicorn
-
 from bench.contestants import ALL, FUNCTIONS, NO_AUTH, OURS, STORAGE, TABLES
-from tests.support.serving import QuietServer
+from tests.support.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -29,6 +27,8 @@ if TYPE_CHECKING:
     from key_value.aio.protocols import AsyncKeyValue
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+FERNET_KEY = urlsafe_b64encode(bytes(32))
+"""Of all instances of a server."""
 
 TOOLS = 12
 """Of the stock servers: as many as the samples are."""
@@ -96,7 +96,7 @@ def storage(which: str) -> AsyncKeyValue:
     from key_value.aio.wrappers.encryption import FernetEncryptionWrapper
 
     tables = AzureTablesStore(connection_string=os.environ[STORAGE], table_name="Stock")
-    return FernetEncryptionWrapper(tables, fernet=Fernet(os.environ["BENCH_FERNET_KEY"]))
+    return FernetEncryptionWrapper(tables, fernet=Fernet(FERNET_KEY))
 
 
 def buffered(app: ASGIApp) -> ASGIApp:
@@ -126,25 +126,17 @@ def buffered(app: ASGIApp) -> ASGIApp:
 
 async def serve(which: str, *, port: int) -> None:
     """Serves until the process is asked to end, and reports on stdout when it is ready."""
-    async with own_app() if which == OURS else stock_app(which) as running:
+    async with own_app() if which == OURS else stock_app(which) as app:
         fastmcp = logging.getLogger("fastmcp")
         fastmcp.handlers.clear()
         fastmcp.propagate = True
-        with open(os.devnull, "w") as nowhere:  # noqa: ASYNC230, PTH123 - opened once, before the first request
-            logging.basicConfig(stream=nowhere, level=logging.INFO, force=True)
-            config = uvicorn.Config(
-                running, host="127.0.0.1", port=port, http="h11", ws="none", lifespan="off", log_config=None,
-                access_log=False,
-            )  # fmt: skip
-            server = QuietServer(config)
-            loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGTERM, server.handle_exit, signal.SIGTERM, None)
+        logging.basicConfig(filename=os.devnull, level=logging.INFO, force=True)
+        async with serving(app, port=port):
+            loop, ending = asyncio.get_running_loop(), asyncio.Event()
+            loop.add_signal_handler(signal.SIGTERM, ending.set)
             loop.add_signal_handler(signal.SIGUSR1, say_how_many_tasks)
-            task = asyncio.create_task(server.serve())
-            while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-                await asyncio.sleep(0.01)
             print(json.dumps({"ready": True}), flush=True)
-            await task
+            await ending.wait()
 
 
 def say_how_many_tasks() -> None:
@@ -152,22 +144,9 @@ def say_how_many_tasks() -> None:
     print(f"{TASKS}{len(asyncio.all_tasks())}", file=sys.stderr, flush=True)
 
 
-def main() -> None:
-    """Reads the arguments and serves."""
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.server")
     parser.add_argument("which", choices=ALL)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--profile", help="file that gets a profile when the server ends")
     options = parser.parse_args()
-    if not options.profile:
-        asyncio.run(serve(options.which, port=options.port))
-        return
-    profile = cProfile.Profile()
-    try:
-        profile.runcall(asyncio.run, serve(options.which, port=options.port))
-    finally:
-        profile.dump_stats(options.profile)
-
-
-if __name__ == "__main__":
-    main()
+    asyncio.run(serve(options.which, port=options.port))
