@@ -18,7 +18,7 @@ from entra_mcp.tasks.rows import RESULTS, Stored, Task, TaskChangedError, TaskRo
 from entra_mcp.tasks.run import Run
 from entra_mcp.toolkit.background import RUNNING
 from tests.support.background.components import work
-from tests.support.background.steps import running, until
+from tests.support.background.steps import running, until, until_row
 from tests.support.instances import ADMIN, ALICE, PEOPLE, RING
 
 if TYPE_CHECKING:
@@ -281,11 +281,7 @@ async def test_long_progress_message_is_cut_off(tasks: Background) -> None:
     work.hold("verbose")
     task_id = (await tasks.start("verbose", name="verbose", characters=800_000))["taskId"]
     run = asyncio.create_task(tasks.deliver())
-
-    async def reported() -> bool:
-        return (await tasks.task(task_id)).message is not None
-
-    await until(reported)
+    await until_row(tasks, task_id, lambda task: task.message is not None)
     assert len((await tasks.get(task_id))["statusMessage"]) == 1000
     work.gates["verbose"].set()
     await run

@@ -10,7 +10,7 @@ import pytest
 from entra_mcp.tasks.limits import Limits
 from tests.support.background.components import work
 from tests.support.background.instance import FAST, Background
-from tests.support.background.steps import running, until
+from tests.support.background.steps import die, running, until, until_row
 
 QUIET = Limits(heartbeat=3600, apart=0.0)
 """No run gives a sign of life."""
@@ -38,9 +38,7 @@ async def test_task_that_kills_its_process_too_often_fails(tasks: Background) ->
         starts = work.starts["killer"]
         while work.starts["killer"] == starts:  # noqa: ASYNC110 - the tool runs on this loop
             await asyncio.sleep(0.005)
-        run.cancel()
-        await asyncio.wait((run,))
-        tasks.clock.advance(Limits().lease + 1)
+        await die(tasks, run)
     await tasks.deliver()
     done = await tasks.get(created["taskId"])
     assert (done["status"], work.starts["killer"]) == ("failed", Limits().deaths)
@@ -55,14 +53,8 @@ async def test_deaths_count_from_the_last_new_checkpoint(tasks: Background) -> N
     for step in range(1, steps):
         run = asyncio.create_task(tasks.deliver())
         work.gates["steps"].set()
-
-        async def saved(step: int = step) -> bool:
-            return len((await tasks.task(task_id)).checkpoint or ()) == step
-
-        await until(saved)
-        run.cancel()
-        await asyncio.wait((run,))
-        tasks.clock.advance(Limits().lease + 1)
+        await until_row(tasks, task_id, lambda task, step=step: len(task.checkpoint or ()) == step)
+        await die(tasks, run)
     work.gates["steps"].set()
     await tasks.deliver()
     result = (await tasks.get(task_id))["result"]
@@ -79,14 +71,8 @@ async def test_checkpoint_that_is_no_new_one_is_no_progress(tasks: Background) -
             await asyncio.sleep(0.005)
         before = (await tasks.task(task_id)).updated
         tasks.clock.advance(1)
-
-        async def saved(before: float = before) -> bool:
-            return (await tasks.task(task_id)).updated > before
-
-        await until(saved)
-        run.cancel()
-        await asyncio.wait((run,))
-        tasks.clock.advance(Limits().lease + 1)
+        await until_row(tasks, task_id, lambda task, before=before: task.updated > before)
+        await die(tasks, run)
     await tasks.deliver()
     done = await tasks.get(task_id)
     assert (done["status"], work.starts["hoard"]) == ("failed", Limits().deaths)
@@ -115,19 +101,10 @@ async def test_checkpoint_is_what_was_saved_whatever_the_tool_does_with_it_later
     work.hold("hoard")
     task_id = (await tasks.start("hoard", name="hoard"))["taskId"]
     run = asyncio.create_task(tasks.deliver())
-
-    async def saved() -> bool:
-        return (await tasks.task(task_id)).checkpoint is not None
-
-    await until(saved)
-    before = (await tasks.task(task_id)).updated
+    saved = await until_row(tasks, task_id, lambda task: task.checkpoint is not None)
     tasks.clock.advance(1)
-
-    async def renewed() -> bool:
-        return (await tasks.task(task_id)).updated > before
-
-    await until(renewed)
-    assert (await tasks.task(task_id)).checkpoint == []
+    renewed = await until_row(tasks, task_id, lambda task: task.updated > saved.updated)
+    assert renewed.checkpoint == []
     work.gates["hoard"].set()
     await run
 
@@ -137,11 +114,7 @@ async def test_message_comes_again_as_long_as_the_run_lives(tasks: Background) -
     for _ in range(3):
         tasks.clock.advance(Limits().lease - 1)
         before = (await tasks.task(task_id)).lease
-
-        async def renewed(before: float = before) -> bool:
-            return (await tasks.task(task_id)).lease > before
-
-        await until(renewed)
+        await until_row(tasks, task_id, lambda task, before=before: task.lease > before)
         await tasks.deliver()
         assert len(tasks.delayed.waiting) == 1
     assert work.starts["lively"] == 1
