@@ -1,4 +1,4 @@
-"""Looks at processes that a test started: whether one still lives, and waiting until it does not."""
+"""Looks at processes that a test started, and waits for what they do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+PATIENCE = 60.0
+"""How long something may take that is a matter of moments on an idle machine, in seconds."""
 
 
 def alive(pid: int) -> bool:
@@ -19,22 +23,23 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_until_gone(*pids: int, seconds: float = 60.0) -> bool:
-    """Whether all of them ended in time."""
+def eventually(condition: Callable[[], bool], *, seconds: float = PATIENCE) -> bool:
+    """Polls until the condition holds; False when it does not in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if not any(alive(pid) for pid in pids):
+        if condition():
             return True
         time.sleep(0.02)
-    return False
+    return condition()
 
 
-def wait_for_number(file: Path, *, seconds: float = 60.0) -> int:
+def wait_until_gone(*pids: int) -> bool:
+    """Whether all of them ended in time."""
+    return eventually(lambda: not any(alive(pid) for pid in pids))
+
+
+def wait_for_number(file: Path) -> int:
     """The number that a process writes into `file` once it is there."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        text = file.read_text() if file.exists() else ""
-        if text.endswith("\n"):
-            return int(text)
-        time.sleep(0.02)
-    raise AssertionError(f"{file.name} was not written in {seconds:g} s")
+    written = eventually(lambda: file.exists() and file.read_text().endswith("\n"))
+    assert written, f"{file.name} was not written in time"
+    return int(file.read_text())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,14 +10,12 @@ import httpx2
 
 from local.config import REPOSITORY
 from local.host.log import DROPPED
+from tests.support.processes import PATIENCE
 from tests.support.programs import ForkedProgram, Program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from pathlib import Path
-
-PATIENCE = 60.0
-"""How long something may take here that is a matter of moments on an idle machine, in seconds."""
 
 MCP_APP = REPOSITORY / "tests" / "engine" / "functions" / "apps" / "mcp_app"
 
@@ -81,13 +78,3 @@ def running_host(
     finally:
         host.stop()
     assert log.read_text("utf-8").count(f"{DROPPED}\n") == running.dropped_lines, log.read_text("utf-8")
-
-
-def eventually(condition: Callable[[], bool], *, seconds: float = PATIENCE) -> bool:
-    """Poll until the condition holds; False when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return condition()

@@ -13,8 +13,9 @@ from local.check.report import CheckFailedError
 from local.check.run import check_log
 from local.host.log import DROPPED, AppLog
 from local.host.messages import Logged
-from tests.engine.functions.harness import MCP_APP, eventually, running_host
+from tests.engine.functions.harness import MCP_APP, running_host
 from tests.support.mcp import tool_call
+from tests.support.processes import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from local.config import REPOSITORY
-from tests.engine.functions.harness import MCP_APP, eventually, running_host
+from tests.engine.functions.harness import MCP_APP, running_host
+from tests.support.processes import eventually
 from tests.support.programs import Program
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from fastmcp import Client
 
 from local.loopback.serve import has_ipv6_loopback
 from tests.engine.functions.apps.mcp_app.routes import COOKIES
-from tests.engine.functions.harness import eventually
+from tests.support.processes import eventually
 
 if TYPE_CHECKING:
     from tests.engine.functions.harness import RunningHost

@@ -14,7 +14,8 @@ from local.host.errors import UnsupportedError
 from local.host.messages import Function
 from local.host.queues import Listener
 from local.host.settings_files import QueueOptions
-from tests.engine.functions.harness import eventually, running_host
+from tests.engine.functions.harness import running_host
+from tests.support.processes import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

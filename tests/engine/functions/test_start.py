@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from tests.engine.functions.harness import MCP_APP, eventually, running_host
+from tests.engine.functions.harness import MCP_APP, running_host
+from tests.support.processes import eventually
 from tests.support.programs import Program
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from local.config import REPOSITORY
-from tests.engine.functions.harness import eventually, running_host
+from tests.engine.functions.harness import running_host
+from tests.support.processes import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

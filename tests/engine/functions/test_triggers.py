@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine.functions.harness import eventually
+from tests.support.processes import eventually
 
 if TYPE_CHECKING:
     from tests.engine.functions.harness import RunningHost

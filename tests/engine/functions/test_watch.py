@@ -12,8 +12,8 @@ import pytest
 
 from local.host import watch as watching
 from local.host.watch import watch
-from tests.engine.functions.harness import MCP_APP, eventually, running_host
-from tests.support.processes import wait_until_gone
+from tests.engine.functions.harness import MCP_APP, running_host
+from tests.support.processes import eventually, wait_until_gone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
