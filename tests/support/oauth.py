@@ -63,8 +63,8 @@ class OAuthClient:
             | changes,
         )
 
-    async def consent_page(self) -> httpx2.Response:
-        return await self.http.get((await self.authorize()).headers["location"])
+    async def consent_page(self, **changes: str) -> httpx2.Response:
+        return await self.http.get((await self.authorize(**changes)).headers["location"])
 
     async def consent(self, page: httpx2.Response, *, action: str = "approve") -> httpx2.Response:
         """Presses a button of the consent page; after `approve` the answer leads to Entra ID."""
@@ -96,6 +96,14 @@ class OAuthClient:
         assert location.startswith(begin), location
         return {name: values[0] for name, values in parse_qs(location[len(begin) :], strict_parsing=True).items()}
 
+    async def code(self, page: httpx2.Response | None = None, *, account: str = "user") -> str:
+        """Takes the steps up to the authorization code: from that consent page, or else from the first missing one."""
+        if not self.client_id:
+            await self.register()
+        upstream = await self.consent(page or await self.consent_page())
+        back = await self.callback(upstream.headers["location"], account)
+        return self.answer(back)["code"]
+
     async def redeem(self, code: str, **changes: str) -> httpx2.Response:
         return await self.http.post(
             "/token",
@@ -118,9 +126,7 @@ class OAuthClient:
     async def sign_in(self, account: str = "user") -> dict[str, Any]:
         """Takes every step; returns the token response."""
         await self.register()
-        upstream = await self.consent(await self.consent_page())
-        back = await self.callback(upstream.headers["location"], account)
-        response = await self.redeem(self.answer(back)["code"])
+        response = await self.redeem(await self.code(account=account))
         assert response.status_code == 200, response.text
         return response.json()
 

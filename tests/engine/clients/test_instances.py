@@ -162,19 +162,13 @@ async def test_hundred_people_sign_in_and_refresh_at_once_on_a_quarter_of_a_proc
             await sign_in_and_refresh([instances.browser(by=Patient) for _ in range(100)])
 
 
-async def code_of(client: OAuthClient) -> str:
-    await client.register()
-    upstream = await client.consent(await client.consent_page())
-    return client.answer(await client.callback(upstream.headers["location"]))["code"]
-
-
 @pytest.mark.timeout(240)
 async def test_codes_and_refresh_tokens_are_used_once_whatever_happens(
     tmp_path: Path, azurite: str, standins: StandIns
 ) -> None:
     async with two_instances(tmp_path, azurite, standins) as instances, instances.browser() as http:
         client = OAuthClient(http=http)
-        code = await code_of(client)
+        code = await client.code()
         redeemed = await asyncio.gather(*(client.redeem(code) for _ in range(50)))
         assert sorted(response.status_code for response in redeemed) == [200] + [400] * 49
         (tokens,) = (response.json() for response in redeemed if response.status_code == 200)

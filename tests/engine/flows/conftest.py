@@ -17,6 +17,7 @@ from fastmcp.utilities.asgi_transport import StreamingASGITransport
 from entra_mcp.app import PROBES, startup_failed
 from entra_mcp.functions.lifespan import Lifespan
 from tests.support.app.server import running_app
+from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.oauth import OAuthClient
 from tests.support.tasks import in_own_task
 from tests.support.telemetry import keep_in_memory, watching
@@ -107,9 +108,29 @@ async def in_a_worker() -> AsyncGenerator[Lifespan]:
     await lifespan.aclose()
 
 
-def over(app: ASGIApp) -> httpx2.AsyncClient:
-    """A client of an application that a test has started itself."""
-    return httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30)
+def over(app: ASGIApp, *, base_url: str = BASE_URL) -> httpx2.AsyncClient:
+    """A client of an application, with cookies of its own."""
+    return httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=base_url, timeout=30)
+
+
+@asynccontextmanager
+async def started(environment: Callable[..., None], **changes: str | None) -> AsyncGenerator[OAuthClient]:
+    """An application of the test's own, in the environment with these changes; yields a client of it."""
+    environment(**changes)
+    async with running_app() as app, over(app) as http:
+        yield OAuthClient(http=http)
+
+
+@asynccontextmanager
+async def proxied(
+    environment: Callable[..., None], azurite: str, **changes: str | None
+) -> AsyncGenerator[tuple[FaultProxy, OAuthClient]]:
+    """The same with a proxy before its storage, which counts requests and fails as asked."""
+    async with (
+        fault_proxy(azurite) as (proxy, through),
+        started(environment, AzureWebJobsStorage=through, **changes) as client,
+    ):
+        yield proxy, client
 
 
 @pytest_asyncio.fixture(loop_scope="module")

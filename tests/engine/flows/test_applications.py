@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from entra_mcp.vault.rotation import CurrentSecrets
-from tests.engine.flows.conftest import over
-from tests.support.app.server import running_app
+from tests.engine.flows.conftest import started
 from tests.support.mcp import result, structured
-from tests.support.oauth import OAuthClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
 
     from tests.support.standins import StandIns
 
@@ -42,18 +39,11 @@ def token(standins: StandIns, **changes: Any) -> str:  # noqa: ANN401 - a claim 
     return standins.token("user", **APPLICATION | changes)
 
 
-@asynccontextmanager
-async def serving(environment: Callable[..., None], **settings: str) -> AsyncGenerator[OAuthClient]:
-    environment(**settings)
-    async with running_app() as app, over(app) as http:
-        yield OAuthClient(http=http)
-
-
 @pytest.mark.parametrize("mode", MODES)
 async def test_application_is_refused_unless_a_setting_names_a_role(
     environment: Callable[..., None], standins: StandIns, mode: str
 ) -> None:
-    async with serving(environment, AUTH_MODE=mode) as client:
+    async with started(environment, AUTH_MODE=mode) as client:
         response = await client.call(token(standins), "whoami")
     assert response.status_code == 401
     assert "resource_metadata=" in response.headers["www-authenticate"]
@@ -63,7 +53,7 @@ async def test_application_is_refused_unless_a_setting_names_a_role(
 async def test_application_with_the_role_is_known_to_a_tool_as_one(
     environment: Callable[..., None], standins: StandIns, mode: str
 ) -> None:
-    async with serving(environment, AUTH_MODE=mode, ENTRA_ALLOWED_APP_ROLES="Other Tasks.Run") as client:
+    async with started(environment, AUTH_MODE=mode, ENTRA_ALLOWED_APP_ROLES="Other Tasks.Run") as client:
         assert structured(await client.call(token(standins), "whoami")) == {
             "object_id": PRINCIPAL,
             "tenant_id": standins.tenant_id,
@@ -112,7 +102,7 @@ async def test_token_that_is_not_that_of_an_admitted_application_is_refused(
     environment: Callable[..., None], standins: StandIns, mode: str
 ) -> None:
     # One server for the whole table: starting one takes longer than all of its requests.
-    async with serving(environment, AUTH_MODE=mode, ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
+    async with started(environment, AUTH_MODE=mode, ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
         for status, table in (
             (401, NOT_ADMITTED),
             (403, WITHOUT_THE_ROLE),
@@ -124,14 +114,14 @@ async def test_token_that_is_not_that_of_an_admitted_application_is_refused(
 
 
 async def test_token_that_is_none_is_refused(environment: Callable[..., None]) -> None:
-    async with serving(environment, ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
+    async with started(environment, ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
         for forged in ("", "x", "a.b.c", "eyJhbGciOiJub25lIn0.eyJpc3MiOjF9.", "é", "." * 5000):
             headers = [(b"authorization", f"Bearer {forged}".encode())]
             assert (await client.http.post("/mcp", headers=headers, json={})).status_code == 401, forged
 
 
 async def test_people_sign_in_beside_applications(environment: Callable[..., None], standins: StandIns) -> None:
-    async with serving(environment, ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
+    async with started(environment, ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
         tokens = await client.sign_in()
         person = structured(await client.call(tokens["access_token"], "whoami"))
         assert person["application_id"] is None
@@ -144,14 +134,14 @@ async def test_people_sign_in_beside_applications(environment: Callable[..., Non
 async def test_person_with_the_role_still_has_to_sign_in_here(
     environment: Callable[..., None], standins: StandIns
 ) -> None:
-    async with serving(environment, ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
+    async with started(environment, ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
         assert (await client.call(standins.token("user", roles=["Tasks.Run"]), "whoami")).status_code == 401
 
 
 async def test_verify_mode_serves_people_beside_applications(
     environment: Callable[..., None], standins: StandIns
 ) -> None:
-    async with serving(environment, AUTH_MODE="verify", ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
+    async with started(environment, AUTH_MODE="verify", ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
         assert structured(await client.call(standins.token("user"), "whoami"))["application_id"] is None
         assert (await client.call(standins.token("user", scp="other"), "whoami")).status_code == 403
         assert (await client.call(standins.token("user", scp=None, roles=["Tasks.Run"]), "whoami")).status_code == 403
@@ -163,7 +153,7 @@ async def test_applications_change_nothing_of_what_clients_discover(
 ) -> None:
     seen: list[Any] = []
     for roles in ("", "Tasks.Run"):
-        async with serving(environment, AUTH_MODE=mode, ENTRA_ALLOWED_APP_ROLES=roles) as client:
+        async with started(environment, AUTH_MODE=mode, ENTRA_ALLOWED_APP_ROLES=roles) as client:
             challenge = (await client.http.post("/mcp", json={})).headers["www-authenticate"]
             resource = (await client.http.get("/.well-known/oauth-protected-resource/mcp")).json()
             server = await client.http.get("/.well-known/oauth-authorization-server")
@@ -174,7 +164,7 @@ async def test_applications_change_nothing_of_what_clients_discover(
 async def test_tool_that_acts_for_a_person_tells_an_application_so(
     environment: Callable[..., None], standins: StandIns
 ) -> None:
-    async with serving(environment, ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
+    async with started(environment, ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
         outcome = result(await client.call(token(standins), "graph_me"))
     assert outcome["isError"] is True
     assert "acts for a person" in outcome["content"][0]["text"]
@@ -183,7 +173,7 @@ async def test_tool_that_acts_for_a_person_tells_an_application_so(
 async def test_role_of_an_application_opens_what_the_role_of_a_person_opens(
     environment: Callable[..., None], standins: StandIns
 ) -> None:
-    async with serving(environment, ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
+    async with started(environment, ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
         assert (
             result(await client.call(token(standins, roles=["Tasks.Run", "Admin"]), "admin_stats"))["isError"] is False
         )
@@ -205,7 +195,7 @@ async def test_calls_of_applications_neither_read_the_vault_nor_warn(
         await asyncio.sleep(0)
 
     monkeypatch.setattr(CurrentSecrets, "reread", noted)
-    async with serving(environment, AUTH_MODE=mode, ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
+    async with started(environment, AUTH_MODE=mode, ENTRA_ALLOWED_APP_ROLES="Tasks.Run") as client:
         caplog.clear()
         structured(await client.call(token(standins), "whoami"))
     assert reread == []
@@ -215,7 +205,7 @@ async def test_calls_of_applications_neither_read_the_vault_nor_warn(
 async def test_application_during_an_outage_of_entra_is_told_to_try_again(
     environment: Callable[..., None], own_standins: StandIns
 ) -> None:
-    async with serving(
+    async with started(
         environment, ENTRA_ALLOWED_APP_ROLES="Tasks.Run", AUTH_MODE="verify", **own_standins.environment()
     ) as client:
         called = token(own_standins)

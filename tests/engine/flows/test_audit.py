@@ -12,11 +12,9 @@ import pytest
 from entra_mcp.audit import LOGGER
 from entra_mcp.auth import single_use
 from local.config import TENANT_ID
-from tests.engine.flows.conftest import over
+from tests.engine.flows.conftest import started
 from tests.engine.flows.test_tenants import multi_tenant
-from tests.support.app.server import running_app
 from tests.support.mcp import structured
-from tests.support.oauth import OAuthClient
 from tests.support.token_requests import claims_of
 
 if TYPE_CHECKING:
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
+    from tests.support.oauth import OAuthClient
     from tests.support.standins import StandIns
 
     Entra = Callable[..., Awaitable[Any]]
@@ -63,13 +62,6 @@ async def object_id(client: OAuthClient, token: str) -> str:
     return structured(await client.call(token, "whoami"))["object_id"]
 
 
-async def code_of(client: OAuthClient, account: str = "user") -> str:
-    """Takes every step up to the authorization code."""
-    await client.register()
-    upstream = await client.consent(await client.consent_page())
-    return client.answer(await client.callback(upstream.headers["location"], account))["code"]
-
-
 async def test_sign_in_and_refresh_are_one_line_each_that_names_person_and_client(
     client: OAuthClient, lines: Lines
 ) -> None:
@@ -105,7 +97,7 @@ async def test_code_replayed_later_is_a_replay_and_a_revocation(
     client: OAuthClient, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(single_use, "DUPLICATE_SECONDS", 0.0)
-    code = await code_of(client)
+    code = await client.code()
     user = await object_id(client, (await client.redeem(code)).json()["access_token"])
     lines.take()
     await client.redeem(code)
@@ -120,9 +112,7 @@ async def test_code_replayed_later_is_a_replay_and_a_revocation(
 async def test_refresh_token_reused_is_a_replay_and_once_its_successor_was_used_a_revocation(
     environment: Callable[..., None], lines: Lines
 ) -> None:
-    environment(MCP_REFRESH_GRACE_SECONDS="0")
-    async with running_app() as app, over(app) as http:
-        client = OAuthClient(http=http)
+    async with started(environment, MCP_REFRESH_GRACE_SECONDS="0") as client:
         tokens = await client.sign_in()
         user = await object_id(client, tokens["access_token"])
         successor = (await client.refresh(tokens["refresh_token"])).json()
@@ -178,9 +168,9 @@ async def test_bearer_of_an_ended_sign_in_is_a_refusal_that_names_its_client(cli
 async def test_account_that_may_not_sign_in_is_a_refusal_that_names_person_and_client(
     environment: Callable[..., None], lines: Lines, standins: StandIns
 ) -> None:
-    environment(**multi_tenant(standins, "organizations"), ENTRA_ALLOWED_TENANTS=TENANT_ID)
-    async with running_app() as app, over(app) as http:
-        client = OAuthClient(http=http)
+    async with started(
+        environment, **multi_tenant(standins, "organizations"), ENTRA_ALLOWED_TENANTS=TENANT_ID
+    ) as client:
         await client.register()
         upstream = await client.consent(await client.consent_page())
         lines.take()
@@ -218,7 +208,7 @@ async def cancelled_sign_in(client: OAuthClient) -> httpx2.Response:
 
 
 async def wrong_verifier(client: OAuthClient) -> httpx2.Response:
-    return await client.redeem(await code_of(client), code_verifier="x" * 43)
+    return await client.redeem(await client.code(), code_verifier="x" * 43)
 
 
 async def unknown_token_client(client: OAuthClient) -> httpx2.Response:
@@ -298,9 +288,7 @@ async def test_levels_tell_what_should_alarm(client: OAuthClient, lines: Lines) 
 
 @pytest.mark.parametrize("seconds", ["0", "10"], ids=["read from storage", "in memory"])
 async def test_refused_call_names_the_person(environment: Callable[..., None], lines: Lines, seconds: str) -> None:
-    environment(MCP_CALLS_PER_MINUTE="1", MCP_UPSTREAM_TOKEN_CACHE_SECONDS=seconds)
-    async with running_app() as app, over(app) as http:
-        client = OAuthClient(http=http)
+    async with started(environment, MCP_CALLS_PER_MINUTE="1", MCP_UPSTREAM_TOKEN_CACHE_SECONDS=seconds) as client:
         token = (await client.sign_in())["access_token"]
         (signed_in,) = [line["user"] for line in lines.take() if line["event"] == "sign_in"]
         while (response := await client.call(token, "add", {"a": 1, "b": 1})).status_code != 429:

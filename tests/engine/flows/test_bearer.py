@@ -12,7 +12,8 @@ import pytest
 
 from entra_mcp.storage.cache import CachedStore
 from local.config import CLIENT_ID
-from tests.engine.flows.test_outage import ALWAYS, app_behind_a_proxy, unavailable
+from tests.engine.flows.conftest import proxied
+from tests.engine.flows.test_outage import ALWAYS, unavailable
 from tests.support.mcp import structured
 from tests.support.vault import vault_client
 
@@ -115,7 +116,7 @@ async def test_tokens_of_other_kinds_are_challenged(client: OAuthClient, standin
 async def test_public_page_is_there_during_an_outage_for_who_sends_a_token_along(
     environment: Callable[..., None], azurite: str
 ) -> None:
-    async with app_behind_a_proxy(environment, azurite, MCP_UPSTREAM_TOKEN_CACHE_SECONDS="0") as (proxy, client):
+    async with proxied(environment, azurite, MCP_UPSTREAM_TOKEN_CACHE_SECONDS="0") as (proxy, client):
         token = (await client.sign_in())["access_token"]
         proxy.break_next(503, times=ALWAYS)
         page = await client.http.get(

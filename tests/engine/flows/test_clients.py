@@ -173,9 +173,7 @@ async def test_foreign_resource_beside_an_own_one_is_refused(client: OAuthClient
 
 
 async def test_token_for_a_foreign_resource_is_refused_and_costs_nothing(client: OAuthClient) -> None:
-    await client.register()
-    upstream = await client.consent(await client.consent_page())
-    code = client.answer(await client.callback(upstream.headers["location"]))["code"]
+    code = await client.code()
     for resource in FOREIGN:
         refused = await client.redeem(code, resource=resource)
         assert (refused.status_code, refused.json()["error"]) == (400, "invalid_target"), resource

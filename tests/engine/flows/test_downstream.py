@@ -17,10 +17,7 @@ from fastmcp.client.transports import StreamableHttpTransport
 from fastmcp.utilities.asgi_transport import StreamingASGITransport
 from mcp.types import ElicitRequestURLParams, TextContent
 
-from entra_mcp.app import PROBES, startup_failed
-from entra_mcp.functions.lifespan import Lifespan
-from tests.engine.flows.conftest import BASE_URL
-from tests.support.app.server import running_app
+from tests.engine.flows.conftest import BASE_URL, in_a_worker, over
 from tests.support.mcp import refusal, structured
 from tests.support.oauth import OAuthClient
 from tests.support.standins import StandIns, open_page, press
@@ -29,6 +26,8 @@ from tests.support.tasks import in_own_task
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
+
+    from entra_mcp.functions.lifespan import Lifespan
 
 WEEK = {"first_day": "2026-07-27", "days": 5}
 
@@ -44,16 +43,14 @@ def entra(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Itera
 async def server(entra: StandIns, environment: Callable[..., None]) -> AsyncIterator[Lifespan]:
     """An application of the test's own, which keeps no tokens yet."""
     environment(**entra.environment())
-    lifespan = Lifespan(running_app, on_failure=startup_failed, probes=PROBES)
-    lifespan.start()
-    yield lifespan
-    await lifespan.aclose()
+    async with in_a_worker() as lifespan:
+        lifespan.start()
+        yield lifespan
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def client(server: Lifespan) -> AsyncIterator[OAuthClient]:
-    http = httpx2.AsyncClient(transport=StreamingASGITransport(server), base_url=BASE_URL, timeout=30)
-    async with in_own_task(http):
+    async with in_own_task(over(server)) as http:
         yield OAuthClient(http=http)
 
 

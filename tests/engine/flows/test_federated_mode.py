@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.engine.flows.conftest import over
-from tests.support.app.server import running_app
+from tests.engine.flows.conftest import started
 from tests.support.mcp import structured
-from tests.support.oauth import OAuthClient
 from tests.support.vault import vault_client
 
 if TYPE_CHECKING:
@@ -23,9 +21,7 @@ async def test_everything_works_without_a_client_secret(
     own_standins.control("DELETE", f"/secrets/{secret['id']}")
     async with vault_client(own_standins) as vault:
         await vault.set_secret("entra-client-secret", "out of reach", enabled=False)
-    environment(**own_standins.environment(), AUTH_MODE="federated")
-    async with running_app() as app, over(app) as http:
-        client = OAuthClient(http=http)
+    async with started(environment, **own_standins.environment(), AUTH_MODE="federated") as client:
         tokens = await client.sign_in()
         assert structured(await client.call(tokens["access_token"], "graph_me"))["username"]
         renewed = (await client.refresh(tokens["refresh_token"])).json()
@@ -35,9 +31,7 @@ async def test_everything_works_without_a_client_secret(
 async def test_identity_that_the_registration_does_not_trust_is_an_outage(
     environment: Callable[..., None], own_standins: StandIns
 ) -> None:
-    environment(**own_standins.environment(), AUTH_MODE="federated")
-    async with running_app() as app, over(app) as http:
-        client = OAuthClient(http=http)
+    async with started(environment, **own_standins.environment(), AUTH_MODE="federated") as client:
         tokens = await client.sign_in()
         own_standins.control("POST", "/faults", {"code": 700213, "grant_type": "refresh_token", "times": 1})
         refused = await client.refresh(tokens["refresh_token"])

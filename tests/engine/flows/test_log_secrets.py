@@ -95,13 +95,6 @@ async def keys_of(standins: StandIns, wire: Wire) -> None:
         wire.add(f"key {name}", repr(secret)[2:-1])
 
 
-async def code_of(client: OAuthClient, account: str = "user") -> str:
-    """Takes every step up to the authorization code."""
-    await client.register()
-    upstream = await client.consent(await client.consent_page())
-    return client.answer(await client.callback(upstream.headers["location"], account))["code"]
-
-
 async def everything_that_happens(client: OAuthClient, standins: StandIns, proxy: FaultProxy) -> None:
     """A sign-in, tools and a refresh; then what goes wrong: replays, forgeries, refusals and outages."""
     tokens = await client.sign_in()
@@ -112,7 +105,7 @@ async def everything_that_happens(client: OAuthClient, standins: StandIns, proxy
     assert (await client.refresh(tokens["refresh_token"])).status_code == 400
     assert (await client.call(third["access_token"], "whoami")).status_code == 401
 
-    code = await code_of(client)
+    code = await client.code()
     assert (await client.redeem(code, code_verifier="x" * 43)).status_code == 400
     assert (await client.redeem(code, redirect_uri="not a uri", client_secret=client.verifier)).status_code == 400
     tokens = (await client.redeem(code)).json()
@@ -121,7 +114,7 @@ async def everything_that_happens(client: OAuthClient, standins: StandIns, proxy
     assert (await client.call(tokens["access_token"] + "x", "whoami")).status_code == 401
     assert (await client.call(standins.token(), "whoami")).status_code == 401
 
-    tokens = (await client.redeem(await code_of(client, "stepup"))).json()
+    tokens = (await client.redeem(await client.code(account="stepup"))).json()
     assert refusal(await client.call(tokens["access_token"], "graph_me"))
     standins.control("POST", "/faults", {"code": 50173, "grant_type": "refresh_token"})
     assert (await client.refresh(tokens["refresh_token"])).status_code == 400

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,15 +16,15 @@ from entra_mcp.patience import Patience
 from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.storage.rows import Address
 from entra_mcp.vault import keys, rotation
-from tests.engine.flows.conftest import over
+from tests.engine.flows.conftest import over, proxied, started
 from tests.support.app.server import running_app
-from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
+from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.mcp import SESSIONLESS, structured, tool_call
 from tests.support.oauth import OAuthClient
 from tests.support.vault import vault_client
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     import httpx2
 
@@ -52,21 +51,11 @@ async def unavailable(request: Awaitable[httpx2.Response]) -> httpx2.Response:
     return response
 
 
-@asynccontextmanager
-async def app_behind_a_proxy(
-    environment: Environment, azurite: str, **settings: str
-) -> AsyncGenerator[tuple[FaultProxy, OAuthClient]]:
-    async with fault_proxy(azurite) as (proxy, connection_string):
-        environment(AzureWebJobsStorage=connection_string, **settings)
-        async with running_app() as app, over(app) as http:
-            yield proxy, OAuthClient(http=http)
-
-
 @pytest.mark.parametrize("fault", [503, 429, Fault.RESET, Fault.HANG], ids=str)
 async def test_storage_that_is_away_signs_nobody_out(
     environment: Environment, azurite: str, fault: Fault | int
 ) -> None:
-    async with app_behind_a_proxy(environment, azurite) as (proxy, client):
+    async with proxied(environment, azurite) as (proxy, client):
         tokens = await client.sign_in()
         proxy.break_next(fault, times=ALWAYS)
         await asyncio.gather(
@@ -98,7 +87,7 @@ async def test_storage_whose_name_does_not_resolve_is_an_outage(environment: Env
 async def test_consent_and_callback_during_an_outage_are_503_and_go_on_afterwards(
     environment: Environment, azurite: str
 ) -> None:
-    async with app_behind_a_proxy(environment, azurite) as (proxy, client):
+    async with proxied(environment, azurite) as (proxy, client):
         await client.register()
         page = await client.consent_page()
         proxy.break_next(503, times=ALWAYS)
@@ -125,7 +114,7 @@ async def at_the_callback(client: OAuthClient) -> dict[str, str]:
 async def test_sign_in_survives_a_short_outage_after_the_code_of_entra_was_redeemed(
     environment: Environment, azurite: str, fault: int
 ) -> None:
-    async with app_behind_a_proxy(environment, azurite) as (proxy, client):
+    async with proxied(environment, azurite) as (proxy, client):
         parameters = await at_the_callback(client)
         proxy.break_next(fault, times=5, method="PUT")
         answer = client.answer(await client.entra_return(parameters))
@@ -137,7 +126,7 @@ async def test_sign_in_that_came_back_from_entra_does_not_come_back_again(
     environment: Environment, azurite: str
 ) -> None:
     """Although its transaction stays until it expires."""
-    async with app_behind_a_proxy(environment, azurite) as (_, client):
+    async with proxied(environment, azurite) as (_, client):
         parameters = await at_the_callback(client)
         answer = client.answer(await client.entra_return(parameters))
         assert (await client.entra_return(parameters)).status_code == 403
@@ -145,7 +134,7 @@ async def test_sign_in_that_came_back_from_entra_does_not_come_back_again(
 
 
 async def test_sign_in_that_an_outage_broke_off_is_told_and_begins_anew(environment: Environment, azurite: str) -> None:
-    async with app_behind_a_proxy(environment, azurite) as (proxy, client):
+    async with proxied(environment, azurite) as (proxy, client):
         parameters = await at_the_callback(client)
         proxy.break_next(503, times=ALWAYS, method="PUT")
         browser = {"accept": "text/html"}
@@ -162,7 +151,7 @@ async def test_sign_in_that_an_outage_broke_off_is_told_and_begins_anew(environm
 async def test_one_unreadable_row_ends_one_sign_in_and_nobody_elses(
     environment: Environment, azurite: str, content: bytes | None
 ) -> None:
-    async with app_behind_a_proxy(environment, azurite, MCP_UPSTREAM_TOKEN_CACHE_SECONDS="0") as (_, client):
+    async with proxied(environment, azurite, MCP_UPSTREAM_TOKEN_CACHE_SECONDS="0") as (_, client):
         one, other = OAuthClient(http=client.http), OAuthClient(http=client.http)
         tokens = [await one.sign_in(), await other.sign_in()]
         assert await adds(one, tokens[0]["access_token"])
@@ -182,7 +171,7 @@ async def test_storage_that_fails_in_the_middle_of_a_call_is_503_and_tells_no_re
     environment: Environment, azurite: str
 ) -> None:
     settings = {"MCP_UPSTREAM_TOKEN_CACHE_SECONDS": "60", "MCP_VISIBILITY_RULES": "true"}
-    async with app_behind_a_proxy(environment, azurite, **settings) as (proxy, client):
+    async with proxied(environment, azurite, **settings) as (proxy, client):
         token = (await client.sign_in())["access_token"]
         arguments = {"a": 1, "b": 1}
         for _ in range(2):
@@ -200,9 +189,7 @@ async def test_storage_that_fails_in_the_middle_of_a_call_is_503_and_tells_no_re
 async def test_entra_that_is_away_keeps_those_in_who_are_signed_in(
     environment: Environment, own_standins: StandIns
 ) -> None:
-    environment(**own_standins.environment())
-    async with running_app() as app, over(app) as http:
-        client = OAuthClient(http=http)
+    async with started(environment, **own_standins.environment()) as client:
         tokens = await client.sign_in()
         await asyncio.to_thread(own_standins.entra.kill)
         assert await adds(client, tokens["access_token"])
@@ -240,9 +227,7 @@ async def test_sign_in_goes_on_once_the_keys_of_entra_can_be_fetched(
         return await fetched(http, address)
 
     monkeypatch.setattr(verifier, "fetched", once_away)
-    environment()
-    async with running_app() as app, over(app) as http:
-        client = OAuthClient(http=http)
+    async with started(environment) as client:
         parameters = await at_the_callback(client)
         assert (await client.entra_return(parameters)).status_code == 503
         answer = client.answer(await client.entra_return(parameters))
@@ -255,9 +240,7 @@ async def test_vault_that_is_away_changes_nothing_for_a_running_instance(
 ) -> None:
     monkeypatch.setattr(rotation, "FOLLOW_SECONDS", 0.1)
     monkeypatch.setattr(rotation, "REREAD_SECONDS", 0.1)
-    environment(**own_standins.environment())
-    async with running_app() as app, over(app) as http:
-        client = OAuthClient(http=http)
+    async with started(environment, **own_standins.environment()) as client:
         tokens = await client.sign_in()
         await asyncio.to_thread(own_standins.vault.kill)
         assert await adds(client, tokens["access_token"])
@@ -303,7 +286,7 @@ async def test_outage_in_the_middle_of_steady_calls_gives_503_alone_and_ends(
     for module, name in ((rotation, "FOLLOW_SECONDS"), (rotation, "REREAD_SECONDS"), (public_keys, "FRESH_SECONDS")):
         monkeypatch.setattr(module, name, 0.2)
     monkeypatch.setattr(public_keys, "UNKNOWN_KEY_SECONDS", 0.2)
-    async with app_behind_a_proxy(environment, azurite, **own_standins.environment()) as (proxy, client):
+    async with proxied(environment, azurite, **own_standins.environment()) as (proxy, client):
         tokens = await client.sign_in()
         seen: list[int] = []
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entra_mcp.web import time_limits
-from tests.engine.flows.test_outage import ALWAYS, app_behind_a_proxy, unavailable
+from tests.engine.flows.conftest import proxied
+from tests.engine.flows.test_outage import ALWAYS, unavailable
 from tests.support.fault_proxy import Fault
 from tests.support.mcp import SESSIONLESS, structured, tool_call
 
@@ -26,7 +27,7 @@ async def test_reads_before_a_tool_starts_have_one_deadline_and_the_tool_has_non
     protocol: str,
 ) -> None:
     """The read that authenticates a call hangs, and storage itself would be waited for much longer."""
-    async with app_behind_a_proxy(environment, azurite) as (proxy, client):
+    async with proxied(environment, azurite) as (proxy, client):
         token = (await client.sign_in())["access_token"]
         monkeypatch.setattr(time_limits, "SILENCE_SECONDS", 0.6)
         proxy.break_next(Fault.HANG, times=ALWAYS)
@@ -43,7 +44,7 @@ async def test_visibility_rules_that_do_not_come_are_503_before_storage_itself_g
     environment: Environment, azurite: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """They are the second read of a call that no cache helps."""
-    async with app_behind_a_proxy(environment, azurite, MCP_VISIBILITY_RULES="true") as (proxy, client):
+    async with proxied(environment, azurite, MCP_VISIBILITY_RULES="true") as (proxy, client):
         token = (await client.sign_in())["access_token"]
         proxy.break_next(Fault.HANG, times=ALWAYS)
         proxy.skip = 1

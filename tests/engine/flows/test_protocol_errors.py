@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
 from entra_mcp.server.component_errors import MAX_CHARACTERS
-from tests.engine.flows.conftest import COLLECTOR, over
-from tests.support.app.server import running_app
+from tests.engine.flows.conftest import COLLECTOR, started
 from tests.support.mcp import SESSIONLESS, protocol_error, refusal, request, result, tool_call
-from tests.support.oauth import OAuthClient
 from tests.support.tasks import in_own_task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
+    from tests.support.oauth import OAuthClient
     from tests.support.telemetry import Seen
 
 PROTOCOLS = ("2025-11-25", SESSIONLESS)
@@ -28,18 +26,12 @@ REGION = {"argument": {"name": "region", "value": "a"}}
 LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
 
 
-@asynccontextmanager
-async def started() -> AsyncGenerator[OAuthClient]:
-    async with running_app() as app, over(app) as http:
-        yield OAuthClient(http=http)
-
-
 @pytest_asyncio.fixture(loop_scope="module", params=["telemetry off", "telemetry on"])
 async def client(
     request: pytest.FixtureRequest, environment: Callable[..., None], seen: Seen
 ) -> AsyncIterator[OAuthClient]:
-    environment(OTEL_EXPORTER_OTLP_ENDPOINT=COLLECTOR if request.param == "telemetry on" else None)
-    async with in_own_task(started()) as client:
+    collector = COLLECTOR if request.param == "telemetry on" else None
+    async with in_own_task(started(environment, OTEL_EXPORTER_OTLP_ENDPOINT=collector)) as client:
         yield client
     watched = any(span.name.startswith("POST /mcp") for span in seen.spans())
     assert watched is (request.param == "telemetry on")

@@ -10,10 +10,9 @@ from entra_mcp.auth import single_use
 from entra_mcp.auth.entra.upstream import EntraOAuthClient
 from entra_mcp.storage.ledger import Ledger
 from entra_mcp.web import time_limits
-from tests.engine.flows.conftest import over
+from tests.engine.flows.conftest import over, proxied, started
 from tests.engine.flows.test_single_use import works
 from tests.support.app.server import running_app
-from tests.support.fault_proxy import fault_proxy
 from tests.support.oauth import OAuthClient
 
 if TYPE_CHECKING:
@@ -49,9 +48,7 @@ async def test_refresh_reused_after_the_grace_window_gets_the_successor_that_nob
     environment: Environment,
 ) -> None:
     """The answer was lost on the network, or another process of the same client has kept the older copy."""
-    environment(MCP_REFRESH_GRACE_SECONDS="0")
-    async with running_app() as app, over(app) as http:
-        client = OAuthClient(http=http)
+    async with started(environment, MCP_REFRESH_GRACE_SECONDS="0") as client:
         first = await client.sign_in()
         second = (await client.refresh(first["refresh_token"])).json()
         for _ in range(2):
@@ -91,9 +88,8 @@ async def test_refresh_reused_within_the_grace_window_leads_on_although_its_succ
 
 
 async def test_used_refresh_token_of_another_client_tells_and_ends_nothing(environment: Environment) -> None:
-    environment(MCP_REFRESH_GRACE_SECONDS="0")
-    async with running_app() as app, over(app) as http:
-        client, thief = OAuthClient(http=http), OAuthClient(http=http)
+    async with started(environment, MCP_REFRESH_GRACE_SECONDS="0") as client:
+        thief = OAuthClient(http=client.http)
         first = await client.sign_in()
         second = (await client.refresh(first["refresh_token"])).json()
         await thief.register()
@@ -108,19 +104,17 @@ async def test_whether_a_refresh_token_was_used_does_not_show_in_the_storage_req
     environment: Environment, azurite: str
 ) -> None:
     """Nor in how long its refusal takes."""
-    async with fault_proxy(azurite) as (proxy, connection_string):
-        environment(AzureWebJobsStorage=connection_string)
-        async with running_app() as app, over(app) as http:
-            client, thief = OAuthClient(http=http), OAuthClient(http=http)
-            used = await client.sign_in()
-            unused = (await client.refresh(used["refresh_token"])).json()
-            await thief.register()
-            costs: list[dict[str, int]] = []
-            for tokens in (used, unused):
-                proxy.requests.clear()
-                assert (await thief.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
-                costs.append(dict(proxy.requests))
-            assert costs[0] == costs[1]
+    async with proxied(environment, azurite) as (proxy, client):
+        thief = OAuthClient(http=client.http)
+        used = await client.sign_in()
+        unused = (await client.refresh(used["refresh_token"])).json()
+        await thief.register()
+        costs: list[dict[str, int]] = []
+        for tokens in (used, unused):
+            proxy.requests.clear()
+            assert (await thief.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+            costs.append(dict(proxy.requests))
+        assert costs[0] == costs[1]
 
 
 async def test_exchange_that_is_slower_than_its_lease_keeps_its_claim_from_another_instance(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engine.flows.conftest import over
+from tests.engine.flows.conftest import over, started
 from tests.support.app.server import running_app
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
@@ -102,9 +102,7 @@ async def test_access_of_a_person_whom_entra_locks_out_ends_with_the_access_toke
     environment: Callable[..., None], entra: Callable[..., Awaitable[Any]], minutes: str | None
 ) -> None:
     """Nothing of Entra ID is asked at a call, so this is how long a call is answered that should not be."""
-    environment(MCP_ACCESS_TOKEN_MINUTES=minutes)
-    async with running_app() as app, over(app) as http:
-        client = OAuthClient(http=http)
+    async with started(environment, MCP_ACCESS_TOKEN_MINUTES=minutes) as client:
         first = await client.sign_in()
         tokens = (await client.refresh(first["refresh_token"])).json()
         for issued in (first, tokens):

@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from entra_mcp.vault import keys, rotation
-from tests.engine.flows.conftest import over
+from tests.engine.flows.conftest import over, started
 from tests.support.app.server import running_app
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
@@ -115,8 +115,7 @@ async def test_sign_in_goes_on_under_a_key_that_is_newer_than_its_consent_page(u
         async with running_app() as new, over(new) as new_http:
             new_http.cookies.update(http.cookies)
             person.http = new_http
-            back = await person.callback((await person.consent(page)).headers["location"])
-            tokens = await person.redeem(person.answer(back)["code"])
+            tokens = await person.redeem(await person.code(page))
     assert tokens.status_code == 200, tokens.text
 
 
@@ -125,9 +124,7 @@ async def test_client_secret_that_was_replaced_is_read_again_at_once(
     environment: Environment, own_standins: StandIns, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     monkeypatch.setattr(rotation, "FOLLOW_SECONDS", 3600.0)
-    environment(**own_standins.environment())
-    async with running_app() as app, over(app) as http:
-        client = OAuthClient(http=http)
+    async with started(environment, **own_standins.environment()) as client:
         tokens = await client.sign_in()
         await asyncio.sleep(0.3)
         await replace_client_secret(own_standins)
@@ -137,7 +134,7 @@ async def test_client_secret_that_was_replaced_is_read_again_at_once(
         assert renewed.status_code == 200, renewed.text
         token = renewed.json()["access_token"]
         assert structured(await client.call(token, "graph_me"))["username"]
-        await OAuthClient(http=http).sign_in()
+        await OAuthClient(http=client.http).sign_in()
 
 
 async def test_client_secret_is_replaced_under_load_without_a_failed_request(

@@ -11,7 +11,7 @@ import pytest
 from entra_mcp.auth import single_use
 from entra_mcp.storage.ledger import Ledger
 from entra_mcp.web import answers, time_limits
-from tests.engine.flows.conftest import over
+from tests.engine.flows.conftest import over, proxied, started
 from tests.support.app.server import running_app
 from tests.support.fault_proxy import Fault, fault_proxy
 from tests.support.mcp import structured
@@ -34,13 +34,6 @@ def no_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(single_use, "RENEW_SECONDS", 60.0)
 
 
-async def code_of(client: OAuthClient) -> str:
-    """Takes every step up to the authorization code."""
-    await client.register()
-    upstream = await client.consent(await client.consent_page())
-    return client.answer(await client.callback(upstream.headers["location"]))["code"]
-
-
 async def works(client: OAuthClient, tokens: dict[str, Any]) -> bool:
     response = await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})
     if response.status_code == 401:
@@ -50,7 +43,7 @@ async def works(client: OAuthClient, tokens: dict[str, Any]) -> bool:
 
 
 async def test_code_redeemed_by_many_at_once_is_redeemed_once(client: OAuthClient) -> None:
-    code = await code_of(client)
+    code = await client.code()
     responses = await asyncio.gather(*(client.redeem(code) for _ in range(20)))
     assert sorted(response.status_code for response in responses) == [200] + [400] * 19
     (tokens,) = (response.json() for response in responses if response.status_code == 200)
@@ -62,7 +55,7 @@ async def test_code_replayed_later_revokes_what_its_first_use_got(
     client: OAuthClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(single_use, "DUPLICATE_SECONDS", 0.0)
-    code = await code_of(client)
+    code = await client.code()
     tokens = (await client.redeem(code)).json()
     assert await works(client, tokens)
     replayed = await client.redeem(code)
@@ -84,7 +77,7 @@ async def test_code_replayed_later_revokes_what_its_first_use_got(
 async def test_code_presented_wrongly_stays_good_for_its_owner(
     client: OAuthClient, changes: dict[str, str], error: str
 ) -> None:
-    code = await code_of(client)
+    code = await client.code()
     refused = await client.redeem(code, **changes)
     assert refused.status_code in {400, 401}
     assert refused.json()["error"] == error
@@ -93,7 +86,7 @@ async def test_code_presented_wrongly_stays_good_for_its_owner(
 
 async def test_code_presented_by_another_client_stays_good_for_its_owner(client: OAuthClient) -> None:
     """A registered one, with everything that belongs to the code."""
-    code = await code_of(client)
+    code = await client.code()
     thief = OAuthClient(http=client.http, verifier=client.verifier)
     await thief.register()
     refused = await thief.redeem(code)
@@ -131,19 +124,16 @@ async def test_refresh_over_slow_storage_signs_nobody_out(
     environment: Environment, azurite: str, latency: float
 ) -> None:
     """Whatever the first try was answered, the next one, after the grace window, goes on with the same sign-in."""
-    async with fault_proxy(azurite) as (proxy, connection_string):
-        environment(AzureWebJobsStorage=connection_string, MCP_REFRESH_GRACE_SECONDS="0")
-        async with running_app() as app, over(app) as http:
-            client = OAuthClient(http=http)
-            first = await client.sign_in()
-            proxy.latency = latency
-            told = await client.refresh(first["refresh_token"])
-            assert told.status_code in {200, 503}
-            proxy.latency = 0.0
-            again = await patiently(partial(client.refresh, first["refresh_token"]))
-            if told.status_code == 200:
-                assert again["refresh_token"] == told.json()["refresh_token"]
-            assert await works(client, again)
+    async with proxied(environment, azurite, MCP_REFRESH_GRACE_SECONDS="0") as (proxy, client):
+        first = await client.sign_in()
+        proxy.latency = latency
+        told = await client.refresh(first["refresh_token"])
+        assert told.status_code in {200, 503}
+        proxy.latency = 0.0
+        again = await patiently(partial(client.refresh, first["refresh_token"]))
+        if told.status_code == 200:
+            assert again["refresh_token"] == told.json()["refresh_token"]
+        assert await works(client, again)
 
 
 async def test_settlement_of_a_code_has_the_time_that_the_exchange_left_it(
@@ -152,21 +142,18 @@ async def test_settlement_of_a_code_has_the_time_that_the_exchange_left_it(
     """Storage takes longer for it than a settlement has by itself; what was written could not be redeemed again."""
     settle = Ledger.settle
 
-    async with fault_proxy(azurite) as (proxy, connection_string):
+    async with proxied(environment, azurite) as (proxy, client):
 
         async def slowly(ledger: Ledger, lease: Lease, outcome: Mapping[str, Any]) -> bool:
             proxy.latency = single_use.SETTLE_SECONDS + 0.3
             return await settle(ledger, lease, outcome)
 
-        environment(AzureWebJobsStorage=connection_string)
-        async with running_app() as app, over(app) as http:
-            client = OAuthClient(http=http)
-            code = await code_of(client)
-            monkeypatch.setattr(Ledger, "settle", slowly)
-            redeemed = await client.redeem(code)
-            proxy.latency = 0.0
-            assert redeemed.status_code == 200, redeemed.text
-            assert await works(client, redeemed.json())
+        code = await client.code()
+        monkeypatch.setattr(Ledger, "settle", slowly)
+        redeemed = await client.redeem(code)
+        proxy.latency = 0.0
+        assert redeemed.status_code == 200, redeemed.text
+        assert await works(client, redeemed.json())
 
 
 async def test_refresh_with_another_scope_is_refused_and_costs_nothing(client: OAuthClient) -> None:
@@ -177,9 +164,7 @@ async def test_refresh_with_another_scope_is_refused_and_costs_nothing(client: O
 
 
 async def test_refresh_lifetime_is_that_of_the_sign_in(environment: Environment) -> None:
-    environment(MCP_REFRESH_TOKEN_DAYS="1")
-    async with running_app() as app, over(app) as http:
-        client = OAuthClient(http=http)
+    async with started(environment, MCP_REFRESH_TOKEN_DAYS="1") as client:
         first = await client.sign_in()
         await asyncio.sleep(1.1)
         second = (await client.refresh(first["refresh_token"])).json()
@@ -209,19 +194,16 @@ async def test_exchange_survives_any_storage_request_that_fails_for_a_while(
     """
     # A code that was used stays used, even if nobody got the answer: see below.
     times = 1 if fault is Fault.NO_RESPONSE else 4
-    async with fault_proxy(azurite) as (proxy, connection_string):
-        environment(AzureWebJobsStorage=connection_string, MCP_REFRESH_GRACE_SECONDS="0")
-        async with running_app() as app, over(app) as http:
-            client = OAuthClient(http=http)
-            tokens = await client.sign_in()
-            for number in range(LOGIN_REQUESTS):
-                code = await code_of(client)
-                tokens = await exchange_with_a_fault(proxy, fault, number, partial(client.redeem, code), times=times)
-                assert await works(client, tokens)
-            for number in range(REFRESH_REQUESTS):
-                refresh = partial(client.refresh, tokens["refresh_token"])
-                tokens = await exchange_with_a_fault(proxy, fault, number, refresh)
-                assert await works(client, tokens)
+    async with proxied(environment, azurite, MCP_REFRESH_GRACE_SECONDS="0") as (proxy, client):
+        tokens = await client.sign_in()
+        for number in range(LOGIN_REQUESTS):
+            code = await client.code()
+            tokens = await exchange_with_a_fault(proxy, fault, number, partial(client.redeem, code), times=times)
+            assert await works(client, tokens)
+        for number in range(REFRESH_REQUESTS):
+            refresh = partial(client.refresh, tokens["refresh_token"])
+            tokens = await exchange_with_a_fault(proxy, fault, number, refresh)
+            assert await works(client, tokens)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +222,7 @@ async def test_exchange_goes_on_elsewhere_after_an_instance_died_between_any_two
             async with running_app() as survivor, over(survivor) as http:
                 for place in places:
                     client = OAuthClient(http=http)
-                    code = await code_of(client)
+                    code = await client.code()
                     dying = OAuthClient(http=doomed_http, client_id=client.client_id, verifier=client.verifier)
                     done = await die(proxy, place, partial(dying.redeem, code))
                     assert (done is not None) == (place >= LOGIN_REQUESTS)
@@ -285,52 +267,43 @@ async def patiently(send: Callable[[], Awaitable[httpx2.Response]]) -> dict[str,
 async def test_settlement_whose_answer_does_not_come_strands_nobody(
     environment: Environment, azurite: str, settling: Fault | int, times: int
 ) -> None:
-    async with fault_proxy(azurite) as (proxy, connection_string):
-        environment(AzureWebJobsStorage=connection_string, MCP_REFRESH_GRACE_SECONDS="0")
-        async with running_app() as app, over(app) as http:
-            client = OAuthClient(http=http)
-            code = await code_of(client)
-            redeem = partial(client.redeem, code)
-            tokens = await exchange_with_a_fault(proxy, settling, SETTLING_A_LOGIN, redeem, times=times)
-            assert await works(client, tokens)
-            refresh = partial(client.refresh, tokens["refresh_token"])
-            tokens = await exchange_with_a_fault(proxy, settling, SETTLING_A_REFRESH, refresh, times=times)
-            assert await works(client, tokens)
+    async with proxied(environment, azurite, MCP_REFRESH_GRACE_SECONDS="0") as (proxy, client):
+        code = await client.code()
+        redeem = partial(client.redeem, code)
+        tokens = await exchange_with_a_fault(proxy, settling, SETTLING_A_LOGIN, redeem, times=times)
+        assert await works(client, tokens)
+        refresh = partial(client.refresh, tokens["refresh_token"])
+        tokens = await exchange_with_a_fault(proxy, settling, SETTLING_A_REFRESH, refresh, times=times)
+        assert await works(client, tokens)
 
 
 async def test_code_whose_use_was_written_down_and_cannot_be_read_takes_a_new_sign_in(
     environment: Environment, azurite: str
 ) -> None:
     """It was used; what its first use got, nobody has."""
-    async with fault_proxy(azurite) as (proxy, connection_string):
-        environment(AzureWebJobsStorage=connection_string)
-        async with running_app() as app, over(app) as http:
-            client = OAuthClient(http=http)
-            code = await code_of(client)
-            proxy.break_next(Fault.NO_RESPONSE, times=1_000_000)
-            proxy.skip = SETTLING_A_LOGIN
-            assert (await client.redeem(code)).status_code == 503
-            proxy.fault = None
-            refused = await client.redeem(code)
-            assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
-            assert await works(client, await client.sign_in())
+    async with proxied(environment, azurite) as (proxy, client):
+        code = await client.code()
+        proxy.break_next(Fault.NO_RESPONSE, times=1_000_000)
+        proxy.skip = SETTLING_A_LOGIN
+        assert (await client.redeem(code)).status_code == 503
+        proxy.fault = None
+        refused = await client.redeem(code)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+        assert await works(client, await client.sign_in())
 
 
 async def test_storage_that_hangs_in_the_middle_of_an_exchange_is_503(environment: Environment, azurite: str) -> None:
-    async with fault_proxy(azurite) as (proxy, connection_string):
-        environment(AzureWebJobsStorage=connection_string)
-        async with running_app() as app, over(app) as http:
-            client = OAuthClient(http=http)
-            code = await code_of(client)
-            proxy.break_next(Fault.HANG, times=1000)
-            proxy.skip = 3
-            proxy.latency = 0.3
-            assert (await client.redeem(code)).status_code == 503
-            proxy.fault, proxy.latency = None, 0.0
+    async with proxied(environment, azurite) as (proxy, client):
+        code = await client.code()
+        proxy.break_next(Fault.HANG, times=1000)
+        proxy.skip = 3
+        proxy.latency = 0.3
+        assert (await client.redeem(code)).status_code == 503
+        proxy.fault, proxy.latency = None, 0.0
+        response = await client.redeem(code)
+        while response.status_code == 503:
             response = await client.redeem(code)
-            while response.status_code == 503:
-                response = await client.redeem(code)
-            assert response.status_code == 200
+        assert response.status_code == 200
 
 
 def test_client_that_does_what_503_says_comes_back_before_a_repetition_counts_as_a_theft() -> None:

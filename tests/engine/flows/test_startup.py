@@ -7,14 +7,10 @@ import gc
 import logging
 from typing import TYPE_CHECKING
 
-import httpx2
 import pytest
-from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
-from entra_mcp.app import PROBES, startup_failed
 from entra_mcp.errors import SettingsError, StorageError, VaultError
-from entra_mcp.functions.lifespan import Lifespan
-from tests.engine.flows.conftest import BASE_URL
+from tests.engine.flows.conftest import in_a_worker, over
 from tests.support.app.server import running_app
 from tests.support.vault import vault_client
 
@@ -77,10 +73,7 @@ async def test_missing_table_is_named_by_readiness(
 ) -> None:
     environment(MCP_CREATE_TABLE="false")
     with caplog.at_level(logging.WARNING):
-        async with (
-            running_app() as app,
-            httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL) as http,
-        ):
+        async with running_app() as app, over(app) as http:
             ready = await http.get("/readyz")
     assert (ready.status_code, ready.json()["unavailable"]) == (503, ["table_storage"])
     assert "does not exist" in caplog.text
@@ -125,8 +118,7 @@ async def test_start_is_tried_again_when_the_vault_is_back(
     monkeypatch.setattr("entra_mcp.functions.lifespan.MAX_PAUSE_SECONDS", 0.1)
     environment(**own_standins.environment())
     await asyncio.to_thread(own_standins.vault.stop)
-    lifespan = Lifespan(running_app, on_failure=startup_failed, probes=PROBES)
-    async with httpx2.AsyncClient(transport=StreamingASGITransport(lifespan), base_url=BASE_URL, timeout=60) as http:
+    async with in_a_worker() as lifespan, over(lifespan) as http:
         assert (await http.get("/healthz")).status_code == 200
         down = await http.post("/mcp", json={})
         assert (down.status_code, down.json()["error"]) == (503, "temporarily_unavailable")
@@ -135,4 +127,3 @@ async def test_start_is_tried_again_when_the_vault_is_back(
         await asyncio.sleep(0.2)
         assert (await http.post("/mcp", json={})).status_code == 401
         assert (await http.get("/readyz")).status_code == 200
-    await lifespan.aclose()

@@ -82,13 +82,12 @@ def challenge(response: httpx2.Response) -> dict[str, str]:
 
 async def sign_in(client: OAuthClient, scope: str, account: str = "user") -> dict[str, Any]:
     """Signs a registered client in, with the scopes it asks for."""
-    page = await client.http.get((await client.authorize(scope=scope)).headers["location"])
+    page = await client.consent_page(scope=scope)
     told = re.sub("<[^>]+>", "", page.text)
     assert [each for each in (APPROVE, DELETE) if f"call tools that need {each}" in told] == [
         each for each in (APPROVE, DELETE) if each in scope.split()
     ]
-    back = await client.callback((await client.consent(page)).headers["location"], account)
-    return (await client.redeem(client.answer(back)["code"])).json()
+    return (await client.redeem(await client.code(page, account=account))).json()
 
 
 async def names(client: OAuthClient, token: str) -> set[str]:

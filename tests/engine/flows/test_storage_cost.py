@@ -4,42 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import httpx2
 import pytest
-from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
 from bench.costs import CALL, LOGIN, REFRESH
-from tests.engine.flows.conftest import BASE_URL
-from tests.support.app.server import running_app
-from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.engine.flows.conftest import proxied
 from tests.support.mcp import SESSIONLESS, request, structured, tool_call
-from tests.support.oauth import OAuthClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
+
+    import httpx2
+
+    from tests.support.fault_proxy import FaultProxy
+    from tests.support.oauth import OAuthClient
 
 PROTOCOLS = ["2025-11-25", SESSIONLESS]
 
 
-@asynccontextmanager
-async def counted(
-    environment: Callable[..., None], azurite: str, **settings: str
-) -> AsyncGenerator[tuple[FaultProxy, OAuthClient]]:
-    """Yields what counts the requests of a server to its storage, and a client of that server."""
-    async with fault_proxy(azurite) as (proxy, connection_string):
-        environment(AzureWebJobsStorage=connection_string, **settings)
-        async with (
-            running_app() as app,
-            httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30) as http,
-        ):
-            yield proxy, OAuthClient(http=http)
-
-
 async def test_cost_of_start_login_refresh_and_call(environment: Callable[..., None], azurite: str) -> None:
-    async with counted(environment, azurite) as (proxy, client):
+    async with proxied(environment, azurite) as (proxy, client):
         assert proxy.requests == {"POST": 1}, "it creates the table, with MCP_CREATE_TABLE only; else a GET"
         proxy.requests.clear()
         tokens = await client.sign_in()
@@ -59,7 +44,7 @@ async def test_requests_to_the_server_and_to_entra_of_a_login_and_a_refresh(
     async def note(request: httpx2.Request) -> None:
         sent.append(request)
 
-    async with counted(environment, azurite) as (_, client):
+    async with proxied(environment, azurite) as (_, client):
         client.http.event_hooks["request"].append(note)
         with caplog.at_level(logging.INFO, "httpx2"):
             tokens = await client.sign_in()
@@ -86,14 +71,14 @@ def asked_entra(caplog: pytest.LogCaptureFixture) -> int:
 async def test_cost_of_a_call_by_what_is_cached(
     environment: Callable[..., None], azurite: str, protocol: str, settings: dict[str, str], expected: list[int]
 ) -> None:
-    async with counted(environment, azurite, **settings) as (proxy, client):
+    async with proxied(environment, azurite, **settings) as (proxy, client):
         token = (await client.sign_in())["access_token"]
         assert await calls(proxy, client, token, protocol=protocol) == expected
 
 
 async def test_burst_of_an_agent_pays_one_read_of_each_row(environment: Callable[..., None], azurite: str) -> None:
     """Also when its requests come at once."""
-    async with counted(environment, azurite) as (proxy, client):
+    async with proxied(environment, azurite) as (proxy, client):
         token = (await client.sign_in())["access_token"]
         proxy.requests.clear()
         methods = ("server/discover", "tools/list", "resources/list", "prompts/list")
@@ -110,7 +95,7 @@ async def test_burst_of_an_agent_pays_one_read_of_each_row(environment: Callable
 async def test_visibility_rules_are_read_where_tools_may_write_them(
     environment: Callable[..., None], azurite: str, protocol: str, expected: list[int]
 ) -> None:
-    async with counted(environment, azurite, MCP_VISIBILITY_RULES="true") as (proxy, client):
+    async with proxied(environment, azurite, MCP_VISIBILITY_RULES="true") as (proxy, client):
         token = (await client.sign_in())["access_token"]
         assert await calls(proxy, client, token, protocol=protocol) == expected
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.config import TENANT_ID
-from tests.engine.flows.conftest import BASE_URL, over
+from tests.engine.flows.conftest import BASE_URL, over, started
 from tests.support.app.server import running_app
 from tests.support.mcp import structured
 from tests.support.oauth import OAuthClient
@@ -79,9 +79,9 @@ async def test_account_of_a_listed_tenant_signs_in(environment: Callable[..., No
 async def test_account_of_an_unlisted_tenant_ends_at_the_sign_in(
     environment: Callable[..., None], standins: StandIns
 ) -> None:
-    environment(**multi_tenant(standins, "organizations"), ENTRA_ALLOWED_TENANTS=TENANT_ID)
-    async with running_app() as app, over(app) as http:
-        client = OAuthClient(http=http)
+    async with started(
+        environment, **multi_tenant(standins, "organizations"), ENTRA_ALLOWED_TENANTS=TENANT_ID
+    ) as client:
         answer = client.answer(await come_back(client, "other"))
     assert answer["error"] == "access_denied"
     assert "another" in answer["error_description"]

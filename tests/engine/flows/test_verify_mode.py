@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx2
 import pytest
 import pytest_asyncio
-from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
-from tests.engine.flows.conftest import BASE_URL
+from tests.engine.flows.conftest import BASE_URL, over
 from tests.support.app.server import running_app
 from tests.support.mcp import result, structured
 from tests.support.oauth import OAuthClient
@@ -25,10 +23,8 @@ if TYPE_CHECKING:
 @pytest_asyncio.fixture(loop_scope="module")
 async def client(environment: Callable[..., None]) -> AsyncIterator[OAuthClient]:
     environment(AUTH_MODE="verify")
-    async with in_own_task(running_app()) as app:
-        http = httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=BASE_URL, timeout=30)
-        async with in_own_task(http):
-            yield OAuthClient(http=http)
+    async with in_own_task(running_app()) as app, in_own_task(over(app)) as http:
+        yield OAuthClient(http=http)
 
 
 async def test_token_of_entra_is_accepted(client: OAuthClient, standins: StandIns) -> None:
@@ -38,21 +34,7 @@ async def test_token_of_entra_is_accepted(client: OAuthClient, standins: StandIn
 
 
 async def test_token_from_a_real_sign_in_is_accepted(client: OAuthClient, standins: StandIns) -> None:
-    answer = standins.sign_in()
-    with standins.http() as entra:
-        tokens = entra.post(
-            standins.token_endpoint,
-            data={
-                "grant_type": "authorization_code",
-                "client_id": standins.client_id,
-                "client_secret": standins.client_secret,
-                "code": answer["code"],
-                "code_verifier": answer["code_verifier"],
-                "redirect_uri": standins.redirect_uris[0],
-                "scope": f"{standins.api_scope} openid profile",
-            },
-        ).json()
-    assert structured(await client.call(tokens["access_token"], "whoami"))["username"]
+    assert structured(await client.call(standins.sign_in_for_token(), "whoami"))["username"]
 
 
 @pytest.mark.parametrize(

@@ -190,8 +190,7 @@ class Server:
             await client.register()
 
             async def code() -> str:
-                upstream = await client.consent(await self._consent_page(client))
-                return client.answer(await client.callback(upstream.headers["location"]))["code"]
+                return await client.code(await self._consent_page(client))
 
             used_code = await code()
             used = (await client.redeem(used_code)).json()

@@ -7,16 +7,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import httpx2
 import pytest
 import pytest_asyncio
 from fastmcp.server.auth import cimd
 from fastmcp.server.auth.ssrf import SSRFFetchError, SSRFFetchResponse
-from fastmcp.utilities.asgi_transport import StreamingASGITransport
 
 from entra_mcp.auth.clients import keys as client_keys
 from entra_mcp.settings import Settings
-from tests.engine.flows.conftest import BASE_URL, usual_environment
+from tests.engine.flows.conftest import over as browser
+from tests.engine.flows.conftest import usual_environment
 from tests.support.app.server import running_app
 from tests.support.oauth import REDIRECT_URI, OAuthClient
 from tests.support.tasks import in_own_task
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
+    import httpx2
     from starlette.types import ASGIApp
 
     from tests.support.standins import StandIns
@@ -132,11 +132,6 @@ def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(cimd, "ssrf_safe_fetch_response", fetch)
     monkeypatch.setattr(client_keys, "ssrf_safe_fetch", fetch_keys)
     return answer
-
-
-def browser(app: ASGIApp, *, base_url: str = BASE_URL) -> httpx2.AsyncClient:
-    """A client with cookies of its own."""
-    return httpx2.AsyncClient(transport=StreamingASGITransport(app), base_url=base_url, timeout=30)
 
 
 def from_address(address: str, *, claimed: str = "") -> dict[str, str]:

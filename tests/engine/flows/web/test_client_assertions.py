@@ -69,8 +69,7 @@ async def test_assertion_is_good_once_on_whatever_instance(start: Start, served:
         in_own_task(browser(other)) as other_http,
     ):
         client = OAuthClient(http=http, client_id=PUBLIC)
-        back = await client.callback((await client.consent(await client.consent_page())).headers["location"])
-        code = client.answer(back)["code"]
+        code = await client.code()
         assert (await client.redeem(code)).status_code == 401
         used = assertion(key)
         tokens = (await client.redeem(code, **used)).json()

@@ -146,8 +146,7 @@ async def test_document_that_is_remembered_takes_no_place_among_fetches(
 async def test_documented_client_signs_in_and_refreshes(client: OAuthClient, served: dict[str, Any]) -> None:
     page = await client.consent_page()
     assert served["document"]["client_name"] in page.text
-    back = await client.callback((await client.consent(page)).headers["location"])
-    tokens = (await client.redeem(client.answer(back)["code"])).json()
+    tokens = (await client.redeem(await client.code(page))).json()
     assert structured(await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
@@ -215,8 +214,7 @@ async def test_documented_client_without_the_refresh_grant_may_refresh(
     client: OAuthClient, served: dict[str, Any]
 ) -> None:
     served["document"] = {name: value for name, value in DOCUMENT.items() if name != "grant_types"}
-    back = await client.callback((await client.consent(await client.consent_page())).headers["location"])
-    tokens = (await client.redeem(client.answer(back)["code"])).json()
+    tokens = (await client.redeem(await client.code())).json()
     assert (await client.refresh(tokens["refresh_token"])).status_code == 200
 
 
@@ -263,8 +261,7 @@ async def test_hostile_document_makes_no_client(client: OAuthClient, served: dic
 async def test_document_that_cannot_be_fetched_for_a_while_signs_nobody_out(
     client: OAuthClient, served: dict[str, Any], fault: dict[str, Any], status: int
 ) -> None:
-    back = await client.callback((await client.consent(await client.consent_page())).headers["location"])
-    tokens = (await client.redeem(client.answer(back)["code"])).json()
+    tokens = (await client.redeem(await client.code())).json()
     served |= fault
     answer = await client.refresh(tokens["refresh_token"])
     assert answer.status_code == status

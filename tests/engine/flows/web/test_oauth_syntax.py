@@ -19,13 +19,6 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 DESCRIPTION = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
 
 
-async def code_of(client: OAuthClient) -> str:
-    """A fresh authorization code."""
-    await client.register()
-    upstream = await client.consent(await client.consent_page())
-    return client.answer(await client.callback(upstream.headers["location"]))["code"]
-
-
 @pytest.mark.parametrize("name", ["response_type", "code_challenge", "code_challenge_method", "scope", "nonsense"])
 async def test_repeated_parameter_of_an_authorization_is_refused_at_the_client(client: OAuthClient, name: str) -> None:
     await client.register()
@@ -127,7 +120,7 @@ async def test_failed_basic_authentication_names_the_scheme(client: OAuthClient,
 
 
 async def test_code_with_another_redirect_uri_is_an_invalid_grant_and_stays_good(client: OAuthClient) -> None:
-    code = await code_of(client)
+    code = await client.code()
     for uri in ("http://localhost:53682/other", "http://localhost:53683/callback", "HTTP://localhost:53682/callback"):
         refused = await client.redeem(code, redirect_uri=uri)
         assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant"), uri
@@ -135,7 +128,7 @@ async def test_code_with_another_redirect_uri_is_an_invalid_grant_and_stays_good
 
 
 async def test_code_without_its_redirect_uri_is_redeemed(client: OAuthClient) -> None:
-    code = await code_of(client)
+    code = await client.code()
     assert (await client.redeem(code, redirect_uri="")).status_code == 200
 
 

@@ -49,9 +49,7 @@ async def sign_in_and_last(http: httpx2.AsyncClient, body: dict[str, Any], redir
     """Registers and takes every step to a call, also after a refresh; returns what was registered."""
     registered = (await http.post("/register", json=body)).json()
     client = OAuthClient(http=http, client_id=registered["client_id"], redirect_uri=redirect_uri)
-    page = await http.get((await client.authorize()).headers["location"])
-    back = await client.callback((await client.consent(page)).headers["location"])
-    tokens = (await client.redeem(client.answer(back)["code"])).json()
+    tokens = (await client.redeem(await client.code())).json()
     assert structured(await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
     tokens = (await client.refresh(tokens["refresh_token"])).json()
     assert structured(await client.call(tokens["access_token"], "add", {"a": 1, "b": 1})) == {"result": 2}
@@ -81,10 +79,7 @@ async def test_registration_leads_to_a_sign_in_and_says_what_it_got(http: httpx2
 
 
 async def test_client_whose_id_is_in_the_basic_header_alone_gets_tokens(client: OAuthClient) -> None:
-    await client.register()
-    page = await client.http.get((await client.authorize()).headers["location"])
-    back = await client.callback((await client.consent(page)).headers["location"])
-    form = {"grant_type": "authorization_code", "code": client.answer(back)["code"], "code_verifier": client.verifier}
+    form = {"grant_type": "authorization_code", "code": await client.code(), "code_verifier": client.verifier}
     form["client_id"] = ""
     tokens = (await client.http.post("/token", data=form, auth=(client.client_id, ""))).json()
     form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
@@ -184,9 +179,8 @@ async def test_scope_of_which_nothing_is_offered_is_refused(client: OAuthClient,
 async def test_sign_in_of_a_client_that_asks_for_more_lasts(client: OAuthClient) -> None:
     asked = "openid email offline_access access_as_user"
     await client.register()
-    page = await client.http.get((await client.authorize(scope=asked)).headers["location"])
-    back = await client.callback((await client.consent(page)).headers["location"])
-    tokens = (await client.redeem(client.answer(back)["code"])).json()
+    page = await client.consent_page(scope=asked)
+    tokens = (await client.redeem(await client.code(page))).json()
     assert tokens["scope"] == "access_as_user"
     for scope in (asked, "access_as_user offline_access", " access_as_user", "offline_access", ""):
         answer = await client.refresh(tokens["refresh_token"], scope=scope)
@@ -219,9 +213,8 @@ async def test_client_that_asks_for_one_of_the_scopes_that_are_needed_gets_all(t
     async with browser(two_scopes) as http:
         client = OAuthClient(http=http)
         await client.register()
-        page = await http.get((await client.authorize(scope=scope)).headers["location"])
-        back = await client.callback((await client.consent(page)).headers["location"])
-        tokens = (await client.redeem(client.answer(back)["code"])).json()
+        page = await client.consent_page(scope=scope)
+        tokens = (await client.redeem(await client.code(page))).json()
         assert tokens["scope"] == TWO_SCOPES
         tokens = (await client.refresh(tokens["refresh_token"], scope=scope)).json()
         assert tokens["scope"] == TWO_SCOPES
@@ -242,7 +235,7 @@ async def test_hints_for_the_sign_in_are_passed_on_when_they_came(
     client: OAuthClient, sent: dict[str, str], passed_on: dict[str, list[str]]
 ) -> None:
     await client.register()
-    page = await client.http.get((await client.authorize(**sent)).headers["location"])
+    page = await client.consent_page(**sent)
     upstream = parse_qs(urlsplit((await client.consent(page)).headers["location"]).query)
     assert {name: upstream[name] for name in ("login_hint", "prompt") if name in upstream} == passed_on
     denied = await client.consent(
