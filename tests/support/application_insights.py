@@ -126,8 +126,6 @@ def _dependency(envelope: Envelope) -> Row:
 
 def _milliseconds(duration: str) -> float:
     """Of `[days.]hours:minutes:seconds`."""
-    days, _, rest = duration.rpartition(".") if duration.count(".") > 1 else ("0", "", duration)
-    if duration.count(".") > 1:
-        days, rest = duration.split(".", 1)
-    hours, minutes, seconds = rest.split(":")
-    return 1000 * ((24 * int(days) + int(hours)) * 3600 + int(minutes) * 60 + float(seconds))
+    hours, minutes, seconds = duration.split(":")
+    days, _, hours = hours.rpartition(".")
+    return 1000 * ((24 * int(days or 0) + int(hours)) * 3600 + int(minutes) * 60 + float(seconds))

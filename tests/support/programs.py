@@ -59,7 +59,7 @@ class Program:
         """
         variables = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
         self._process, self._said = self._launch(arguments, variables)
-        line = first_line(self._said)
+        line = _first_line(self._said)
         if not line:
             code = self.kill()
             raise ProcessFailedError(f"{self._module} was not ready (exit code {code}):\n{self.log.read_text('utf-8')}")
@@ -180,10 +180,10 @@ def run_as_main(
     sys.exit(main())
 
 
-def first_line(stream: IO[str], *, seconds: float = READY_SECONDS) -> str:
+def _first_line(stream: IO[str]) -> str:
     """The first line, or nothing when the process ends or takes too long; then the stream is of no more use."""
     lines: list[str] = []
     reader = threading.Thread(target=lambda: lines.append(stream.readline()), daemon=True)
     reader.start()
-    reader.join(seconds)
+    reader.join(READY_SECONDS)
     return lines[0] if lines else ""

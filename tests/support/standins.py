@@ -2,7 +2,7 @@
 
 Key Vault's starts when something first asks for it.
 
-    with StandIns(folder=tmp_path, redirect_uris=["http://localhost:7071/auth/callback"]) as standins:
+    with StandIns(folder=tmp_path, tls=certificates, redirect_uris=["http://localhost:7071/auth/callback"]) as standins:
         standins.environment()          # settings for an app or a child process
         standins.entra.kill(); standins.entra.start()     # same address, same state
 
@@ -80,6 +80,8 @@ class StandIns:
     """Both stand-ins; use as a context manager, or with `async with`."""
 
     folder: Path
+    tls: Path
+    """Folder of the certificates."""
     redirect_uris: Sequence[str] = (REDIRECT_URI,)
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(30))
     tenant_id: str = TENANT_ID
@@ -87,8 +89,6 @@ class StandIns:
     directory: Path = DIRECTORY
     registration: Sequence[str] = ()
     """Further options of the Entra ID stand-in: what the settings of the server say of its registration."""
-    tls: Path | None = None
-    """Folder of the certificates; one of its own unless given."""
     program: type[Program] = ForkedProgram
     """What runs them."""
     entra: StandIn = field(init=False)
@@ -124,7 +124,7 @@ class StandIns:
 
     @property
     def _common(self) -> tuple[str, ...]:
-        return "--tls", str(self.tls_folder), "--client-secret-file", str(self.secret_file)
+        return "--tls", str(self.tls), "--client-secret-file", str(self.secret_file)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -149,11 +149,7 @@ class StandIns:
     @cached_property
     def bundle(self) -> Path:
         """Certificate of the local authority, for `verify=` and the like."""
-        return ensure_tls(self.tls_folder).ca
-
-    @property
-    def tls_folder(self) -> Path:
-        return self.tls or self.folder / "tls"
+        return ensure_tls(self.tls).ca
 
     @property
     def entra_url(self) -> str:
@@ -215,17 +211,14 @@ class StandIns:
             "REQUESTS_CA_BUNDLE": str(self.bundle),
         }
 
-    def ssl_context(self) -> ssl.SSLContext:
-        """Trust in the local authority."""
-        return self._trust
-
     @cached_property
     def _trust(self) -> ssl.SSLContext:
+        """In the local authority."""
         return ssl.create_default_context(cafile=str(self.bundle))
 
     def http(self) -> httpx2.Client:
         """A client that trusts the local authority and follows no redirect; close it."""
-        return httpx2.Client(base_url=self.entra_url, verify=self.ssl_context(), timeout=60, trust_env=False)
+        return httpx2.Client(base_url=self.entra_url, verify=self._trust, timeout=60, trust_env=False)
 
     def control(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - any JSON
         """Call the control API under /_local; returns its JSON answer, or None."""

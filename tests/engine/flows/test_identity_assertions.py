@@ -56,7 +56,7 @@ async def clients(trusting: None) -> AsyncIterator[Clients]:
 @pytest.fixture
 def company(standins: StandIns, tmp_path: Path) -> Iterator[StandIns]:
     """An identity provider that a test may stop."""
-    with StandIns(folder=tmp_path, tls=standins.tls_folder) as found:
+    with StandIns(folder=tmp_path, tls=standins.tls) as found:
         yield found
 
 
