@@ -131,21 +131,22 @@ class Lifespan:
     def _ended(self, run: asyncio.Task[None]) -> None:
         had_started, self._app = self._app is not None, None
         error = None if run.cancelled() else run.exception()
-        if isinstance(error, Exception):
-            what = "stopped" if had_started else "did not start"
-            _log_failure(f"The application {what}; the next request tries again", error)
-            self._error = LifespanEnded() if had_started else error
+        if had_started and error is not None:
+            self._error = LifespanEnded()
         else:
-            self._error = LifespanClosed()
+            self._error = error if isinstance(error, Exception) else LifespanClosed()
         self._failures = 1 if had_started else self._failures + 1
         self._ended_at = self._clock()
         self._decided.set()
+        if error is not None:
+            what = "stopped" if had_started else "did not start"
+            _log_failure(f"The application {what}; the next request tries again", error)
 
 
-def _log_failure(what: str, error: Exception) -> None:
+def _log_failure(what: str, error: BaseException) -> None:
     """What this server names itself is one line; only what nobody foresaw needs a traceback."""
     if isinstance(error, EntraMcpError):
-        first, *more = str(error).splitlines()
+        first, *more = str(error).splitlines() or [type(error).__name__]
         logger.error("%s: %s", what, " ".join([first, "; ".join(line.strip() for line in more)]).strip())
     else:
         logger.error("%s.", what, exc_info=error)

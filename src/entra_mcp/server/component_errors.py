@@ -48,13 +48,17 @@ class ComponentErrors(Middleware):
     A missing consent becomes a question, where the client can ask it.
     """
 
-    def __init__(self, server: FastMCP) -> None:
-        """Takes the server that has the components, of which a caller may see some alone."""
+    def __init__(self, server: FastMCP, *, completes: bool) -> None:
+        """Takes the server that has the components, of which a caller may see some alone.
+
+        `completes` says whether it completes arguments: otherwise that is a method that it does not have.
+        """
         self._server = server
+        self._completes = completes
 
     @override
     async def on_request(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
-        if context.method == COMPLETION and not await self._knows(context.message.get("ref")):
+        if self._completes and context.method == COMPLETION and not await self._knows(context.message.get("ref")):
             raise MCPError(INVALID_PARAMS, "Nothing of that name has arguments to complete")
         return await call_next(context)
 

@@ -87,7 +87,8 @@ def create_server(
     )
     # What a provider has is not known before it is asked.
     capabilities = TrueCapabilities(interfaces=bool(definition.providers) or has_interfaces(components))
-    for middleware in (RequestTimeLimit(), capabilities, ComponentErrors(server), *definition.middleware):
+    errors = ComponentErrors(server, completes=definition.complete is not None)
+    for middleware in (RequestTimeLimit(), capabilities, errors, *definition.middleware):
         server.add_middleware(middleware)
     add_components(server, components, signs_in=settings.auth_mode.signs_in, services=services)
     if definition.complete is not None:

@@ -80,7 +80,7 @@ class TableStore(BaseStore):
     ) -> bool:
         """Puts the value if the key has a row, in one request; what was deleted stays deleted.
 
-        What has expired counts as there until the purge removes it.
+        What has expired counts as there until the purge removes it. `ttl` has to be positive, and is not looked at.
         """
         collection, created = collection or self.default_collection, datetime.now(UTC)
         expires = None if ttl is None else created + timedelta(seconds=float(ttl))

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 from urllib.request import getproxies
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    IncompleteReadError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
@@ -50,8 +56,29 @@ So a call after a short pause waits for its row alone, not for a name server and
 
 MISSING_TABLE = "TableNotFound"
 
-POSTED: dict[str, Any] = {"retry_on_methods": ("POST",)}
-"""For inserts and transactions, most of whose failures the SDK repeats only where this says so."""
+POST_PAUSES = (0.1, 0.4)
+"""Seconds before each repetition of an insert or a transaction, most of whose failures the SDK does not repeat.
+
+A wait that the service asks for is not kept: a lease would run out before it is written.
+"""
+
+RETRYABLE = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+"""Statuses that are worth a repetition."""
+
+BROKEN = (IncompleteReadError, ServiceRequestError, ServiceResponseError)
+"""What is raised when a connection breaks; the service may have done what it was asked."""
+
+_ONCE: dict[str, Any] = {"retry_total": 0}
+"""For inserts and transactions: `_repeated` repeats them, and a slow one, which may yet be carried out, not at all."""
 
 REFUSED = frozenset(
     {
@@ -124,7 +151,7 @@ class Table:
 
     async def create(self) -> None:
         """Creates the table unless it is there."""
-        await self._ask(WRITE_SECONDS, lambda client: client.create_table(**POSTED), unless={HTTPStatus.CONFLICT})
+        await self._post(lambda client: client.create_table(), unless={HTTPStatus.CONFLICT})
 
     async def check(self) -> None:
         """Reads a row that is not there: a reachable service, the role and the table are all needed for that answer."""
@@ -141,9 +168,7 @@ class Table:
 
         After a lost response the row that is there may be this very one; compare what only the writer can know.
         """
-        written = await self._ask(
-            WRITE_SECONDS, lambda client: client.create_entity(entity, **POSTED), unless={HTTPStatus.CONFLICT}
-        )
+        written = await self._post(lambda client: client.create_entity(entity, **_ONCE), unless={HTTPStatus.CONFLICT})
         return None if written is None else str(written["etag"])
 
     async def replace(self, entity: Mapping[str, Any]) -> None:
@@ -195,9 +220,7 @@ class Table:
 
     async def transact(self, operations: Sequence[Operation]) -> bool:
         """Does up to 100 operations on one partition, all or none; returns False when the service refuses them."""
-        done = await self._ask(
-            WRITE_SECONDS, lambda client: client.submit_transaction(operations, **POSTED), unless=REFUSED
-        )
+        done = await self._post(lambda client: client.submit_transaction(operations, **_ONCE), unless=REFUSED)
         return done is not None
 
     async def query(self, filter_: str, *, select: Sequence[str]) -> AsyncIterator[list[Entity]]:
@@ -227,6 +250,10 @@ class Table:
                     raise
                 return None
 
+    async def _post[T](self, send: Callable[[_Client], Awaitable[T]], *, unless: Collection[int]) -> T | None:
+        """As `_ask`, for inserts and transactions."""
+        return await self._ask(WRITE_SECONDS, lambda client: _repeated(lambda: send(client)), unless=unless)
+
     @asynccontextmanager
     async def _request(self, seconds: float) -> AsyncGenerator[_Client]:
         try:
@@ -235,10 +262,7 @@ class Table:
         except TimeoutError as error:
             raise StorageError(f"no answer within {seconds:.0f} s") from error
         except (AzureError, AttributeError) as error:
-            # The SDK's handling of errors itself fails on an insert whose response broke off.
-            fault = error if isinstance(error, AzureError) else error.__context__
-            if not isinstance(fault, AzureError):
-                raise
+            fault = _fault(error)
             raise StorageError(self._problem(fault)) from fault
 
     def _client(self) -> _Client:
@@ -266,6 +290,28 @@ class Table:
                 return f"{type(error).__name__}: {code or first_line(error)[:200]}"
 
 
+async def _repeated[T](send: Callable[[], Awaitable[T]]) -> T:
+    """Sends an insert or a transaction, again if need be."""
+    for pause in POST_PAUSES:
+        try:
+            return await send()
+        except (AzureError, AttributeError) as error:
+            fault = _fault(error)
+            status = fault.status_code if isinstance(fault, HttpResponseError) else None
+            if not (status in RETRYABLE or isinstance(fault, BROKEN)):
+                raise
+        await asyncio.sleep(pause)
+    return await send()
+
+
+def _fault(error: AzureError | AttributeError) -> AzureError:
+    """Returns what is wrong: the SDK's handling of errors itself fails on an insert whose response broke off."""
+    fault = error if isinstance(error, AzureError) else error.__context__
+    if not isinstance(fault, AzureError):
+        raise error
+    return fault
+
+
 class _PipelineResponse(Protocol):
     """What the SDK hands to a response hook, as far as it is used here."""
 
@@ -275,11 +321,9 @@ class _PipelineResponse(Protocol):
 class _Client(Protocol):
     """The part of `azure.data.tables.aio.TableClient` that is used here, whose own annotations have gaps."""
 
-    async def create_table(self, *, retry_on_methods: Sequence[str]) -> object: ...
+    async def create_table(self) -> object: ...
     async def get_entity(self, partition_key: str, row_key: str) -> Entity: ...
-    async def create_entity(
-        self, entity: Mapping[str, Any], *, retry_on_methods: Sequence[str]
-    ) -> Mapping[str, Any]: ...
+    async def create_entity(self, entity: Mapping[str, Any], *, retry_total: int) -> Mapping[str, Any]: ...
     async def upsert_entity(self, entity: Mapping[str, Any], mode: UpdateMode) -> object: ...
     async def update_entity(
         self, entity: Mapping[str, Any], mode: UpdateMode, *, etag: str | None, match_condition: MatchConditions
@@ -294,9 +338,7 @@ class _Client(Protocol):
         raw_response_hook: Callable[[_PipelineResponse], None],
     ) -> None: ...
     def query_entities(self, query_filter: str, *, select: list[str]) -> AsyncItemPaged[Entity]: ...
-    async def submit_transaction(
-        self, operations: Sequence[Operation], *, retry_on_methods: Sequence[str]
-    ) -> object: ...
+    async def submit_transaction(self, operations: Sequence[Operation], *, retry_total: int) -> object: ...
     async def close(self) -> None: ...
 
 

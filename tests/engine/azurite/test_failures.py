@@ -111,6 +111,25 @@ async def test_slow_insert_is_waited_for_and_not_repeated(faulty: Faulty) -> Non
     assert proxy.requests == {"POST": 1}
 
 
+async def test_insert_does_not_wait_as_long_as_the_service_asks_for(faulty: Faulty) -> None:
+    """What it writes may be a lease of a few seconds."""
+    proxy, _, table = faulty
+    proxy.retry_after = 30
+    proxy.break_next(503, times=2)
+    proxy.requests.clear()
+    assert await table.insert({"PartitionKey": "p", "RowKey": "r"}) is not None
+    assert proxy.requests == {"POST": 3}
+
+
+@pytest.mark.parametrize("fault", [Fault.RESET, Fault.LOSE_RESPONSE, Fault.HALF_RESPONSE, 503], ids=str)
+async def test_transaction_is_repeated_after_a_passing_fault(faulty: Faulty, fault: Fault | int) -> None:
+    proxy, _, table = faulty
+    proxy.break_next(fault, times=1)
+    proxy.requests.clear()
+    assert await table.transact([("upsert", {"PartitionKey": "p", "RowKey": "r"})])
+    assert proxy.requests == {"POST": 2}
+
+
 async def test_store_that_was_idle_longer_than_the_service_waits_works(faulty: Faulty) -> None:
     proxy, store, _ = faulty
     await store.put("k", OLD, collection="c")

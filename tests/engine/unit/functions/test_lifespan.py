@@ -11,7 +11,7 @@ from azure_functions_runtime import invocation_id_cv
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from entra_mcp.errors import SettingFault, SettingsError, StorageError
+from entra_mcp.errors import EntraMcpError, SettingFault, SettingsError, StorageError
 from entra_mcp.functions import lifespan as module
 from entra_mcp.functions.lifespan import Lifespan, LifespanClosed, LifespanEnded
 from tests.support.clock import Clock
@@ -259,6 +259,27 @@ async def test_fault_that_the_server_names_is_one_line_without_a_traceback(
 
     assert record.getMessage() == f"The application did not start; the next request tries again: {line}"
     assert record.exc_info is None
+
+
+@pytest.mark.parametrize("error", [EntraMcpError(), BaseExceptionGroup("several", [GeneratorExit()])])
+async def test_fault_without_words_or_beyond_exceptions_is_logged_and_tried_again(
+    caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    entered, clock = 0, Clock()
+
+    @asynccontextmanager
+    async def faulty() -> AsyncGenerator[ASGIApp]:
+        nonlocal entered
+        entered += 1
+        raise error
+        yield
+
+    app = Lifespan(faulty, on_failure=lambda _: PlainTextResponse("down", 503), clock=clock)
+    for attempts in (1, 2):
+        assert await get(app) == "down"
+        assert entered == attempts
+        clock.advance(60)
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 2
 
 
 async def test_unforeseen_fault_of_the_start_has_its_traceback(caplog: pytest.LogCaptureFixture) -> None:

@@ -135,6 +135,13 @@ async def test_value_of_a_session_is_read_on_another_instance(settings: Settings
         assert structured(await call(other, "kept")) == {"result": "tea"}
 
 
+async def test_server_that_completes_nothing_says_so_whatever_is_asked_for(settings: Settings) -> None:
+    asked = {"ref": {"type": "ref/prompt", "name": "nonesuch"}, "argument": {"name": "region", "value": "a"}}
+    async with instance(settings, definition=replace(SERVER, complete=None)) as http:
+        answer = await http.post("/mcp", **request("completion/complete", asked, token=ALICE))
+    assert protocol_error(answer)["code"] == -32601
+
+
 async def test_value_of_a_session_is_its_caller_s_alone(settings: Settings) -> None:
     async with instance(settings) as http:
         await call(http, "keep", text="tea")
