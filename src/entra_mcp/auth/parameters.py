@@ -59,7 +59,7 @@ def has_finite_times(claims: Mapping[str, Any]) -> bool:
 
 
 class RefusedRequestError(EntraMcpError):
-    """A request that no handler gets to see: the error code of OAuth, and its description."""
+    """A request that is refused: the error code of OAuth, and its description."""
 
     def __init__(self, error: str, description: str) -> None:
         super().__init__(description)

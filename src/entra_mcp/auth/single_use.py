@@ -201,10 +201,13 @@ class SingleUse:
         outer = EXCHANGE.set(running)
         try:
             async with Patience(EXCHANGE_SECONDS):
-                return await exchange()
+                tokens = await exchange()
         finally:
             EXCHANGE.reset(outer)
             keeping.cancel()
+        if running.token_set is None:
+            raise LookupError("the exchange has written no token set, so nothing could end the sign-in")
+        return tokens
 
     async def _keep(self, lease: Lease) -> None:
         while True:

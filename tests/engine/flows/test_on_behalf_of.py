@@ -50,6 +50,7 @@ async def test_exchanges_that_end_together_succeed_when_few_credentials_are_kept
     try:
         everybody = await asyncio.gather(*map(token, assertions))
         assert len(set(everybody)) == PEOPLE
+        assert len(credentials._kept) == 2  # pyright: ignore[reportPrivateUsage] - nothing else shows it
         # These are kept with the tokens that they got.
         assert await asyncio.gather(*map(token, assertions[-2:])) == everybody[-2:]
         assert all(await asyncio.gather(*map(token, assertions)))

@@ -12,19 +12,20 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections import Counter
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_address
-from typing import TYPE_CHECKING, Any, cast, override
+from typing import TYPE_CHECKING, Any, override
 
 from entra_mcp.errors import EntraMcpError
 from entra_mcp.patience import Patience
 from entra_mcp.request import asking_network, begin_turn, end_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
     from entra_mcp.web.rate_limits import TokenBuckets
 
@@ -32,7 +33,7 @@ WIRE_SERVER = IPv4Address("168.63.129.16")
 
 LOOKUPS_AT_ONCE = 32
 LOOKUPS_OF_ONE_NETWORK = 4
-"""So that one network leaves places for the others, however long its names take; more of its own are refused."""
+"""So that one network leaves places for the others, however long its names take; the rest of its own wait."""
 
 FETCHES_AT_ONCE = 64
 FETCHES_OF_ONE_NETWORK = 4
@@ -44,7 +45,7 @@ SOON_SECONDS = 0.05
 
 
 class TooManyLookupsError(EntraMcpError):
-    """Strangers have as many names looked up as this server does in a minute, or at once, or too many fetches wait."""
+    """Strangers have had as many names looked up as this server does in a minute, or too many of their fetches wait."""
 
 
 class NameLookups(ThreadPoolExecutor):
@@ -59,6 +60,7 @@ class NameLookups(ThreadPoolExecutor):
         self._by_network = by_network
         self._overall = overall
         self._running = Counter[str]()
+        self._waiting = defaultdict[str, deque[Callable[[], None]]](deque)
         self._counting = threading.Lock()
 
     @override
@@ -66,30 +68,52 @@ class NameLookups(ThreadPoolExecutor):
         """Submits a look-up.
 
         Raises:
-            TooManyLookupsError: the network that the request came from has as many under way as it may. Or it, or all
-                of them together, have had theirs for this minute.
+            TooManyLookupsError: the network that the request came from, or all of them together, have had theirs.
         """
         asking = asking_network()
         # In this order, so that one network cannot use up what is for all.
-        full = self._running[asking] >= LOOKUPS_OF_ONE_NETWORK
-        if full or self._by_network.take(asking) or self._overall.take():
+        if self._by_network.take(asking) or self._overall.take():
             raise TooManyLookupsError("too many names of clients are looked up at this moment")
+        found = Future[T]()
         with self._counting:
-            self._running[asking] += 1
-        found = super().submit(_not_the_platform, fn, *args, **kwargs)
-        found.add_done_callback(lambda _: self._end(asking))
+            self._waiting[asking].append(lambda: _look_up(found, fn, *args, **kwargs))
+        self._begin(asking)
         return found
 
-    def _end(self, asking: str) -> None:
+    def _begin(self, asking: str) -> None:
+        """Begins the network's next look-up, if there is one and it has a place."""
         with self._counting:
-            self._running -= Counter([asking])
+            waiting = self._waiting[asking]
+            if not waiting:
+                del self._waiting[asking]
+            if not waiting or self._running[asking] >= LOOKUPS_OF_ONE_NETWORK:
+                return
+            self._running[asking] += 1
+            lookup = waiting.popleft()
+        with suppress(RuntimeError):  # after the end
+            super().submit(self._run, asking, lookup)
+
+    def _run(self, asking: str, lookup: Callable[[], None]) -> None:
+        lookup()
+        with self._counting:
+            self._running.subtract([asking])
+            self._running = +self._running
+        self._begin(asking)
 
 
-def _not_the_platform[**P, T](lookup: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def _look_up[T](found: Future[T], lookup: Callable[..., T], *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as below
+    if not found.set_running_or_notify_cancel():
+        return
+    try:
+        found.set_result(_not_the_platform(lookup, *args, **kwargs))
+    except BaseException as error:  # noqa: BLE001 - it is for whoever waits
+        found.set_exception(error)
+
+
+def _not_the_platform(lookup: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever a look-up takes and returns
     found = lookup(*args, **kwargs)
     # Addresses of version 6 can stand for one of version 4 in several ways; each holds its bytes.
-    addresses = cast("list[tuple[Any, ...]]", found)
-    if any(WIRE_SERVER.packed in ip_address(address[0].partition("%")[0]).packed for *_, address in addresses):
+    if any(WIRE_SERVER.packed in ip_address(address[0].partition("%")[0]).packed for *_, address in found):
         raise socket.gaierror(socket.EAI_NONAME, "an address of the platform")
     return found
 
