@@ -85,7 +85,7 @@ class Api:
             following = answer.get("@odata.nextLink") or answer.get("nextLink")
             if not following:
                 return
-            answer = self.request("GET", self._own(str(following))).document
+            answer = self.request("GET", str(following)).document
         raise ApiError(
             service=self.service,
             request=f"GET {path}",
@@ -105,15 +105,15 @@ class Api:
         accept: Collection[int] = (),
         remedies: Mapping[int, str] | None = None,
     ) -> Answer:
-        """One request, repeated while the service is busy or out of reach.
+        """One request to a path of the service, or to a link that it gave; repeated while it is busy or out of reach.
 
         A refusal says what is to be done by its status in `remedies`, else by `ops/refusals.py`.
 
         Raises:
-            ApiError: the service refuses, with a status that is not among `accept`.
+            ApiError: the service refuses, with a status that is not among `accept`, or the link leads elsewhere.
             UnreachableError: it did not answer.
         """
-        url = path if path.startswith(self.base) else f"{self.base}{path}"
+        url = f"{self.base}{path}" if path.startswith("/") else self._own(path)
         request = self.http.build_request(method, url, json=body, params=parameters or None, headers=headers)
         response = self._send(request)
         if response.is_success or response.status_code in accept:
@@ -149,18 +149,24 @@ class Api:
             self.patience.wait(wait, f"{self.service} answered {response.status_code}")
         raise AssertionError("the last attempt returns or raises")
 
-    def _own(self, url: str) -> str:
-        """The token must not follow a link to another place. Key Vault's links name the port 443."""
-        ours, theirs = httpx2.URL(self.base), httpx2.URL(url)
-        if (ours.scheme, ours.netloc, ours.userinfo) != (theirs.scheme, theirs.netloc, theirs.userinfo):
-            raise ApiError(
-                service=self.service,
-                request="GET (next page)",
-                status=HTTPStatus.OK,
-                text="the list goes on at another address",
-                remedy="Check GRAPH_BASE_URL and AZURE_RESOURCE_MANAGER_URL.",
-            )
-        return str(theirs)
+    def _own(self, link: str) -> str:
+        """The link, whose place may be written in another way than `base`: Key Vault's links name the port 443.
+
+        Raises:
+            ApiError: it leads to another place, which must not get the token, or is no address.
+        """
+        ours = httpx2.URL(self.base)
+        with contextlib.suppress(httpx2.InvalidURL):
+            theirs = httpx2.URL(link)
+            if (ours.scheme, ours.netloc, ours.userinfo) == (theirs.scheme, theirs.netloc, theirs.userinfo):
+                return str(theirs)
+        raise ApiError(
+            service=self.service,
+            request="GET (next page)",
+            status=HTTPStatus.OK,
+            text="the list goes on at another address",
+            remedy="Check GRAPH_BASE_URL and AZURE_RESOURCE_MANAGER_URL.",
+        )
 
 
 @dataclass(frozen=True, slots=True)

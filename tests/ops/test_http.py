@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 BASE = "https://api.example/v1"
 
 
-def api(answer: Callable[[httpx2.Request], httpx2.Response], waits: list[float] | None = None) -> Api:
+def api(
+    answer: Callable[[httpx2.Request], httpx2.Response], waits: list[float] | None = None, *, base: str = BASE
+) -> Api:
     return Api(
         service="The API",
-        base=BASE,
+        base=base,
         scope="a scope",
         http=httpx2.Client(transport=httpx2.MockTransport(answer), verify=False),
         tokens=Tokens(FakeCredential(TENANT)),
@@ -45,8 +47,32 @@ def test_pages_are_followed_to_the_end() -> None:
 
 
 @pytest.mark.parametrize(
+    ("base", "link"),
+    [
+        ("https://vault.example:443", "https://vault.example:443"),
+        ("https://vault.example:443", "https://vault.example"),
+        ("https://VAULT.example", "https://vault.example:443"),
+        ("https://VAULT.example", "https://VAULT.example"),
+        ("http://localhost:80", "http://localhost:80"),
+    ],
+)
+def test_page_is_asked_for_at_its_own_address_however_the_base_is_written(base: str, link: str) -> None:
+    asked: list[httpx2.URL] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url)
+        return listed("1", following=f"{link}/things?$skiptoken=a%2Bb" if len(asked) == 1 else None)
+
+    assert len(list(api(answer, base=base).pages("/things"))) == 2
+    assert asked == [httpx2.URL(f"{base}/things"), httpx2.URL(f"{base}/things?$skiptoken=a%2Bb")]
+
+
+@pytest.mark.parametrize(
     "link",
     [
+        "https://api.example:x/v1/things",
+        "https://[/v1/things",
+        "v1/things",
         "https://evil.example/v1/things",
         "http://api.example/v1/things",
         "https://api.example:444/v1",
