@@ -183,12 +183,19 @@ def _refusing(arm: Api, *, group: str, base: str, now: datetime) -> Iterator[Ass
         above = any(one.startswith(MANAGEMENT_GROUP) for one in excluded)
         whole = not (above or assignment.get("overrides") or assignment.get("resourceSelectors"))
         own = [one for one in exemptions if one["policyAssignmentId"].lower() == str(document.get("id")).lower()]
+        # Definitions that concern nothing here are not read: this account may not be allowed to.
+        if any(not (words(one, "policyDefinitionReferenceIds") or one.get("resourceSelectors")) for one in own):
+            continue
         name = str(assignment.get("displayName") or document.get("name"))
         overriding = {str(one.get("value")).lower() for one in entries(assignment, "overrides")}
-        for guid, given, definition, reference in _members(assignment, definition_of):
+        for identifier, given, reference in _members(assignment, definition_of):
             exempted = [one for one in own if reference in (words(one, "policyDefinitionReferenceIds") or [reference])]
             if any(not one.get("resourceSelectors") for one in exempted):
                 continue
+            guid = identifier.rsplit("/", 1)[-1].lower()
+            # An initiative may hold hundreds that say nothing of this deployment.
+            read = not reference or guid in POLICIES or not identifier.lower().startswith(BUILT_IN)
+            definition = definition_of(identifier) if read else {}
             parameters = _defaults(definition) | given
             effect = parameters.get("effect") or part(definition, "policyRule", "then").get("effect")
             if not REFUSING.isdisjoint({str(effect).lower(), *overriding}):
@@ -206,24 +213,17 @@ def _exemptions(arm: Api, scope: str, *, now: datetime) -> Iterator[dict[str, An
 
 def _members(
     assignment: dict[str, Any], definition_of: Callable[[str], dict[str, Any]]
-) -> Iterator[tuple[str, Parameters, dict[str, Any], str]]:
-    """Each definition: its GUID, what it is given, itself where it is read, and its name in an initiative."""
+) -> Iterator[tuple[str, Parameters, str]]:
+    """The id of each definition, what it is given, and its name in an initiative; empty where it is in none."""
     identifier, given = str(assignment.get("policyDefinitionId")), _values(part(assignment, "parameters"))
-    assigned = definition_of(identifier)
     if INITIATIVE not in identifier.lower():
-        yield _guid(identifier), given, assigned, ""
+        yield identifier, given, ""
         return
+    assigned = definition_of(identifier)
     outer = _defaults(assigned) | given
     for one in entries(assigned, "policyDefinitions"):
-        member = str(one.get("policyDefinitionId"))
-        read = not member.lower().startswith(BUILT_IN) or _guid(member) in POLICIES
         inner = _resolved(_values(part(one, "parameters")), outer)
-        reference = str(one.get("policyDefinitionReferenceId"))
-        yield _guid(member), inner, definition_of(member) if read else {}, reference
-
-
-def _guid(identifier: str) -> str:
-    return identifier.rsplit("/", 1)[-1].lower()
+        yield str(one.get("policyDefinitionId")), inner, str(one.get("policyDefinitionReferenceId"))
 
 
 def _values(parameters: Parameters) -> Parameters:

@@ -200,6 +200,22 @@ def test_exemption_counts_while_it_is_good_and_for_what_it_names(
     assert (outcome.code, text in outcome.text) == (code, True), outcome.text
 
 
+@pytest.mark.parametrize("unreadable", ["definition", "initiative", "member"])
+def test_definition_from_which_the_group_is_exempt_need_not_be_readable(ready: Ops, unreadable: str) -> None:
+    world, secret = ready.world, define(ready.world, f"{ABOVE}{BUILT_IN}/secret", effect="deny")
+    world.resources[GROUP_ID.lower()] = {"id": GROUP_ID}
+    members = [{"policyDefinitionId": secret, "policyDefinitionReferenceId": "secret"}]
+    world.resources[INITIATIVE.lower()] = {"id": INITIATIVE, "properties": {"policyDefinitions": members}}
+    assign(world, secret if unreadable == "definition" else INITIATIVE)
+    exempt(world, policyDefinitionReferenceIds=["secret"] if unreadable == "member" else [])
+    assign(world, define(world, f"{BUILT_IN}/{PRIVATE_STORAGE}", effect="deny"), scope=WITHIN)
+    denied = {"error": {"code": "AuthorizationFailed", "message": "no"}}
+    world.faults.append(Fault("GET", INITIATIVE if unreadable == "initiative" else secret, 403, denied))
+    outcome = ready("preflight")
+    assert outcome.code == 1, outcome.text
+    assert "the assignment Corporate rules refuses" in outcome.text
+
+
 @pytest.mark.parametrize(
     ("member", "given", "refused"),
     [
