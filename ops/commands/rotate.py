@@ -64,9 +64,12 @@ def _rotate_signing_key(context: Context, vault: VaultResource) -> None:
     context.report.ok("added", f"version {added.id}; servers know it within four minutes, and sign with it after five")
     if expires is not None:
         context.report.note("expiry", f"{expires:%Y-%m-%d}; for a later one set VAULT_EXPIRY_DATE, then rotate again")
-    if versions is not None:
-        _list(context, old_keys([*versions, added], newest_id=added.id, keep=kept_for))
-    elif before is not None:
+    if before is None:
+        return
+    # Again: a request that was repeated, or somebody else, may have added more than one.
+    if versions is not None and (now := _versions(context, added)) is not None:
+        _list(context, old_keys(now, newest_id=added.id, keep=kept_for))
+    else:
         day = added.created + kept_for
         context.report.note("older version", f"{before.id} may be disabled from {day:%Y-%m-%d}")
 

@@ -56,6 +56,30 @@ def test_new_version_is_a_good_key_and_older_ones_are_told_their_day(ops: Ops, w
     assert enabled(world) == [first.id, second.id, added.id]
 
 
+def test_day_is_told_of_a_version_too_that_a_repeated_request_added(ops: Ops, world: World) -> None:
+    key(world, days_ago=30)
+    world.faults.append(Fault("PUT", "/secrets/", 503, served=True))
+    outcome = ops("rotate", "signing-key")
+    assert outcome.code == 0, outcome.text
+    *older, newest = world.secrets[SIGNING_KEY]
+    assert len(older) == 2
+    for version in older:
+        assert f"{version.id} may be disabled from" in outcome.text
+    assert f"{newest.id} may be disabled" not in outcome.text
+
+
+@pytest.mark.parametrize("listed_before", [True, False])
+def test_versions_that_cannot_be_listed_are_said_once(ops: Ops, world: World, listed_before: bool) -> None:
+    first = key(world, days_ago=30)
+    broken = {"error": {"code": "InternalServerError", "message": "broken"}}
+    listed = Fault("GET", "/versions", 200, {"value": []})
+    world.faults.extend([*([listed] if listed_before else []), Fault("GET", "/versions", 500, broken)])
+    outcome = ops("rotate", "signing-key")
+    assert outcome.code == 0, outcome.text
+    assert outcome.text.count("cannot be listed") == 1
+    assert f"{first.id} may be disabled from {day(world, superseded_days_ago=0)}" in outcome.text
+
+
 def test_new_key_expires_on_the_day_that_a_policy_wants(ops: Ops, world: World) -> None:
     assert (
         "note  expiry                 2099-03-01" in ops("rotate", "signing-key", VAULT_EXPIRY_DATE="2099-03-01").text
