@@ -51,8 +51,8 @@ def examine(context: Context, facts: Facts) -> None:
         attempt(report, "API permissions", lambda: _permissions(context, facts, application))
     attempt(report, "accounts", lambda: _audience(context, facts, application))
     attempt(report, "groups claim", lambda: _groups(context, application))
-    principal = principal_of(context.services.graph, application.client_id) or {}
-    enabled = attempt(report, "enterprise application", lambda: _principal(application, principal))
+    principal: dict[str, Any] = {}
+    enabled = attempt(report, "enterprise application", lambda: _principal(context, application, found=principal))
     if enabled and principal.get("appRoleAssignmentRequired") and facts.auth_mode != "verify":
         attempt(report, "consent", lambda: _consent(context, facts, str(principal["id"])))
     if facts.auth_mode == "federated":
@@ -190,19 +190,20 @@ def _permissions(context: Context, facts: Facts, application: Application) -> No
     )
 
 
-def _principal(application: Application, principal: dict[str, Any]) -> str:
-    """The enterprise application: what the tenant thinks of the registration; empty where there is none."""
+def _principal(context: Context, application: Application, *, found: dict[str, Any]) -> str:
+    """What the tenant thinks of the registration: the enterprise application, which is put into `found`."""
+    found.update(principal_of(context.services.graph, application.client_id) or {})
     expect(
-        principal,
+        found,
         "there is none in this tenant (AADSTS7000229)",
         remedy=f"az ad sp create --id {application.client_id}",
     )
     expect(
-        principal.get("accountEnabled", True),
+        found.get("accountEnabled", True),
         "is disabled (AADSTS7000112)",
         remedy=f"az ad sp update --id {application.client_id} --set accountEnabled=true",
     )
-    if principal.get("appRoleAssignmentRequired"):
+    if found.get("appRoleAssignmentRequired"):
         return "enabled, for people who are assigned to it (AADSTS50105)"
     return "enabled, for everybody of the tenant"
 

@@ -116,6 +116,17 @@ def test_what_may_not_be_looked_at_is_said_and_the_rest_still_is(
     assert "is Stopped" in outcome.text
 
 
+def test_federated_credential_is_looked_at_where_the_enterprise_application_may_not_be(
+    doctor: Callable[..., Outcome], deployed: World, ops: Ops
+) -> None:
+    federated(deployed, ops)["subject"] = "somebody else"
+    denied = {"error": {"code": "Authorization_RequestDenied", "message": "Insufficient privileges."}}
+    deployed.faults.append(Fault("GET", "/servicePrincipals", 403, denied, times=9))
+    outcome = doctor()
+    assert "note  enterprise application could not be looked at" in outcome.text
+    assert "(AADSTS700213)" in outcome.text
+
+
 def test_app_that_is_gone_ends_with_what_to_do(doctor: Callable[..., Outcome], deployed: World) -> None:
     deployed.resources.clear()
     outcome = doctor()
