@@ -106,14 +106,20 @@ class LocalRegistration:
         return self._directory.application(made.object_id)
 
     def remove(self) -> bool:
-        """Deletes it for good; False where there was none."""
+        """Deletes it for good; False where there was none.
+
+        Raises:
+            OpsError: it was deleted, and is not listed among the deleted ones yet.
+        """
         found = self.find()
-        if found is not None:
-            self._directory.delete_application(found)
+        if found is not None and not self._directory.delete_application(found):
+            found = None
         deleted = self._directory.deleted_applications(found, unique_name=self._names.registration)
         for application in deleted:
             self._directory.purge_application(application)
-        return bool(found or deleted)
+        if found is not None and found.object_id not in {one.object_id for one in deleted}:
+            raise OpsError("The registration was deleted, but cannot be deleted for good yet. Run the command again.")
+        return bool(deleted)
 
     def _made(self) -> Application:
         made = self._graph.patience.until(self.find, bool, waits=REPLICATION_WAITS, why=UNKNOWN_YET)

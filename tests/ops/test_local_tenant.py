@@ -156,6 +156,32 @@ def test_undo_waits_until_the_deleted_registration_is_listed(local: Ops) -> None
     assert not local.world.deleted_applications
 
 
+def test_undo_of_a_registration_that_is_never_listed_says_to_run_it_again(local: Ops) -> None:
+    local("local-tenant")
+    unlisted = Fault("GET", "/deletedItems/", 200, {"value": []}, times=99)
+    local.world.faults.append(unlisted)
+    outcome = local("local-tenant", "--undo")
+    assert outcome.code == 1
+    assert "Run the command again" in outcome.text
+    assert "deleted for good\n" not in outcome.text
+    unlisted.times = 0
+    outcome = local("local-tenant", "--undo")
+    assert outcome.code == 0, outcome.text
+    assert not local.world.deleted_applications
+
+
+def test_undo_does_not_wait_for_what_it_did_not_delete(local: Ops) -> None:
+    local("local-tenant")
+    known = dict(own(local.world))
+    local("local-tenant", "--undo")
+    local.waits.clear()
+    local.world.faults.append(Fault("GET", "/applications(", 200, known, times=2))
+    outcome = local("local-tenant", "--undo")
+    assert outcome.code == 0, outcome.text
+    assert "registration           there was none" in outcome.text
+    assert not local.waits
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [("DELETE", "/applications/"), ("DELETE", "/deletedItems/"), ("DELETE", "/vaults/"), ("POST", "/purge")],
