@@ -30,7 +30,7 @@ from ops.environment import (
 from ops.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from ops.command import Context
     from ops.environment import Environment
@@ -310,7 +310,7 @@ def _deleted_registrations(context: Context) -> str | None:
     names = {"client_id": environment.get(CLIENT_ID), "unique_name": environment.get(APP_UNIQUE_NAME)}
     if not any(names.values()):
         return Note("no name is known yet: this environment was never provisioned")
-    found = _unless_refused(lambda: list(directory.deleted_applications(**names)))
+    found = _unless_refused(lambda: directory.deleted_applications(**names), refusals={HTTPStatus.FORBIDDEN})
     if found is None:
         return Note(UNKNOWN)
     for application in found:
@@ -322,12 +322,12 @@ def _deleted_registrations(context: Context) -> str | None:
     return None if found else "none is in the way"
 
 
-def _unless_refused[T](ask: Callable[[], T]) -> T | None:
-    """What Graph answers, or None when this account may not ask."""
+def _unless_refused[T](ask: Callable[[], T], *, refusals: Collection[int] = NOT_TOLD) -> T | None:
+    """What Graph answers, or None when this account may not ask, which Graph says with one of `refusals`."""
     try:
         return ask()
     except ApiError as error:
-        if error.status not in NOT_TOLD:
+        if error.status not in refusals:
             raise
         return None
 

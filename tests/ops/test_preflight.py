@@ -241,6 +241,17 @@ def test_check_that_fails_is_noted_and_the_others_are_made(ready: Ops, path: str
     assert f"note  {name}" in outcome.text
 
 
+@pytest.mark.parametrize("status", [400, 404])
+def test_fault_of_the_list_of_deleted_registrations_is_told_in_full(ready: Ops, status: int) -> None:
+    fault = {"error": {"code": "Request_Fault", "message": "no such list"}}
+    ready.world.faults.append(Fault("GET", "/deletedItems/", status, fault))
+    outcome = ready("preflight")
+    assert outcome.code == 0, outcome.text
+    told = outcome.text.partition("note  deleted registrations")[2]
+    assert f"could not be looked at. Microsoft Graph answered {status}" in told
+    assert "no such list" in told
+
+
 def test_deleted_vault_of_another_region_is_not_in_the_way(ready: Ops) -> None:
     protected_vault(ready.world)
     outcome = ready("preflight", AZURE_LOCATION="eastus")
