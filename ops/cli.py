@@ -135,7 +135,7 @@ def _environment(
         folder = azd_folder(root, named)
         if folder is None or not (folder / ".env").is_file():
             raise UsageError(f"azd has no environment {named!r} in {root}. `azd env list` shows those it has.")
-        environment = Environment({**known, **azd_values(folder), **given, ENVIRONMENT_NAME.name: named})
+        environment = Environment({**known, **azd_values(folder), ENVIRONMENT_NAME.name: named, **given})
     else:
         # A hook runs for the environment of its variable, which need not be azd's default one.
         folder = azd_folder(root, known.get(ENVIRONMENT_NAME.name, "")) or azd_folder(root, "")

@@ -125,6 +125,27 @@ def test_option_wins_over_a_named_environment(ops: Ops) -> None:
     assert ops("postprovision", "--environment", "prod", "--azure-key-vault-id", vault).code == 0
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_option_wins_over_the_shell_and_azd(ops: Ops, named: bool) -> None:
+    for group in ("rg-shell", "rg-azd", "rg-option"):
+        ops.world.resources[f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}".lower()] = {}
+    azd_environment(ops.root, "dev", AZURE_RESOURCE_GROUP="rg-azd")
+    chosen = ("--environment", "dev") if named else ()
+    command = ("postdown", "--purge", *chosen)
+    outcome = ops(*command, "--azure-resource-group", "rg-option", AZURE_RESOURCE_GROUP="rg-shell")
+    assert "The resource group rg-option is still there" in outcome.text
+    outcome = ops(*command, AZURE_RESOURCE_GROUP="rg-shell")
+    assert f"The resource group {'rg-azd' if named else 'rg-shell'} is still there" in outcome.text
+
+
+def test_option_wins_over_the_name_of_a_named_environment(ops: Ops) -> None:
+    ops.world.resources[f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-other".lower()] = {}
+    azd_environment(ops.root, "dev", AZURE_ENV_NAME="dev")
+    command = ("postdown", "--purge", "--environment", "dev", "--azure-env-name", "other")
+    outcome = ops(*command, AZURE_RESOURCE_GROUP=None, AZURE_KEY_VAULT_ID=None)
+    assert "The resource group rg-other is still there" in outcome.text
+
+
 def test_environment_that_azd_does_not_have_is_wrong_usage(ops: Ops) -> None:
     outcome = ops("postprovision", "--environment", "nowhere")
     assert outcome.code == 2
