@@ -186,11 +186,14 @@ def _vaults(context: Context, arm: Api, *, missing: Collection[str]) -> str | No
     vaults = DeletedVaults(arm, subscription=environment[SUBSCRIPTION])
     if environment.has(VAULT_NAME):
         named = vaults.named(environment[VAULT_NAME])
-        return "none is in the way" if named is None else _vault_in_the_way(environment, named)
+        if named is None:
+            return "none is in the way"
+        attempt(context.report, "deleted vault", lambda: _vault_in_the_way(environment, named))
+        return None
     similar = vaults.similar(group=resource_group(environment), environment=environment.get(ENVIRONMENT_NAME))
     for vault in similar:
         context.report.note(
-            "deleted vaults",
+            "deleted vault",
             f"{vault.name} keeps its name until {vault.gone_on}, and may be an earlier one of this environment.\n"
             f"If the deployment says that the name is taken, get it back:\n{vault.recovery}",
         )
