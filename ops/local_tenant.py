@@ -17,7 +17,7 @@ from uuid import NAMESPACE_URL, uuid5
 from ops.consent import MICROSOFT_GRAPH, principal_of
 from ops.deployment import GROUP_VERSION
 from ops.doctor.roles import SECRETS_USER
-from ops.documents import part, read, write
+from ops.documents import part, write
 from ops.environment import DEFAULT_ADDITIONAL_SCOPES, DEFAULT_SCOPES
 from ops.errors import OpsError
 from ops.graph import REPLICATION_WAITS, UNKNOWN_YET, Application, Directory
@@ -243,8 +243,20 @@ class LocalSettings:
         return str(self._sample["Values"]["MCP_BASE_URL"])
 
     def belongs_to(self, client_id: str) -> bool:
-        """Whether the file names this registration; False where it is missing."""
-        return bool(client_id) and part(read(self._file), "Values").get("ENTRA_CLIENT_ID") == client_id
+        """Whether the file names this registration; False where it is missing.
+
+        Raises:
+            OpsError: nobody knows, for it cannot be read.
+        """
+        try:
+            values = part(json.loads(self._file.read_text("utf-8")), "Values")
+        except (FileNotFoundError, ValueError):
+            return False
+        except OSError as error:
+            raise OpsError(
+                f"local.settings.json cannot be read ({type(error).__name__}). Move it away, then run this again."
+            ) from error
+        return bool(client_id) and values.get("ENTRA_CLIENT_ID") == client_id
 
     def refuse_anothers(self, client_id: str) -> None:
         """Raises OpsError where the file is there and is about something else."""

@@ -233,6 +233,20 @@ def test_settings_of_another_registration_are_neither_replaced_nor_removed(local
     assert file.read_text("utf-8") == text
 
 
+def test_settings_that_cannot_be_read_stop_before_anything_is_deleted_or_made(local: Ops) -> None:
+    local("local-tenant")
+    file = local.root / "local.settings.json"
+    file.unlink()
+    file.mkdir()
+    local.world.requests.clear()
+    for arguments in (("local-tenant", "--undo"), ("local-tenant",)):
+        outcome = local(*arguments)
+        assert outcome.code == 1
+        assert "local.settings.json cannot be read (IsADirectoryError)" in outcome.text
+        assert "Move it away" in outcome.text
+    assert {method for method, _ in local.world.requests} == {"GET"}
+
+
 def test_vault_that_was_deleted_by_hand_is_told_how_to_get_back(local: Ops) -> None:
     deleted_vault(local.world, NAMES.vault, vaultId=NAMES.vault_id)
     outcome = local("local-tenant")
