@@ -98,9 +98,7 @@ class Directory:
         young = application.created is not None and now - application.created < YOUNG
         unknown = {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN} if young else {HTTPStatus.NOT_FOUND}
         made = self.patiently("POST", path, body=body, unknown=unknown).document
-        return NewPassword(
-            key_id=made["keyId"], value=SecretStr(made["secretText"]), ends=datetime.fromisoformat(made["endDateTime"])
-        )
+        return NewPassword(key_id=made["keyId"], value=SecretStr(made["secretText"]), ends=_time(made["endDateTime"]))
 
     def remove_password(self, application: Application, key_id: str) -> bool:
         """Removes a client secret; False when it is gone already, or not known everywhere yet."""
@@ -179,15 +177,21 @@ def _application(document: dict[str, Any]) -> Application:
         client_id=document.get("appId") or "",
         name=document.get("displayName") or "",
         unique_name=document.get("uniqueName") or "",
-        created=datetime.fromisoformat(document["createdDateTime"]) if document.get("createdDateTime") else None,
+        created=_time(document["createdDateTime"]) if document.get("createdDateTime") else None,
         passwords=tuple(
             Password(
                 key_id=entry["keyId"],
                 name=entry.get("displayName") or "",
-                starts=datetime.fromisoformat(entry["startDateTime"]),
-                ends=datetime.fromisoformat(entry["endDateTime"]),
+                starts=_time(entry["startDateTime"]),
+                ends=_time(entry["endDateTime"]),
             )
             for entry in document.get("passwordCredentials") or ()
         ),
         document=document,
     )
+
+
+def _time(text: str) -> datetime:
+    """A time without an offset is UTC: one with none could not be compared with others."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -80,6 +80,16 @@ def test_secret_is_renewed_from_thirty_days_before_its_end(ops: Ops, world: Worl
     assert (key_id in kept) is (days > 0), "the one before stays, unless it is of no use"
 
 
+def test_time_of_the_registration_without_an_offset_is_utc(ops: Ops, world: World) -> None:
+    held_secret(world, days=29)
+    (application,) = world.applications.values()
+    for document in (application, *world.passwords()):
+        document |= {name: value.removesuffix("Z") for name, value in document.items() if name.endswith("DateTime")}
+    outcome = ops("postprovision")
+    assert outcome.code == 0, outcome.text
+    assert_well(world, generations=2)
+
+
 def test_secret_whose_key_was_removed_is_replaced(ops: Ops, world: World) -> None:
     held_secret(world, days=100)
     world.passwords().clear()
