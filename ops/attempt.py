@@ -1,5 +1,6 @@
 """What a check is: it returns what is right, or raises what it found and what fixes that.
 
+One that may find several things reports them by itself. It then returns None, as one does that has nothing to say.
 One check that cannot be made does not keep the others from being made, nor a deployment from being tried.
 """
 
@@ -37,9 +38,10 @@ def expect(condition: object, reason: str, *, remedy: str) -> None:
 
 
 def attempt(report: Report, name: str, check: Callable[[], str | None]) -> bool:
-    """Runs the check and reports how it ended, unless it returns None; False when it found something.
+    """Runs the check, and reports what it returns or raises; nothing where it returns None.
 
-    A refusal of the check is noted. A sign-in that it lacks is a finding.
+    A refusal of the check is noted; a sign-in that it lacks is a finding. False when it raised a finding, which says
+    nothing of what a check reported by itself.
     """
     try:
         said = check()
