@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+from local.host.errors import HostError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from local.host.messages import Logged
     from local.host.process import Invocation
 
+SETTING = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 SEND_SECONDS = 0.5
 LEVELS = ("Trace", "Debug", "Information", "Warning", "Error", "Critical", "None")
 NAMES = {"DEBUG": "Debug", "INFO": "Information", "WARNING": "Warning", "ERROR": "Error", "CRITICAL": "Critical"}
@@ -29,11 +32,18 @@ logger = logging.getLogger(__name__)
 
 
 class ApplicationInsights:
-    """The account that the app's environment names; when it names none, nothing is kept or sent."""
+    """The account that the app's environment names; when it names none, nothing is kept or sent.
+
+    Raises:
+        HostError: the connection string lacks a part.
+    """
 
     def __init__(self, environment: Mapping[str, str], *, log_levels: Mapping[str, str]) -> None:
-        connection = environment.get("APPLICATIONINSIGHTS_CONNECTION_STRING", "")
+        connection = environment.get(SETTING, "")
         parts = dict(part.split("=", 1) for part in connection.split(";") if "=" in part)
+        missing = [name for name in ("InstrumentationKey", "IngestionEndpoint") if not parts.get(name)]
+        if connection and missing:
+            raise HostError(f"{SETTING} has no {' and no '.join(missing)}.")
         self._key = parts.get("InstrumentationKey")
         self._url = f"{parts.get('IngestionEndpoint', '').rstrip('/')}/v2.1/track"
         self._certificates = environment.get("SSL_CERT_FILE")

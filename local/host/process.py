@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, cast
 
 from local.config import REPOSITORY
 from local.host import messages
-from local.host.application_insights import ApplicationInsights
 from local.host.errors import AppBrokenError
 from local.host.messages import Ended, Failed, Function, Invoke, Loaded, Logged
 from local.host.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import timedelta
     from pathlib import Path
 
+    from local.host.application_insights import ApplicationInsights
     from local.host.log import AppLog
-    from local.host.settings_files import HostConfig
 
 INDEXING_SECONDS = 120
 """The limit that Azure has, too."""
@@ -76,7 +76,7 @@ async def start_process(app: Path, environment: Mapping[str, str]) -> asyncio.su
 class WorkerProcess:
     """One child process running one state of the app.
 
-    An invocation that takes longer than `functionTimeout` fails, and `on_timeout` is called: as nothing ends a function
+    An invocation that takes longer than `limit` fails, and `on_timeout` is called: as nothing ends a function
     but the end of its process, this worker should then be replaced, which is what the real host does.
     """
 
@@ -84,18 +84,18 @@ class WorkerProcess:
         self,
         process: asyncio.subprocess.Process,
         *,
-        environment: Mapping[str, str],
-        config: HostConfig,
+        limit: timedelta,
+        telemetry: ApplicationInsights,
         on_timeout: Callable[[], None],
         log: AppLog,
     ) -> None:
         self._process = process
         self._orders = cast("asyncio.StreamWriter", process.stdin)
         self._answers = cast("asyncio.StreamReader", process.stdout)
-        self._limit = config.function_timeout
+        self._limit = limit
         self._on_timeout = on_timeout
         self._log = log
-        self._telemetry = ApplicationInsights(environment, log_levels=config.log_levels)
+        self._telemetry = telemetry
         self._sending = asyncio.create_task(self._telemetry.run())
         self._gone = False
         self._running: dict[str, Invocation] = {}

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from local.host.application_insights import ApplicationInsights
 from local.host.errors import AppBrokenError, HostError
 from local.host.log import AppLog
 from local.host.process import WorkerProcess, start_process
@@ -83,8 +84,10 @@ class AppState:
     async def _run_worker(self) -> bool:
         """One worker from start to end; True if it ended by itself. Raises HostError for an app that cannot run."""
         config, environment = self._configure()
+        telemetry = ApplicationInsights(environment, log_levels=config.log_levels)
         process = await start_process(self._app, environment)
-        worker = WorkerProcess(process, environment=environment, config=config, on_timeout=self.restart, log=self.log)
+        limit, log = config.function_timeout, self.log
+        worker = WorkerProcess(process, limit=limit, telemetry=telemetry, on_timeout=self.restart, log=log)
         try:
             functions = await worker.load()
             return functions is None or await self._serve(_running(worker, functions, config, environment))
