@@ -62,7 +62,8 @@ async def _serve(state: AppState, binding: Binding, *, watched: Path | None) -> 
 
 
 async def _announce(state: AppState, port: int) -> None:
-    settled = await state.settled()
+    while (settled := await state.settled()) is None:
+        pass  # whoever started the host decides how long that may take
     if not isinstance(settled, Running) and not state.watched:
         return  # the host is about to end
     announce(url=f"http://localhost:{port}", state="Running" if isinstance(settled, Running) else "Error")

@@ -60,7 +60,14 @@ class Admin:
         if content_type.partition(";")[0].strip() != "application/json":
             return Response(status_code=HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         state = await self._state.settled()
-        if not isinstance(state, Running) or name not in state.timers:
+        if not isinstance(state, Running):
+            return not_running()
+        if name not in state.timers:
             return Response("No timer has this name; only timers can be run from here.", HTTPStatus.NOT_FOUND)
         state.timers[name].due += 1
         return Response(status_code=HTTPStatus.ACCEPTED)
+
+
+def not_running() -> Response:
+    """For a request that the app would have to answer, which is broken or does not come up."""
+    return Response("The function app is not running.", HTTPStatus.SERVICE_UNAVAILABLE, {"retry-after": "2"})

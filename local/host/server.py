@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from local.host import strict
-from local.host.admin import OWN_PATHS, Admin
+from local.host.admin import OWN_PATHS, Admin, not_running
 from local.host.forward import ForwardedRequest
 from local.host.headers import traced
 from local.host.process import Invocation
@@ -70,7 +70,7 @@ class Front:
             return self._admin
         state = await self._state.settled()
         if not isinstance(state, Running):
-            return Response("The function app is not running.", 503, {"retry-after": "2"})
+            return not_running()
         found = None if path.startswith("//") else state.routes.find(scope["method"], path)
         if found is None:
             return Response(status_code=HTTPStatus.NOT_FOUND)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
     from local.host.settings_files import HostConfig
 
 DRAIN_SECONDS = 2.0
+START_SECONDS = 120.0
+"""How long a request waits for a worker that starts; indexing may take two minutes in Azure as well."""
 RESTART_SECONDS = 0.5
+MAX_RESTART_SECONDS = 8.0
 
 logger = logging.getLogger(__name__)
 
@@ -61,10 +66,12 @@ class AppState:
         self._settled = asyncio.Event()
         self._restart = asyncio.Event()
 
-    async def settled(self) -> Running | AppBrokenError:
-        """Wait for the end of a start."""
-        while self.current is None:
-            await self._settled.wait()
+    async def settled(self) -> Running | AppBrokenError | None:
+        """Wait for the end of a start; None when it takes longer than START_SECONDS."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                while self.current is None:
+                    await self._settled.wait()
         return self.current
 
     def restart(self) -> None:
@@ -72,17 +79,26 @@ class AppState:
 
     async def run(self) -> None:
         """Keep a worker running until cancelled; raises AppBrokenError."""
+        pause = RESTART_SECONDS
         while True:
             self._restart.clear()
             try:
-                if await self._run_worker():
-                    logger.error("The worker process ended; starting it again in %.1f s.", RESTART_SECONDS)
-                    await asyncio.sleep(RESTART_SECONDS)
+                answered = await self._run_worker()
             except HostError as error:
                 await self._wait_for_change(error)
+                answered = None
+            if answered is None or answered > pause:  # not one of those that are killed at every start
+                pause = RESTART_SECONDS
+            if answered is not None:
+                logger.error("The worker process ended; starting it again in %.1f s.", pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, MAX_RESTART_SECONDS)
 
-    async def _run_worker(self) -> bool:
-        """One worker from start to end; True if it ended by itself. Raises HostError for an app that cannot run."""
+    async def _run_worker(self) -> float | None:
+        """One worker from start to end. Raises HostError for an app that cannot run.
+
+        For how many seconds a worker that ended by itself had answered; None for one that has to be replaced.
+        """
         config, environment = self._configure()
         telemetry = ApplicationInsights(environment, log_levels=config.log_levels)
         process = await start_process(self._app, environment)
@@ -90,12 +106,13 @@ class AppState:
         worker = WorkerProcess(process, limit=limit, telemetry=telemetry, on_timeout=self.restart, log=log)
         try:
             functions = await worker.load()
-            return functions is None or await self._serve(_running(worker, functions, config, environment))
+            return 0 if functions is None else await self._serve(_running(worker, functions, config, environment))
         finally:
             await worker.stop()
 
-    async def _serve(self, running: Running) -> bool:
-        """Until the worker ends by itself, which is True, or has to be replaced."""
+    async def _serve(self, running: Running) -> float | None:
+        """Until the worker ends by itself, or has to be replaced; the result is that of `_run_worker`."""
+        began = time.monotonic()
         answers = asyncio.create_task(running.worker.run())
         restart = asyncio.create_task(self._restart.wait())
         sources = [asyncio.create_task(each.run()) for each in (*running.timers.values(), *running.queues)]
@@ -107,12 +124,12 @@ class AppState:
             await asyncio.wait((answers, restart), return_when=asyncio.FIRST_COMPLETED)
             self._settle(None)  # new requests wait for the next worker
             if answers.done():
-                return True
+                return time.monotonic() - began
             for task in sources:
                 task.cancel()
             if running.requests:  # their answers are still taken
                 await asyncio.wait(running.requests, timeout=DRAIN_SECONDS)
-            return False
+            return None
         finally:
             tasks = (answers, restart, *sources)
             for task in tasks:
