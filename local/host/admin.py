@@ -64,7 +64,7 @@ class Admin:
             return not_running()
         if name not in state.timers:
             return Response("No timer has this name; only timers can be run from here.", HTTPStatus.NOT_FOUND)
-        state.timers[name].due += 1
+        state.timers[name].fire()
         return Response(status_code=HTTPStatus.ACCEPTED)
 
 

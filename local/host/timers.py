@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,13 @@ class Timer:
         self._worker = worker
         self._schedule = Schedule(str(function.trigger.get("schedule", "")))
         self.due = 1 if function.trigger.get("runOnStartup") else 0
-        """How many runs are to come; a run that was added begins within a second, after those before it."""
+        """How many runs are to come."""
+        self._fired = asyncio.Event()
+
+    def fire(self) -> None:
+        """Run the function now; runs that are under way or due go first."""
+        self.due += 1
+        self._fired.set()
 
     async def run(self) -> None:
         """Run until cancelled; a run that takes longer than the period delays the next one."""
@@ -63,7 +70,9 @@ class Timer:
             while self.due:
                 self.due -= 1
                 await self._execute()
-            await asyncio.sleep(1 - seen.microsecond / 1_000_000)
+            self._fired.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._fired.wait(), 1 - seen.microsecond / 1_000_000)
             before, seen = seen, datetime.now(UTC)
             self.due += self._schedule.comes(before, seen)
 

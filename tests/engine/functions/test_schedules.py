@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
 from local.host.errors import UnsupportedError
-from local.host.timers import Schedule
+from local.host.messages import Function
+from local.host.timers import Schedule, Timer
 
 START = datetime(2026, 3, 14, 10, 20, 30, tzinfo=UTC)  # a Saturday
 SECOND = timedelta(seconds=1)
@@ -71,3 +74,17 @@ def test_times_follow_one_another_without_gap_or_repetition_however_often_is_loo
 def test_what_is_no_schedule_is_refused(expression: str) -> None:
     with pytest.raises(UnsupportedError, match="Schedule"):
         Schedule(expression)
+
+
+async def test_run_by_hand_begins_at_once() -> None:
+    worker = Mock(call=AsyncMock(return_value=None))
+    timer = Timer(Function(name="purge", id="1", trigger={"schedule": "0 0 0 1 1 *"}), worker)
+    running = asyncio.create_task(timer.run())
+    await asyncio.sleep(0)
+    timer.fire()
+    timer.fire()
+    for _ in range(10):  # steps of the loop, which take no time
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait((running,))
+    assert worker.call.await_count == 2
