@@ -30,7 +30,7 @@ def main() -> int:
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     logging.getLogger("azure").setLevel(logging.WARNING)
     app: Path = arguments.app.resolve()
-    named: Path | None = arguments.settings
+    named: Path | None = arguments.settings and arguments.settings.resolve()
     try:
         binding = bind(port=arguments.port, purpose="Functions host", flag="--port")
 

@@ -183,7 +183,7 @@ def test_taken_port_is_named_with_its_holder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--settings", "missing.json"], "missing.json"),
+        (["--settings", "missing.json"], f"missing.json: does not exist in {REPOSITORY}."),
         (["--port", "many"], "--port"),
     ],
 )
