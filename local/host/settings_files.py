@@ -50,7 +50,8 @@ class HostConfig(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True)
 
-    version: str = ""
+    version: object = None
+    """Anything, as every wrong one has the same remedy."""
     function_timeout: Timespan = Field(default=timedelta(minutes=30), validation_alias="functionTimeout")
     route_prefix: str = Field(default="api", validation_alias=AliasPath("extensions", "http", "routePrefix"))
     queues: QueueOptions = Field(default=QueueOptions(), validation_alias=AliasPath("extensions", "queues"))
@@ -61,7 +62,8 @@ class HostConfig(BaseModel):
 class _LocalSettings(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
-    is_encrypted: bool = Field(default=False, validation_alias="IsEncrypted")
+    is_encrypted: object = Field(default=False, validation_alias="IsEncrypted")
+    """Anything, as whatever is not false has the same remedy."""
     values: dict[str, str] = Field(default={}, validation_alias="Values")
 
 

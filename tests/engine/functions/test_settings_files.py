@@ -30,6 +30,7 @@ def settings_file(tmp_path: Path) -> Path:
         ("", r"line 1: not JSON"),
         ("[]", r"object"),
         ('{"IsEncrypted": true, "Values": {}}', r"IsEncrypted.*func settings decrypt"),
+        ('{"IsEncrypted": "true", "Values": {}}', r"IsEncrypted.*func settings decrypt"),
         ('{"Values": []}', r'"Values": .* object'),
         ('{"Values": {"N": 1}}', r'"Values\.N": .* put the value in double quotes'),
         ('{"Values": {"O": {}}}', r'"Values\.O": .* string'),
@@ -50,6 +51,12 @@ def test_fault_never_shows_a_value(settings_file: Path) -> None:
     with pytest.raises(SettingsFileError) as caught:
         read_local_settings(settings_file, required=False)
     assert "424242" not in str(caught.value)
+
+
+def test_null_stands_for_not_encrypted(settings_file: Path) -> None:
+    settings_file.write_text('{"IsEncrypted": null, "Values": {"A": "1"}}')
+
+    assert read_local_settings(settings_file, required=False) == {"A": "1"}
 
 
 def test_settings_are_read_with_a_byte_order_mark(settings_file: Path) -> None:
@@ -95,6 +102,7 @@ def test_host_file_sets_prefix_and_timeout(tmp_path: Path, text: str, prefix: st
         (None, "is missing"),
         ("{}", 'version" must be "2.0"'),
         ('{"version": "1.0"}', 'version" must be "2.0"'),
+        ('{"version": 2}', 'version" must be "2.0"'),
         ('{"version": "2.0", "extensions": {"http": {"routePrefix": 1}}}', "routePrefix"),
         ('{"version": "2.0", "extensions": {"queues": {"batchSize": 33}}}', r"extensions\.queues\.batchSize"),
         ('{"version": "2.0", "functionTimeout": "5 minutes"}', r'functionTimeout.* "00:05:00"'),
