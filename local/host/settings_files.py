@@ -8,7 +8,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -32,10 +32,12 @@ def _timespan(value: object) -> timedelta:
 Timespan = Annotated[timedelta, BeforeValidator(_timespan)]
 
 
-class QueueOptions(BaseModel):
-    """https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue#hostjson-settings."""
-
+class _Part(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, alias_generator=to_camel)
+
+
+class QueueOptions(_Part):
+    """https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue#hostjson-settings."""
 
     batch_size: int = Field(default=16, ge=1, le=32)
     new_batch_threshold: NonNegativeInt = Field(default_factory=lambda earlier: earlier["batch_size"] // 2)
@@ -45,18 +47,40 @@ class QueueOptions(BaseModel):
     message_encoding: str = "base64"
 
 
-class HostConfig(BaseModel):
-    """The parts of host.json that matter on a laptop, with the defaults of the real host."""
+class _Http(_Part):
+    route_prefix: str = "api"
 
-    model_config = ConfigDict(strict=True, frozen=True)
+
+class _Extensions(_Part):
+    http: _Http = _Http()
+    queues: QueueOptions = QueueOptions()
+
+
+class _Logging(_Part):
+    log_level: dict[str, str] = {}
+
+
+class HostConfig(_Part):
+    """The parts of host.json that matter on a laptop, with the defaults of the real host."""
 
     version: object = None
     """Anything, as every wrong one has the same remedy."""
-    function_timeout: Timespan = Field(default=timedelta(minutes=30), validation_alias="functionTimeout")
-    route_prefix: str = Field(default="api", validation_alias=AliasPath("extensions", "http", "routePrefix"))
-    queues: QueueOptions = Field(default=QueueOptions(), validation_alias=AliasPath("extensions", "queues"))
-    log_levels: dict[str, str] = Field(default={}, validation_alias=AliasPath("logging", "logLevel"))
-    """The least level of what is sent to Application Insights, by category."""
+    function_timeout: Timespan = timedelta(minutes=30)
+    extensions: _Extensions = _Extensions()
+    logging: _Logging = _Logging()
+
+    @property
+    def route_prefix(self) -> str:
+        return self.extensions.http.route_prefix.strip("/")
+
+    @property
+    def queues(self) -> QueueOptions:
+        return self.extensions.queues
+
+    @property
+    def log_levels(self) -> dict[str, str]:
+        """The least level of what is sent to Application Insights, by category."""
+        return self.logging.log_level
 
 
 class _LocalSettings(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ def settings_file(tmp_path: Path) -> Path:
         ('{"IsEncrypted": "true", "Values": {}}', r"IsEncrypted.*func settings decrypt"),
         ('{"Values": []}', r'"Values": .* object'),
         ('{"Values": {"N": 1}}', r'"Values\.N": .* put the value in double quotes'),
+        ('{"Values": {"B": true}}', r'"Values\.B": .* put the value in double quotes'),
         ('{"Values": {"O": {}}}', r'"Values\.O": .* string'),
         ('{"Values": {"Z": null}}', r'"Values\.Z": .* string'),
         ('{"Values": {"FUNCTIONS_WORKER_RUNTIME": "node"}}', r'must be "python"'),
@@ -85,6 +87,7 @@ def test_outer_environment_wins_over_values_and_values_over_defaults(monkeypatch
     [
         ('{"version": "2.0"}', "api", timedelta(minutes=30)),
         ('{"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}', "", timedelta(minutes=30)),
+        ('{"version": "2.0", "extensions": {"http": {"routePrefix": "/v1/"}}}', "v1", timedelta(minutes=30)),
         ('{"version": "2.0", "functionTimeout": "00:05:00"}', "api", timedelta(minutes=5)),
         ('{"version": "2.0", "functionTimeout": "-1"}', "api", timedelta.max),
     ],
@@ -103,6 +106,11 @@ def test_host_file_sets_prefix_and_timeout(tmp_path: Path, text: str, prefix: st
         ("{}", 'version" must be "2.0"'),
         ('{"version": "1.0"}', 'version" must be "2.0"'),
         ('{"version": 2}', 'version" must be "2.0"'),
+        ('{"version": "2.0", "extensions": []}', '"extensions": .* object'),
+        ('{"version": "2.0", "extensions": null}', '"extensions": .* object'),
+        ('{"version": "2.0", "extensions": {"http": "v1"}}', r'"extensions\.http": .* object'),
+        ('{"version": "2.0", "logging": []}', '"logging": .* object'),
+        ('{"version": "2.0", "logging": {"logLevel": 1}}', r'"logging\.logLevel": .* object'),
         ('{"version": "2.0", "extensions": {"http": {"routePrefix": 1}}}', "routePrefix"),
         ('{"version": "2.0", "extensions": {"queues": {"batchSize": 33}}}', r"extensions\.queues\.batchSize"),
         ('{"version": "2.0", "functionTimeout": "5 minutes"}', r'functionTimeout.* "00:05:00"'),
@@ -115,3 +123,12 @@ def test_faulty_host_file_is_refused(tmp_path: Path, text: str | None, message: 
 
     with pytest.raises(SettingsFileError, match=message):
         read_host_config(tmp_path)
+
+
+def test_levels_of_the_log_and_options_of_queues_are_read(tmp_path: Path) -> None:
+    parts = {"logging": {"logLevel": {"default": "Warning"}}, "extensions": {"queues": {"batchSize": 8}}}
+    (tmp_path / "host.json").write_text(json.dumps({"version": "2.0", **parts}))
+    config = read_host_config(tmp_path)
+
+    assert config.log_levels == {"default": "Warning"}
+    assert (config.queues.batch_size, config.queues.new_batch_threshold) == (8, 4)
