@@ -28,5 +28,8 @@ def file_store(folder: Path) -> FileTreeStore:
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether no store has kept anything in the folder."""
-    return not any(folder.glob("*/*.json"))
+    """Whether no store has left anything in the folder.
+
+    A store begins with notes of its own, which hold the absolute path: they alone make the folder useless elsewhere.
+    """
+    return not any(path.is_file() for path in folder.rglob("*"))

@@ -63,6 +63,20 @@ async def test_kept_sign_in_that_cannot_be_read_is_left_for_another(tmp_path: Pa
     assert not file.exists()
 
 
+async def test_sign_in_that_was_kept_in_another_folder_is_left_for_another(tmp_path: Path) -> None:
+    said = io.StringIO()
+    async with server_that_is_not_ready() as url:
+        await file_store(tmp_path / "before").put(f"{url}/tokens", {"a": 1}, collection="mcp-oauth-token")
+        (file,) = (tmp_path / "before").glob("*/*.json")
+        file.unlink()  # as a sign-in that failed leaves it
+        (tmp_path / "before").rename(tmp_path / "kept")
+        with pytest.raises(CheckFailedError, match="readiness"):
+            await check_server(
+                url, person="Local User", kept=tmp_path / "kept", log=tmp_path / "log", report=Account(file=said)
+            )
+    assert "the kept sign-in is no longer good" in said.getvalue()
+
+
 async def test_check_with_a_token_says_what_the_server_waits_for(tmp_path: Path, standins: StandIns) -> None:
     said = io.StringIO()
     entra, ca, log = standins.entra_url, standins.bundle, tmp_path / "log"
