@@ -42,6 +42,8 @@ async def check_server(
     The client's registration and tokens are kept in the folder `kept` for the next time; what the client libraries log
     goes to `log`. `shortcuts` names where requests for certain origins go instead.
     """
+    # An earlier version kept the sign-in in a file of this name; its tokens would stay on disk for ever.
+    kept.with_suffix(".json").unlink(missing_ok=True)
     with _logged(log):
         if not is_empty(kept):
             try:

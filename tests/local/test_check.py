@@ -77,6 +77,16 @@ async def test_sign_in_that_was_kept_in_another_folder_is_left_for_another(tmp_p
     assert "the kept sign-in is no longer good" in said.getvalue()
 
 
+async def test_file_in_which_the_sign_in_was_kept_earlier_is_removed(tmp_path: Path) -> None:
+    earlier = tmp_path / "sign-in.json"
+    earlier.write_text('{"mcp-oauth-token/tokens": "secret"}')
+    kept, log, report = tmp_path / "sign-in", tmp_path / "log", Account(file=io.StringIO())
+    async with server_that_is_not_ready() as url:
+        with pytest.raises(CheckFailedError, match="readiness"):
+            await check_server(url, person="Local User", kept=kept, log=log, report=report)
+    assert not earlier.exists()
+
+
 async def test_check_with_a_token_says_what_the_server_waits_for(tmp_path: Path, standins: StandIns) -> None:
     said = io.StringIO()
     entra, ca, log = standins.entra_url, standins.bundle, tmp_path / "log"
