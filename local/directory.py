@@ -80,9 +80,9 @@ class Person(_Assigned):
     """Somebody who can sign in."""
 
     name: Text = Field(description="Shown on the sign-in page; the first name and the last name.")
-    username: Text = Field(default="", description="The sign-in name; <key>@local.example unless given.")
+    username: Text | None = Field(default=None, description="The sign-in name; <key>@local.example unless given.")
     note: Text = Field(default="A user", description="What the account is for, on the sign-in page; the job in Graph.")
-    object_id: Guid = Field(default="", description="Derived from the key unless given.")
+    object_id: Guid | None = Field(default=None, description="Derived from the key unless given.")
     tenant: Literal["home", "other", "personal"] = Field(
         default="home", description="The server's own tenant, another organization, or a personal Microsoft account."
     )
@@ -133,10 +133,10 @@ class Collection(_Part):
 class Api(_Part):
     """Another application that exposes an API."""
 
-    identifier_uri: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^\s]*[^\s/]$")] = Field(
-        default="", description="The Application ID URI; api://<key> unless given."
+    identifier_uri: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*://[^\s]*[^\s/]$")] | None = Field(
+        default=None, description="The Application ID URI; api://<key> unless given."
     )
-    client_id: Guid = Field(default="", description="The application id. Derived from the key unless given.")
+    client_id: Guid | None = Field(default=None, description="The application id. Derived from the key unless given.")
     token_version: Literal[1, 2] = Field(default=2, description="`requestedAccessTokenVersion` of its registration.")
     scopes: tuple[Scope, ...] = Field(description="Delegated permissions that it exposes.")
     app_roles: tuple[Role, ...] = Field(default=(), description="App roles that it defines.")
@@ -176,39 +176,31 @@ class Directory(_Part):
     @field_validator("apis")
     @classmethod
     def _apis(cls, value: dict[str, Api]) -> dict[str, Api]:
-        apis = {
-            key: api.model_copy(
-                update={
-                    "identifier_uri": api.identifier_uri or f"api://{key}",
-                    "client_id": api.client_id or _derived_id(f"API {key}"),
-                }
-            )
+        uris = {key: api.identifier_uri or f"api://{key}" for key, api in value.items()}
+        ids = {key: api.client_id or _derived_id(f"API {key}") for key, api in value.items()}
+        _refuse(
+            [((key,), "is a word of the file's own; give the API another") for key in value if key in (SIGN_IN, GRAPH)]
+            + _shared("API", "identifier_uri", uris)
+        )
+        return {
+            key: api.model_copy(update={"identifier_uri": uris[key], "client_id": ids[key]})
             for key, api in value.items()
         }
-        _refuse(
-            [((key,), "is a word of the file's own; give the API another") for key in apis if key in (SIGN_IN, GRAPH)]
-            + _shared("API", "identifier_uri", {key: api.identifier_uri for key, api in apis.items()})
-        )
-        return apis
 
     @field_validator("accounts")
     @classmethod
     def _accounts(cls, value: dict[str, Person]) -> dict[str, Person]:
-        people = {
-            key: person.model_copy(
-                update={
-                    "username": person.username or f"{key}@local.example",
-                    "object_id": person.object_id or _derived_id(f"account {key}"),
-                }
-            )
-            for key, person in value.items()
-        }
-        faults = _shared("account", "username", {key: person.username.lower() for key, person in people.items()})
-        faults += _shared("account", "object_id", {key: person.object_id for key, person in people.items()})
-        if not any(person.signs_in for person in people.values()):
+        names = {key: person.username or f"{key}@local.example" for key, person in value.items()}
+        ids = {key: person.object_id or _derived_id(f"account {key}") for key, person in value.items()}
+        faults = _shared("account", "username", {key: name.lower() for key, name in names.items()})
+        faults += _shared("account", "object_id", ids)
+        if not any(person.signs_in for person in value.values()):
             faults.append(((), "has nobody of the home tenant who can sign in"))
         _refuse(faults)
-        return people
+        return {
+            key: person.model_copy(update={"username": names[key], "object_id": ids[key]})
+            for key, person in value.items()
+        }
 
     @property
     def first(self) -> tuple[str, Person]:

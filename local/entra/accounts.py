@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from local.entra.tenants import CONSUMERS_TENANT, OTHER_TENANT
 
@@ -46,9 +46,9 @@ def accounts(directory: Directory, *, home_tenant: str) -> dict[str, Account]:
         found[key] = Account(
             key=key,
             name=person.name,
-            username=person.username,
+            username=cast("str", person.username),  # derived when the file was read, as is the id
             tenant_id=tenants[person.tenant],
-            object_id=person.object_id,
+            object_id=cast("str", person.object_id),
             note=person.note,
             roles=_each(role for one in assigned for role in one.roles),
             api_roles={

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from local.directory import GRAPH
 from local.entra.errors import EntraError
@@ -153,10 +153,11 @@ class ScopeReader:
 
 def _resource(key: str, api: Api) -> Resource:
     scopes = frozenset(api.scopes)
+    uri, client = cast("str", api.identifier_uri), cast("str", api.client_id)  # derived when the file was read
     return Resource(
         key=key,
-        uri=api.identifier_uri,
-        audience=api.client_id if api.token_version == 2 else api.identifier_uri,
+        uri=uri,
+        audience=client if api.token_version == 2 else uri,
         version=api.token_version,
         scopes=scopes,
         consented=scopes if api.admin_consent else frozenset(),

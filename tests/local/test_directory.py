@@ -47,6 +47,17 @@ def test_ids_and_addresses_that_are_not_given_are_the_same_every_time(tmp_path: 
     assert one.apis["orders"].identifier_uri == "api://orders"
 
 
+def test_null_is_as_good_as_not_given(tmp_path: Path) -> None:
+    api = {**API["orders"], "identifier_uri": None, "client_id": None}
+    (tmp_path / "null.json").write_text(
+        json.dumps(
+            {"apis": {"orders": api}, "accounts": {"user": {"name": "Some User", "username": None, "object_id": None}}}
+        )
+    )
+    (tmp_path / FILE).write_text(json.dumps({"apis": API, "accounts": ACCOUNT}))
+    assert load_directory(tmp_path / "null.json") == load_directory(tmp_path / FILE)
+
+
 def test_first_account_is_the_first_that_can_sign_in(tmp_path: Path) -> None:
     people = {
         "blocked": {"name": "Blocked", "faults": {"sign-in": 53003}},
@@ -151,6 +162,13 @@ def test_run_with_a_faulty_file_starts_nothing_and_tells_the_faults(place: Place
 def test_schema_for_editors_is_that_of_the_file() -> None:
     schema = json.loads((REPOSITORY / "local" / "directory.schema.json").read_text("utf-8"))
     assert schema == Directory.model_json_schema()
+    derived = [schema["$defs"]["Person"], schema["$defs"]["Api"]]
+    names = {"username", "object_id", "identifier_uri", "client_id"}
+    found = [field for part in derived for name, field in part["properties"].items() if name in names]
+    assert len(found) == len(names)
+    for field in found:  # its default is a value that it takes
+        assert field["default"] is None
+        assert {"type": "null"} in field["anyOf"]
 
 
 def test_officer_of_the_vault_is_an_account_of_the_tests() -> None:
