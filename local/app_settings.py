@@ -43,7 +43,7 @@ class AppSettings:
     file: Path
     values: Mapping[str, str]
     config: LocalConfig = field(default_factory=LocalConfig)
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
     @property
     def signs_in_locally(self) -> bool:

@@ -41,6 +41,10 @@ def test_unedited_sample_needs_no_overrides_at_the_default_places() -> None:
     assert at(LocalConfig()).overrides == {}
 
 
+def test_settings_are_shown_without_the_environment() -> None:
+    assert "from the shell" not in repr(at(LocalConfig(), environment={"TOKEN": "from the shell"}))
+
+
 def test_sample_follows_other_ports() -> None:
     changed = at(OTHER).overrides
     assert changed["MCP_BASE_URL"] == "http://localhost:8071"
