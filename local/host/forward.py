@@ -110,7 +110,8 @@ class ForwardedRequest:
         scope = self._scope
         query: bytes = scope["query_string"]
         target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
-        headers = header_rules.to_worker(scope["headers"], invocation=self._invocation, client=scope["client"][0])
+        client, _ = scope["client"] or ("127.0.0.1", 0)  # it may have left already
+        headers = header_rules.to_worker(scope["headers"], invocation=self._invocation, client=client)
         more = any(name in {b"content-length", b"transfer-encoding"} for name, _ in scope["headers"])
         # A worker that has answered may have stopped reading; the answer still counts.
         with contextlib.suppress(ConnectionError, h11.LocalProtocolError):

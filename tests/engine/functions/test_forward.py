@@ -26,7 +26,8 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 class Client:
     """One GET request and what came back; with `gone` it goes away."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, address: tuple[str, int] | None = ("127.0.0.1", 1)) -> None:
+        self.address = address
         self.messages: list[Message] = []
         self.gone = asyncio.Event()
 
@@ -48,7 +49,7 @@ class Client:
             "raw_path": b"/x",
             "query_string": b"",
             "headers": [(b"host", b"localhost")],
-            "client": ("127.0.0.1", 1),
+            "client": self.address,
         }
         return ForwardedRequest(
             scope=scope,
@@ -123,6 +124,14 @@ async def test_connection_is_kept_for_the_next_request() -> None:
             assert client.body == b"ok"
 
         assert len(connections) == 1
+
+
+async def test_client_without_an_address_is_answered() -> None:
+    client = Client(address=None)
+    async with worker(answers(OK)) as (upstream, _):
+        await client.exchange(upstream, ended(None)).run()
+
+    assert client.body == b"ok"
 
 
 async def test_connection_that_the_worker_has_closed_is_not_used_again() -> None:
