@@ -97,7 +97,7 @@ def prepared(name: str, options: argparse.Namespace, part: Part, servers: Sequen
         # With the public authorities, as in Azure: to read them is a part of what each client of HTTP costs.
         trust = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), str(ensure_tls(folder / "tls").bundle))
         os.environ |= trust
-        ports = dict(zip(servers, free_ports(len(servers)), strict=True))
+        ports = {server: free_ports(1)[0] for server in servers}
         callbacks = [f"http://localhost:{port}/auth/callback" for port in ports.values()]
         storage = stack.enter_context(running_azurite(folder / "azurite")).connection_string
         standins = stack.enter_context(
