@@ -203,8 +203,8 @@ def test_link_keeps_its_address_unescaped() -> None:
 async def test_store_keeps_values_for_the_next_process_and_its_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / "kept" / "sign-in"
     store = file_store(folder)
-    assert await store.get("http://h/mcp/tokens", collection="mcp-oauth-token") is None
     assert is_empty(folder)
+    assert await store.get("http://h/mcp/tokens", collection="mcp-oauth-token") is None
     await store.put("http://h/mcp/tokens", {"a": 1}, collection="mcp-oauth-token")
     assert not is_empty(folder)
     assert await file_store(folder).get("http://h/mcp/tokens", collection="mcp-oauth-token") == {"a": 1}
