@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from entra_mcp.errors import DependencyError, EntraMcpError
+from entra_mcp.errors import DependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
     from entra_mcp.patience import Patience
+    from entra_mcp.web.exchange_queue import Turn
 
 
 UNKNOWN = "unknown"
@@ -42,24 +43,6 @@ class Deadline:
     @property
     def has_passed(self) -> bool:
         return asyncio.get_running_loop().time() >= self.at
-
-
-class NoTurnError(EntraMcpError):
-    """More exchanges wait than this process can finish in time."""
-
-
-class Turn(Protocol):
-    """A place that others wait for (web/exchange_queue.py)."""
-
-    def end(self) -> None:
-        """Gives it to the next one."""
-
-    async def begin(self) -> None:
-        """Waits for another one.
-
-        Raises:
-            NoTurnError: too many wait, or it does not come in time.
-        """
 
 
 @dataclass(slots=True)
@@ -129,32 +112,6 @@ def asking_network() -> str:
     """The network that the running request came from."""
     request = REQUEST.get()
     return request.network if request else UNKNOWN
-
-
-def end_turn() -> None:
-    """Gives up the turn of the running exchange, while it waits for what a stranger chose."""
-    request = REQUEST.get()
-    if request is not None and request.turn is not None:
-        request.turn.end()
-
-
-async def begin_turn() -> None:
-    """Waits for another turn, which is no silence of anything else.
-
-    Raises:
-        NoTurnError: too many wait, or it does not come in time.
-    """
-    request = REQUEST.get()
-    if request is None or request.turn is None:
-        return
-    silence = request.silence
-    if silence is not None:
-        silence.paused = True
-    try:
-        await request.turn.begin()
-    finally:
-        if silence is not None:
-            silence.paused = False
 
 
 def record_failure(error: DependencyError) -> None:

@@ -15,7 +15,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from entra_mcp.request import REQUEST, NoTurnError
+from entra_mcp.errors import EntraMcpError
+from entra_mcp.request import REQUEST
 from entra_mcp.web.answers import unavailable
 from entra_mcp.web.paths import CALLBACK, TOKEN
 
@@ -64,7 +65,7 @@ class ExchangeQueue:
             logger.warning("%s %s answered 503: %d wait already.", scope["method"], scope["path"], self._waiting)
             await unavailable(TOO_MANY, retry_seconds=RETRY_SECONDS)(scope, receive, send)
             return
-        turn = _Turn(self._turns, self._admitted)
+        turn = Turn(self._turns, self._admitted)
         if (request := REQUEST.get()) is not None:
             request.turn = turn
         try:
@@ -85,7 +86,11 @@ class ExchangeQueue:
             self._waiting -= 1
 
 
-class _Turn:
+class NoTurnError(EntraMcpError):
+    """More exchanges wait than this process can finish in time."""
+
+
+class Turn:
     """One of the turns, which has begun."""
 
     def __init__(self, turns: asyncio.Semaphore, admitted: Callable[[], Awaitable[bool]]) -> None:
@@ -94,11 +99,39 @@ class _Turn:
         self._has_begun = True
 
     def end(self) -> None:
+        """Gives it to the next one."""
         if self._has_begun:
             self._has_begun = False
             self._turns.release()
 
     async def begin(self) -> None:
+        """Waits for another one; see `begin_turn`."""
         self._has_begun = await self._admitted()
         if not self._has_begun:
             raise NoTurnError(TOO_MANY)
+
+
+def end_turn() -> None:
+    """Gives up the turn of the running exchange, while it waits for what a stranger chose."""
+    request = REQUEST.get()
+    if request is not None and request.turn is not None:
+        request.turn.end()
+
+
+async def begin_turn() -> None:
+    """Waits for another turn, which is no silence of anything else.
+
+    Raises:
+        NoTurnError: too many wait, or it does not come in time.
+    """
+    request = REQUEST.get()
+    if request is None or request.turn is None:
+        return
+    silence = request.silence
+    if silence is not None:
+        silence.paused = True
+    try:
+        await request.turn.begin()
+    finally:
+        if silence is not None:
+            silence.paused = False

@@ -35,9 +35,10 @@ from entra_mcp.auth.clients.redirects import problem_with
 from entra_mcp.auth.parameters import described, grants_of, has_finite_times
 from entra_mcp.errors import DependencyError
 from entra_mcp.known_clients import redirect_patterns
-from entra_mcp.request import NoTurnError, record_failure, recording_failures
+from entra_mcp.request import record_failure, recording_failures
 from entra_mcp.storage.ledger import Redemption
 from entra_mcp.urls import is_loopback
+from entra_mcp.web.exchange_queue import NoTurnError
 
 if TYPE_CHECKING:
     from fastmcp.server.auth.cimd import CIMDDocument

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, override
 
 from entra_mcp.errors import EntraMcpError
 from entra_mcp.patience import Patience
-from entra_mcp.request import asking_network, begin_turn, end_turn
+from entra_mcp.request import asking_network
+from entra_mcp.web.exchange_queue import begin_turn, end_turn
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

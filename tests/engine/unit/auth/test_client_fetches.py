@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from threading import Event
+from typing import override
 
 import pytest
 
@@ -20,6 +21,7 @@ from entra_mcp.auth.clients.fetches import (
     TooManyLookupsError,
 )
 from entra_mcp.request import REQUEST, RequestScope
+from entra_mcp.web.exchange_queue import Turn
 from entra_mcp.web.rate_limits import TokenBuckets
 
 
@@ -89,13 +91,15 @@ async def test_turn_is_given_up_only_for_what_is_not_in_memory(monkeypatch: pyte
     fetches, go_on = ClientFetches(by_network=TokenBuckets(per_minute=1), overall=TokenBuckets(per_minute=1)), Event()
     events: list[str] = []
 
-    class Noting:
-        def end(self) -> None:
+    class Turns(asyncio.Semaphore):
+        @override
+        def release(self) -> None:
             events.append("ended")
             go_on.set()
 
-        async def begin(self) -> None:
-            events.append("begun")
+    async def admitted() -> bool:
+        events.append("begun")
+        return True
 
     async def in_memory() -> None:
         events.append("in memory")
@@ -108,7 +112,7 @@ async def test_turn_is_given_up_only_for_what_is_not_in_memory(monkeypatch: pyte
     from_network(1)
     request = REQUEST.get()
     assert request is not None
-    request.turn = Noting()
+    request.turn = Turn(Turns(), admitted)
     try:
         monkeypatch.setattr(client_fetches, "SOON_SECONDS", 60.0)
         await fetches.run(in_memory, seconds=60)

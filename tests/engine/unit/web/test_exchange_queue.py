@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from entra_mcp.request import REQUEST, RequestScope, begin_turn, end_turn
-from entra_mcp.web.exchange_queue import ExchangeQueue
+from entra_mcp.request import REQUEST, RequestScope
+from entra_mcp.web.exchange_queue import ExchangeQueue, begin_turn, end_turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
