@@ -26,7 +26,7 @@ from entra_mcp.storage.collections import UPSTREAM_TOKENS
 from entra_mcp.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from entra_mcp.storage.store import ConditionalStore
 
@@ -166,14 +166,14 @@ class CachedStore(BaseWrapper):
         return content
 
     @contextmanager
-    def _writing(self, collection: str | None, keys: Iterable[str]) -> Generator[None]:
+    def _writing(self, collection: str | None, keys: Sequence[str]) -> Generator[None]:
         self._invalidate(collection, keys)
         try:
             yield
         finally:
             self._invalidate(collection, keys)
 
-    def _invalidate(self, collection: str | None, keys: Iterable[str]) -> None:
+    def _invalidate(self, collection: str | None, keys: Sequence[str]) -> None:
         if collection == UPSTREAM_TOKENS:
             for key in keys:
                 self._entries.pop(key, None)

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
-from urllib.request import getproxies
 
 from azure.core import MatchConditions
 from azure.core.exceptions import (
@@ -25,6 +24,7 @@ from azure.core.exceptions import (
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
+from entra_mcp.azure_transport import azure_transport
 from entra_mcp.errors import StorageError, first_line
 from entra_mcp.patience import Patience
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from azure.core.async_paging import AsyncItemPaged
     from azure.core.credentials_async import AsyncTokenCredential
-    from azure.core.pipeline.transport import AsyncHttpTransport
     from azure.core.rest import AsyncHttpResponse
 
     class Entity(dict[str, Any]):
@@ -47,12 +46,6 @@ READ_SECONDS = 3.0
 WRITE_SECONDS = 6.0
 QUERY_SECONDS = 30.0
 """For a page of a search through the table, which no request waits for."""
-
-IDLE_SECONDS = 60.0
-"""How long a connection is kept that nobody uses, unless the service ends it sooner. aiohttp itself keeps it for 15.
-
-So a call after a short pause waits for its row alone, not for a name server and a handshake too.
-"""
 
 MISSING_TABLE = "TableNotFound"
 
@@ -271,7 +264,7 @@ class Table:
         if client is None:
             for ended in [other for other in list(self._clients) if other.is_closed()]:
                 del self._clients[ended]
-            client = self._clients[loop] = cast("_Client", self._connect(transport=_transport()))
+            client = self._clients[loop] = cast("_Client", self._connect(transport=azure_transport()))
         return client
 
     @property
@@ -344,26 +337,6 @@ class _Client(Protocol):
 
 def _condition(etag: str | None) -> MatchConditions:
     return MatchConditions.Unconditionally if etag is None else MatchConditions.IfNotModified
-
-
-def _transport() -> AsyncHttpTransport[Any, Any]:
-    """The SDK's transport, which keeps no cookies, over connections that are kept for longer.
-
-    Where no proxy is configured, aiohttp need not look for one, and read `.netrc`, each time. It does the latter in a
-    thread of its own; together that was a quarter of what a login cost this process.
-    """
-    from aiohttp import ClientSession, DummyCookieJar, TCPConnector
-    from azure.core.pipeline.transport import AioHttpTransport
-
-    proxied = bool({"http", "https", "all"} & getproxies().keys())
-    connections = TCPConnector(keepalive_timeout=IDLE_SECONDS)
-    session = ClientSession(
-        connector=connections, cookie_jar=DummyCookieJar(), auto_decompress=False, trust_env=proxied
-    )
-    # The timeouts are out of the way of the deadlines: these count the lag of the process too.
-    return AioHttpTransport(
-        session=session, use_env_settings=proxied, connection_timeout=QUERY_SECONDS, read_timeout=QUERY_SECONDS
-    )
 
 
 def _code(error: AzureError) -> str:

@@ -12,11 +12,12 @@ from aiohttp import connector
 from azure.core.exceptions import AzureError
 from key_value.aio.errors import StoreConnectionError
 
+from entra_mcp.azure_transport import IDLE_SECONDS
 from entra_mcp.errors import StorageError
 from entra_mcp.storage.ledger import Lease, Ledger, Redemption
 from entra_mcp.storage.purge import purge
 from entra_mcp.storage.store import TableStore
-from entra_mcp.storage.table import IDLE_SECONDS, READ_SECONDS, WRITE_SECONDS, Table
+from entra_mcp.storage.table import READ_SECONDS, WRITE_SECONDS, Table
 from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
 
 if TYPE_CHECKING:

@@ -17,13 +17,13 @@ from cachetools import LRUCache
 
 from entra_mcp.auth.entra.credential import ASSERTION, SECRET
 from entra_mcp.auth.entra.refusals import error_number
+from entra_mcp.azure_transport import azure_transport
 from entra_mcp.errors import UpstreamUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from azure.core.credentials import AccessToken
-    from azure.core.pipeline.transport import AsyncHttpTransport
 
     from entra_mcp.auth.entra.app import EntraApp
     from entra_mcp.auth.entra.credential import ClientCredential
@@ -48,7 +48,8 @@ class OnBehalfOfCredentials:
     def __init__(self, *, app: EntraApp, proof: ClientCredential) -> None:
         self.proof = proof
         self._app = app
-        self._transport = _transport()
+        # Without a limit: nobody waits for a connection that somebody else uses.
+        self._transport = azure_transport(limit=0)
         self._kept: LRUCache[bytes, OnBehalfOfCredential] = LRUCache(MAX_CREDENTIALS)
 
     def of_person(self, user_assertion: str) -> PersonCredential:
@@ -75,17 +76,6 @@ class OnBehalfOfCredentials:
 
     async def close(self) -> None:
         await self._transport.close()
-
-
-def _transport() -> AsyncHttpTransport[Any, Any]:
-    """The SDK's transport without the limit of aiohttp: nobody waits for a connection that somebody else uses."""
-    from aiohttp import ClientSession, DummyCookieJar, TCPConnector
-    from azure.core.pipeline.transport import AioHttpTransport
-
-    session = ClientSession(
-        connector=TCPConnector(limit=0), cookie_jar=DummyCookieJar(), auto_decompress=False, trust_env=True
-    )
-    return AioHttpTransport(session=session)
 
 
 class PersonCredential:
