@@ -202,7 +202,8 @@ var sizes = presets[preset]
 var clouds = loadJsonContent('clouds.json', '$.entra')
 var cloud = clouds[environment().name]
 
-var token = toLower(uniqueString(subscription().id, environmentName, location))
+// Azure takes a region in any spelling; the names are those of its plain one.
+var token = toLower(uniqueString(subscription().id, environmentName, toLower(replace(location, ' ', ''))))
 var names = {
   resourceGroup: empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
   identity: 'id-${token}'

@@ -87,16 +87,28 @@ def test_deployment_is_the_one_of_the_snapshot(parameters: Path, compiler: Compi
     assert json.loads(answer["result"]["snapshot"])["predictedResources"] == resources(parameters)
 
 
+def written(folder: Path, **given: object) -> Path:
+    """A set of parameters with these values, in a file of the folder."""
+    lines = [f"using '{os.path.relpath(INFRA / 'main.bicep', folder)}'"]
+    for name, value in {"environmentName": "dev", "location": "northeurope", **given}.items():
+        lines.append(f"param {name} = {f"'{value}'" if isinstance(value, str) else json.dumps(value)}")
+    parameters = folder / "given.bicepparam"
+    parameters.write_text("\n".join(lines), "utf-8")
+    return parameters
+
+
+@pytest.mark.parametrize("location", ["northeurope", "NorthEurope", "North Europe"])
+def test_names_are_the_same_however_the_region_is_written(location: str, compiler: Compiler, tmp_path: Path) -> None:
+    answer = compiler.snapshot(written(tmp_path, location=location))
+    found = json.loads(answer["result"]["snapshot"])["predictedResources"]
+    assert [one.get("id") for one in found] == [one.get("id") for one in resources(INFRA / "snapshots/dev.bicepparam")]
+
+
 @pytest.mark.parametrize(("given", "message"), REFUSED)
 def test_parameters_that_would_do_nothing_or_harm_are_refused(
     given: dict[str, object], message: str, compiler: Compiler, tmp_path: Path
 ) -> None:
-    lines = [f"using '{os.path.relpath(INFRA / 'main.bicep', tmp_path)}'"]
-    for name, value in {"environmentName": "dev", "location": "northeurope", **given}.items():
-        lines.append(f"param {name} = {f"'{value}'" if isinstance(value, str) else json.dumps(value)}")
-    parameters = tmp_path / "given.bicepparam"
-    parameters.write_text("\n".join(lines), "utf-8")
-    assert message in compiler.snapshot(parameters)["error"]["message"]
+    assert message in compiler.snapshot(written(tmp_path, **given))["error"]["message"]
 
 
 def test_every_refusal_is_seen() -> None:
