@@ -142,4 +142,4 @@ def _environment(
         environment = Environment({**azd_values(folder), **known, **given})
     if command.after_down:
         environment = with_remembered(environment, root=root)
-    return completed(environment)
+    return completed(environment, with_group=not command.before_up)

@@ -60,6 +60,8 @@ class Command:
     examples: str = ""
     after_down: bool = False
     """Whether it also works with what was written down before azd forgot it."""
+    before_up: bool = False
+    """Whether it goes by the resource group that is asked for, not by the one that the vault is in."""
 
 
 class Services:

@@ -39,11 +39,11 @@ KEPT = (
 GROUP_OF = re.compile(r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/", re.IGNORECASE)
 
 
-def completed(environment: Environment) -> Environment:
+def completed(environment: Environment, *, with_group: bool = True) -> Environment:
     """With subscription, group and tenant, which are inputs of the infrastructure and hence none of its outputs."""
     derived = {inputs.TENANT.name: environment.get(inputs.DIRECTORY)}
     if found := GROUP_OF.match(environment.get(inputs.VAULT_ID)):
-        derived |= {inputs.SUBSCRIPTION.name: found[1], inputs.RESOURCE_GROUP.name: found[2]}
+        derived |= {inputs.SUBSCRIPTION.name: found[1]} | ({inputs.RESOURCE_GROUP.name: found[2]} if with_group else {})
     return environment.with_defaults(derived)
 
 

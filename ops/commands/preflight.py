@@ -80,6 +80,7 @@ COMMAND = Command(
     ),
     takes=(
         *KEPT,
+        inputs.VAULT_ID,
         inputs.LOCATION,
         inputs.EXISTING_CLIENT_ID,
         inputs.OWNER_IDS,
@@ -107,5 +108,6 @@ COMMAND = Command(
         inputs.ARM_URL,
     ),
     after_down=True,
+    before_up=True,
     run=run,
 )

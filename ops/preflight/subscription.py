@@ -1,4 +1,4 @@
-"""What the subscription has to allow: region, providers, the rights of who deploys, policies, free names."""
+"""What the subscription has to allow: region, providers, the rights of who deploys, policies, free names and groups."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ops.attempt import FoundError, Note, attempt, expect
-from ops.deployment import resource_group
+from ops.deployment import GROUP_OF, GROUP_VERSION, resource_group
+from ops.documents import part
 from ops.environment import (
     ALERT_EMAIL,
     DIAGNOSTICS_WORKSPACE,
@@ -20,12 +21,14 @@ from ops.environment import (
     RESOURCE_LOCK,
     SUBSCRIPTION,
     TENANT,
+    VAULT_ID,
     VAULT_NAME,
 )
 from ops.errors import ApiError
-from ops.leftovers import DeletedVaults
+from ops.leftovers import ENVIRONMENT_TAG, NAME, DeletedVaults
 from ops.preflight import policies
 from ops.preflight.policies import plain
+from ops.vault import ARM_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -84,6 +87,7 @@ def check(context: Context) -> None:
     attempt(report, "region", lambda: _region(context, arm, base, missing=missing))
     attempt(report, "your rights", lambda: _permissions(context, arm, base, missing=missing))
     attempt(report, "policies", lambda: policies.check(context, arm, base))
+    attempt(report, "resource group", lambda: _group(context, arm, base))
     attempt(report, "deleted vaults", lambda: _vaults(context, arm, missing=missing))
 
 
@@ -177,6 +181,42 @@ def _lacking(arm: Api, scope: str, actions: Mapping[str, str]) -> set[str]:
             raise
         granted = []  # whoever may not even read their rights there has none
     return {role for action, role in actions.items() if not may(granted, action)}
+
+
+def _group(context: Context, arm: Api, base: str) -> str:
+    """Names derive from subscription, environment and region: two deployments that share these overwrite each other.
+
+    A group that holds what a first attempt left, which failed half way, is no finding: that is tried again.
+    """
+    environment = context.environment
+    name, group = environment.get(ENVIRONMENT_NAME), resource_group(environment)
+    if own := GROUP_OF.match(environment.get(VAULT_ID)):
+        moves = own[2].lower() != group.lower()
+        expect(
+            not moves or arm.find(environment[VAULT_ID], **{"api-version": ARM_VERSION}) is None,
+            f"{group} is not where this environment is deployed: vault and storage keep their names in {own[2]}",
+            remedy=f"azd env set AZURE_RESOURCE_GROUP {own[2]}\nor use another environment: azd env new <name>",
+        )
+        return f"{group} is this environment's"
+    path = f"{base}/resourceGroups/{group}"
+    if not name or part(arm.find(path, **{"api-version": GROUP_VERSION}), "tags").get(ENVIRONMENT_TAG) != name:
+        return "no other deployment of this name is there"
+    kind = {"api-version": GROUP_VERSION, "$filter": "resourceType eq 'Microsoft.KeyVault/vaults'"}
+    vaults = [str(one["name"]) for one in arm.pages(f"{path}/resources", **kind) if NAME.fullmatch(str(one["name"]))]
+    if not vaults or environment.get(VAULT_NAME) in vaults:
+        return "no other deployment of this name is there"
+    said = f"{group} holds {' and '.join(vaults)} of an environment {name}, which this one does not know"
+    if context.process.get("CI") or arm.tokens.claims(arm.scope).get("idtyp") == "app":
+        # It keeps no state of azd's, so this is so in each of its runs.
+        return Note(f"{said}.\nUnless it is this pipeline's, choose another AZURE_ENV_NAME")
+    succeeded = {"api-version": GROUP_VERSION, "$filter": "provisioningState eq 'Succeeded'"}
+    records = arm.pages(f"{base}/providers/Microsoft.Resources/deployments", **succeeded)
+    expect(
+        all(part(one, "tags").get(ENVIRONMENT_TAG) != name for one in records),
+        f"{said}\nand would overwrite",
+        remedy="where it is yours: azd env refresh\nor use another environment: azd env new <name>",
+    )
+    return Note(f"{said}.\nUnless your own attempt failed there, use another environment: azd env new <name>")
 
 
 def _vaults(context: Context, arm: Api, *, missing: Collection[str]) -> str | None:

@@ -16,7 +16,7 @@ from tests.ops import test_doctor_faults, test_preflight
 from tests.ops.test_policies import BUILT_IN, assign, define
 from tests.support.azure.cli import AzureCli
 from tests.support.azure.deployment import deploy, deploy_code, provision
-from tests.support.azure.world import SITE, STORAGE
+from tests.support.azure.world import SITE, STORAGE, VAULT, VAULT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +114,8 @@ class Shell:
             deploy_code(self.ops.world)
         elif words[:2] == ["env", "set"]:
             self.changes[words[2]] = words[3]
+        elif words == ["env", "refresh"]:
+            self.changes |= {"AZURE_KEY_VAULT_NAME": VAULT, "AZURE_KEY_VAULT_ID": VAULT_ID}
         elif words[:2] == ["env", "new"]:
             self.changes = {"AZURE_ENV_NAME": "new", "AZURE_RESOURCE_GROUP": "", **dict.fromkeys(KNOWN, "")}
         else:

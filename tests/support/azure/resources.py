@@ -52,6 +52,7 @@ class ArmStandIn:
             Route("/arm/{id:path}/providers/Microsoft.Authorization/permissions", self.permissions),
             Route("/arm/{scope:path}/providers/Microsoft.Authorization/policyAssignments", self.policies),
             Route("/arm/{scope:path}/providers/Microsoft.Authorization/policyExemptions", self.policies),
+            Route(f"{subscription}/providers/Microsoft.Resources/deployments", self.deployments),
             Route(f"{subscription}/providers/{{namespace}}", self.provider),
             Route(f"/arm{GROUP_ID}/providers/Microsoft.Authorization/roleAssignments", self.role_assignments),
             Route(f"{subscription}/resourceGroups/{{group}}/resources", self.group_resources),
@@ -170,6 +171,12 @@ class ArmStandIn:
         namespace = request.path_params["namespace"]
         state = self._world.providers.get(namespace, "NotRegistered")
         return JSONResponse({"namespace": namespace, "registrationState": state})
+
+    async def deployments(self, request: Request) -> Response:
+        """Those of the subscription itself, where azd has some for each environment."""
+        state = request.query_params["$filter"].removeprefix("provisioningState eq ").strip("'")
+        found = [one for one in self._world.deployments if one["properties"]["provisioningState"] == state]
+        return _listed(request, found)
 
     async def role_assignments(self, request: Request) -> Response:
         principal = request.query_params["$filter"].split("'")[1]

@@ -149,6 +149,8 @@ class World:
     providers: dict[str, str] = field(
         default_factory=lambda: {"Microsoft.KeyVault": "Registered", "Microsoft.Web": "Registered"}
     )
+    deployments: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """Records of the subscription."""
     regions: list[str] = field(default_factory=list[str])
     policy_assignments: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """By their ids at the group, the subscription or above; their definitions are among the resources."""
