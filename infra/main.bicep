@@ -242,15 +242,14 @@ var scopeWords = union(
   filter(split(replace('${requiredScopes} ${optionalScopes}', ',', ' '), ' '), word => !empty(word)),
   []
 )
-// A scope of another API is none of Microsoft Graph's, whose address may stand before the name: that of the public cloud,
-// where alone an application can be made.
+// A scope of another API is none of Microsoft Graph's, whose address in one of the clouds may stand before the name.
 var graphScopes = filter(
   split(replace(additionalScopes, ',', ' '), ' '),
   word =>
-    !empty(word) && !endsWith(word, '.default') && (!contains(word, '/') || startsWith(
-      word,
-      '${clouds.AzureCloud.graph}/'
-    ))
+    !empty(word) && !endsWith(word, '.default') && (!contains(word, '/') || !empty(filter(
+      items(clouds),
+      one => startsWith(word, '${one.value.graph}/')
+    )))
 )
 var graphWords = union(map(graphScopes, word => last(split(word, '/'))), [])
 var roleWords = filter(split(replace(appRoles, ',', ' '), ' '), word => !empty(word))
@@ -538,6 +537,12 @@ var permissionLines = authMode == 'verify'
       ['Delegated permissions of Microsoft Graph: ${join(graphWords, ' ')}'],
       map(apiPermissionWords, word => 'Delegated permission of another API, as client id, name, id: ${word}')
     )
+var consentLines = concat(
+  assignmentRequired ? ['Enterprise application: assignment required'] : [],
+  adminConsent && authMode != 'verify'
+    ? ['Consent of an administrator for everybody, to these permissions and to the scopes']
+    : []
+)
 var federatedLines = authMode == 'federated'
   ? [
       'Federated credential (other issuer): issuer ${issuer}, subject ${identity.outputs.principalId}, audience ${cloud.tokenExchange}'
@@ -546,13 +551,19 @@ var federatedLines = authMode == 'federated'
 var handOff = join(
   concat(
     ['Application for ${applicationDisplayName}, client id ${clientId}'],
+    ['Manifest: signInAudience = ${signInAudience}'],
     ['Manifest: api.requestedAccessTokenVersion = 2'],
     ['Application ID URI: ${identifierUri}'],
     map(scopeWords, scope => 'Delegated scope of it, enabled: ${scope}'),
-    map(roleWords, role => 'App role for users and groups: ${role}'),
+    map(
+      union(roleWords, applicationRoleWords),
+      role =>
+        'App role for ${!contains(applicationRoleWords, role) ? 'users and groups' : (contains(roleWords, role) ? 'users, groups and applications' : 'applications')}: ${role}'
+    ),
     map(knownClientWords, client => 'Manifest: api.knownClientApplications has ${client}'),
     callers,
     permissionLines,
+    consentLines,
     federatedLines
   ),
   '\n- '

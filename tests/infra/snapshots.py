@@ -38,6 +38,11 @@ def resources(parameters: Path) -> list[dict[str, Any]]:
     return found["predictedResources"]
 
 
+def outputs(name: str) -> dict[str, str]:
+    """The outputs in the snapshot of that name; an expression where Azure alone knows a part of it."""
+    return json.loads((INFRA / "snapshots" / f"{name}.snapshot.json").read_text("utf-8"))["outputs"]
+
+
 def of_type(name: str, kind: str) -> list[dict[str, Any]]:
     """The resources of one type in the snapshot of that name."""
     return [found for found in resources(INFRA / "snapshots" / f"{name}.bicepparam") if found["type"] == kind]

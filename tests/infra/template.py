@@ -22,8 +22,8 @@ OPENING = {"{": "}", "[": "]", "(": ")"}
 FUNCTIONS = frozenset(
     re.findall(
         r"\w+",
-        """cidrSubnet concat contains dateTimeToEpoch empty endsWith environment fail filter guid indexOf join last
-        length loadJsonContent loadTextContent map newGuid replace resourceGroup skip split startsWith subscription
+        """cidrSubnet concat contains dateTimeToEpoch empty endsWith environment fail filter guid indexOf items join
+        last length loadJsonContent loadTextContent map newGuid replace resourceGroup skip split startsWith subscription
         subscriptionResourceId take tenant toLower toObject trim union uniqueString""",
     )
 )

@@ -66,11 +66,12 @@ def test_custom_address_that_no_redirect_uri_could_be_made_of_is_refused() -> No
 
 def test_hand_off_tells_all_that_the_templates_would_make() -> None:
     text = "".join(
-        main().value("var", name) or "" for name in ("handOff", "callers", "permissionLines", "federatedLines")
+        main().value("var", name) or ""
+        for name in ("handOff", "callers", "permissionLines", "consentLines", "federatedLines")
     )
     used = identifiers(text)
     assert used >= {"identifierUri", "scopeWords", "roleWords", "redirectUris", "preauthorizedWords", "graphWords"}
-    assert used >= {"issuer", "identity", "cloud"}
+    assert used >= {"issuer", "identity", "cloud", "signInAudience", "applicationRoleWords", "assignmentRequired"}
     assert "requestedAccessTokenVersion = 2" in text
 
 

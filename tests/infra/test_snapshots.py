@@ -10,7 +10,7 @@ import pytest
 
 from local.config import REPOSITORY
 from tests.infra.compiler import command
-from tests.infra.snapshots import OPTIONS, given, of_type, parameter_sets, resources
+from tests.infra.snapshots import OPTIONS, given, of_type, outputs, parameter_sets, resources
 from tests.infra.template import INFRA, main, templates
 
 if TYPE_CHECKING:
@@ -190,3 +190,19 @@ def test_alerts_can_be_made_before_anything_was_logged() -> None:
     rules = of_type("alerts-budget", "Microsoft.Insights/scheduledQueryRules")
     assert rules
     assert all(rule["properties"]["skipQueryValidation"] for rule in rules)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Manifest: signInAudience = AzureADMultipleOrgs",
+        "App role for users and groups: Admin",
+        "App role for users, groups and applications: Reader",
+        "App role for applications: Tasks.Run",
+        "Delegated permissions of Microsoft Graph: openid User.Read Mail.Read Calendars.Read",
+        "Enterprise application: assignment required",
+        "Consent of an administrator for everybody, to these permissions and to the scopes",
+    ],
+)
+def test_hand_off_has_what_somebody_else_s_application_has_to_be(line: str) -> None:
+    assert f"'{line}'" in outputs("existing-registration")["ENTRA_HAND_OFF"]
