@@ -67,6 +67,7 @@ SHARED_BY_NONE = {
     "AZURE_RESOURCE_GROUP": "rg-dev",
     "MCP_CUSTOM_BASE_URL": "https://dev.contoso.com",
     "ENTRA_EXISTING_CLIENT_ID": "one",
+    "ENTRA_EXISTING_IDENTIFIER_URI": "api://one.contoso.com",
     "NETWORK_FUNCTIONS_SUBNET_ID": "",
 }
 
