@@ -126,6 +126,14 @@ def test_pull_requests_run_what_a_developer_runs() -> None:
     assert any("codeql-action/analyze" in step.get("uses", "") for step in steps(workflow))
 
 
+def test_code_scanning_runs_where_github_takes_its_results() -> None:
+    """In a private repository that takes GitHub Code Security, which is paid for."""
+    jobs = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "ci.yml").read_text("utf-8"))["jobs"]
+    condition = "github.event.repository.visibility == 'public' || vars.CODEQL == 'true'"
+    assert {name: job["if"] for name, job in jobs.items() if "if" in job} == {"codeql": condition}
+    assert "gh variable set CODEQL --body true" in (REPOSITORY / "docs" / "deploy.md").read_text("utf-8")
+
+
 def test_pull_requests_have_the_pinned_compiler_on_path_before_the_tests_run() -> None:
     workflow = yaml.safe_load((REPOSITORY / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
     job = workflow["jobs"]["test"]["steps"]
