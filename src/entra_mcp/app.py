@@ -22,7 +22,7 @@ from entra_mcp.identity import azure_credential
 from entra_mcp.ownership import owner_of
 from entra_mcp.server.components import declares_tasks, find_components, task_tools
 from entra_mcp.server.create import create_server
-from entra_mcp.server.request_state import RingCodec
+from entra_mcp.server.request_state import StateSecurity
 from entra_mcp.server.services import open_services
 from entra_mcp.server.sessions import SessionStore
 from entra_mcp.server.tool_scopes import offer_scoped_tools
@@ -159,7 +159,7 @@ async def running_app(
             definition,
             settings,
             auth=auth,
-            request_state=RingCodec(secrets),
+            request_state=StateSecurity(secrets),
             session_store=sessions,
             services=services,
         )

@@ -13,7 +13,7 @@ from key_value.aio.stores.memory import MemoryStore
 from entra_mcp.identity import azure_credential
 from entra_mcp.server.components import task_tools
 from entra_mcp.server.create import create_server
-from entra_mcp.server.request_state import RingCodec
+from entra_mcp.server.request_state import StateSecurity
 from entra_mcp.server.services import open_services
 from entra_mcp.server.tool_scopes import offer_scoped_tools
 from entra_mcp.storage.encryption import RowCipher
@@ -107,7 +107,7 @@ async def served(
             definition,
             settings.model_copy(update={"server_name": settings.server_name or definition.name}),
             auth=auth,
-            request_state=RingCodec(keys),
+            request_state=StateSecurity(keys),
             session_store=store or MemoryStore(),
             services=services,
         )

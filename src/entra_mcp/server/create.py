@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from fastmcp import FastMCP
 from key_value.aio.wrappers.ttl_clamp import TTLClampWrapper
-from mcp.server.request_state import RequestStateSecurity
 from mcp.types import Icon
 
 from entra_mcp import __version__
 from entra_mcp.server.capabilities import TrueCapabilities
 from entra_mcp.server.component_errors import ComponentErrors
-from entra_mcp.server.components import add_components, declares_tasks, find_components, has_interfaces
-from entra_mcp.tasks.limits import DAY_SECONDS
+from entra_mcp.server.components import add_components, find_components, has_interfaces
 from entra_mcp.toolkit.icons import data_uri
 from entra_mcp.toolkit.services import as_lifespan
 from entra_mcp.web.time_limits import RequestTimeLimit
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
     from fastmcp.server.auth import AuthProvider
     from key_value.aio.protocols import AsyncKeyValue
-    from mcp.server.request_state import RequestStateCodec
+    from mcp.server.request_state import RequestStateSecurity
 
     from entra_mcp.definition import Server
     from entra_mcp.settings import Settings
@@ -36,16 +34,13 @@ CACHE_SECONDS = 300
 PAGE_SIZE = 1_000
 """How many entries of a list one answer has. FastMCP looks at the cursor of a request only when lists have pages."""
 
-STATE_SECONDS = 600
-"""How long a client may take to bring the state of a tool back; a background task waits as long as it is kept."""
-
 
 def create_server(
     definition: Server[Any],
     settings: Settings,
     *,
     auth: AuthProvider | None,
-    request_state: RequestStateCodec,
+    request_state: RequestStateSecurity,
     session_store: AsyncKeyValue,
     services: Iterable[object],
 ) -> FastMCP:
@@ -77,9 +72,7 @@ def create_server(
         session_state_store=TTLClampWrapper(
             session_store, min_ttl=1, max_ttl=session_seconds, missing_ttl=session_seconds
         ),
-        request_state_security=RequestStateSecurity(
-            codec=request_state, ttl=DAY_SECONDS if declares_tasks(components) else STATE_SECONDS
-        ),
+        request_state_security=request_state,
         # Private, for what is listed depends on the caller's roles.
         cache_ttl=CACHE_SECONDS,
         cache_scope="private",

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, override
 
-from mcp.server.request_state import AESGCMRequestStateCodec
+from mcp.server.request_state import AESGCMRequestStateCodec, RequestStateSecurity
 
+from entra_mcp.tasks.limits import DAY_SECONDS
+from entra_mcp.toolkit.background import RUNNING
 from entra_mcp.vault.keys import Purpose
 
 if TYPE_CHECKING:
     from entra_mcp.vault.keys import KeySource
+
+
+class StateSecurity(RequestStateSecurity):
+    """How long a client may take to bring a state back: minutes, and a background task's as long as the task is kept.
+
+    A state can be replayed for as long, so a call that is no task does not get the longer time.
+    """
+
+    def __init__(self, source: KeySource) -> None:
+        super().__init__(codec=RingCodec(source))
+
+    @property
+    @override
+    def ttl(self) -> float:
+        return self._seconds if RUNNING.get() is None else DAY_SECONDS
+
+    @ttl.setter
+    def ttl(self, seconds: float) -> None:  # pyright: ignore[reportIncompatibleVariableOverride] - the base class sets it
+        self._seconds = seconds
 
 
 class RingCodec:

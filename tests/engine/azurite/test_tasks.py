@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
 
+from entra_mcp.server.request_state import RingCodec
 from entra_mcp.tasks.callers import TOKEN, Callers
 from entra_mcp.tasks.limits import Limits
 from tests.support.background.components import work
 from tests.support.background.instance import CAPABILITIES, OPTED_IN, Background
 from tests.support.background.steps import running, until
-from tests.support.instances import ALICE, BOB
+from tests.support.instances import ALICE, BOB, RING
 from tests.support.mcp import SESSIONLESS, refusal, request, result, structured, tool_call
 
 
@@ -239,6 +241,19 @@ async def test_task_that_asks_waits_without_an_instance_and_goes_on_with_the_ans
     done = await tasks.get(task_id)
     assert done["result"]["content"][0]["text"] == "trip: True", done
     assert work.starts == {"trip": 2}
+
+
+async def test_state_of_a_question_is_good_for_minutes_and_only_in_a_task_for_as_long_as_the_task(
+    tasks: Background,
+) -> None:
+    capable: dict[str, Any] = {CAPABILITIES: {"elicitation": {"form": {}}}}
+    called = tool_call("ask_first", {"name": "trip"}, protocol=SESSIONLESS, token=ALICE, meta=capable)
+    waiting = result(await tasks.http.post("/mcp", **called))
+    created = await tasks.start("ask_first", name="trip")
+    await tasks.deliver()
+    stored = (await tasks.task(created["taskId"])).state
+    states = [json.loads(RingCodec(RING).unseal(state)) for state in (waiting["requestState"], str(stored))]
+    assert [state["exp"] - state["iat"] for state in states] == [600, 24 * 3600]
 
 
 async def test_cancelled_task_takes_no_answer(tasks: Background) -> None:
