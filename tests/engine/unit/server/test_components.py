@@ -111,6 +111,30 @@ def test_faulty_modules_are_all_named_at_once(package: Callable[..., ModuleType]
     assert "holds no tool, resource or prompt" in str(caught.value)
 
 
+def test_folder_that_would_be_left_out_is_a_fault(package: Callable[..., ModuleType], tmp_path: Path) -> None:
+    found = package(good=TOOL.format(name="a"))
+    for name in ("broken", "plain", "_notes"):
+        (tmp_path / "fork_of_a_test" / name).mkdir()
+        (tmp_path / "fork_of_a_test" / name / "more.py").write_text(TOOL.format(name="b"))
+    (tmp_path / "fork_of_a_test" / "broken" / "__init__.py").write_text("import nonesuch")
+    with pytest.raises(ComponentsError) as caught:
+        find_components([found])
+    assert list(caught.value.faults) == [
+        "fork_of_a_test.broken cannot be imported: ModuleNotFoundError: No module named 'nonesuch'",
+        "the folder plain has no __init__.py",
+    ]
+
+
+async def test_two_of_one_name_are_a_fault(
+    package: Callable[..., ModuleType], load_settings: Callable[..., Settings]
+) -> None:
+    again = package(first=TOOL.format(name="a"), second=TOOL.format(name="a"))
+    definition = Server(name="Fork", instructions="", components=[again])
+    with pytest.raises(ComponentsError, match=r"first\.a and fork_of_a_test\.second\.a are both tool:a: rename one"):
+        async with served(load_settings(), definition=definition):
+            pass
+
+
 @pytest.mark.parametrize("kind", ["str | None", "float", "Region"])
 async def test_header_that_clients_would_not_take_is_a_fault(
     package: Callable[..., ModuleType], load_settings: Callable[..., Settings], kind: str
