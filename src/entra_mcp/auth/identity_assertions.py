@@ -180,8 +180,8 @@ class IdentityAssertions:
     async def _verified(self, assertion: str, *, client_id: str) -> dict[str, Any]:
         try:
             return await self._validator.validate(assertion, client_id=client_id, resource_url=self._resource)
-        except (IdentityAssertionError, RecursionError) as error:
-            # FastMCP decodes lists in lists before it looks at the signature.
+        except (IdentityAssertionError, RecursionError, ValueError, OverflowError) as error:
+            # FastMCP decodes lists in lists before it looks at the signature, and computes with any time and address.
             logger.warning("An identity assertion was refused: %s", described(str(error)))
             raise RefusedRequestError("invalid_grant", "The identity assertion is not good here.") from error
 

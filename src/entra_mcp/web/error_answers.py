@@ -25,7 +25,7 @@ from entra_mcp.request import REQUEST
 from entra_mcp.web import outage
 from entra_mcp.web.edge import has_events
 from entra_mcp.web.pages.problem import problem_page
-from entra_mcp.web.paths import OAUTH
+from entra_mcp.web.paths import OAUTH, PROGRAMS
 from entra_mcp.web.time_limits import lift_silence_limit
 
 if TYPE_CHECKING:
@@ -221,9 +221,9 @@ def _record_refusal(scope: Scope, answer: _Answer) -> None:
 
 
 def _wants_page(scope: Scope, headers: Headers) -> bool:
-    """Whether a person reads the answer: browsers name HTML when they open a page, and programs do not."""
+    """Whether a person reads the answer: browsers name HTML when they open a page, and few programs do."""
     page_already = headers.get("content-type", "").startswith("text/html")
-    return page_already or "text/html" in Headers(scope=scope).get("accept", "")
+    return page_already or (scope["path"] not in PROGRAMS and "text/html" in Headers(scope=scope).get("accept", ""))
 
 
 def _error_code(status: int, *, path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,6 +54,16 @@ async def test_token_that_is_not_for_this_server_is_refused(
     response = await client.call(standins.token("user", **claims), "whoami")
     assert response.status_code == 401
     assert "resource_metadata=" in response.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("part", [b"[" * 15_000, b'{"kid": ' + b"[" * 15_000, b"9" * 5_000, b"\xff"])
+async def test_token_that_cannot_be_decoded_is_refused_and_keeps_no_public_page_away(
+    client: OAuthClient, part: bytes
+) -> None:
+    token = f"{urlsafe_b64encode(part).decode().rstrip('=')}.e30.AAAA"
+    assert (await client.call(token, "whoami")).status_code == 401
+    page = "/.well-known/oauth-protected-resource/mcp"
+    assert (await client.http.get(page, headers={"Authorization": f"Bearer {token}"})).status_code == 200
 
 
 @pytest.mark.parametrize("scopes", ["other", "ACCESS_AS_USER access_as_use", None])

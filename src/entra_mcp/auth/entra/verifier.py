@@ -145,7 +145,10 @@ class EntraTokenVerifier(KeptKeysVerifier, AzureJWTVerifier):
         return verified
 
     async def _verified(self, token: str) -> AccessToken | None:
-        verified = await super().load_access_token(token)
+        try:
+            verified = await super().load_access_token(token)
+        except RecursionError:  # lists in lists are decoded before the signature is looked at
+            return None
         if verified is None:
             return None
         claims = verified.claims

@@ -174,6 +174,16 @@ async def test_failed_start_is_answered_like_any_error(headers: dict[str, str]) 
     assert "hunter2" not in response.text
 
 
+@pytest.mark.parametrize("path", ["/token", "/revoke", "/register"])
+async def test_error_of_what_no_person_opens_is_json_though_the_program_lists_html(
+    http: httpx2.AsyncClient, path: str
+) -> None:
+    # As Java's HttpURLConnection does.
+    answer = await http.post(path, json={"x": 1}, headers={"accept": "text/html, image/gif, *; q=.2, */*; q=.2"})
+    assert answer.status_code in {400, 401}
+    assert answer.json()["error"].startswith("invalid_")
+
+
 @pytest.mark.parametrize("path", ["/token", "/revoke"])
 @pytest.mark.parametrize(
     ("content_type", "body"),
