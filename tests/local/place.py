@@ -14,7 +14,7 @@ import psutil
 from local.app_settings import SAMPLE
 from local.config import REPOSITORY, Ports
 from tests.support.ports import free_ports
-from tests.support.standins import DIRECTORY
+from tests.support.standins import DIRECTORY, SETTINGS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +23,12 @@ UP = "Running. Ctrl-C stops everything."
 
 
 def settings_file(file: Path, **changes: str | None) -> Path:
-    """Writes the settings of the sample with these changes; None leaves one out."""
-    content = json.loads((REPOSITORY / SAMPLE).read_text("utf-8"))
-    values = {**content["Values"], **changes}
+    """Writes the settings of the sample with these changes; None leaves one out.
+
+    A fork's app may need more than the template's, and has them in its own sample.
+    """
+    content, own = (json.loads(each.read_text("utf-8")) for each in (SETTINGS, REPOSITORY / SAMPLE))
+    values = {**own["Values"], **content["Values"], **changes}
     content["Values"] = {name: value for name, value in values.items() if value is not None}
     file.write_text(json.dumps(content), "utf-8")
     return file
@@ -47,7 +50,8 @@ class Place:
         return ["--home", str(self.home), "--directory", str(DIRECTORY), *ports]
 
     def start(self, command: str, *options: str) -> subprocess.Popen[str]:
-        settings = ["--settings", str(REPOSITORY / SAMPLE)] if command == "run" else []
+        sample = settings_file(self.home.with_suffix(".settings.json")) if command == "run" else None
+        settings = ["--settings", str(sample)] if sample else []
         process = subprocess.Popen(
             [sys.executable, "-m", "local", command, *self.flags, *settings, *options],
             cwd=REPOSITORY,

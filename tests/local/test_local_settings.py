@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.app_settings import OWN, SAMPLE, AppSettings, load_settings, placed_settings, read_settings
-from local.config import CLIENT_ID, IDENTITY_CLIENT_ID, IDENTITY_HEADER, REPOSITORY, TENANT_ID, LocalConfig, Ports
+from local.config import CLIENT_ID, IDENTITY_CLIENT_ID, IDENTITY_HEADER, TENANT_ID, LocalConfig, Ports
 from local.host.errors import SettingsFileError
 from tests.local.place import settings_file
+from tests.support.standins import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +25,11 @@ OTHER = LocalConfig(
 
 def at(config: LocalConfig, settings: AppSettings | None = None, *, environment: Mapping[str, str] = {}) -> AppSettings:
     """The settings, or those of the sample, for a run at other places or from another shell."""
-    return replace(settings or read_settings(REPOSITORY / SAMPLE), config=config, environment=environment)
+    return replace(settings or read_settings(SETTINGS), config=config, environment=environment)
 
 
 def test_sample_says_what_the_default_places_are() -> None:
-    values = read_settings(REPOSITORY / SAMPLE).values
+    values = read_settings(SETTINGS).values
     placed = placed_settings(LocalConfig())
     assert {name: values[name] for name in placed} == placed
     assert values["ENTRA_TENANT_ID"] == TENANT_ID
@@ -98,7 +99,7 @@ def test_variable_that_leads_away_from_the_local_services_is_a_stray(name: str) 
 
 
 def test_file_that_is_not_utf_8_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / OWN).write_text((REPOSITORY / SAMPLE).read_text(), encoding="utf-16")
+    (tmp_path / OWN).write_text((SETTINGS).read_text(), encoding="utf-16")
     with pytest.raises(SettingsFileError, match="is not UTF-8"):
         load_settings(tmp_path)
 
@@ -129,7 +130,7 @@ def test_own_file_wins_over_the_sample_and_the_sample_serves_without_one(tmp_pat
 def test_sign_in_at_microsoft_is_told_from_the_local_one(tmp_path: Path, endpoint: str | None) -> None:
     settings_file(tmp_path / OWN, ENTRA_AUTHORIZATION_ENDPOINT=endpoint)
     assert not load_settings(tmp_path).signs_in_locally
-    assert read_settings(REPOSITORY / SAMPLE).signs_in_locally
+    assert read_settings(SETTINGS).signs_in_locally
 
 
 def test_registration_follows_the_settings_of_the_file_and_of_the_shell(tmp_path: Path) -> None:

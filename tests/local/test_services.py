@@ -13,10 +13,11 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from local.app_settings import SAMPLE, read_settings
-from local.config import REPOSITORY, LocalConfig, Ports
+from local.app_settings import read_settings
+from local.config import LocalConfig, Ports
 from local.services import functions_host
 from tests.support.serving import serving
+from tests.support.standins import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -43,7 +44,7 @@ async def test_broken_app_counts_as_started_only_where_a_change_can_mend_it(
     status: int, watch: bool, ready: bool
 ) -> None:
     async with host_answering(status) as config:
-        settings = replace(read_settings(REPOSITORY / SAMPLE), config=config)
+        settings = replace(read_settings(SETTINGS), config=config)
         assert await functions_host(settings, kind="local", watch=watch).ready() is ready
 
 
@@ -57,7 +58,7 @@ def core_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("core_tools")
 def test_core_tools_end_with_the_signal_that_they_heed_and_hear_nothing_of_azure() -> None:
     azure = {"CONTAINER_NAME": "x", "WEBSITE_INSTANCE_ID": "x", "KUBERNETES_SERVICE_HOST": "x"}
-    settings = replace(read_settings(REPOSITORY / SAMPLE), environment={**os.environ, **azure})
+    settings = replace(read_settings(SETTINGS), environment={**os.environ, **azure})
     func, local = (functions_host(settings, kind=kind, watch=False) for kind in ("func", "local"))
 
     assert (func.stop_signal, local.stop_signal) == (signal.SIGINT, signal.SIGTERM)

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Self
 
 import psutil
 
-from local.config import REPOSITORY
 from local.host.log import DROPPED
 from tests.support.azurite import Azurite
 from tests.support.ports import free_ports
 from tests.support.processes import wait_until_gone
 from tests.support.programs import ForkedProgram
-from tests.support.standins import StandIns
+from tests.support.standins import SETTINGS, StandIns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,8 +35,7 @@ class FunctionsHost:
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Starts it and returns when it serves requests."""
-        settings = REPOSITORY / "local.settings.sample.json"
-        options = ("--app", str(self._app), "--port", str(self._port), "--settings", str(settings))
+        options = ("--app", str(self._app), "--port", str(self._port), "--settings", str(SETTINGS))
         ready = self._program.start(*options, environment=environment)
         assert ready["state"] == "Running", self.log
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 DIRECTORY = Path(__file__).parent / "local.directory.json"
+SETTINGS = Path(__file__).parent / "local.settings.sample.json"
+"""As the template has them: a fork changes its own."""
 """Accounts, groups and APIs that the tests know; a fork's own file changes nothing for them."""
 
 PERSON = ("Allow", "Local User")
