@@ -60,7 +60,7 @@ def run(options: RunOptions) -> int:
             check_ports(port_uses(config, functions=options.functions, traced=options.trace))
             settings = _settings(options, account)
             directory = load_directory(options.directory)
-            if options.functions and not _settings_are_good(settings, account):
+            if options.functions and not _settings_are_good(settings, account, watch=options.watch):
                 return USAGE
             ensure_tls(config.tls)
             ensure_client_secret(config.client_secret_file)
@@ -89,11 +89,18 @@ def _settings(options: RunOptions, account: Account) -> AppSettings:
     return replace(settings, config=options.config)
 
 
-def _settings_are_good(settings: AppSettings, account: Account) -> bool:
-    """Whether the server would start with them; every fault and every unknown name is reported with the file."""
-    from app.server import server
+def _settings_are_good(settings: AppSettings, account: Account, *, watch: bool) -> bool:
+    """Whether the server would start with them; every fault and every unknown name is reported with the file.
+
+    Of an app that cannot be imported the host says so, and stays where it watches the files.
+    """
     from entra_mcp.settings import Settings, faults_of, unknown_names
 
+    try:
+        from app.server import server
+    except Exception as error:  # noqa: BLE001 - whatever an app's module raises
+        account.failed("app", f"src/app/server.py cannot be imported: {type(error).__name__}: {error}")
+        return watch
     for notice in unknown_names(settings.values, Settings.names() | server.settings.names()):
         account.line(f"{settings.file.name}: {notice}")
     faults = faults_of(settings.effective, Settings, server.settings)

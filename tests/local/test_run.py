@@ -143,15 +143,7 @@ def test_server_without_a_sign_in_is_checked_with_a_token(place: Place, tmp_path
 
 
 @pytest.mark.long
-def test_core_tools_run_the_app_with_the_settings_they_read(place: Place, tmp_path: Path) -> None:
-    checkout = tmp_path / "checkout"
-    checkout.mkdir()
-    for name in ("function_app.py", "host.json", SAMPLE):
-        shutil.copyfile(REPOSITORY / name, checkout / name)
-    for name in ("bench", "local", "src"):
-        shutil.copytree(REPOSITORY / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (checkout / ".venv").symlink_to(sys.prefix)
-    (checkout / "node_modules").symlink_to(REPOSITORY / "node_modules")
+def test_core_tools_run_the_app_with_the_settings_they_read(place: Place, checkout: Path, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     func = tools / "func"
@@ -171,6 +163,37 @@ def test_core_tools_run_the_app_with_the_settings_they_read(place: Place, tmp_pa
     assert (checkout / OWN).read_bytes() == (REPOSITORY / SAMPLE).read_bytes()
     log = (place.home / "logs" / "functions.log").read_text()
     assert f"called with start --port {place.ports['functions']}" in log
+
+
+def test_app_that_cannot_be_imported_is_named_without_a_traceback(place: Place, checkout: Path) -> None:
+    with (checkout / "src" / "app" / "server.py").open("a") as file:
+        file.write("\nimport nonesuch\n")
+    ended = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_SETUP, *place.flags],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert ended.returncode == 2
+    assert "src/app/server.py cannot be imported: ModuleNotFoundError: No module named 'nonesuch'" in ended.stdout
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert "Starting" not in ended.stdout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """What a run needs of the repository, to be changed."""
+    made = tmp_path / "checkout"
+    made.mkdir()
+    for name in ("function_app.py", "host.json", SAMPLE):
+        shutil.copyfile(REPOSITORY / name, made / name)
+    for name in ("bench", "local", "src"):
+        shutil.copytree(REPOSITORY / name, made / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (made / ".venv").symlink_to(sys.prefix)
+    (made / "node_modules").symlink_to(REPOSITORY / "node_modules")
+    return made
 
 
 _WITHOUT_SETUP = """
