@@ -1,7 +1,8 @@
 """`python -m ops revoke`: ends every sign-in of one person, on all instances.
 
-Threat: whoever runs this may delete, not read. A mark finds the rows; the vault's key creates it (storage/owners.py).
-The key that would open a row is derived from a secret which is stored nowhere.
+Threat: whoever runs this has the table and the vault's key. A mark finds the rows, and none is opened
+(storage/owners.py). With the same roles they could open background tasks, and tokens only of those who have an
+unfinished one (tasks/rows.py).
 """
 
 from __future__ import annotations
@@ -95,8 +96,8 @@ COMMAND = Command(
     name="revoke",
     summary="end every sign-in of one person",
     description=(
-        "Deletes the tokens that the server keeps for one person, without being able to read them. Every refresh is\n"
-        "then refused at once. Calls are answered for MCP_UPSTREAM_TOKEN_CACHE_SECONDS more (10 by default).\n"
+        "Deletes the tokens that the server keeps for one person, without reading them. Every refresh is then\n"
+        "refused at once. Calls are answered for MCP_UPSTREAM_TOKEN_CACHE_SECONDS more (10 by default).\n"
         "Whom Entra ID knows is named by --user, also in its identity assertions; --subject is for other issuers."
     ),
     run=run,

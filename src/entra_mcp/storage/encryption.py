@@ -1,10 +1,10 @@
 """Authenticated encryption of stored values.
 
 AES-256-GCM under a key that is derived (HKDF-SHA256, RFC 5869) from a ring key and the entry's own raw collection and
-key. The raw key is never stored, only its hash: authorization codes, token ids and the like are random secrets that
-only their holders know, so a dump of the table together with the vault's key still reads nobody's tokens. The format,
-the address and the expiry are authenticated with the value: a ciphertext moved to another entry, or given a longer
-life, does not open.
+key. The raw key is not stored with its entry, only its hash: codes and ids of token sets are random secrets that only
+their holders know, so a dump of the table together with the vault's key reads nobody's tokens. The exception is who has
+an unfinished background task: its row leads to theirs (tasks/rows.py). The format, the address and the expiry are
+authenticated with the value: a ciphertext moved to another entry, or given a longer life, does not open.
 """
 
 from __future__ import annotations

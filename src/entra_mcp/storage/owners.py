@@ -3,8 +3,8 @@
     mark = nonce, 16 bytes | first 16 bytes of HMAC-SHA256(key, nonce | owner)
 
 The key is derived from the vault's. A dump of the table shows nothing: each row has a nonce of its own, so not even
-that two rows are the same person's. Who has the vault's key too can test a guess, one row at a time, and still opens no
-row, since the key of a row is derived from a secret that is stored nowhere.
+that two rows are the same person's. Who has the vault's key too can test a guess, one row at a time; no mark opens a
+row.
 """
 
 from __future__ import annotations

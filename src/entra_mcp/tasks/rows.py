@@ -10,8 +10,9 @@ one task, one writes its end, and the other one learns that it came too late.
 A message of the queue names a task and its turn, sealed. Each run that takes the task begins a new turn, so messages of
 earlier turns, which the queue may bring at any time, no longer count.
 
-Threat: whoever reads the table and the vault's key can open tasks, other than tokens: the queue has to reach a task
-without its owner, so its id cannot be a secret that the owner alone knows.
+Threat: whoever reads the table and the vault's key can open tasks, and by an unfinished one its caller's tokens. A task
+runs without a request, so what it needs is stored: the caller's list, found by tenant and object id, has its id, and
+its row has the id of the sign-in, or the token itself. The end of the task, or the purge after it expired, takes both.
 """
 
 from __future__ import annotations

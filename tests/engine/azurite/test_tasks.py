@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
 
+from entra_mcp.ownership import full_name
 from entra_mcp.server.request_state import RingCodec
+from entra_mcp.storage.encryption import RowCipher
+from entra_mcp.storage.rows import Address, unpack
 from entra_mcp.tasks.callers import TOKEN, Callers
 from entra_mcp.tasks.limits import Limits
+from entra_mcp.tasks.rows import OPEN_TASKS
 from tests.support.background.components import work
 from tests.support.background.instance import CAPABILITIES, OPTED_IN, Background
 from tests.support.background.steps import running, until
@@ -87,6 +91,18 @@ async def test_nothing_readable_is_in_the_queue_or_the_table(tasks: Background) 
         assert secret not in told.replace("RowKey", "")
     await tasks.runner.run(message)
     assert (await tasks.get(created["taskId"]))["status"] == "completed"
+
+
+async def test_table_and_key_lead_to_the_token_of_who_has_an_unfinished_task(tasks: Background) -> None:
+    """What docs/security.md admits, and no more: once the task has ended they lead to nothing."""
+    await tasks.start("work", name="report")
+    owner = full_name("tenant", "object-of-alice")
+    address = Address.of(OPEN_TASKS, owner)
+    row = unpack(await tasks.table.read(address.partition, address.row) or {})
+    (task_id,) = json.loads(RowCipher(RING).open(row.sealed, collection=OPEN_TASKS, key=owner, expires=row.expires))
+    assert (await tasks.task(task_id)).caller[TOKEN] == ALICE
+    await tasks.deliver()
+    assert (await tasks.task(task_id)).caller == {}
 
 
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/cancel", "tasks/update"])
