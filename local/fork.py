@@ -160,8 +160,8 @@ def _name_server(root: Path, answers: Answers) -> None:
 def _remove_samples(root: Path) -> None:
     app = root / "src" / "app"
     kept = {app / "__init__.py", app / "server.py", *(app / name / "__init__.py" for name in COMPONENTS)}
-    for file in [*app.rglob("*.py"), *(root / "tests" / "app").glob("test_*.py")]:
-        if file not in kept:
+    for file in [*app.rglob("*"), *(root / "tests" / "app").glob("test_*.py")]:
+        if file.is_file() and file not in kept:
             file.unlink()
     for folder in app.iterdir():
         if folder.is_dir() and folder.name not in COMPONENTS:
