@@ -17,14 +17,21 @@ from uuid import NAMESPACE_URL, uuid5
 from ops.consent import MICROSOFT_GRAPH, principal_of
 from ops.deployment import GROUP_VERSION
 from ops.doctor.roles import SECRETS_USER
-from ops.documents import part, write
-from ops.environment import DEFAULT_ADDITIONAL_SCOPES, DEFAULT_SCOPES
+from ops.documents import entries, part, write
+from ops.environment import (
+    DEFAULT_ADDITIONAL_SCOPES,
+    DEFAULT_SCOPES,
+    OPTIONAL_SCOPES,
+    REQUIRED_SCOPES,
+    Environment,
+)
 from ops.errors import OpsError
 from ops.graph import REPLICATION_WAITS, UNKNOWN_YET, Application, Directory
 from ops.leftovers import DeletedVaults
 from ops.vault import ARM_VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ops.http import Api
@@ -79,17 +86,23 @@ class LocalRegistration:
     def find(self) -> Application | None:
         return self._directory.find_application(unique_name=self._names.registration)
 
-    def ensure(self, *, base_url: str, permissions: dict[str, str]) -> Application:
-        """Creates it, or puts it right; `permissions` are ids of Microsoft Graph's by name.
+    def ensure(
+        self, before: Application | None, *, base_url: str, scopes: Sequence[str], permissions: dict[str, str]
+    ) -> Application:
+        """Creates it, or puts it right as it was found `before`; `permissions` are ids of Microsoft Graph's by name.
+
+        A scope that it has beyond these stays: Entra ID refuses to delete one that is enabled.
 
         https://learn.microsoft.com/graph/api/application-upsert
         """
         access = [{"id": permissions[name], "type": "Scope"} for name in DEFAULT_ADDITIONAL_SCOPES.split()]
         path = f"/v1.0/applications(uniqueName='{self._names.registration}')"
+        had = entries(before.document if before else {}, "api", "oauth2PermissionScopes")
+        offered = [*map(self._scope, scopes), *(scope for scope in had if scope.get("value") not in scopes)]
         body: dict[str, Any] = {
             "displayName": "Entra MCP Server (local)",
             "signInAudience": "AzureADMyOrg",
-            "api": {"requestedAccessTokenVersion": 2, "oauth2PermissionScopes": [self._scope()]},
+            "api": {"requestedAccessTokenVersion": 2, "oauth2PermissionScopes": offered},
             "web": {"redirectUris": [f"{base_url}/auth/callback"]},
             "requiredResourceAccess": [{"resourceAppId": MICROSOFT_GRAPH, "resourceAccess": access}],
         }
@@ -127,11 +140,11 @@ class LocalRegistration:
             raise OpsError("The registration was made, but is not known everywhere yet. Run the command again.")
         return made
 
-    def _scope(self) -> dict[str, Any]:
+    def _scope(self, name: str) -> dict[str, Any]:
         text = "Allows an assistant to use the local server as you."
         return {
-            "id": str(uuid5(NAMESPACE_URL, f"{self._names.registration}/{DEFAULT_SCOPES}")),
-            "value": DEFAULT_SCOPES,
+            "id": str(uuid5(NAMESPACE_URL, f"{self._names.registration}/{name}")),
+            "value": name,
             "type": "User",
             "isEnabled": True,
             "adminConsentDisplayName": "Use the local server",
@@ -227,6 +240,9 @@ STAND_INS = frozenset(
 )
 """Settings of the sample that lead to the stand-ins, whatever their value is."""
 
+ANOTHERS = frozenset({"ENTRA_IDENTIFIER_URI", "ENTRA_ALLOWED_TENANTS"})
+"""Settings of a sample that say what another registration is like; the one that is made here is not."""
+
 STAND_IN_URL = "https://127.0.0.1:"
 """How the addresses of the stand-ins begin; those of an app's own settings are left out by it."""
 
@@ -241,6 +257,12 @@ class LocalSettings:
     @property
     def base_url(self) -> str:
         return str(self._sample["Values"]["MCP_BASE_URL"])
+
+    @property
+    def scopes(self) -> list[str]:
+        """Those of the sample, each once: what every call needs, and what single tools need."""
+        sample = Environment(self._sample["Values"])
+        return list(dict.fromkeys([*sample.words(REQUIRED_SCOPES, DEFAULT_SCOPES), *sample.words(OPTIONAL_SCOPES)]))
 
     def belongs_to(self, client_id: str) -> bool:
         """Whether the file names this registration; False where it is missing.
@@ -269,7 +291,7 @@ class LocalSettings:
         kept = {
             name: value
             for name, value in self._sample["Values"].items()
-            if name not in STAND_INS and not str(value).startswith(STAND_IN_URL)
+            if name not in STAND_INS | ANOTHERS and not str(value).startswith(STAND_IN_URL)
         }
         write(self._file, {**self._sample, "Values": {**kept, **values}})
 

@@ -47,7 +47,9 @@ def _make(context: Context) -> int:
     vault.ensure(tenant=environment[inputs.TENANT], location=environment[inputs.LOCATION], kind=kind, tags=tags)
     report.ok("vault", f"{names.vault} in {names.group}; you may read its secrets")
     permissions = json.loads((context.root / "infra" / "graph-permissions.json").read_text("utf-8"))
-    application = registration.ensure(base_url=settings.base_url, permissions=permissions)
+    application = registration.ensure(
+        before, base_url=settings.base_url, scopes=settings.scopes, permissions=permissions
+    )
     report.ok("registration", f"{application.name} ({application.client_id})")
     secrets = VaultResource(services.arm, vault_id=names.vault_id)
     ensure_signing_key(context, secrets)
@@ -57,8 +59,7 @@ def _make(context: Context) -> int:
     report.ok("local.settings.json", "written")
     report.text(
         "\nRun `az login`, so that the server reads the vault as you; then `make run`.\n"
-        "A new role counts after some minutes. "
-        "To take all of it away: python -m ops local-tenant --undo"
+        f"A new role counts after some minutes. To take all of it away: {_undo_command(context)}"
     )
     return 0
 
@@ -66,6 +67,8 @@ def _make(context: Context) -> int:
 def _settings(context: Context, *, client_id: str, vault: str) -> dict[str, str]:
     cloud = context.services.cloud
     values = {
+        # What was made is a registration with a secret.
+        "AUTH_MODE": "proxy",
         "ENTRA_TENANT_ID": context.environment[inputs.TENANT],
         "ENTRA_CLIENT_ID": client_id,
         "KEY_VAULT_URL": f"https://{vault}.{cloud.vault_suffix}",
@@ -90,10 +93,17 @@ def _undo(context: Context) -> int:
         report.ok("registration", "deleted for good" if registration.remove() else "there was none")
         return 0
 
-    refused = unless_refused(report, remove, command="python -m ops local-tenant --undo")
+    refused = unless_refused(report, remove, command=_undo_command(context))
     removed = LocalVault(services.arm, names=names).remove()
     report.ok("vault", f"{names.vault} deleted for good" if removed else "there was none")
     return refused
+
+
+def _undo_command(context: Context) -> str:
+    """The undo as somebody can run it in a new shell."""
+    items = (inputs.TENANT, inputs.SUBSCRIPTION, *(() if context.services.cloud == PUBLIC else inputs.ENDPOINTS))
+    options = [f" {item.flag} {context.environment[item]}" for item in items if context.environment.has(item)]
+    return "python -m ops local-tenant --undo" + "".join(options)
 
 
 def _person(context: Context) -> tuple[Names, str]:
@@ -115,15 +125,18 @@ COMMAND = Command(
     name="local-tenant",
     summary="let `make run` use a real tenant: registration, vault, local.settings.json",
     description=(
-        "Creates a registration with its scope and redirect URI, a vault with both secrets, which you may read, and "
-        "local.settings.json that names them. One set for each person and subscription; running it again puts right "
-        "what is there. With --undo all of it is deleted for good."
+        "Creates a registration with the scopes of local.settings.sample.json, a vault with both secrets, which you "
+        "may read, and local.settings.json that names them, with AUTH_MODE=proxy. One set for each person and "
+        "subscription; running it again puts right what is there. With --undo all of it is deleted for good."
     ),
     needs=(inputs.TENANT, inputs.SUBSCRIPTION),
     takes=(inputs.LOCATION, inputs.SECRET_DAYS, inputs.EXPIRY_DATE, inputs.RESOURCE_TAGS, *inputs.ENDPOINTS),
     add_arguments=_add_arguments,
     examples=(
-        "examples:\n  python -m ops local-tenant --azure-location swedencentral\n  python -m ops local-tenant --undo"
+        "examples:\n"
+        "  python -m ops local-tenant --azure-tenant-id <tenant> --azure-subscription-id <subscription> "
+        "--azure-location swedencentral\n"
+        "  python -m ops local-tenant --undo --azure-tenant-id <tenant> --azure-subscription-id <subscription>"
     ),
     run=run,
 )

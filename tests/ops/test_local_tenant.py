@@ -53,13 +53,23 @@ def settings(ops: Ops) -> dict[str, str]:
     return json.loads((ops.root / "local.settings.json").read_text("utf-8"))["Values"]
 
 
+def scopes(world: World) -> list[str]:
+    return [scope["value"] for scope in own(world)["api"]["oauth2PermissionScopes"]]
+
+
+def change_sample(ops: Ops, **values: str) -> None:
+    file = ops.root / "local.settings.sample.json"
+    sample = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps({**sample, "Values": {**sample["Values"], **values}}), "utf-8")
+
+
 def assert_made(ops: Ops, outcome: Outcome) -> None:
     assert outcome.code == 0, outcome.text
     world, application = ops.world, own(ops.world)
     assert application["identifierUris"] == [f"api://{application['appId']}"]
     assert application["web"] == {"redirectUris": ["http://localhost:7071/auth/callback"]}
     assert application["api"]["requestedAccessTokenVersion"] == 2
-    assert [scope["value"] for scope in application["api"]["oauth2PermissionScopes"]] == ["access_as_user"]
+    assert scopes(world) == ["access_as_user"]
     assert application["appId"] in world.principals
     (role,) = world.role_assignments
     assert role["properties"]["principalId"] == "operator"
@@ -80,6 +90,44 @@ def test_everything_is_made_and_the_settings_are_ones_that_the_server_takes(loca
     assert settings(local)["ENTRA_TENANT_ID"] == TENANT
     assert settings(local)["KEY_VAULT_URL"] == f"https://{NAMES.vault}.vault.azure.net"
     assert local.world.applications[OBJECT_ID]["appId"] == CLIENT_ID, "azd's own is left alone"
+
+
+@pytest.mark.parametrize("mode", ["federated", "verify"])
+def test_registration_and_settings_of_a_fork_with_other_sign_in_fit_each_other(local: Ops, mode: str) -> None:
+    change_sample(
+        local,
+        AUTH_MODE=mode,
+        ENTRA_TENANT_ID="organizations",
+        ENTRA_ALLOWED_TENANTS=TENANT,
+        ENTRA_IDENTIFIER_URI="api://contoso.com/mcp",
+        ENTRA_REQUIRED_SCOPES="orders.use, orders.read",
+        ENTRA_OPTIONAL_SCOPES="orders.read orders.approve",
+    )
+    outcome = local("local-tenant")
+    assert outcome.code == 0, outcome.text
+    assert scopes(local.world) == ["orders.use", "orders.read", "orders.approve"]
+    values = settings(local)
+    assert values["AUTH_MODE"] == "proxy"
+    assert values["ENTRA_REQUIRED_SCOPES"] == "orders.use, orders.read"
+    assert not faults_of(values)
+    assert not {"ENTRA_IDENTIFIER_URI", "ENTRA_ALLOWED_TENANTS"} & set(values)
+
+
+def test_scope_that_the_sample_no_longer_names_stays(local: Ops) -> None:
+    """https://learn.microsoft.com/graph/api/resources/permissionscope: one that is enabled cannot be deleted."""
+    local("local-tenant")
+    (first,) = own(local.world)["api"]["oauth2PermissionScopes"]
+    change_sample(local, ENTRA_REQUIRED_SCOPES="orders.use")
+    assert local("local-tenant").code == 0
+    assert scopes(local.world) == ["orders.use", "access_as_user"]
+    assert first in own(local.world)["api"]["oauth2PermissionScopes"]
+
+
+def test_undo_that_is_printed_needs_nothing_of_azd(local: Ops) -> None:
+    printed = local("local-tenant").text.partition("To take all of it away: python -m ops ")[2]
+    outcome = local(*printed.split(), AZURE_TENANT_ID=None, AZURE_SUBSCRIPTION_ID=None, AZURE_LOCATION=None)
+    assert outcome.code == 0, outcome.text
+    assert list(local.world.applications) == [OBJECT_ID]
 
 
 def test_policies_about_tags_and_expiry_can_be_satisfied(local: Ops) -> None:
