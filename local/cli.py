@@ -50,7 +50,7 @@ COMMANDS = {
     "test": "run the tests in parallel; further arguments go to pytest",
     "clients": "run real MCP clients, from npm and PyPI, against the server; they need 2 GB",
     "bench": "measure this server beside FastMCP's own, and show the ratios",
-    "check": "lint, formatting, types, and the readability of the documents",
+    "check": "lint, formatting, types, and in the template the readability of the documents",
     "docs": "build the documents as a site into .local/site",
     "conformance": "run the conformance suite of the Model Context Protocol against the server; needs Node 22",
     "new": "make this copy of the template yours: its name, how people sign in, samples or none",

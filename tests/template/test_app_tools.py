@@ -1,8 +1,8 @@
-"""Rules for the samples: every tool is described for a model and for a person, and bounded."""
+"""Rules for the samples: every tool is described for a model and for a person."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from fastmcp.decorators import get_fastmcp_meta
 from fastmcp.tools import Tool
@@ -32,29 +32,3 @@ def undescribed(function: Callable[..., Any]) -> list[str]:
 
 def test_every_tool_is_described() -> None:
     assert {each.__name__: undescribed(each) for each in TOOLS if undescribed(each)} == {}
-
-
-BOUNDS = {
-    "string": [{"maxLength"}, {"format"}],
-    "integer": [{"minimum", "maximum"}],
-    "number": [{"minimum", "maximum"}],
-    "array": [{"maxItems"}],
-}
-"""What bounds a value of each type of JSON schema; a list of what it may be always does."""
-
-
-def unbounded(schema: object) -> list[object]:
-    """The parts of a JSON schema that admit texts, numbers or lists without end."""
-    if isinstance(schema, list):
-        return [each for part in cast("list[object]", schema) for each in unbounded(part)]
-    if not isinstance(schema, dict):
-        return []
-    parts = cast("dict[str, object]", schema)
-    needed = BOUNDS.get(str(parts.get("type")))
-    ends = needed is None or any(bounds <= parts.keys() for bounds in [*needed, {"enum"}, {"const"}])
-    return [*([] if ends else [parts]), *(each for part in parts.values() for each in unbounded(part))]
-
-
-def test_everything_that_a_tool_takes_is_bounded() -> None:
-    found = {each.__name__: unbounded(Tool.from_function(each).parameters) for each in TOOLS}
-    assert {name: parts for name, parts in found.items() if parts} == {}

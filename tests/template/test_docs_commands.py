@@ -123,6 +123,13 @@ def test_hooks_that_somebody_is_told_to_run_are_there() -> None:
     assert named <= set(hooks)
 
 
+def test_programs_that_import_the_engine_are_run_where_it_is_found() -> None:
+    parts = [part for file in DOCUMENTS for part in re.split(r"\n```\w*\n|\n\n", file.read_text("utf-8"))]
+    named = [part for part in parts if re.search(r"python -m (bench|tests\.engine)\b", part)]
+    assert named
+    assert [part for part in named if "PYTHONPATH" not in part] == []
+
+
 def test_targets_of_make_that_somebody_is_told_to_run_are_there() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE))
     spans = [span for text in TEXTS.values() for span in re.findall(r"`([^`\n]+)`|^([^`#|\n]+)$", text, re.MULTILINE)]

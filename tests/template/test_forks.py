@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 NEW = ("-m", "local", "new", "--name", "Order desk")
 ORIGIN = ("--template", "https://example.com/template.git")
 
-QUICK = ("tests/app", "tests/engine/unit/test_contract.py", "tests/engine/unit/toolkit")
+BOUNDS = "tests/engine/unit/test_bounds.py"
+QUICK = ("tests/app", "tests/engine/unit/test_contract.py", BOUNDS, "tests/engine/unit/toolkit")
 
 
 def fork_in(folder: Path, *options: str) -> Path:
@@ -73,6 +74,14 @@ def test_fork_with_things_of_its_own_passes_the_tests_that_concern_them(tmp_path
     pass_tests(fork, *QUICK)
     for check in (("check",), ("format", "--check")):
         python(fork, "-m", "ruff", *check, *OWN, "src/app")
+
+
+def test_fork_learns_of_an_argument_without_bounds(tmp_path: Path) -> None:
+    fork = fork_in(tmp_path, "--no-samples")
+    tool = "from fastmcp.tools import tool\n\n\n@tool\nasync def endless(text: str) -> str:\n    return text\n"
+    (fork / "src" / "app" / "tools" / "endless.py").write_text(tool)
+    told = python(fork, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", BOUNDS, fails=True)
+    assert "{'endless': [{'type': 'string'}]}" in told
 
 
 @pytest.mark.long
