@@ -15,7 +15,7 @@ from ops.command import Command, Context, Services
 from ops.commands import load
 from ops.credentials import developer_credential
 from ops.deployment import completed, with_remembered
-from ops.environment import ENVIRONMENT_NAME, Environment, azd_folder, azd_values
+from ops.environment import ADDRESSES, ENVIRONMENT_NAME, Environment, azd_folder, azd_values
 from ops.errors import OpsError, UsageError
 from ops.http import Patience
 from ops.report import Report
@@ -32,8 +32,10 @@ INTERRUPTED = 130
 EPILOG = """\
 exit codes: 0 all is well, 1 something was found or failed, 2 wrong usage or an input is missing.
 
-Inputs come from options, from environment variables, or from azd's environment in .azure (its default one unless
---environment names another). Requests to Azure are made as whoever is signed in to azd, else to the Azure CLI."""
+Inputs come from options, from environment variables, or from azd's environment in .azure: that of AZURE_ENV_NAME, else
+azd's default one. With --environment they come from options and from that environment; variables count beside it only
+where AZURE_ENV_NAME is its name too. Requests to Azure are made as whoever is signed in to azd, else to the Azure
+CLI."""
 
 
 def run(
@@ -119,7 +121,7 @@ def parser_of(commands: Iterable[Command]) -> argparse.ArgumentParser:
 def _environment(
     command: Command, options: argparse.Namespace, process: Mapping[str, str], *, root: Path
 ) -> Environment:
-    """Options first; then azd's environment if it was named, the process's variables, azd's default environment.
+    """Options first; then azd's environment if it was named, else the process's variables and azd's own environment.
 
     Raises:
         UsageError: azd has no environment of the name that was given.
@@ -135,10 +137,13 @@ def _environment(
         folder = azd_folder(root, named)
         if folder is None or not (folder / ".env").is_file():
             raise UsageError(f"azd has no environment {named!r} in {root}. `azd env list` shows those it has.")
+        if known.get(ENVIRONMENT_NAME.name) != named:
+            # They say what another deployment is: mixed with this one's, they would have a command delete that.
+            known = {item.name: known[item.name] for item in ADDRESSES if item.name in known}
         environment = Environment({**known, **azd_values(folder), ENVIRONMENT_NAME.name: named, **given})
     else:
         # A hook runs for the environment of its variable, which need not be azd's default one.
-        folder = azd_folder(root, known.get(ENVIRONMENT_NAME.name, "")) or azd_folder(root, "")
+        folder = azd_folder(root, known.get(ENVIRONMENT_NAME.name, ""))
         environment = Environment({**azd_values(folder), **known, **given})
     if command.after_down:
         environment = with_remembered(environment, root=root)

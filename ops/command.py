@@ -114,11 +114,28 @@ class Services:
         """The server's table, with its connection string or as whoever runs this."""
         from entra_mcp.storage.table import Table
 
-        name = self._environment.get(inputs.TABLE_NAME, inputs.DEFAULT_TABLE)
         if self._environment.has(inputs.CONNECTION_STRING):
-            return Table.from_connection_string(self._environment[inputs.CONNECTION_STRING], name=name)
-        endpoint = f"https://{self._environment[inputs.STORAGE_ACCOUNT]}.table.{self.cloud.storage_suffix}"
-        return Table.from_identity(endpoint, name=name, credential=self.credential())
+            return Table.from_connection_string(self._environment[inputs.CONNECTION_STRING], name=self._table_name)
+        return Table.from_identity(self._table_endpoint, name=self._table_name, credential=self.credential())
+
+    @property
+    def table_place(self) -> str:
+        """The name of that table and the address of its account, without what a connection string opens it with."""
+        from azure.data.tables import TableClient
+
+        if not self._environment.has(inputs.CONNECTION_STRING):
+            return f"{self._table_name} at {self._table_endpoint}"
+        given = self._environment[inputs.CONNECTION_STRING]
+        with TableClient.from_connection_string(given, self._table_name) as client:
+            return f"{self._table_name} at {client.url.partition('?')[0]}"
+
+    @property
+    def _table_name(self) -> str:
+        return self._environment.get(inputs.TABLE_NAME, inputs.DEFAULT_TABLE)
+
+    @property
+    def _table_endpoint(self) -> str:
+        return f"https://{self._environment[inputs.STORAGE_ACCOUNT]}.table.{self.cloud.storage_suffix}"
 
     @property
     def registration_tenant(self) -> str:

@@ -2,6 +2,8 @@
 
 azd gives its hooks every output of the infrastructure as an environment variable. A person's shell has none of them, so
 the same values are also read from where azd keeps them, `.azure/<environment>/.env`.
+
+Threat: variables of a shell may be another deployment's than the one that `--environment` names, and commands delete.
 """
 
 from __future__ import annotations
@@ -86,6 +88,9 @@ DEFAULT_TABLE = "McpOAuthState"
 
 ENDPOINTS = (AUTHORITY, GRAPH_URL, ARM_URL)
 """The options of every command that talks to Azure."""
+
+ADDRESSES = (GRAPH_URL, ARM_URL, LOGS_URL)
+"""What is said of the services themselves, and of no deployment."""
 
 
 class Environment:

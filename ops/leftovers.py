@@ -91,6 +91,13 @@ class DeletedVaults:
         return map(_vault, self._arm.pages(f"{self._base}/deletedVaults", **{"api-version": ARM_VERSION}))
 
 
+def living_vault(arm: Api, name: str, *, subscription: str) -> str:
+    """The id of the vault of this name that is not deleted; empty where the subscription has none."""
+    path = f"/subscriptions/{subscription}/providers/Microsoft.KeyVault/vaults"
+    vaults = arm.pages(path, **{"api-version": ARM_VERSION})
+    return next((str(vault["id"]) for vault in vaults if str(vault["name"]).lower() == name.lower()), "")
+
+
 def unless_refused(report: Report, remove: Callable[[], int], *, command: str) -> int:
     """What `remove` gives. A person who may not list or purge what is deleted sees who may, and the rest goes on.
 

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 from ops import environment as inputs
 from ops.command import Command, Context
-from ops.deployment import GROUP_VERSION, KEPT, resource_group
-from ops.errors import MissingInputsError, OpsError
-from ops.leftovers import DeletedVaults, unless_refused
+from ops.deployment import GROUP_OF, GROUP_VERSION, KEPT, resource_group
+from ops.errors import ApiError, MissingInputsError, OpsError
+from ops.leftovers import DeletedVaults, living_vault, unless_refused
 
 if TYPE_CHECKING:
     import argparse
+
+GROUP_IS_GONE = "ResourceGroupNotFound"
+"""The one 404 that says so; a mistyped subscription has one as well."""
 
 
 def run(context: Context) -> int:
@@ -44,14 +47,36 @@ def run(context: Context) -> int:
 
 
 def _refuse_while_deployed(context: Context) -> None:
-    group = resource_group(context.environment)
+    """Looks for the group, for that of the vault's id, and for the vault: each name may be mistyped or out of date.
+
+    Raises:
+        OpsError: one of them is there.
+        ApiError: Azure does not say that the group is gone; of a subscription, too, it answers 404.
+    """
+    environment, arm = context.environment, context.services.arm
+    group, subscription = resource_group(environment), environment[inputs.SUBSCRIPTION]
     if not group:
         raise MissingInputsError([inputs.RESOURCE_GROUP.name])
-    path = f"/subscriptions/{context.environment[inputs.SUBSCRIPTION]}/resourceGroups/{group}"
-    if context.services.arm.find(path, **{"api-version": GROUP_VERSION}) is not None:
+    places = {(subscription, group): inputs.RESOURCE_GROUP.name}
+    if found := GROUP_OF.match(environment.get(inputs.VAULT_ID)):
+        places.setdefault((found[1], found[2]), inputs.VAULT_ID.name)
+    for (where, name), said_by in places.items():
+        try:
+            arm.get(f"/subscriptions/{where}/resourceGroups/{name}", **{"api-version": GROUP_VERSION})
+        except ApiError as error:
+            if error.code != GROUP_IS_GONE:
+                raise
+            continue
         raise OpsError(
-            f"The resource group {group} is still there, so nothing was purged. Run `azd down` first; when the group "
-            "is to stay, delete in it what is to go, and purge with `az keyvault purge` and in the Entra admin center."
+            f"The resource group {name} is still there ({said_by}), so nothing was purged. Run `azd down` first; when "
+            "the group is to stay, delete in it what is to go, and purge with `az keyvault purge` and in the Entra "
+            "admin center."
+        )
+    vault = environment.get(inputs.VAULT_NAME)
+    if vault and (alive := living_vault(arm, vault, subscription=subscription)):
+        raise OpsError(
+            f"The vault {alive} is still there ({inputs.VAULT_NAME.name}), so nothing was purged. Is each of the names "
+            "of the deployment that is gone?"
         )
 
 
@@ -122,10 +147,10 @@ COMMAND = Command(
     summary="show what `azd down` left, and purge it if asked to; azd's hook",
     description=(
         "Shows which registration and which deleted vault are left. With --purge both are deleted for good, so that "
-        "the next `azd up` can use their names. It is refused while the resource group is there. Running it again "
-        "does nothing."
+        "the next `azd up` can use their names. It is refused while the resource group or the vault is there. Running "
+        "it again does nothing."
     ),
-    takes=(*KEPT, inputs.GRAPH_URL, inputs.ARM_URL),
+    takes=(*KEPT, inputs.VAULT_ID, inputs.GRAPH_URL, inputs.ARM_URL),
     add_arguments=_add_arguments,
     after_down=True,
     run=run,

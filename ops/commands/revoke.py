@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context) -> int:
     """Deletes the token sets, unredeemed codes and background tasks of the person; run again, it finds nothing."""
     deleted = asyncio.run(_revoke(context, _owner(context.options)))
-    context.report.ok("signed out", f"{deleted} rows with tokens deleted" if deleted else "there was nothing to delete")
+    nothing = f"there was nothing to delete in {context.services.table_place}"
+    context.report.ok("signed out", f"{deleted} rows with tokens deleted" if deleted else nothing)
     if deleted:
         context.report.note(
             "to keep the person out", "disable the account, or revoke its sessions, where they sign in, before this."
@@ -64,6 +65,7 @@ async def _revoke(context: Context, person: str) -> int:
     total = 0
     try:
         async with Vault(url=_vault_url(context), credential=services.credential()) as vault, services.table() as table:
+            context.report.ok("table", services.table_place)
             secrets = await vault.read(client_secret=False)
             context.report.ok("signing keys", f"{len(secrets.signing_keys.keys)} of the vault")
             for number in range(2):

@@ -61,6 +61,7 @@ async def _read(context: Context) -> list[Seen]:
     found: list[Seen] = []
     try:
         async with context.services.table() as table:
+            context.report.ok("table", context.services.table_place)
             async for page in table.query(collection_range(TASKS), select=("T", "R", "C", "Timestamp")):
                 for row in page:
                     changed = row.metadata["timestamp"].timestamp()

@@ -111,16 +111,21 @@ def test_inputs_come_from_azds_default_environment(ops: Ops) -> None:
     assert outcome.code == 0, outcome.text
 
 
+def azd_environment_prod(ops: Ops) -> None:
+    values = {"AZURE_ENV_NAME": "prod", "AZURE_KEY_VAULT_ID": "/subscriptions/other/vaults/kv-prod"}
+    azd_environment(ops.root, "prod", **{**ops.cloud.environment(), **values})
+
+
 def test_named_environment_wins_over_the_shell(ops: Ops) -> None:
     azd_environment(ops.root, "dev")
-    azd_environment(ops.root, "prod", AZURE_KEY_VAULT_ID="/subscriptions/other/vaults/kv-prod")
+    azd_environment_prod(ops)
     outcome = ops("postprovision", "--environment", "prod")
     assert outcome.code == 1
     assert "kv-prod" in outcome.text
 
 
 def test_option_wins_over_a_named_environment(ops: Ops) -> None:
-    azd_environment(ops.root, "prod", AZURE_KEY_VAULT_ID="/subscriptions/other/vaults/kv-prod")
+    azd_environment_prod(ops)
     vault = ops.cloud.environment()["AZURE_KEY_VAULT_ID"]
     assert ops("postprovision", "--environment", "prod", "--azure-key-vault-id", vault).code == 0
 
@@ -144,6 +149,23 @@ def test_option_wins_over_the_name_of_a_named_environment(ops: Ops) -> None:
     command = ("postdown", "--purge", "--environment", "dev", "--azure-env-name", "other")
     outcome = ops(*command, AZURE_RESOURCE_GROUP=None, AZURE_KEY_VAULT_ID=None)
     assert "The resource group rg-other is still there" in outcome.text
+
+
+@pytest.mark.parametrize(("name", "code"), [("dev", 2), (None, 2), ("prod", 0)])
+def test_variables_of_the_shell_count_beside_a_named_environment_of_their_own_name_alone(
+    ops: Ops, name: str | None, code: int
+) -> None:
+    azd_environment(ops.root, "prod")
+    outcome = ops("postprovision", "--environment", "prod", AZURE_ENV_NAME=name)
+    assert outcome.code == code, outcome.text
+    assert bool(ops.world.secrets) is (code == 0)
+
+
+def test_shell_of_an_environment_that_azd_does_not_have_is_not_mixed_with_its_default_one(ops: Ops) -> None:
+    azd_environment(ops.root, "dev", AZURE_KEY_VAULT_ID=ops.cloud.environment()["AZURE_KEY_VAULT_ID"])
+    outcome = ops("postprovision", AZURE_ENV_NAME="gone", AZURE_KEY_VAULT_ID=None)
+    assert outcome.code == 2
+    assert "AZURE_KEY_VAULT_ID" in outcome.text
 
 
 def test_environment_that_azd_does_not_have_is_wrong_usage(ops: Ops) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.support.azure.world import (
     GROUP,
     GROUP_ID,
     OBJECT_ID,
+    SUBSCRIPTION,
     TENANT,
     UNIQUE_NAME,
     VAULT,
@@ -140,6 +142,47 @@ def test_deployment_that_is_there_is_not_purged(ops: Ops, world: World) -> None:
     assert {method for method, _ in world.requests} == {"GET"}
 
 
+MISTAKEN: list[tuple[str, tuple[str, ...], dict[str, str | None]]] = [
+    ("SubscriptionNotFound", ("--azure-subscription-id", SUBSCRIPTION.replace("9", "8")), {}),
+    ("SubscriptionNotFound", (), {"AZURE_SUBSCRIPTION_ID": "8", "AZURE_KEY_VAULT_ID": None}),
+    (f"The resource group {GROUP} is still there", ("--azure-resource-group", "rg-mcp-dve"), {}),
+    (f"The resource group {GROUP} is still there", (), {"AZURE_RESOURCE_GROUP": "rg-of-tomorrow"}),
+    (f"The vault {VAULT_ID} is still there", (), {"AZURE_RESOURCE_GROUP": "rg-mcp-dve", "AZURE_KEY_VAULT_ID": None}),
+]
+
+
+@pytest.mark.parametrize(("says", "options", "changes"), MISTAKEN)
+def test_deployment_that_is_there_is_not_purged_though_a_name_is_mistaken(
+    ops: Ops, world: World, says: str, options: tuple[str, ...], changes: dict[str, str | None]
+) -> None:
+    world.resources[GROUP_ID.lower()] = {"id": GROUP_ID}
+    outcome = ops("postdown", "--purge", *options, **changes)
+    assert outcome.code == 1
+    assert says in outcome.text
+    assert world.applications
+    assert {method for method, _ in world.requests} == {"GET"}
+
+
+def test_named_environment_is_purged_in_a_shell_of_another_one_that_is_there(ops: Ops, world: World) -> None:
+    """The shell has the outputs of `dev`, which is alive; azd has forgotten those of `old`."""
+    old = {"AZURE_ENV_NAME": "old", "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION, "AZURE_RESOURCE_GROUP": "rg-mcp-old"}
+    names = {"AZURE_KEY_VAULT_NAME": "kv-old", "ENTRA_APP_UNIQUE_NAME": "entra-mcp-old", "AZURE_TENANT_ID": TENANT}
+    folder = ops.root / ".azure" / "old"
+    folder.mkdir(parents=True)
+    (folder / ".env").write_text("".join(f'{name}="{value}"\n' for name, value in old.items()))
+    (folder / "deployment.json").write_text(json.dumps(old | names))
+    world.resources[GROUP_ID.lower()] = {"id": GROUP_ID}
+    world.add_application(id="old", appId="old", uniqueName="entra-mcp-old")
+    deleted_vault(world, "kv-old", vaultId=VAULT_ID.replace(GROUP, "rg-mcp-old"))
+
+    outcome = ops("postdown", "--purge", "--environment", "old")
+
+    assert outcome.code == 0, outcome.text
+    assert list(world.applications) == [OBJECT_ID]
+    assert not world.deleted_applications
+    assert not world.deleted_vaults
+
+
 def test_registration_of_somebody_else_is_left_alone(ops: Ops, down: World) -> None:
     down.applications[OBJECT_ID] = down.deleted_applications.pop(OBJECT_ID)
     outcome = ops("postdown", "--purge", ENTRA_APP_UNIQUE_NAME="")
@@ -190,6 +233,7 @@ def test_purge_works_when_azd_has_forgotten_the_deployment(
     assert ops(writer, **given, AZURE_DIRECTORY_ID=TENANT).code == 0
     written = (ops.root / ".azure" / "dev" / "deployment.json").read_text("utf-8")
     assert not [value for value in down.secret_values.values() if value in written]
+    down.resources.clear()
 
     outcome = ops("postdown", "--purge", **forgotten)
 

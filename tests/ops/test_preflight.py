@@ -54,6 +54,8 @@ def reader(world: World) -> None:
 
 
 def deleted_registration(world: World) -> None:
+    """After `azd down`: a purge is refused while the vault is there."""
+    del world.resources[VAULT_ID.lower()]
     world.deleted_applications[OBJECT_ID] = world.applications.pop(OBJECT_ID)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -44,11 +45,11 @@ class StandInCredential:
 
 
 def revoke(
-    standins: StandIns, azurite: str, table: str, user: str, root: Path, *, option: str = "--user"
+    standins: StandIns, azurite: str, table: str, user: str, root: Path, *further: str, option: str = "--user"
 ) -> tuple[int, str]:
     out = io.StringIO()
     code = run(
-        ["revoke", option, user],
+        ["revoke", option, user, *further],
         variables={"KEY_VAULT_URL": standins.vault_url, "AzureWebJobsStorage": azurite, "MCP_TABLE_NAME": table},
         credential=lambda _: StandInCredential(standins),
         out=out,
@@ -105,7 +106,27 @@ async def test_tokens_of_one_person_are_deleted_and_run_again_there_are_none(
     assert "3 rows with tokens deleted" in text
     code, text = await asyncio.to_thread(revoke, standins, azurite, name, ANN, tmp_path)
     assert (code, rows(azurite, name)) == (0, 1)
-    assert "nothing to delete" in text
+    where = re.findall(r"TableEndpoint=([^;]+)", azurite)
+    assert f"nothing to delete in {name} at {where[0]}\n" in text
+    assert "AccountKey" not in text
+
+
+async def test_named_environment_is_not_looked_for_in_the_storage_of_the_shell(
+    standins: StandIns, azurite: str, tmp_path: Path
+) -> None:
+    shell, prod = f"R{uuid4().hex}", f"R{uuid4().hex}"
+    for name in (shell, prod):
+        await fill(standins, azurite, name)
+    file = tmp_path / ".azure" / "prod" / ".env"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"KEY_VAULT_URL='{standins.vault_url}'\nMCP_TABLE_NAME='{prod}'\n")
+    named = ("--environment", "prod")
+    code, text = await asyncio.to_thread(revoke, standins, azurite, shell, BEN, tmp_path, *named)
+    assert (code, "AZURE_STORAGE_ACCOUNT_NAME" in text) == (2, True), text
+    with file.open("a") as more:
+        more.write(f"AzureWebJobsStorage='{azurite}'\n")
+    code, text = await asyncio.to_thread(revoke, standins, azurite, shell, BEN, tmp_path, *named)
+    assert (code, rows(azurite, prod), rows(azurite, shell)) == (0, 3, 4), text
 
 
 @pytest.mark.parametrize(

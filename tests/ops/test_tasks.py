@@ -61,6 +61,7 @@ async def test_table_without_tasks_says_so(ops: Ops, azurite: str) -> None:
     await fill(azurite, name)
     outcome = await asyncio.to_thread(tasks, ops, azurite, name)
     assert (outcome.code, "there are none" in outcome.text) == (0, True)
+    assert f"{name} at http://127.0.0.1:" in outcome.text
 
 
 def test_table_that_is_not_there_is_a_failure_with_a_remedy(ops: Ops, azurite: str) -> None:

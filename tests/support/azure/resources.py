@@ -44,6 +44,7 @@ class ArmStandIn:
         keyvault = f"{subscription}/providers/Microsoft.KeyVault"
         return [
             Route(f"/arm{VAULTS}/{{vault}}/secrets/{{name}}", self.secret, methods=["GET", "PUT"]),
+            Route(f"{keyvault}/vaults", self.vaults),
             Route(f"{keyvault}/deletedVaults", self.deleted_vaults),
             Route(
                 f"{keyvault}/locations/{{location}}/deletedVaults/{{name}}/purge", self.purge_vault, methods=["POST"]
@@ -70,7 +71,10 @@ class ArmStandIn:
             return self._put(name, await request.json())
         found = self._world.resources.get(name.lower())
         if found is None:
-            if "/resourceGroups/" in name and GROUP_ID.lower() not in self._world.resources:
+            parts = name.lower().split("/")
+            if parts[1] == "subscriptions" and parts[2] != SUBSCRIPTION:
+                raise ArmError(404, "SubscriptionNotFound", f"The subscription '{parts[2]}' could not be found.")
+            if "resourcegroups" in parts and "/".join(parts[:5]) not in self._world.resources:
                 raise ArmError(404, "ResourceGroupNotFound", "Resource group could not be found.")
             raise ArmError(404, "ResourceNotFound", f"The Resource '{name}' was not found.")
         if request.method == "DELETE":
@@ -128,6 +132,11 @@ class ArmStandIn:
             expires=properties["attributes"].get("exp"),
         )
         self._world.secrets.setdefault(name, []).append(version)
+
+    async def vaults(self, request: Request) -> Response:
+        self._check_registered("Microsoft.KeyVault")
+        found = [one["id"] for one in self._world.resources.values() if "/vaults/" in one.get("id", "")]
+        return _listed(request, [{"id": identifier, "name": identifier.rsplit("/", 1)[-1]} for identifier in found])
 
     async def deleted_vaults(self, request: Request) -> Response:
         self._check_registered("Microsoft.KeyVault")
