@@ -49,6 +49,9 @@ ACCEPTANCE_WAITS = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 15.0, 15.0, 15.0)
 
 ROUNDS = 3
 
+REFUSED = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+"""What Graph answers to an account that may not change a registration, or not see it."""
+
 NO_REGISTRATION = "00000000-0000-0000-0000-000000000000"
 """Stands for a registration that is still to be made by somebody else (docs/deploy.md)."""
 
@@ -68,11 +71,11 @@ class ClientSecret:
         """Leaves a good secret in the vault, at most one older generation at the registration, and nothing else.
 
         Only a registration of the infrastructure's own has an object id among azd's values. Somebody else may keep any
-        other one; a secret that a person put into the vault is then left alone. With `force` the secret is renewed even
-        if it is good.
+        other one, which every member of the directory can read and few may change; a secret that a person put into the
+        vault is then left alone. With `force` the secret is renewed even if it is good.
 
         Raises:
-            OpsError: the registration may not be changed and the vault has no secret, or the tenant allows none.
+            OpsError: the registration may not be changed and the vault has no good secret, or the tenant allows none.
             ApiError: the registration or the vault refuses.
         """
         client_id, object_id = self._environment[CLIENT_ID], self._environment.get(APP_OBJECT_ID)
@@ -86,30 +89,36 @@ class ClientSecret:
         days = days_of(self._environment)
         for _ in range(ROUNDS):
             kept = self._vault.find(CLIENT_SECRET)
+            if not (object_id or force) and usable(kept, self._now()) and not _tag(kept, KEY_ID):
+                self._report.note(CLIENT_SECRET, "was put into the vault by hand, and is left to whoever did")
+                return
+            good = None
             try:
                 own = object_id or self._directory.application_of(client_id).object_id
                 application = self._application(own, kept)
+                held = application.password(_tag(kept, KEY_ID)) if kept is not None and kept.enabled else None
+                if held is not None and not force and self._now() < renewal_of(held) and usable(kept, self._now()):
+                    good = held
+                self._tidy(application, kept)
+                if good is None:
+                    self._renew(application, held, days=days)
             except ApiError as error:
-                if object_id or error.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+                refused = error.service == self._directory.api.service and error.status in REFUSED
+                if object_id or not refused:
                     raise
-                put_in_by_hand = usable(kept, self._now()) and not _tag(kept, KEY_ID)
-                if force or not put_in_by_hand:
+                if good is None:
                     raise OpsError(
                         f"This account may not change the registration {client_id}, or does not see it. Ask whoever "
-                        "keeps it for a client secret, and put it into the vault (a file keeps it out of the shell's "
-                        f"history): az keyvault secret set --vault-name {self._vault.name} --name {CLIENT_SECRET} "
-                        "--file <file>. Or become an owner of the registration, and run the command again."
+                        "keeps it for a client secret, and put it into the vault, for which you need the role Key "
+                        "Vault Secrets Officer there (a file keeps it out of the shell's history): "
+                        f"az keyvault secret set --vault-name {self._vault.name} --name {CLIENT_SECRET} --file <file>. "
+                        "Or become an owner of the registration, and run the command again."
                     ) from error
-                self._report.note(CLIENT_SECRET, "was put into the vault by hand, and is left to whoever did")
-                return
-            held = application.password(_tag(kept, KEY_ID)) if kept is not None and kept.enabled else None
-            self._tidy(application, kept)
-            if held is not None and not force and self._now() < renewal_of(held) and usable(kept, self._now()):
+            if good is not None:
                 self._report.ok(
-                    CLIENT_SECRET, f"good until {held.ends:%Y-%m-%d}; renewed from {renewal_of(held):%Y-%m-%d}"
+                    CLIENT_SECRET, f"good until {good.ends:%Y-%m-%d}; renewed from {renewal_of(good):%Y-%m-%d}"
                 )
                 return
-            self._renew(application, held, days=days)
             # The next round looks at what came of it: somebody else's run may have been quicker.
             force = False
         raise OpsError(

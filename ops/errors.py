@@ -58,6 +58,7 @@ class ApiError(OpsError):
     """A service refused a request; `code` is its own name for the reason, empty when it gave none."""
 
     def __init__(self, *, service: str, request: str, status: int, text: str, remedy: str, code: str = "") -> None:
+        self.service = service
         self.request = request
         self.status = status
         self.code = code
