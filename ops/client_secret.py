@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from ops.aadsts import codes_in
-from ops.environment import APP_OBJECT_ID, AUTH_MODE, CLIENT_ID, SECRET_DAYS, Environment
+from ops.environment import APP_OBJECT_ID, AUTH_MODE, CLIENT_ID, DEFAULT_AUTH_MODE, SECRET_DAYS, Environment
 from ops.errors import ApiError, BadInputError, OpsError
 from ops.graph import REPLICATION_WAITS, Application, NewPassword, Password
 from ops.refusals import REFUSALS
@@ -226,8 +226,8 @@ class ClientSecret:
 
 
 def wants_client_secret(environment: Environment) -> bool:
-    """Whether the server signs people in with one."""
-    return environment.get(AUTH_MODE, "proxy") == "proxy"
+    """Whether a deployment of this environment signs people in with one."""
+    return environment.get(AUTH_MODE, DEFAULT_AUTH_MODE) == DEFAULT_AUTH_MODE
 
 
 def days_of(environment: Environment) -> int:

@@ -81,6 +81,7 @@ VAULT_URL = Input("KEY_VAULT_URL", "address of the Key Vault")
 TABLE_NAME = Input("MCP_TABLE_NAME", "table of the server, McpOAuthState unless set")
 CONNECTION_STRING = Input("AzureWebJobsStorage", "connection string, where there is no account (the emulator)")
 
+DEFAULT_AUTH_MODE = "proxy"
 DEFAULT_SCOPES = "access_as_user"
 DEFAULT_ADDITIONAL_SCOPES = "openid profile offline_access User.Read"
 DEFAULT_TABLE = "McpOAuthState"

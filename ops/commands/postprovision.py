@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from ops.client_secret import KEY_ID, PREVIOUS_KEY_ID, ClientSecret, usable, wants_client_secret
+from ops.client_secret import KEY_ID, PREVIOUS_KEY_ID, ClientSecret, usable
 from ops.command import Command, Context
 from ops.deployment import remember
+from ops.doctor.facts import auth_mode_of
 from ops.environment import (
     APP_OBJECT_ID,
     AUTH_MODE,
     CLIENT_ID,
+    DEFAULT_AUTH_MODE,
     ENDPOINTS,
     ENTRA_TENANT,
     EXPIRY_DATE,
+    FUNCTION_APP,
     SECRET_DAYS,
     TENANT,
     VAULT_ID,
@@ -26,10 +29,11 @@ def run(context: Context) -> int:
     vault = VaultResource(context.services.arm, vault_id=context.environment[VAULT_ID])
     context.report.heading(f"Secrets in {vault.name}")
     ensure_signing_key(context, vault)
-    if wants_client_secret(context.environment):
+    mode = auth_mode_of(context)
+    if mode == DEFAULT_AUTH_MODE:
         ClientSecret(context, vault).ensure()
     else:
-        context.report.ok(CLIENT_SECRET, f"not needed: AUTH_MODE is {context.environment.get(AUTH_MODE)}")
+        context.report.ok(CLIENT_SECRET, f"not needed: AUTH_MODE is {mode}")
         _show_unused_secret(context, vault)
     return 0
 
@@ -59,10 +63,10 @@ COMMAND = Command(
     description=(
         "Creates the client secret of the registration and puts it into the vault, or leaves a good one as it is; the "
         "same for the signing key. Only metadata is read, no secret is shown, and running it again changes nothing. "
-        "With another AUTH_MODE than proxy there is no client secret. The names that azd forgets at `azd down` are "
-        "kept in .azure/<environment>/deployment.json."
+        "With another AUTH_MODE than proxy, by default the app's own, there is no client secret. The names that azd "
+        "forgets at `azd down` are kept in .azure/<environment>/deployment.json."
     ),
     needs=(TENANT, VAULT_ID),
-    takes=(CLIENT_ID, APP_OBJECT_ID, AUTH_MODE, SECRET_DAYS, EXPIRY_DATE, ENTRA_TENANT, *ENDPOINTS),
+    takes=(CLIENT_ID, APP_OBJECT_ID, AUTH_MODE, FUNCTION_APP, SECRET_DAYS, EXPIRY_DATE, ENTRA_TENANT, *ENDPOINTS),
     run=run,
 )

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ops import environment as inputs
-from ops.client_secret import ClientSecret, wants_client_secret
+from ops.client_secret import ClientSecret
 from ops.command import Command, Context, number_of
-from ops.doctor.facts import deployed_settings
+from ops.doctor.facts import auth_mode_of, deployed_settings
 from ops.errors import ApiError, OpsError, UnreachableError, UsageError
 from ops.signing_key import MARGIN_DAYS, MAX_VERSIONS, TOKEN_LIFETIME_DAYS, OldKey, add_version, expiry_of, old_keys
 from ops.vault import SIGNING_KEY, VaultResource, Version
@@ -46,8 +46,8 @@ def run(context: Context) -> int:
 
 
 def _rotate_client_secret(context: Context, vault: VaultResource) -> None:
-    if not wants_client_secret(context.environment):
-        raise UsageError(f"With AUTH_MODE={context.environment.get(inputs.AUTH_MODE)} there is no client secret.")
+    if (mode := auth_mode_of(context)) != inputs.DEFAULT_AUTH_MODE:
+        raise UsageError(f"With AUTH_MODE={mode} there is no client secret.")
     context.report.heading(f"Client secret in {vault.name}")
     ClientSecret(context, vault).ensure(force=True)
     context.report.text("Servers take it up within five minutes, or at once when Entra ID refuses the old one.")

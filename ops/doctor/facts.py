@@ -9,9 +9,11 @@ from entra_mcp.urls import is_loopback
 from ops.deployment import GROUP_VERSION
 from ops.documents import part
 from ops.environment import (
+    AUTH_MODE,
     BASE_URL,
     CLIENT_ID,
     DEFAULT_ADDITIONAL_SCOPES,
+    DEFAULT_AUTH_MODE,
     DEFAULT_SCOPES,
     DEFAULT_TABLE,
     FUNCTION_APP,
@@ -44,7 +46,7 @@ class Facts:
 
     @property
     def auth_mode(self) -> str:
-        return self.settings.get("AUTH_MODE") or "proxy"
+        return self.settings.get("AUTH_MODE") or DEFAULT_AUTH_MODE
 
     @property
     def table_name(self) -> str:
@@ -116,6 +118,14 @@ def deployed_settings(context: Context) -> dict[str, str]:
     path = f"{site_path(context)}/config/appsettings/list"
     answer = context.services.arm.request("POST", path, parameters={"api-version": SITE_VERSION})
     return {name: str(value) for name, value in part(answer.document, "properties").items()}
+
+
+def auth_mode_of(context: Context) -> str:
+    """How people sign in: what was said, else what the app has. The variable need not be in azd's environment."""
+    environment = context.environment
+    if environment.has(AUTH_MODE) or not environment.has(FUNCTION_APP):
+        return environment.get(AUTH_MODE, DEFAULT_AUTH_MODE)
+    return Facts(base_url="", settings=deployed_settings(context)).auth_mode
 
 
 def resources_of_type(context: Context, kind: str) -> list[str]:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ops.client_secret import KEY_ID, PREVIOUS_KEY_ID, own_name
-from ops.vault import PLACEHOLDER
-from tests.support.azure.world import OBJECT_ID, VAULT, Fault, SecretVersion, World, stamp
+from tests.support.azure.world import OBJECT_ID, SITE, VAULT, Fault, SecretVersion, World, stamp
 
 if TYPE_CHECKING:
     from tests.ops.conftest import Ops
@@ -235,6 +234,32 @@ def test_other_modes_need_no_client_secret(ops: Ops, world: World, mode: str) ->
     assert not [path for _, path in world.requests if path.startswith("/graph")]
 
 
+@pytest.mark.parametrize(
+    ("deployed", "wanted"), [("federated", False), ("verify", False), ("proxy", True), (None, True)]
+)
+def test_mode_that_azds_environment_does_not_say_is_that_of_the_app(
+    ops: Ops, world: World, deployed: str | None, wanted: bool
+) -> None:
+    """As after `azd env refresh`, which brings outputs alone."""
+    world.app_settings.update({"AUTH_MODE": deployed} if deployed else {})
+    outcome = ops("postprovision", AUTH_MODE=None, AZURE_FUNCTION_APP_NAME=SITE)
+    assert outcome.code == 0, outcome.text
+    assert (SECRET in world.secrets, bool(world.passwords())) == (wanted, wanted)
+    outcome = ops("rotate", "client-secret", AUTH_MODE=None, AZURE_FUNCTION_APP_NAME=SITE)
+    assert outcome.code == (0 if wanted else 2), outcome.text
+    assert ops("postprovision", AUTH_MODE="proxy", AZURE_FUNCTION_APP_NAME=SITE).code == 0
+    assert_well(world)
+
+
+def test_mode_that_cannot_be_read_makes_no_client_secret(ops: Ops, world: World) -> None:
+    denied = {"error": {"code": "AuthorizationFailed", "message": "The client does not have authorization."}}
+    world.faults.append(Fault("POST", "/config/appsettings/list", 403, denied))
+    outcome = ops("postprovision", AUTH_MODE=None, AZURE_FUNCTION_APP_NAME=SITE)
+    assert outcome.code == 1
+    assert "/config/appsettings/list" in outcome.text
+    assert not world.passwords()
+
+
 def test_registration_that_is_not_known_everywhere_is_waited_for(ops: Ops, world: World) -> None:
     world.unknown_reads, world.stale_reads, world.unaccepted = 3, 2, 2
     outcome = ops("postprovision")
@@ -308,82 +333,6 @@ def test_secret_that_was_deleted_in_the_vault_is_told_how_to_get_back(ops: Ops, 
     outcome = ops("postprovision")
     assert outcome.code == 1
     assert f"az keyvault secret recover --vault-name {VAULT} --name {SECRET}" in outcome.text
-
-
-def test_secret_put_in_by_hand_stays_where_the_registration_is_somebody_elses(ops: Ops, world: World) -> None:
-    world.put_secret(SECRET, "from an administrator", days_ago=3)
-    world.faults.append(Fault("GET", "/applications", 403, DENIED, times=100))
-    outcome = ops("postprovision", ENTRA_APP_OBJECT_ID="")
-    assert outcome.code == 0, outcome.text
-    assert "by hand" in outcome.text
-    assert len(world.secrets[SECRET]) == 1
-
-    outcome = ops("rotate", "client-secret", ENTRA_APP_OBJECT_ID="")
-    assert outcome.code == 1
-    assert f"az keyvault secret set --vault-name {VAULT} --name {SECRET}" in outcome.text
-
-
-def test_secret_put_in_by_hand_stays_though_the_account_may_change_the_registration(ops: Ops, world: World) -> None:
-    world.put_secret(SECRET, "from an administrator", days_ago=3)
-    outcome = ops("postprovision", ENTRA_APP_OBJECT_ID="")
-    assert outcome.code == 0, outcome.text
-    assert "by hand" in outcome.text
-    assert (len(world.secrets[SECRET]), world.passwords()) == (1, [])
-
-    assert ops("rotate", "client-secret", ENTRA_APP_OBJECT_ID="").code == 0
-    assert_well(world, generations=1)
-
-
-def test_registration_of_somebody_else_that_can_be_read_alone(ops: Ops, world: World) -> None:
-    """As every member of a directory can; only `addPassword` and `removePassword` are refused."""
-    world.faults.extend(Fault("POST", path, 403, DENIED, times=100) for path in ("/addPassword", "/removePassword"))
-    outcome = ops("postprovision", ENTRA_APP_OBJECT_ID="")
-    assert outcome.code == 1
-    assert f"az keyvault secret set --vault-name {VAULT} --name {SECRET}" in outcome.text
-    assert "Key Vault Secrets Officer" in outcome.text
-    assert SECRET not in world.secrets
-
-    by_hand = world.put_secret(SECRET, "from its owner", days_ago=3)
-    assert ops("postprovision", ENTRA_APP_OBJECT_ID="").code == 0
-    by_hand.expires = int(world.now().timestamp()) - 60
-    assert ops("postprovision", ENTRA_APP_OBJECT_ID="").code == 1, "it is of no use any more"
-
-    held_secret(world, days=100)
-    world.add_password(name=OWN, days=100)
-    outcome = ops("postprovision", ENTRA_APP_OBJECT_ID="")
-    assert outcome.code == 0, outcome.text
-    assert "good until" in outcome.text
-
-
-def test_refusal_of_the_vault_is_none_of_the_registration(ops: Ops, world: World) -> None:
-    world.faults.append(refused_by_policy())
-    outcome = ops("postprovision", ENTRA_APP_OBJECT_ID="")
-    assert outcome.code == 1
-    assert "ForbiddenByPolicy" in outcome.text
-
-
-def test_placeholder_of_the_infrastructure_counts_for_no_secret(ops: Ops, world: World) -> None:
-    world.put_secret(SECRET, "not set yet").content_type = PLACEHOLDER
-    world.faults.append(Fault("GET", "/applications", 403, DENIED, times=1))
-    outcome = ops("postprovision", ENTRA_APP_OBJECT_ID="")
-    assert outcome.code == 1
-    assert "Ask whoever keeps it" in outcome.text
-
-    assert ops("postprovision").code == 0
-    assert_well(world, generations=1)
-
-
-def test_registration_that_is_still_to_be_made_is_no_failure(ops: Ops, world: World) -> None:
-    nobody = "00000000-0000-0000-0000-000000000000"
-    outcome = ops("postprovision", ENTRA_CLIENT_ID=nobody, ENTRA_APP_OBJECT_ID="")
-    assert outcome.code == 0
-    assert "azd env get-value ENTRA_HAND_OFF" in outcome.text
-    assert list(world.secrets) == ["jwt-signing-key"]
-
-
-def test_registration_of_somebody_else_is_used_when_it_may_be_changed(ops: Ops, world: World) -> None:
-    assert ops("postprovision", ENTRA_APP_OBJECT_ID="").code == 0
-    assert_well(world, generations=1)
 
 
 def test_own_registration_that_may_not_be_changed_is_told_with_the_role_that_may(ops: Ops, world: World) -> None:
