@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from dataclasses import asdict, dataclass
@@ -131,7 +132,7 @@ def _next_steps(answers: Answers) -> list[str]:
     steps = [
         "make tool NAME=find_order    # your first tool",
         "make run",
-        f"azd env set MCP_SERVER_NAME {json.dumps(answers.server_name)}    # names the application in Entra ID",
+        f"azd env set MCP_SERVER_NAME {shlex.quote(answers.server_name)}    # names the application in Entra ID",
     ]
     if answers.auth_mode != "proxy":
         steps.append(f"azd env set AUTH_MODE {answers.auth_mode}    # for each azd environment, before azd up")

@@ -82,9 +82,9 @@ def gap_of(
             change: dict[str, str] = {"scope": " ".join([*held, *lacking])}
             if grant is None:
                 change |= {"clientId": principal_id, "consentType": "AllPrincipals", "resourceId": resource}
-            way = f"POST --url {base}" if grant is None else f"PATCH --url {base}/{grant['id']}"
+            way = f"POST --url {base}" if grant is None else f"PATCH --url {base}/{shlex.quote(str(grant['id']))}"
             gap.scopes.extend(scopes[scope] for scope in lacking)
-            gap.commands.append(f"az rest --method {way} --body '{json.dumps(change)}'")
+            gap.commands.append(f"az rest --method {way} --body {shlex.quote(json.dumps(change))}")
     return gap
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -138,7 +139,8 @@ class Directory:
 
     def recovery_of(self, deleted: Application) -> str:
         """The command that gets it back."""
-        return f"az rest --method POST --url {self.api.base}/v1.0/directory/deletedItems/{deleted.object_id}/restore"
+        url = f"{self.api.base}/v1.0/directory/deletedItems/{deleted.object_id}/restore"
+        return f"az rest --method POST --url {shlex.quote(url)}"
 
     def delete_application(self, application: Application) -> bool:
         """Deletes the registration; it can be restored for 30 days. False when it is gone already."""

@@ -9,6 +9,7 @@ whose it is, so a vault is purged by its name alone, and only where it was in th
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -49,9 +50,10 @@ class DeletedVault:
     @property
     def recovery(self) -> str:
         """The commands that get it back. `azd down` deleted its resource group, which has to be there first."""
+        location = shlex.quote(self.location)
         return (
-            f"az group create --name {self.group} --location {self.location}\n"
-            f"az keyvault recover --name {self.name} --location {self.location}"
+            f"az group create --name {shlex.quote(self.group)} --location {location}\n"
+            f"az keyvault recover --name {shlex.quote(self.name)} --location {location}"
         )
 
     def was_in(self, group: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from ops.client_secret import KEY_ID, PREVIOUS_KEY_ID, ClientSecret, usable
 from ops.command import Command, Context
 from ops.deployment import remember
@@ -45,12 +47,12 @@ def _show_unused_secret(context: Context, vault: VaultResource) -> None:
         return
     client_id = context.environment.get(CLIENT_ID, "<client id>")
     own = [kept.tags[tag] for tag in (KEY_ID, PREVIOUS_KEY_ID) if kept.tags.get(tag)]
-    commands = [f"az ad app credential delete --id {client_id} --key-id {key_id}" for key_id in own]
+    commands = [f"az ad app credential delete --id {client_id} --key-id {shlex.quote(key_id)}" for key_id in own]
     if not own:
         commands.append("ask whoever made it to remove it from the registration")
     address = f"{context.services.cloud.arm}{vault.vault_id}/secrets/{CLIENT_SECRET}?api-version={ARM_VERSION}"
     body = '{"properties": {"attributes": {"enabled": false}}}'
-    commands.append(f"az rest --method PATCH --url '{address}' --body '{body}'")
+    commands.append(f"az rest --method PATCH --url {shlex.quote(address)} --body {shlex.quote(body)}")
     listed = "\n".join(commands)
     context.report.note(
         CLIENT_SECRET, f"one of an earlier AUTH_MODE is still good. Once no server needs it, end it:\n{listed}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
@@ -76,7 +77,7 @@ def examine_purge(context: Context) -> str:
         return Note("none in the logs of the last two days; a new app purges at the next full hour")
     at, success = datetime.fromisoformat(str(rows[0][0])).astimezone(UTC), str(rows[0][1]).lower() in {"true", "1"}
     when = f"{at:%Y-%m-%d %H:%M} UTC"
-    remedy = f'az monitor app-insights query --apps {components[0]} --analytics-query "{TROUBLE}"'
+    remedy = f'az monitor app-insights query --apps {shlex.quote(components[0])} --analytics-query "{TROUBLE}"'
     expect(success, f"failed, {when}", remedy=remedy)
     expect(context.now() - at <= LATEST_PURGE, f"was {when}; it should be hourly", remedy=remedy)
     return when

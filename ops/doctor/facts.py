@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -94,8 +95,8 @@ def site_path(context: Context) -> str:
 
 def app_options(context: Context) -> str:
     """What commands of the Azure CLI name the function app with."""
-    environment = context.environment
-    return f"--name {environment.get(FUNCTION_APP)} --resource-group {environment.get(RESOURCE_GROUP)}"
+    name, group = context.environment.get(FUNCTION_APP), context.environment.get(RESOURCE_GROUP)
+    return f"--name {shlex.quote(name)} --resource-group {shlex.quote(group)}"
 
 
 def deployed_facts(context: Context) -> Facts:

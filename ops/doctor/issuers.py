@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -49,7 +50,7 @@ def _keys(http: httpx2.Client, issuer: str, *, change: str) -> str:
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
         raise FoundError(
             f"{issuer}: {address!r} cannot be read from here ({type(error).__name__})",
-            remedy=f"curl -i {document_url}\nor {remedy}",
+            remedy=f"curl -i {shlex.quote(document_url)}\nor {remedy}",
         ) from error
     expect(any(map(_verifies, keys)), f"{issuer}: {address!r} has no RS256 key with a kid", remedy=remedy)
     return f"{issuer} has keys for RS256"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -247,11 +248,11 @@ def _federated_credential(context: Context, facts: Facts, application: Applicati
             in_the_way = found
     right = {"issuer": wanted[0], "subject": wanted[1], "audiences": [wanted[2]]}
     if in_the_way:
-        change = f"update --federated-credential-id {in_the_way['id']}"
+        change = f"update --federated-credential-id {shlex.quote(str(in_the_way['id']))}"
     else:
         change, right = "create", {"name": OWN_CREDENTIAL, **right}
     command = f"az ad app federated-credential {change} --id {application.client_id} --parameters "
-    way = f"run: {command}{json.dumps(json.dumps(right))}"
+    way = f"run: {command}{shlex.quote(json.dumps(right))}"
     foreign = in_the_way.get("name", OWN_CREDENTIAL) != OWN_CREDENTIAL
     raise FoundError(
         f"none trusts the app's managed identity ({'; '.join(problems) or 'there is none'})",
@@ -269,4 +270,4 @@ def _or_provision(context: Context, facts: Facts, other: str) -> str:
 def _patch(context: Context, application: Application, change: dict[str, Any]) -> str:
     """The command that changes the registration so."""
     url = f"{context.services.cloud.graph}/v1.0/applications/{application.object_id}"
-    return f"az rest --method PATCH --url {url} --body '{json.dumps(change)}'"
+    return f"az rest --method PATCH --url {url} --body {shlex.quote(json.dumps(change))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from ops.doctor.facts import group_path, resources_of_type
@@ -50,7 +51,7 @@ def examine(context: Context, facts: Facts) -> str | None:
             "roles",
             f"the identity lacks {NAMES[role]} on {scope.rsplit('/', 1)[-1]}",
             remedy=f"azd provision --no-state\nor: az role assignment create --assignee-object-id {principal} "
-            f'--assignee-principal-type ServicePrincipal --role "{NAMES[role]}" --scope {scope}',
+            f'--assignee-principal-type ServicePrincipal --role "{NAMES[role]}" --scope {shlex.quote(scope)}',
         )
     return None if lacking else f"the identity has the {len(needed)} that it needs"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -35,14 +36,15 @@ def examine(context: Context, facts: Facts) -> str | None:
     expect(
         not (facts.site and known and facts.client_id) or facts.client_id == known,
         "ENTRA_CLIENT_ID of the app is not the registration that azd knows",
-        remedy=how_to_set(context, facts, "ENTRA_CLIENT_ID", known),
+        remedy=how_to_set(context, facts, "ENTRA_CLIENT_ID", shlex.quote(known)),
     )
     host = urlsplit(facts.base_url).hostname or ""
     if hosts and host not in hosts and not is_loopback(facts.base_url):
         raise FoundError(
             f"MCP_BASE_URL names {host}, which is not a host name of the app ({', '.join(hosts)})",
-            remedy=f"az functionapp config hostname add {app_options(context)} --hostname {host}\n"
-            "or without a domain of your own: " + how_to_set(context, facts, "MCP_BASE_URL", f"https://{hosts[0]}"),
+            remedy=f"az functionapp config hostname add {app_options(context)} --hostname {shlex.quote(host)}\n"
+            "or without a domain of your own: "
+            + how_to_set(context, facts, "MCP_BASE_URL", shlex.quote(f"https://{hosts[0]}")),
         )
     return None if faults else f"valid, {len(facts.settings)} of them, AUTH_MODE {facts.auth_mode}"
 
@@ -66,4 +68,4 @@ def how_to_remove(context: Context, facts: Facts, name: str) -> str:
     """The command that removes an app setting where the server runs."""
     if not facts.site:
         return f"remove {name} from local.settings.json, or give it the right name"
-    return f"az functionapp config appsettings delete {app_options(context)} --setting-names {name}"
+    return f"az functionapp config appsettings delete {app_options(context)} --setting-names {shlex.quote(name)}"

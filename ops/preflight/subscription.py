@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from fnmatch import fnmatchcase
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -98,7 +99,7 @@ def _subscription(context: Context, arm: Api, base: str) -> str:
         context.report.finding(
             "tenant",
             "AZURE_TENANT_ID is not the tenant of the subscription",
-            remedy=f"azd env set AZURE_TENANT_ID {tenant}",
+            remedy=f"azd env set AZURE_TENANT_ID {shlex.quote(tenant)}",
         )
     expect(
         document.get("state") == "Enabled",
@@ -167,7 +168,8 @@ def _permissions(context: Context, arm: Api, base: str, *, missing: Collection[s
         report.finding(
             "your rights",
             f"the account lacks the role {role}{where}, or one that includes it",
-            remedy=f'an owner runs: az role assignment create --role "{role}" --assignee <you> --scope {scope}',
+            remedy=f'an owner runs: az role assignment create --role "{role}" --assignee <you> '
+            f"--scope {shlex.quote(scope)}",
         )
     return None if lacking else "may deploy and assign roles"
 
@@ -258,7 +260,7 @@ def _vault_in_the_way(environment: Environment, vault: DeletedVault) -> Note:
     raise FoundError(
         kept,
         remedy=f"get it back with its secrets:\n{vault.recovery}\n"
-        f"or delete it for good: az keyvault purge --name {vault.name} --location {vault.location}",
+        f"or delete it for good: az keyvault purge --name {vault.name} --location {shlex.quote(vault.location)}",
     )
 
 

@@ -69,6 +69,7 @@ def test_consent_is_no_matter_where_people_consent_or_nobody_signs_in(ready: Ops
         ([grant(ENTERPRISE_ID, "access_as_user")], "User.Read"),
         ([grant(GRAPH_PRINCIPAL_ID, "User.Read")], "access_as_user"),
         ([grant(ENTERPRISE_ID, "other"), grant(GRAPH_PRINCIPAL_ID, "Mail.Read")], "access_as_user User.Read"),
+        ([grant(ENTERPRISE_ID, "it's;exit")], "access_as_user User.Read"),
         (
             [grant(ENTERPRISE_ID, "access_as_user", "Principal"), grant(GRAPH_PRINCIPAL_ID, "User.Read", "Principal")],
             "access_as_user User.Read",

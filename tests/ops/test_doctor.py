@@ -235,6 +235,11 @@ def test_registration_that_the_templates_leave_alone_is_not_put_right_by_them(
     assert "azd provision" not in outcome.text.replace(another, "")
 
 
+def test_name_of_a_setting_stays_one_word_of_the_command(doctor: Callable[..., Outcome], deployed: World) -> None:
+    deployed.app_settings["MCP_OLD;exit"] = "x"
+    assert "--setting-names 'MCP_OLD;exit'\n" in doctor().text
+
+
 def test_doctor_knows_the_roles_of_the_templates() -> None:
     assert NAMES == BUILT_IN
 

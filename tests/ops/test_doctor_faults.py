@@ -46,6 +46,13 @@ def disabled_scope(world: World) -> None:
     registration(world)["api"]["oauth2PermissionScopes"][0]["isEnabled"] = False
 
 
+def disabled_scope_with_an_apostrophe(world: World) -> None:
+    """Whoever may change the registration writes the text; in a shell it must stay a text."""
+    disabled_scope(world)
+    text = "On the user's behalf'; exit; echo '$(exit)"
+    registration(world)["api"]["oauth2PermissionScopes"][0]["adminConsentDescription"] = text
+
+
 def no_redirect_uri(world: World) -> None:
     registration(world)["web"]["redirectUris"] = ["https://elsewhere.example/auth/callback"]
 
@@ -181,6 +188,7 @@ FAULTS: list[tuple[Callable[[World], None], str, str]] = [
     (no_scope, "no scope access_as_user", "Expose an API, Add a scope access_as_user"),
     (no_optional_scope, "no scope Orders.Approve", "take it out of ENTRA_OPTIONAL_SCOPES"),
     (disabled_scope, "scope access_as_user is disabled", '"isEnabled": true'),
+    (disabled_scope_with_an_apostrophe, "scope access_as_user is disabled", '"isEnabled": true'),
     (no_redirect_uri, "AADSTS50011", '"https://elsewhere.example/auth/callback", "http://127.0.0.1:'),
     (redirect_uri_of_a_page, "AADSTS9002326", '"spa": {"redirectUris": []}'),
     (other_identifier_uri, "AADSTS500011", f'{{"identifierUris": ["api://something-else", "api://{CLIENT_ID}"]}}'),

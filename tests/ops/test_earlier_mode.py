@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +28,13 @@ def test_secret_of_an_earlier_mode_is_told_with_what_ends_it(ops: Ops, world: Wo
         assert f"az ad app credential delete --id {CLIENT_ID} --key-id {key_id}" in outcome.text
     assert f"{VAULT_ID}/secrets/{SECRET}?api-version=" in outcome.text
     assert newest(world).enabled, "servers of the earlier mode may still run"
+
+
+def test_tag_that_somebody_wrote_into_the_vault_stays_one_word_of_the_command(ops: Ops, world: World) -> None:
+    world.put_secret(SECRET, "a secret", tags={KEY_ID: "x'; exit; '"}, days_ago=1)
+    outcome = ops("postprovision", AUTH_MODE="federated")
+    (command,) = [line for line in outcome.text.splitlines() if "credential delete" in line]
+    assert shlex.split(command)[-1] == "x'; exit; '"
 
 
 def test_secret_of_an_earlier_mode_that_is_of_no_use_any_more_is_not_told(ops: Ops, world: World) -> None:

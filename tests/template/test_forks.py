@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,6 +51,14 @@ def test_fork_with_the_samples_keeps_them(tmp_path: Path) -> None:
     assert 'name="Order desk"' in server
     assert (fork / "src" / "app" / "tools" / "add.py").exists()
     assert (fork / "tests" / "app" / "test_tools.py").exists()
+
+
+def test_name_of_the_server_stays_one_word_of_the_command_that_sets_it(tmp_path: Path) -> None:
+    copy_of_the_template(tmp_path)
+    name = 'Café of "Bob\'s" $HOME'
+    told = python(tmp_path, *NEW, *ORIGIN, "--samples", "--name", name)
+    (command,) = [line for line in told.splitlines() if "azd env set MCP_SERVER_NAME" in line]
+    assert shlex.split(command, comments=True)[-1] == name
 
 
 @pytest.mark.parametrize(
