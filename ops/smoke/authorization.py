@@ -6,13 +6,15 @@ Each refusal that lacks is how somebody else's sign-in would be taken over (RFC 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from entra_mcp.urls import is_loopback
 from local.check.pages import Button, read_page
 from ops.aadsts import AADSTS, codes_shown
-from ops.attempt import FoundError, expect
+from ops.attempt import FoundError, Note, expect
+from ops.documents import part
 from ops.smoke.target import FAULT, REDIRECT_URI, brief
 
 if TYPE_CHECKING:
@@ -21,22 +23,37 @@ if TYPE_CHECKING:
     from ops.smoke.target import Target
 
 FOREIGN = "https://smoke-test.invalid/callback"
+NOT_ALLOWED = "invalid_redirect_uri"
+"""What a server answers whose MCP_ALLOWED_REDIRECT_URIS lacks the address (RFC 7591)."""
+
 MAX_HOPS = 8
 ALLOW = "Allow"
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def registration(target: Target) -> str:
+    """Registers the client of the other steps; a note, and no client, where the server admits none of its kind."""
     response = register(target, REDIRECT_URI)
+    if response.status_code == HTTPStatus.BAD_REQUEST and _error_of(response) == NOT_ALLOWED:
+        return Note(
+            "programs on people's own machines are not admitted, so the rest was not tried. If they are to be, "
+            "MCP_ALLOWED_REDIRECT_URIS has to hold `defaults`"
+        )
     expect(
         response.status_code in {HTTPStatus.OK, HTTPStatus.CREATED},
         f"POST /register answers {response.status_code} {brief(response)}",
-        remedy="MCP_ALLOWED_REDIRECT_URIS has to hold `defaults`, or clients on the users' own machines cannot "
-        "register. With 429 too many registered lately: try again in a few minutes.",
+        remedy="The log of the server says why. With 429 too many registered lately: try again in a few minutes.",
     )
     target.client_id = str(response.json().get("client_id") or "")
     expect(target.client_id, "the answer has no client_id", remedy="Is another server answering?")
     return "a client on the user's own machine may register"
+
+
+def _error_of(response: httpx2.Response) -> str:
+    """The code of a refused registration (RFC 7591); empty when there is none."""
+    with suppress(ValueError):
+        return str(part(response.json()).get("error") or "")
+    return ""
 
 
 def register(target: Target, redirect_uri: str) -> httpx2.Response:

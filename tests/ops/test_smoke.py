@@ -45,7 +45,8 @@ def test_address_comes_from_the_deployment_unless_given(ops: Ops, server: SmokeS
         ("other issuer", "authorization server", "MCP_BASE_URL"),
         ("plain pkce", "authorization server", "lacks S256"),
         ("no grant for assertions", "authorization server", "grant_types_supported lacks urn:ietf:params:oauth:grant-"),
-        ("no loopback clients", "registration", "MCP_ALLOWED_REDIRECT_URIS"),
+        ("registration refused", "registration", "invalid_client_metadata"),
+        ("proxy refuses", "registration", "400"),
         ("no consent page", "way to Entra ID", "without a page to consent on"),
         ("not entra", "way to Entra ID", "is not Entra ID"),
         ("other redirect uri", "way to Entra ID", "redirect_uri is"),
@@ -88,6 +89,18 @@ def test_server_that_only_verifies_is_tested_as_far_as_it_goes(ops: Ops, server:
     outcome = ops("smoke", server.url)
     assert outcome.code == 0, outcome.text
     assert "AUTH_MODE=verify" in outcome.text
+
+
+def test_server_that_admits_no_programs_on_peoples_machines_is_tested_as_far_as_it_goes(
+    ops: Ops, server: SmokeServer
+) -> None:
+    """As docs/operate.md advises where many clients register."""
+    server.fault = "no loopback clients"
+    outcome = ops("smoke", server.url, "--sign-in")
+    assert outcome.code == 0, outcome.text
+    assert "note  registration" in outcome.text
+    assert "MCP_ALLOWED_REDIRECT_URIS" in outcome.text
+    assert "that was tried" in outcome.text
 
 
 @pytest.mark.parametrize("fault", ["", "identity assertions"])

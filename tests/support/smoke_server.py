@@ -103,6 +103,10 @@ class SmokeServer(ServedFromThread):
 
     async def register(self, request: Request) -> Response:
         (redirect,) = (await request.json())["redirect_uris"]
+        if self.has("registration refused"):
+            return JSONResponse({"error": "invalid_client_metadata"}, status_code=400)
+        if self.has("proxy refuses"):
+            return HTMLResponse("invalid_redirect_uri", status_code=400)
         if self.has("no loopback clients") or ("invalid" in redirect and not self.has("any client")):
             return JSONResponse({"error": "invalid_redirect_uri"}, status_code=400)
         return JSONResponse({"client_id": "a-client"}, status_code=201)
