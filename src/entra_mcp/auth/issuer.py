@@ -70,6 +70,10 @@ class RingIssuer(JWTIssuer):
         expires_in: int,
         upstream_claims: dict[str, Any] | None = None,
     ) -> str:
+        # One that takes the place of another keeps its scope: only the access token is narrowed (RFC 6749 section 6).
+        request = REQUEST.get()
+        if request and request.bearer and request.bearer[1]["token_use"] == REFRESH:
+            scopes = request.bearer[1]["scope"].split()
         return self._issue(client_id, scopes, jti, expires_in, use=REFRESH)
 
     @override

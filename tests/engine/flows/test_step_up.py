@@ -184,6 +184,14 @@ async def test_refresh_keeps_the_scopes_unless_it_asks_for_fewer(instances: tupl
         assert structured(await client.call(kept["access_token"], "delete_order", {"number": 1}))
         assert challenge(await client.call(fewer["access_token"], "delete_order", {"number": 1}))
         assert structured(await client.call(fewer["access_token"], "approve_order", {"number": 1}))
+    again = (await there.refresh(kept["refresh_token"])).json()
+    assert again["refresh_token"] == fewer["refresh_token"]
+    assert again["scope"] == fewer["scope"], "what the first use got, as it is"
+    for scope, expected in ((APPROVE, f"access_as_user {APPROVE}"), (None, f"access_as_user {OPTIONAL}")):
+        asked = {} if scope is None else {"scope": scope}
+        again = (await there.refresh(again["refresh_token"], **asked)).json()
+        assert again["scope"] == expected, "the refresh token keeps what was granted"
+    assert structured(await here.call(again["access_token"], "delete_order", {"number": 1}))
 
 
 async def test_tool_is_listed_for_who_lacks_the_scope_and_not_for_who_lacks_the_role(
