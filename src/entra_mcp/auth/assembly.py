@@ -128,7 +128,7 @@ async def _open_people_auth(settings: Settings, parts: Collaborators) -> AsyncGe
             brand=parts.brand,
             keys=parts.secrets,
             storage=storage,
-            token_sets=parts.store,
+            rows=parts.store,
             single_use=single_use,
             upstream=EntraOAuthClient(
                 client_id=app.client_id,

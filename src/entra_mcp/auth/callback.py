@@ -7,6 +7,7 @@ everybody, and nothing happens.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -14,10 +15,13 @@ from starlette.requests import Request
 
 from entra_mcp.auth.entra.refusals import described_refusal
 from entra_mcp.downstream.consent import CONSENT_STATE
+from entra_mcp.errors import StorageError
 from entra_mcp.request import REQUEST
+from entra_mcp.storage.collections import TRANSACTIONS
 from entra_mcp.web.pages.layout import page
 
 if TYPE_CHECKING:
+    from key_value.aio.protocols import AsyncKeyValue
     from starlette.responses import Response
 
     from entra_mcp.auth.endpoints import Handle
@@ -38,16 +42,23 @@ UPSTREAM_ERRORS = frozenset(
 ALLOWED = "<h1>You have allowed it</h1><p>Close this window and ask your assistant again.</p>"
 NOT_ALLOWED = "<h1>Nothing was allowed</h1><p>Close this window. Your administrator can allow it for you.</p>"
 
+logger = logging.getLogger(__name__)
+
 
 class CallbackEndpoint:
     """Wraps FastMCP's callback. An error reaches the client at its redirect URI (RFC 6749 section 4.1.2.1).
 
     Anybody can write the address of this page, so nothing but Entra ID's codes is taken over from an error.
+
+    Threat: who consented can write any code into that address. The first one that is refused ends the transaction, on
+    every instance: one consent would be good for any number of requests to Entra ID.
     """
 
-    def __init__(self, handle: Handle, *, brand: Brand) -> None:
+    def __init__(self, handle: Handle, *, brand: Brand, rows: AsyncKeyValue) -> None:
+        """`rows` deletes transactions, which the storage of FastMCP keeps."""
         self._handle = handle
         self._brand = brand
+        self._rows = rows
 
     async def handle(self, request: Request) -> Response:
         failed = "error" in request.query_params
@@ -59,7 +70,11 @@ class CallbackEndpoint:
         current = REQUEST.get()
         if current is None or current.advice is None:
             return response
-        # What FastMCP does with an error of Entra ID is what this refusal needs too.
+        try:
+            await self._rows.delete(request.query_params["state"], collection=TRANSACTIONS)
+        except StorageError as error:
+            logger.warning("A refused sign-in can come back until it expires: %s", error)
+        # What FastMCP does with an error of Entra ID is what this refusal needs too; it has read the transaction.
         return await self._handle(_with_error(request, "access_denied", current.advice))
 
 

@@ -78,7 +78,7 @@ class EntraProvider(AzureProvider):
         brand: Brand,
         keys: KeySource,
         storage: AsyncKeyValue,
-        token_sets: AsyncKeyValue,
+        rows: AsyncKeyValue,
         single_use: SingleUse,
         upstream: EntraOAuthClient,
         on_behalf_of: OnBehalfOfCredentials,
@@ -86,7 +86,7 @@ class EntraProvider(AzureProvider):
         documents: ClientDocuments | None,
         assertions: IdentityAssertions | None,
     ) -> None:
-        """`storage` knows the running request and exchange, which a call needs neither of: it reads `token_sets`."""
+        """`storage` knows the running request and exchange, which a call needs neither of: it reads `rows`."""
         super().__init__(
             client_id=settings.client_id,
             tenant_id=settings.tenant_id,
@@ -114,7 +114,7 @@ class EntraProvider(AzureProvider):
         self._redirect_patterns = redirect_patterns(settings.allowed_redirect_uris)
         self._keys = keys
         self._storage = storage
-        self._token_sets = token_sets
+        self._rows = rows
         self._single_use = single_use
         self._cookies = ConsentCookies(keys)
         self._upstream = upstream
@@ -265,7 +265,7 @@ class EntraProvider(AzureProvider):
         if claims is None:
             return None
         try:
-            stored = await self._token_sets.get(claims["sid"], collection=UPSTREAM_TOKENS)
+            stored = await self._rows.get(claims["sid"], collection=UPSTREAM_TOKENS)
         except DependencyError as error:
             record_failure(error)
             return None
@@ -364,7 +364,7 @@ class EntraProvider(AzureProvider):
             app=self._verifier.app,
             permissions=self.additional_authorize_scopes or (),
         )
-        callback = CallbackEndpoint(given["/auth/callback"], brand=self._brand)
+        callback = CallbackEndpoint(given["/auth/callback"], brand=self._brand, rows=self._rows)
         # No route takes OPTIONS, which the SDK's would handle like a POST and no limit on POSTs would see. Preflights
         # have been answered before (`web/cors.py`).
         checked = [

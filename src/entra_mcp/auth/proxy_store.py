@@ -54,7 +54,8 @@ READ_ONCE = frozenset({AUTHORIZATION_CODES, REGISTRATIONS, TRANSACTIONS})
 
 KEPT = frozenset({AUTHORIZATION_CODES, TRANSACTIONS})
 """Stay until they expire, within minutes. A code that is presented again must differ from one that never was. A sign-in
-that has come back from Entra ID cannot come back again, since Entra ID's code and the browser's cookie are used up."""
+that has come back from Entra ID cannot come back again: Entra ID's code is used up, and `callback.py` deletes the
+transaction of a code that Entra ID refuses."""
 
 CODE_PAUSES = (0.3, 0.6, 1.2)
 """Seconds before each further attempt to write a code. Entra ID's own code, which is good once, has been redeemed for

@@ -235,6 +235,17 @@ async def test_sign_in_goes_on_once_the_keys_of_entra_can_be_fetched(
         assert await adds(client, tokens["access_token"])
 
 
+async def test_sign_in_goes_on_once_entra_answers_again(
+    client: OAuthClient, entra: Callable[..., Awaitable[Any]]
+) -> None:
+    parameters = await at_the_callback(client)
+    fault = {"code": 90033, "status": 503, "error": "temporarily_unavailable", "grant_type": "authorization_code"}
+    await entra("POST", "/faults", fault)
+    await unavailable(client.entra_return(parameters))
+    answer = client.answer(await client.entra_return(parameters))
+    assert (await client.redeem(answer["code"])).status_code == 200
+
+
 async def test_vault_that_is_away_changes_nothing_for_a_running_instance(
     environment: Environment, own_standins: StandIns, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from entra_mcp.auth import single_use
 from entra_mcp.storage.ledger import Ledger
-from entra_mcp.web import answers, time_limits
+from entra_mcp.web import answers, exchange_queue, time_limits
 from tests.engine.flows.conftest import over, proxied, started
 from tests.support.app.server import running_app
 from tests.support.fault_proxy import Fault, fault_proxy
@@ -92,6 +93,58 @@ async def test_code_presented_by_another_client_stays_good_for_its_owner(client:
     refused = await thief.redeem(code)
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
     assert (await client.redeem(code)).status_code == 200
+
+
+REFUSED_BY_ENTRA = "Entra ID refused a authorization_code"
+
+
+async def consented(client: OAuthClient) -> tuple[httpx2.Response, dict[str, str]]:
+    """The consent page, on which Allow was pressed, and an answer of Entra ID that somebody made up."""
+    await client.register()
+    page = await client.consent_page()
+    upstream = (await client.consent(page)).headers["location"]
+    return page, {"code": "made up", "state": parse_qs(urlsplit(upstream).query)["state"][0]}
+
+
+async def test_consent_is_good_for_one_code_that_entra_refuses_on_every_instance(
+    environment: Environment, caplog: pytest.LogCaptureFixture
+) -> None:
+    environment()
+    async with running_app() as one, running_app() as other, over(one) as here, over(other) as there:
+        client = OAuthClient(http=here)
+        page, made_up = await consented(client)
+        answer = client.answer(await client.entra_return(made_up))
+        assert (answer["error"], answer["state"]) == ("access_denied", client.state)
+        there.cookies.update(here.cookies)
+        for http in (here, there):
+            again = OAuthClient(http=http)
+            for refused in (await again.entra_return(made_up), await again.consent(page)):
+                assert (refused.status_code, "location" in refused.headers) == (400, False)
+    assert caplog.text.count(REFUSED_BY_ENTRA) == 1
+
+
+async def test_made_up_codes_that_come_at_once_reach_entra_only_as_far_as_they_have_begun(
+    client: OAuthClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, made_up = await consented(client)
+    answers = await asyncio.gather(*(client.entra_return(made_up) for _ in range(3 * exchange_queue.MAX_CONCURRENT)))
+    assert {answer.status_code for answer in answers} == {302, 400}
+    assert 1 <= caplog.text.count(REFUSED_BY_ENTRA) <= exchange_queue.MAX_CONCURRENT
+
+
+async def test_browser_that_keeps_the_cookie_of_a_sign_in_brings_it_back_once(
+    client: OAuthClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    await client.register()
+    upstream = (await client.consent(await client.consent_page())).headers["location"]
+    sent = await client.entra_choice(upstream, await client.entra_page(upstream))
+    cookies = dict(client.http.cookies)
+    code = client.answer(await client.entra_return(sent))["code"]
+    client.http.cookies.update(cookies)
+    assert client.answer(await client.entra_return(sent))["error"] == "access_denied"
+    assert (await client.entra_return(sent)).status_code == 400
+    assert caplog.text.count(REFUSED_BY_ENTRA) == 1
+    assert await works(client, (await client.redeem(code)).json())
 
 
 async def test_settlement_that_others_have_read_stands_though_its_own_answer_never_comes(
