@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from local.azurite import connection_string
-from local.config import REPOSITORY, LocalConfig, Ports, from_repository
+from local.config import REPOSITORY, TENANT_ID, LocalConfig, Ports, from_repository
 from local.host.errors import SettingsFileError
 from local.host.settings_files import read_local_settings
 
@@ -48,17 +48,22 @@ class AppSettings:
     @property
     def signs_in_locally(self) -> bool:
         """Whether the app sends people to the stand-in's sign-in page rather than to Microsoft's."""
-        return self._is_placed("ENTRA_AUTHORIZATION_ENDPOINT")
+        return self.values.get("ENTRA_AUTHORIZATION_ENDPOINT", "").startswith(f"{LocalConfig().sign_in_url}/")
 
     @property
     def trusts_local_entra(self) -> bool:
         """Whether the app accepts the tokens of the stand-in."""
-        return self._is_placed("ENTRA_AUTHORITY")
+        return self.values.get("ENTRA_AUTHORITY") == LocalConfig().entra_authority
 
     @property
     def verifies(self) -> bool:
         """Whether AUTH_MODE, as the app will see it, leaves the sign-in to others."""
         return self.effective.get("AUTH_MODE", "proxy").strip().lower() == "verify"
+
+    @property
+    def tenant(self) -> str:
+        """ENTRA_TENANT_ID as the app will see it."""
+        return self.effective.get("ENTRA_TENANT_ID", TENANT_ID)
 
     @property
     def strays(self) -> tuple[str, ...]:
@@ -83,7 +88,8 @@ class AppSettings:
 
         A value that a person changed in the file stays. One that is still the sample's follows the ports, and wins over
         the shell's where people sign in at the stand-in: what a developer exports for Azure (AZURE_CLIENT_ID, say) is
-        for other places. So do the certificates always, for only the local authority signs what is called.
+        for other places. So do the certificates always, for only the local authority signs what is called. The
+        local sign-in page is that of ENTRA_TENANT_ID, wherever that is set.
         """
         local, moved = self.signs_in_locally, self._moved_apis()
         placed = {**placed_settings(self.config), **moved}
@@ -94,6 +100,10 @@ class AppSettings:
             shadowed = (local or name in CERTIFICATES) and self.environment.get(name, value) != value
             if self.values.get(name) == usual and (value != usual or shadowed):
                 changed[name] = value
+        given = {**self.values, **self.environment, **changed}
+        endpoint = self.config.authorization_endpoint(given.get("ENTRA_TENANT_ID") or TENANT_ID)
+        if local and given["ENTRA_AUTHORIZATION_ENDPOINT"] != endpoint:
+            changed["ENTRA_AUTHORIZATION_ENDPOINT"] = endpoint
         return changed
 
     @property
@@ -115,9 +125,6 @@ class AppSettings:
         values = self.values.items() if here != usual else ()
         return {name: here + value.removeprefix(usual) for name, value in values if value.startswith(usual)}
 
-    def _is_placed(self, name: str) -> bool:
-        return self.values.get(name) == placed_settings(LocalConfig())[name]
-
 
 def load_settings(root: Path) -> AppSettings:
     """A person's own local.settings.json if there is one, as Core Tools has it, else the sample."""
@@ -135,7 +142,7 @@ def read_settings(file: Path) -> AppSettings:
 
 
 def placed_settings(config: LocalConfig) -> dict[str, str]:
-    """Every app setting that follows from where the local services are."""
+    """Every app setting that follows from where the local services are, and from nothing else."""
     ports = config.ports
     defaults = Ports()
     emulator = (ports.blob, ports.queue, ports.table) == (defaults.blob, defaults.queue, defaults.table)
@@ -144,7 +151,6 @@ def placed_settings(config: LocalConfig) -> dict[str, str]:
         "AzureWebJobsStorage": "UseDevelopmentStorage=true" if emulator else storage,
         "MCP_BASE_URL": config.base_url,
         "ENTRA_AUTHORITY": config.entra_authority,
-        "ENTRA_AUTHORIZATION_ENDPOINT": config.authorization_endpoint,
         "KEY_VAULT_URL": config.vault_url,
         "GRAPH_BASE_URL": config.graph_url,
         "IDENTITY_ENDPOINT": config.identity_endpoint,

@@ -102,9 +102,13 @@ class LocalConfig:
         return f"127.0.0.1:{self.ports.entra}"
 
     @property
-    def authorization_endpoint(self) -> str:
-        """The page a browser opens: plain http on loopback, so that no browser warns of a local certificate."""
-        return f"{self._outside(self.ports.sign_in)}/{TENANT_ID}/oauth2/v2.0/authorize"
+    def sign_in_url(self) -> str:
+        """Where a browser signs in: plain http on loopback, so that no browser warns of a local certificate."""
+        return self._outside(self.ports.sign_in)
+
+    def authorization_endpoint(self, tenant: str) -> str:
+        """The page for the accounts of a tenant: an id, `organizations` or `consumers`."""
+        return f"{self.sign_in_url}/{tenant}/oauth2/v2.0/authorize"
 
     @property
     def shortcuts(self) -> Mapping[str, str]:

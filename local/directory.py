@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 FILE = "local.directory.json"
 SIGN_IN, GRAPH = "sign-in", "graph"
 """Where an account may meet a fault, besides the APIs of the file."""
+ADMITTED = {"organizations": {"home", "other"}, "consumers": {"personal"}}
+"""Whose accounts a server admits that is not for one tenant, by what ENTRA_TENANT_ID says."""
 
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -106,10 +108,9 @@ class Person(_Assigned):
         _refuse(((where,), _unknown("place of a fault", where, known)) for where in value if where not in known)
         return value
 
-    @property
-    def signs_in(self) -> bool:
-        """Whether this account can sign in to a server of the home tenant."""
-        return self.tenant == "home" and SIGN_IN not in self.faults
+    def signs_in(self, tenant: str = "home") -> bool:
+        """Whether this account can sign in to a server of the home tenant, `organizations` or `consumers`."""
+        return self.tenant in ADMITTED.get(tenant, {"home"}) and SIGN_IN not in self.faults
 
 
 class Collection(_Part):
@@ -194,7 +195,7 @@ class Directory(_Part):
         ids = {key: person.object_id or _derived_id(f"account {key}") for key, person in value.items()}
         faults = _shared("account", "username", {key: name.lower() for key, name in names.items()})
         faults += _shared("account", "object_id", ids)
-        if not any(person.signs_in for person in value.values()):
+        if not any(person.signs_in() for person in value.values()):
             faults.append(((), "has nobody of the home tenant who can sign in"))
         _refuse(faults)
         return {
@@ -202,10 +203,9 @@ class Directory(_Part):
             for key, person in value.items()
         }
 
-    @property
-    def first(self) -> tuple[str, Person]:
-        """Key and account of the first who can sign in to the server."""
-        return next((key, person) for key, person in self.accounts.items() if person.signs_in)
+    def first(self, tenant: str) -> tuple[str, Person] | None:
+        """Key and account of the first who can sign in to a server with this ENTRA_TENANT_ID; None if nobody can."""
+        return next(((key, person) for key, person in self.accounts.items() if person.signs_in(tenant)), None)
 
 
 def load_directory(file: Path) -> Directory:

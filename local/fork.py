@@ -14,6 +14,7 @@ import subprocess
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from local.config import LocalConfig
 from local.exit_codes import FAILED, OK
 from local.progress import CommandError, say
 
@@ -174,6 +175,7 @@ def _change_sample_settings(file: Path, answers: Answers) -> None:
     sample["Values"]["AUTH_MODE"] = answers.auth_mode
     if answers.tenants != "one":
         sample["Values"]["ENTRA_TENANT_ID"] = answers.tenants
+        sample["Values"]["ENTRA_AUTHORIZATION_ENDPOINT"] = LocalConfig().authorization_endpoint(answers.tenants)
     file.write_text(json.dumps(sample, indent=2) + "\n", "utf-8")
 
 

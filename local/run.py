@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from signal import Signals
 
     from local.app_settings import AppSettings
-    from local.directory import Directory
+    from local.directory import Directory, Person
 
 TITLE_WIDTH = max(map(len, TITLES.values())) + 2
 
@@ -210,7 +210,7 @@ class _Run:
 
         kept = self.config.home / "check-client" / "sign-in"
         url = f"{self.config.base_url}/mcp"
-        _, person = self.directory.first
+        _, person = self._first()
         await check_server(
             url, person=person.name, kept=kept, log=log, report=self.account, shortcuts=self.config.shortcuts
         )
@@ -222,12 +222,18 @@ class _Run:
         url, config = f"{self.config.local_url}/mcp", self.config
         if self.settings.trusts_local_entra:
             entra, ca = f"https://{config.entra_authority}", config.tls / "ca.pem"
-            account, _ = self.directory.first
+            account, _ = self._first()
             await check_token(url, account=account, entra=entra, ca=ca, log=log, report=self.account)
         elif notice := await why_not_ready(url):
             raise CheckFailedError("readiness", notice)
         else:
             self.account.done("readiness", "it trusts another Entra ID: only readiness was checked")
+
+    def _first(self) -> tuple[str, Person]:
+        tenant, file = self.settings.tenant, from_repository(self.options.directory)
+        if (found := self.directory.first(tenant)) is None:
+            raise CheckFailedError("account", f"{file} has nobody who can sign in with ENTRA_TENANT_ID={tenant}")
+        return found
 
     def _tell_how_to_connect(self) -> None:
         if self.settings.verifies:

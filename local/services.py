@@ -61,7 +61,7 @@ def addresses(config: LocalConfig) -> dict[str, str]:
     ports = config.ports
     return {
         "azurite": f"http://127.0.0.1:{ports.blob} (queues {ports.queue}, tables {ports.table})",
-        "entra": f"https://{config.entra_authority}, sign-in {config.authorization_endpoint.split(f'/{TENANT_ID}')[0]}",
+        "entra": f"https://{config.entra_authority}, sign-in {config.sign_in_url}",
         "vault": config.vault_url,
         "traces": config.traces_url,
         "functions": config.base_url,

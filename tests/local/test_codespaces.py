@@ -37,7 +37,7 @@ def test_codespace_has_a_name_for_each_port() -> None:
     config = LocalConfig(ports=Ports(functions=7072), forwarded=codespace_name(CODESPACE))
     assert config.base_url == "https://shiny-fish-4x7-7072.app.github.dev"
     assert config.local_url == "http://localhost:7072"
-    assert config.authorization_endpoint.startswith("https://shiny-fish-4x7-7080.app.github.dev/")
+    assert config.sign_in_url == "https://shiny-fish-4x7-7080.app.github.dev"
     assert config.shortcuts == {
         "https://shiny-fish-4x7-7072.app.github.dev": "http://localhost:7072",
         "https://shiny-fish-4x7-7080.app.github.dev": "http://localhost:7080",

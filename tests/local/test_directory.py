@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.config import OFFICER_ID, REPOSITORY
+from local.config import OFFICER_ID, REPOSITORY, TENANT_ID
 from local.directory import FILE, Directory, DirectoryError, load_directory
 from tests.support.standins import DIRECTORY
 
@@ -32,7 +32,7 @@ def faults_of(tmp_path: Path, content: object) -> list[str]:
 def test_without_a_file_there_is_one_person_without_roles_and_no_api(tmp_path: Path) -> None:
     directory = load_directory(tmp_path / FILE)
     assert [*directory.accounts] == ["user"]
-    assert directory.first[1].roles == ()
+    assert directory.accounts["user"].roles == ()
     assert (directory.apis, directory.groups) == ({}, {})
 
 
@@ -58,14 +58,24 @@ def test_null_is_as_good_as_not_given(tmp_path: Path) -> None:
     assert load_directory(tmp_path / "null.json") == load_directory(tmp_path / FILE)
 
 
-def test_first_account_is_the_first_that_can_sign_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("tenant", "first"), [(TENANT_ID, "user"), ("organizations", "guest"), ("consumers", "personal")]
+)
+def test_first_account_is_the_first_that_can_sign_in(tmp_path: Path, tenant: str, first: str) -> None:
     people = {
         "blocked": {"name": "Blocked", "faults": {"sign-in": 53003}},
         "guest": {"name": "Guest", "tenant": "other"},
+        "personal": {"name": "Personal", "tenant": "personal"},
         **ACCOUNT,
     }
     (tmp_path / FILE).write_text(json.dumps({"accounts": people}))
-    assert load_directory(tmp_path / FILE).first[0] == "user"
+    found = load_directory(tmp_path / FILE).first(tenant)
+    assert found is not None
+    assert found[0] == first
+
+
+def test_nobody_is_first_where_no_account_is_admitted(tmp_path: Path) -> None:
+    assert load_directory(tmp_path / FILE).first("consumers") is None
 
 
 @pytest.mark.parametrize(
@@ -145,7 +155,7 @@ def test_file_that_is_not_utf_8_is_told(tmp_path: Path, content: bytes) -> None:
 
 def test_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(json.dumps({"accounts": ACCOUNT}), encoding="utf-8-sig")
-    assert load_directory(tmp_path / FILE).first[1].name == "Some User"
+    assert load_directory(tmp_path / FILE).accounts["user"].name == "Some User"
 
 
 def test_run_with_a_faulty_file_starts_nothing_and_tells_the_faults(place: Place, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+TENANTS = (TENANT_ID, "organizations", "consumers")
 OTHER = LocalConfig(
     ports=Ports(functions=8071, blob=8000, queue=8001, table=8002, entra=8443, sign_in=8080, vault=8444)
 )
@@ -32,7 +33,8 @@ def test_sample_says_what_the_default_places_are() -> None:
     values = read_settings(SETTINGS).values
     placed = placed_settings(LocalConfig())
     assert {name: values[name] for name in placed} == placed
-    assert values["ENTRA_TENANT_ID"] == TENANT_ID
+    assert values["ENTRA_TENANT_ID"] in TENANTS
+    assert values["ENTRA_AUTHORIZATION_ENDPOINT"] == LocalConfig().authorization_endpoint(values["ENTRA_TENANT_ID"])
     assert values["ENTRA_CLIENT_ID"] == CLIENT_ID
     assert values["IDENTITY_HEADER"] == IDENTITY_HEADER
     assert values["AZURE_CLIENT_ID"] == IDENTITY_CLIENT_ID
@@ -55,6 +57,22 @@ def test_sample_follows_other_ports() -> None:
     assert changed["GRAPH_BASE_URL"] == "https://127.0.0.1:8443/graph"
     assert "TableEndpoint=http://127.0.0.1:8002/" in changed["AzureWebJobsStorage"]
     assert "SSL_CERT_FILE" not in changed
+
+
+@pytest.mark.parametrize("tenant", TENANTS)
+@pytest.mark.parametrize("config", [LocalConfig(), OTHER])
+def test_sign_in_page_is_that_of_the_tenant_wherever_it_is_set(
+    tmp_path: Path, tenant: str, config: LocalConfig
+) -> None:
+    name, page = "ENTRA_AUTHORIZATION_ENDPOINT", config.authorization_endpoint(tenant)
+    for usual in TENANTS:
+        endpoint = LocalConfig().authorization_endpoint(usual)
+        settings_file(tmp_path / OWN, ENTRA_TENANT_ID=tenant, ENTRA_AUTHORIZATION_ENDPOINT=endpoint)
+        settings = at(config, load_settings(tmp_path))
+        assert (settings.signs_in_locally, settings.tenant, settings.effective[name]) == (True, tenant, page)
+    settings_file(tmp_path / OWN, ENTRA_TENANT_ID=None)
+    settings = at(config, load_settings(tmp_path), environment={"ENTRA_TENANT_ID": tenant, name: "https://x.example"})
+    assert (settings.tenant, settings.effective[name]) == (tenant, page)
 
 
 def test_other_home_moves_the_certificates(tmp_path: Path) -> None:

@@ -87,6 +87,17 @@ def test_scopes_and_roles_of_a_fork_work_without_editing_the_stand_in(place: Pla
     assert "list_orders asks for consent" not in output
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(("tenant", "person"), [("organizations", "Local User"), ("consumers", "Personal User")])
+def test_check_signs_in_as_somebody_whom_the_tenant_admits(
+    place: Place, tmp_path: Path, tenant: str, person: str
+) -> None:
+    settings = settings_file(tmp_path / "tenant.settings.json", ENTRA_TENANT_ID=tenant)
+    code, output = place.finish("run", "--check", "--settings", str(settings))
+    assert code == 0, output
+    assert f'clicked "{person} ' in output
+
+
 def test_failed_check_names_the_step_and_shows_the_log(place: Place, tmp_path: Path) -> None:
     unknown = "33333333-3333-4333-8333-333333333333"
     settings = settings_file(tmp_path / "wrong.settings.json", ENTRA_CLIENT_ID=unknown)

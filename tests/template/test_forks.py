@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from local.app_settings import SAMPLE, read_settings
+from local.config import LocalConfig
 from local.fork import ANSWERS, TEMPLATE_ALONE
 from tests.template.forks import OWN, add_own, commit, copy_of_the_template, git, python
 
@@ -59,6 +61,13 @@ def test_name_of_the_server_stays_one_word_of_the_command_that_sets_it(tmp_path:
     told = python(tmp_path, *NEW, *ORIGIN, "--samples", "--name", name)
     (command,) = [line for line in told.splitlines() if "azd env set MCP_SERVER_NAME" in line]
     assert shlex.split(command, comments=True)[-1] == name
+
+
+@pytest.mark.parametrize("tenants", ["organizations", "consumers"])
+def test_people_of_a_fork_sign_in_at_the_page_of_its_tenants(tmp_path: Path, tenants: str) -> None:
+    settings = read_settings(fork_in(tmp_path, "--samples", "--tenants", tenants) / SAMPLE)
+    assert settings.values["ENTRA_TENANT_ID"] == tenants
+    assert settings.values["ENTRA_AUTHORIZATION_ENDPOINT"] == LocalConfig().authorization_endpoint(tenants)
 
 
 @pytest.mark.parametrize(

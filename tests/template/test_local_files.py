@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_directory_file_of_the_template_has_the_api_of_its_sample() -> None:
     directory = load_directory(ROOT / FILE)
-    assert directory.first[1].name == "Local User"
+    assert directory.accounts["user"].name == "Local User"
     assert directory.apis["orders"].identifier_uri == "api://orders"
     assert "Orders.Read" in directory.apis["orders"].scopes
 
