@@ -76,13 +76,14 @@ def new(root: Path, answers: Answers, *, template: str | None) -> int:
     Without `template`, Copier writes the answers file itself.
 
     Raises:
-        CommandError: an answer is faulty, or the checkout is a fork already.
+        CommandError: an answer is faulty, the checkout is a fork already, or the samples have changes nobody committed.
     """
     if faults := answers.faults():
         raise CommandError("Nothing was changed: " + "; ".join(faults) + ".")
     if template is not None and (root / ANSWERS).exists():
         raise CommandError(f"{ANSWERS} is there: this is a fork already. `make upgrade` brings a newer engine into it.")
-    version = _version(root)
+    if not answers.samples and template is not None:
+        _refuse_to_lose_work(root)
     _name_server(root, answers)
     if not answers.samples:
         _remove_samples(root)
@@ -92,7 +93,7 @@ def new(root: Path, answers: Answers, *, template: str | None) -> int:
     for name in TEMPLATE_ALONE:
         _remove(root / name)
     if template is not None:
-        _write_answers(root / ANSWERS, answers, template=template, version=version)
+        _write_answers(root / ANSWERS, answers, template=template, version=_version(root))
     say(f"{answers.server_name} is yours: src/app and tests/app are the folders to work in.")
     for line in _next_steps(answers):
         say(f"  {line}")
@@ -157,6 +158,15 @@ def _name_server(root: Path, answers: Answers) -> None:
         _replace(file, r'(?<=^    name=)".*"(?=,$)', name)
     else:
         file.write_text(SERVER.format(name=name), "utf-8")
+
+
+def _refuse_to_lose_work(root: Path) -> None:
+    if _git(root, "rev-parse", "--is-inside-work-tree") != "true":
+        reason = "Git does not keep this folder: run `git init`, `git add --all` and `git commit`, then this again."
+        raise CommandError(f"Nothing was changed. To remove the samples deletes files. {reason}")
+    changes = _git(root, "status", "--porcelain", "--untracked-files=all", "--", "src/app", "tests/app")
+    if changes:
+        raise CommandError(f"Nothing was changed. The samples' folders have work of yours; commit it first:\n{changes}")
 
 
 def _remove_samples(root: Path) -> None:

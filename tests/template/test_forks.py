@@ -24,7 +24,7 @@ QUICK = ("tests/app", "tests/engine/unit/test_contract.py", BOUNDS, "tests/engin
 
 
 def fork_in(folder: Path, *options: str) -> Path:
-    copy_of_the_template(folder)
+    commit(copy_of_the_template(folder), "The template")
     python(folder, *NEW, *ORIGIN, *options)
     return folder
 
@@ -84,6 +84,24 @@ def test_answer_that_will_not_do_changes_nothing(tmp_path: Path, options: tuple[
     assert reason in python(tmp_path, *NEW, *ORIGIN, *options, fails=True)
     assert (tmp_path / "copier.yml").exists()
     assert not (tmp_path / ANSWERS).exists()
+
+
+@pytest.mark.parametrize("file", ["src/app/tools/mine.py", "src/app/tools/add.py", "tests/app/test_tools.py"])
+def test_samples_stay_while_there_is_work_that_is_not_committed(tmp_path: Path, file: str) -> None:
+    commit(copy_of_the_template(tmp_path), "The template")
+    (tmp_path / file).write_text("# mine\n")
+    told = python(tmp_path, *NEW, *ORIGIN, "--no-samples", fails=True)
+    assert "commit it first" in told
+    assert file in told
+    assert git(tmp_path, "status", "--porcelain", "--untracked-files=all")[3:] == f"{file}\n"
+    assert (tmp_path / file).read_text() == "# mine\n"
+
+
+def test_samples_stay_where_git_keeps_nothing(tmp_path: Path) -> None:
+    copy_of_the_template(tmp_path)
+    assert "git init" in python(tmp_path, *NEW, *ORIGIN, "--no-samples", fails=True)
+    assert (tmp_path / "copier.yml").exists()
+    assert (tmp_path / "src" / "app" / "tools" / "add.py").exists()
 
 
 def test_fork_with_things_of_its_own_passes_the_tests_that_concern_them(tmp_path: Path) -> None:
