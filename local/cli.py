@@ -265,7 +265,7 @@ def _new(options: argparse.Namespace, root: Path) -> int:
         server_name=_answer(options.name, "The server's name"),
         auth_mode=_answer(options.auth_mode, f"How people sign in ({', '.join(AUTH_MODES)})", default="proxy"),
         tenants=_answer(options.tenants, f"Whose accounts may sign in ({', '.join(TENANTS)})", default="one"),
-        samples=_answer(options.samples, "Keep the sample tools (yes, no)", default="yes") in {True, "yes", "y"},
+        samples=_keeps_samples(options.samples),
         licence_holder=_answer(options.licence_holder, "Who holds the licence (empty keeps the line)", default=""),
     )
     template = None if options.copied else options.template or _answer(None, UPGRADES_FROM, default=origin(root))
@@ -280,8 +280,19 @@ def _answer(given: Any, question: str, *, default: str | None = None) -> Any:  #
         if default is None:
             raise CommandError(f"{question} is missing: give it as an option, see python -m local new --help.")
         return default
-    answer = input(f"{question}{f' [{default}]' if default else ''}: ").strip()
+    try:
+        answer = input(f"{question}{f' [{default}]' if default else ''}: ").strip()
+    except EOFError:
+        raise CommandError("\nNothing was changed: the input ended before every question was answered.") from None
     return answer or default or ""
+
+
+def _keeps_samples(given: bool | None) -> bool:
+    words = {"true": True, "yes": True, "y": True, "false": False, "no": False, "n": False}
+    answer = str(_answer(given, "Keep the sample tools (yes, no)", default="yes")).casefold()
+    if answer not in words:
+        raise CommandError(f"Nothing was changed: {answer!r} is neither yes nor no.")
+    return words[answer]
 
 
 def _run(options: argparse.Namespace) -> int:

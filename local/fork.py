@@ -11,7 +11,9 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import asdict, dataclass
+from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from local.config import LocalConfig
@@ -80,10 +82,7 @@ def new(root: Path, answers: Answers, *, template: str | None) -> int:
     """
     if faults := answers.faults():
         raise CommandError("Nothing was changed: " + "; ".join(faults) + ".")
-    if template is not None and (root / ANSWERS).exists():
-        raise CommandError(f"{ANSWERS} is there: this is a fork already. `make upgrade` brings a newer engine into it.")
-    if not answers.samples and template is not None:
-        _refuse_to_lose_work(root)
+    base = None if template is None else _base(root, answers, template)
     _name_server(root, answers)
     if not answers.samples:
         _remove_samples(root)
@@ -92,8 +91,8 @@ def new(root: Path, answers: Answers, *, template: str | None) -> int:
         _replace(root / "LICENSE", r"(?<=^Copyright \(c\) \d{4} ).*$", answers.licence_holder)
     for name in TEMPLATE_ALONE:
         _remove(root / name)
-    if template is not None:
-        _write_answers(root / ANSWERS, answers, template=template, version=_version(root))
+    if template is not None and base is not None:
+        _write_answers(root / ANSWERS, answers, template=template, base=base)
     say(f"{answers.server_name} is yours: src/app and tests/app are the folders to work in.")
     for line in _next_steps(answers):
         say(f"  {line}")
@@ -111,11 +110,18 @@ def upgrade(root: Path, *, version: str | None, copier: Sequence[str]) -> int:
     if _git(root, "status", "--porcelain"):
         raise CommandError("There are changes that are not committed. Commit or stash them first.")
     chosen = ["--vcs-ref", version] if version else []
-    merged = subprocess.run([*copier, "update", "--trust", "--defaults", *chosen], cwd=root, check=False)
+    command = [*copier, "update", "--trust", "--defaults", *chosen]
+    merged = subprocess.run(command, cwd=root, stderr=subprocess.PIPE, encoding="utf-8", errors="replace", check=False)
     if merged.returncode:
-        say("Copier could not update; its message is above. `git status` shows what changed.")
+        say(_reason(merged.stderr))
+        say(f"Copier could not update. {ANSWERS} says which commit of the template (_src_path) this fork is made from")
+        say("(_commit): the template has to have it. `git status` shows what changed.")
         return FAILED
-    conflicts = [line[3:] for line in _git(root, "status", "--porcelain").splitlines() if line[:2] in {"UU", "AA"}]
+    sys.stderr.write(merged.stderr)
+    changes = [(line[:2], line[3:]) for line in _git(root, "status", "--porcelain").splitlines()]
+    for file in [file for change, file in changes if change in {" D", "D "}]:
+        say(f"  deleted {file}, which the new version does not have; your last commit has it")
+    conflicts = [file for change, file in changes if change in {"UU", "AA"}]
     for file in conflicts:
         say(f"  conflict in {file}")
     if conflicts:
@@ -123,6 +129,12 @@ def upgrade(root: Path, *, version: str | None, copier: Sequence[str]) -> int:
         return FAILED
     say("Merged without a conflict. Run `make test`, look at `git diff`, and commit.")
     return OK
+
+
+def _reason(told: str) -> str:
+    """What a program said at its end, of a traceback the error alone."""
+    end = told.rpartition("Traceback (most recent call last):\n")[2]
+    return "\n".join(dropwhile(lambda line: line.startswith(" "), end.strip("\n").splitlines()))
 
 
 def origin(root: Path) -> str:
@@ -141,6 +153,24 @@ def _next_steps(answers: Answers) -> list[str]:
     if answers.tenants != "one":
         steps.append(f"azd env set ENTRA_SIGN_IN_TENANT {answers.tenants}    # likewise")
     return steps
+
+
+def _base(root: Path, answers: Answers, template: str) -> str:
+    """What of the template this is, in Copier's words: a tag, with the commits since then if there are any.
+
+    A repository without the template's history has only the version that it names. CommandError when no fork is to be
+    made here.
+    """
+    if (root / ANSWERS).exists():
+        raise CommandError(f"{ANSWERS} is there: this is a fork already. `make upgrade` brings a newer engine into it.")
+    if not template:
+        raise CommandError("Nothing was changed: no address says where upgrades come from. Give one as --template.")
+    if not answers.samples:
+        _refuse_to_lose_work(root)
+    if template != origin(root):
+        return _git(root, "describe", "--tags") or f"v{_version(root)}"
+    cloned = _git(root, "merge-base", "HEAD", "origin/HEAD") or "HEAD"
+    return _git(root, "describe", "--tags", "--always", cloned) or f"v{_version(root)}"
 
 
 def _version(root: Path) -> str:
@@ -189,10 +219,10 @@ def _change_sample_settings(file: Path, answers: Answers) -> None:
     file.write_text(json.dumps(sample, indent=2) + "\n", "utf-8")
 
 
-def _write_answers(file: Path, answers: Answers, *, template: str, version: str) -> None:
+def _write_answers(file: Path, answers: Answers, *, template: str, base: str) -> None:
     """In the form of Copier's own; text in JSON is text in YAML."""
-    values = {"_commit": f"v{version}", "_src_path": template, **dict(sorted(asdict(answers).items()))}
-    lines = "".join(f"{name}: {json.dumps(value)}\n" for name, value in values.items())
+    values = {"_commit": base, "_src_path": template, **dict(sorted(asdict(answers).items()))}
+    lines = "".join(f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
     file.write_text(f"# Changes here are overwritten by Copier; `make upgrade` reads it.\n{lines}", "utf-8")
 
 
@@ -211,5 +241,8 @@ def _remove(path: Path) -> None:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    ran = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    try:
+        ran = subprocess.run(["git", *arguments], cwd=root, capture_output=True, encoding="utf-8", check=False)
+    except FileNotFoundError:
+        raise CommandError("There is no `git` on PATH, which a fork needs for its upgrades: install it.") from None
     return ran.stdout.strip("\n")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from local import tasks
+from local import cli, tasks
 from local.cli import COMMANDS, main
 from local.config import REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.fork import Answers
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
@@ -85,6 +92,50 @@ def test_first_lines_import_nothing_but_the_standard_library() -> None:
     )
     loaded = {name.split(".")[0] for name in ended.stdout.split()}
     assert loaded - set(sys.stdlib_module_names) <= {"local", "bench", "__main__"}
+
+
+# new
+
+ANSWERED = ("new", "--name=Order desk", "--auth-mode=proxy", "--tenants=one", "--licence-holder=", "--template=x")
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[bool]]:
+    """What is typed at the prompts; returns whether each fork that was made keeps the samples."""
+    kept: list[bool] = []
+
+    def new(_root: Path, answers: Answers, *, template: str | None) -> int:
+        assert template is not None
+        kept.append(answers.samples)
+        return 0
+
+    def type_in(text: str) -> list[bool]:
+        with monkeypatch.context() as patch:
+            patch.setattr(cli, "new", new)
+            typing = io.StringIO(text)
+            patch.setattr(typing, "isatty", lambda: True)
+            patch.setattr(sys, "stdin", typing)
+            return kept if main(ANSWERED) == 0 else []
+
+    return type_in
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [("", True), ("yes", True), ("Yes", True), ("Y", True), ("no", False), ("NO", False), ("n", False)],
+)
+def test_answer_about_the_samples_is_yes_or_no_however_it_is_written(
+    typed: Callable[[str], list[bool]], answer: str, kept: bool
+) -> None:
+    assert typed(f"{answer}\n") == [kept]
+
+
+@pytest.mark.parametrize(("text", "complaint"), [("yse\n", "'yse' is neither yes nor no"), ("", "the input ended")])
+def test_answer_that_is_neither_makes_no_fork(
+    typed: Callable[[str], list[bool]], text: str, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(text) == []
+    assert complaint in capsys.readouterr().err
 
 
 # test

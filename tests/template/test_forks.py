@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from entra_mcp import __version__
 from local.app_settings import SAMPLE, read_settings
-from local.config import LocalConfig
-from local.fork import ANSWERS, TEMPLATE_ALONE
+from local.config import REPOSITORY, LocalConfig
+from local.fork import ANSWERS, TEMPLATE_ALONE, upgrade
 from tests.template.forks import OWN, add_own, commit, copy_of_the_template, git, python
 
 if TYPE_CHECKING:
@@ -171,6 +173,81 @@ from pathlib import Path
 from local.fork import upgrade
 raise SystemExit(upgrade(Path.cwd(), version=None, copier=(sys.executable, "-m", "copier")))
 """
+
+
+@pytest.mark.parametrize("program", [NEW, ("-c", UPGRADE)])
+def test_missing_git_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: tuple[str, ...]) -> None:
+    copy_of_the_template(tmp_path)
+    if program != NEW:
+        (tmp_path / ANSWERS).touch()
+    monkeypatch.setenv("PATH", "")
+    told = python(tmp_path, *program, fails=True)
+    assert "There is no `git` on PATH" in told
+    assert (tmp_path / "copier.yml").exists()
+
+
+def test_fork_says_where_its_upgrades_come_from_or_is_not_made(tmp_path: Path) -> None:
+    copy_of_the_template(tmp_path)
+    assert "--template" in python(tmp_path, *NEW, fails=True)
+    assert not (tmp_path / ANSWERS).exists()
+
+
+def test_fork_knows_the_commit_of_the_template_that_it_is_made_from(tmp_path: Path) -> None:
+    template, fork = tmp_path / "template", tmp_path / "fork"
+    commit(copy_of_the_template(template), "First", tag="v1.0.0")
+    commit(template, "Second")
+    git(tmp_path, "clone", "--quiet", str(template), str(fork))
+    commit(fork, "Of the fork's own")
+    python(fork, *NEW)
+    base = git(template, "describe", "--tags").strip()
+    assert base.startswith("v1.0.0-1-g")
+    assert f'_commit: "{base}"' in (fork / ANSWERS).read_text()
+
+
+def test_repository_without_the_templates_history_has_its_version(tmp_path: Path) -> None:
+    assert f'_commit: "v{__version__}"' in (fork_in(tmp_path, "--samples") / ANSWERS).read_text()
+
+
+def small_fork(tmp_path: Path) -> tuple[Path, Path]:
+    """A template of one file at its first tag, and a fork of it that has changed the file."""
+    template, fork = tmp_path / "template", tmp_path / "fork"
+    template.mkdir()
+    for name in ("copier.yml", "{{_copier_conf.answers_file}}.jinja"):
+        (template / name).write_text((REPOSITORY / name).read_text().split("\n_tasks:")[0])
+    (template / "helper.txt").write_text("The template's\n")
+    commit(template, "First", tag="v1.0.0")
+    python(tmp_path, "-m", "copier", "copy", "--defaults", str(template), str(fork))
+    (fork / "helper.txt").write_text("The fork's\n")
+    commit(fork, "Begin")
+    return template, fork
+
+
+def small_upgrade(fork: Path, version: str | None = None) -> int:
+    return upgrade(fork, version=version, copier=(sys.executable, "-m", "copier"))
+
+
+def test_upgrade_names_a_file_that_it_deletes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    template, fork = small_fork(tmp_path)
+    (template / "helper.txt").unlink()
+    commit(template, "Second", tag="v2.0.0")
+    assert small_upgrade(fork) == 0
+    assert "deleted helper.txt" in capsys.readouterr().out
+    assert git(fork, "show", "HEAD:helper.txt") == "The fork's\n"
+
+
+def test_upgrade_from_what_the_template_does_not_have_is_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, fork = small_fork(tmp_path)
+    answers = fork / ANSWERS
+    answers.write_text(answers.read_text().replace("v1.0.0", "v0.9.0"))
+    commit(fork, "Another base")
+    for version, unknown in ((None, "v0.9.0"), ("v8.0.0", "v8.0.0")):
+        assert small_upgrade(fork, version) == 1
+        told = "".join(capsys.readouterr())
+        assert f"Unknown revision: '{unknown}'" in told
+        assert "_commit" in told
+        assert "Traceback" not in told
 
 
 def test_upgrade_wants_committed_changes(tmp_path: Path) -> None:
