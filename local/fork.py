@@ -183,11 +183,19 @@ def _version(root: Path) -> str:
 
 def _name_server(root: Path, answers: Answers) -> None:
     file = root / "src" / "app" / "server.py"
-    name = json.dumps(answers.server_name, ensure_ascii=False)
+    name = _literal(answers.server_name)
     if answers.samples:
         _replace(file, r'(?<=^    name=)".*"(?=,$)', name)
     else:
         file.write_text(SERVER.format(name=name), "utf-8")
+
+
+def _literal(text: str) -> str:
+    """The text in Python, in the quotes that the formatter chooses: those with fewer escapes."""
+    doubled = json.dumps(text, ensure_ascii=False)
+    if text.count('"') <= text.count("'"):
+        return doubled
+    return "'" + doubled[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
 
 
 def _refuse_to_lose_work(root: Path) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shlex
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from entra_mcp import __version__
 from local.app_settings import SAMPLE, read_settings
 from local.config import REPOSITORY, LocalConfig
-from local.fork import ANSWERS, TEMPLATE_ALONE, upgrade
+from local.fork import ANSWERS, TEMPLATE_ALONE, Answers, new, upgrade
 from tests.template.forks import OWN, add_own, commit, copy_of_the_template, git, python
 
 if TYPE_CHECKING:
@@ -63,6 +66,41 @@ def test_name_of_the_server_stays_one_word_of_the_command_that_sets_it(tmp_path:
     told = python(tmp_path, *NEW, *ORIGIN, "--samples", "--name", name)
     (command,) = [line for line in told.splitlines() if "azd env set MCP_SERVER_NAME" in line]
     assert shlex.split(command, comments=True)[-1] == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Contoso's desk",
+        'The "desk"',
+        "\"It's\" 'a' desk",
+        '"A\\" \'B\' \\"',
+        "Contoso\u2019s \u2013 desk",
+        "Größe 😀",
+        "Заказы A",
+    ],
+)
+@pytest.mark.parametrize("samples", [True, False])
+def test_any_name_leaves_well_formed_files(tmp_path: Path, name: str, samples: bool) -> None:
+    copied = (
+        "src/app",
+        "src/entra_mcp/__init__.py",
+        "src/entra_mcp/definition.py",
+        "pyproject.toml",
+        "LICENSE",
+        SAMPLE,
+    )
+    for path in copied:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (REPOSITORY / path).is_dir() else shutil.copy)(REPOSITORY / path, tmp_path / path)
+    commit(tmp_path, "The template")
+    new(tmp_path, Answers(server_name=name, samples=samples), template=ORIGIN[1])
+    for check in (("check",), ("format", "--check")):
+        python(tmp_path, "-m", "ruff", *check, "src/app/server.py")
+    tree = ast.parse((tmp_path / "src/app/server.py").read_text())
+    assert name in [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    answers = yaml.safe_load((tmp_path / ANSWERS).read_text())
+    assert answers["server_name"] == name
 
 
 @pytest.mark.parametrize("tenants", ["organizations", "consumers"])
