@@ -24,6 +24,12 @@ OTHER = LocalConfig(
 )
 
 
+@pytest.fixture(autouse=True)
+def sample_of_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value of one's own is told from the sample's, which a fork changes."""
+    monkeypatch.setattr("local.app_settings.REPOSITORY", SETTINGS.parent)
+
+
 def at(config: LocalConfig, settings: AppSettings | None = None, *, environment: Mapping[str, str] = {}) -> AppSettings:
     """The settings, or those of the sample, for a run at other places or from another shell."""
     return replace(settings or read_settings(SETTINGS), config=config, environment=environment)
