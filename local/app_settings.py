@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from local.azurite import connection_string
 from local.config import REPOSITORY, TENANT_ID, LocalConfig, Ports, from_repository
-from local.host.errors import SettingsFileError
 from local.host.settings_files import read_local_settings
 
 if TYPE_CHECKING:
@@ -133,12 +132,7 @@ def load_settings(root: Path) -> AppSettings:
 
 def read_settings(file: Path) -> AppSettings:
     """The settings in a file of the form that Core Tools reads; SettingsFileError when it has another."""
-    try:
-        return AppSettings(file=file, values=read_local_settings(file, required=True))
-    except UnicodeDecodeError:
-        raise SettingsFileError(file, "is not UTF-8, which it must be; save it again as UTF-8.") from None
-    except OSError as fault:
-        raise SettingsFileError(file, f"cannot be read: {fault.strerror}.") from None
+    return AppSettings(file=file, values=read_local_settings(file, required=True))
 
 
 def placed_settings(config: LocalConfig) -> dict[str, str]:

@@ -41,16 +41,18 @@ def main() -> int:
 
         configure()  # a file that cannot be used ends the host before it begins
         state = AppState(app=app, configure=configure, watched=arguments.watch)
-        asyncio.run(_serve(state, binding, watched=app if arguments.watch else None))
+        asyncio.run(_serve(state, binding, watched=app if arguments.watch else None, settings=named))
     except (HostError, PortTakenError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - the last words, where a supervisor looks for them
         return error.exit_code
     return 0
 
 
-async def _serve(state: AppState, binding: Binding, *, watched: Path | None) -> None:
+async def _serve(state: AppState, binding: Binding, *, watched: Path | None, settings: Path | None) -> None:
     """Until a signal or a fault ends it; raises AppBrokenError."""
-    work = [state.run(), _announce(state, binding.port), *([watch(watched, state.restart)] if watched else [])]
+    work = [state.run(), _announce(state, binding.port)]
+    if watched:
+        work.append(watch(watched, state.restart, also=settings))
     tasks = [asyncio.create_task(each) for each in work]
     first_fault = asyncio.gather(*tasks)
     await serve([Listener(binding=binding, app=Front(state), options=OPTIONS)], until=first_fault)

@@ -134,7 +134,12 @@ def environment(values: Mapping[str, str], *, host_name: str, watched: bool) -> 
 
 def _read[Model: BaseModel](model: type[Model], path: Path) -> Model:
     """SettingsFileError for the first fault, with its place, and never with a value."""
-    text = path.read_text(encoding="utf-8-sig")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise SettingsFileError(path, "is not UTF-8, which it must be; save it again as UTF-8.") from None
+    except OSError as fault:
+        raise SettingsFileError(path, f"cannot be read: {fault.strerror}.") from None
     try:
         json.loads(text)
         return model.model_validate_json(text)

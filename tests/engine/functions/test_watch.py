@@ -46,9 +46,9 @@ class Changes:
 
 
 @asynccontextmanager
-async def watched(folder: Path) -> AsyncGenerator[Changes]:
+async def watched(folder: Path, *, also: Path | None = None) -> AsyncGenerator[Changes]:
     changes = Changes()
-    task = asyncio.create_task(watch(folder, changes.seen.set))
+    task = asyncio.create_task(watch(folder, changes.seen.set, also=also))
     await changes.settle()
     try:
         yield changes
@@ -101,6 +101,33 @@ async def test_what_is_no_part_of_the_app_is_not_seen(tmp_path: Path, name: str)
         file.write_text("1")
         await asyncio.sleep(QUIET_SECONDS)
         assert not changes.seen.is_set()
+
+
+async def test_file_elsewhere_is_seen_when_it_comes_changes_and_goes(tmp_path: Path) -> None:
+    (tmp_path / "checkout").mkdir()
+    file = tmp_path / "settings"
+
+    async with watched(tmp_path / "checkout", also=file) as changes:
+        file.write_text("1")
+        assert await changes.come()
+        file.write_text("2")
+        assert await changes.come()
+        file.unlink()
+        assert await changes.come()
+
+
+async def test_links_that_lead_back_or_nowhere_are_passed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "checkout"
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "round").symlink_to(folder, target_is_directory=True)
+    (folder / "src" / "self.py").symlink_to(folder / "src" / "self.py")
+    (folder / "src" / ".#lock.py").symlink_to("nowhere")
+    (tmp_path / "shared").mkdir()
+    (folder / "shared").symlink_to(tmp_path / "shared", target_is_directory=True)
+
+    async with watched(folder) as changes:
+        (tmp_path / "shared" / "a.py").write_text("1")
+        assert await changes.come()
 
 
 async def test_watch_that_failed_is_resumed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
