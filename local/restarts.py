@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING
 
-from local.host.report import CANNOT_START, NOT_STARTED, RESTARTED
+from local.host.report import CANNOT_START, NOT_READY, NOT_STARTED, RESTARTED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -19,13 +18,14 @@ PAUSE = 0.2
 
 
 async def tell_restarts(log: Path, account: Account) -> None:
-    """Report every restart from now on, until cancelled."""
+    """Report a first start that failed and every restart, those that the log has by now too, until cancelled."""
     reasons: list[str] = []
-    async for line in _new_lines(log):
+    async for line in _lines(log):
         if line.startswith(CANNOT_START):
             reasons = [line]
-        elif line.startswith(NOT_STARTED):
-            account.failed("the app does not start", "\n".join([line.removeprefix(NOT_STARTED), *reasons[1:]]))
+        elif line.startswith((NOT_STARTED, NOT_READY)):
+            what, _, reason = line.partition(": ")
+            account.failed(what, "\n".join([reason, *reasons[1:]]))
             reasons = []
         elif line == RESTARTED:
             account.done("restarted", "the app runs again")
@@ -33,10 +33,9 @@ async def tell_restarts(log: Path, account: Account) -> None:
             reasons.append(line)
 
 
-async def _new_lines(log: Path) -> AsyncGenerator[str]:
-    """What is added to the log from now on, line by line, each once it is whole."""
+async def _lines(log: Path) -> AsyncGenerator[str]:
+    """What is in the log and what is added to it, line by line, each once it is whole."""
     with log.open("rb") as file:
-        file.seek(0, os.SEEK_END)
         begun = b""
         while True:
             *lines, begun = (begun + file.read()).split(b"\n")

@@ -40,7 +40,7 @@ def main() -> int:
             return read_host_config(app), environment(values, host_name=host_name, watched=arguments.watch)
 
         configure()  # a file that cannot be used ends the host before it begins
-        state = AppState(app=app, configure=configure, watched=arguments.watch)
+        state = AppState(app=app, port=binding.port, configure=configure, watched=arguments.watch)
         asyncio.run(_serve(state, binding, watched=app if arguments.watch else None, settings=named))
     except (HostError, PortTakenError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - the last words, where a supervisor looks for them

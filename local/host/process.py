@@ -8,6 +8,7 @@ import secrets
 import sys
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -15,6 +16,7 @@ from local.config import REPOSITORY
 from local.host import messages
 from local.host.errors import AppBrokenError
 from local.host.messages import Ended, Failed, Function, Invoke, Loaded, Logged
+from local.host.report import APP_SAYS
 from local.host.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 INDEXING_SECONDS = 120
 """The limit that Azure has, too."""
 STOP_SECONDS = 5
+FAULT_SECONDS = 2.0
+"""How much later than an answer the line of the log may come that explains it."""
 LINE_LIMIT = 2**22
 KILLED = -9
 """The exit code after SIGKILL, as from a machine without memory."""
@@ -98,6 +102,8 @@ class WorkerProcess:
         self._telemetry = telemetry
         self._sending = asyncio.create_task(self._telemetry.run())
         self._gone = False
+        self._fault = ""
+        self._faulted = asyncio.Event()
         self._running: dict[str, Invocation] = {}
         self.upstream: Upstream | None = None
 
@@ -128,6 +134,12 @@ class WorkerProcess:
             if invocation := self._running.pop(message.id, None):
                 invocation.end(message.error)
         self._abandon()
+
+    async def fault(self) -> str:
+        """Why the app is not ready, in the words of its log; empty if that does not say it."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._faulted.wait(), FAULT_SECONDS)
+        return self._fault
 
     async def call(self, function: Function, *, kind: str, data: object) -> str | None:
         """Run a function to its end, and report it; returns what went wrong, if anything did."""
@@ -191,6 +203,9 @@ class WorkerProcess:
             message = messages.decode(line)
             if not isinstance(message, Logged):
                 return message
+            if message.text.startswith(APP_SAYS):
+                self._fault = message.text
+                self._faulted.set()
             invocation = self._running.get(message.invocation or "")
             if invocation is not None:
                 self._telemetry.user_line(message, invocation)

@@ -6,8 +6,13 @@ import re
 
 RESTARTED = "functions restarted"
 NOT_STARTED = "the app does not start: "
+"""Begins the line about an app that cannot be indexed."""
+NOT_READY = "the app is not ready: "
+"""Begins the line about an app whose functions are there, but which does not answer them."""
 CANNOT_START = "The function app cannot start: "
-"""Begins what is said at length, before the line that begins with `NOT_STARTED`."""
+"""Begins what is said at length, before the line that begins with `NOT_STARTED` or `NOT_READY`."""
+APP_SAYS = ("The application did not start", "The application stopped", "Not ready, ")
+"""How the lines begin in which the app itself says why it is not ready."""
 
 _FRAME = re.compile(r'  File "(?P<path>[^"]+)", line \d+')
 _MACHINERY = ("<frozen importlib", "azure_functions_runtime", "/importlib/", "\\importlib\\", "_clawimp")

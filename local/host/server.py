@@ -22,7 +22,7 @@ from local.loopback.host_header import LoopbackHost
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-PROBED = ("/admin/host/", "/healthz")
+PROBED = ("/admin/host/", "/healthz", "/readyz")
 """What supervisors ask again and again; not worth a line in the log."""
 CLIENT_GONE = 499
 

@@ -1,4 +1,4 @@
-"""What a run that watches its files reports of restarts: taken from the log of the local host, from now on."""
+"""What a run that watches its files reports of the starts of the app: taken from the log of the local host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from local import restarts
 from local.account import Account
 from local.host.errors import AppBrokenError
-from local.host.report import NOT_STARTED, RESTARTED
+from local.host.report import NOT_READY, NOT_STARTED, RESTARTED
 from local.restarts import tell_restarts
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ STACK = (
     "       ^\nSyntaxError: '(' was never closed\n"
 )
 BROKEN = AppBrokenError("SyntaxError: '(' was never closed (add.py, line 3)", stack=STACK)
-BEFORE = f"{RESTARTED}\n{BROKEN}\n"
+BEFORE = f"INFO ready\n{RESTARTED[:-1]}\n"
+"""Nothing of it is a report."""
 
 
 @pytest.fixture
@@ -74,6 +75,18 @@ async def test_failure_is_told_with_its_place_and_the_restart_after_it(
     assert rest[5] == "  ok  restarted             the app runs again"
 
 
+async def test_app_that_is_not_ready_is_told_until_it_is(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with followed(log, monkeypatch) as said:
+        add(log, f"{NOT_READY}The application did not start: add: wrong\n{BROKEN}\n{NOT_READY}{BROKEN.reason}\n")
+        add(log, f"{RESTARTED}\n")
+        await until(said, "runs again")
+    first, second, *stack, last = said.getvalue().splitlines()
+    assert first == "  FAILED  the app is not ready: The application did not start: add: wrong"
+    assert second == "  FAILED  the app is not ready: SyntaxError: '(' was never closed"
+    assert '        File "/checkout/add.py", line 3' in stack
+    assert last == "  ok  restarted             the app runs again"
+
+
 def test_frames_of_what_imports_the_app_are_left_out() -> None:
     machinery = (
         "<frozen importlib._bootstrap>",
@@ -84,6 +97,17 @@ def test_frames_of_what_imports_the_app_are_left_out() -> None:
     frames = "".join(f'  File "{path}", line 7, in load\n    load(\n    ^^^^\n' for path in machinery)
     failed = AppBrokenError(BROKEN.message, stack=STACK.replace("\n", f"\n{frames}", 1))
     assert str(failed) == str(BROKEN)
+
+
+async def test_start_that_failed_before_anybody_looked_is_told(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(log, f"{NOT_READY}The application did not start: add: wrong\n")
+    monkeypatch.setattr(restarts, "PAUSE", 0.01)
+    said = StringIO()
+    following = asyncio.create_task(tell_restarts(log, Account(file=said)))
+    await until(said, "\n")
+    following.cancel()
+    await asyncio.wait({following})
+    assert said.getvalue() == "  FAILED  the app is not ready: The application did not start: add: wrong\n"
 
 
 async def test_line_that_is_still_being_written_is_told_once_it_is_whole(

@@ -44,7 +44,7 @@ async def app_state(monkeypatch: pytest.MonkeyPatch, *workers: str) -> AsyncGene
         return await asyncio.create_subprocess_exec("sh", "-c", script, stdin=pipe, stdout=pipe)
 
     monkeypatch.setattr(state, "start_process", start_process)
-    made = AppState(app=Path(), configure=lambda: (HostConfig(), {}), watched=False)
+    made = AppState(app=Path(), port=0, configure=lambda: (HostConfig(), {}), watched=False)
     running = asyncio.create_task(made.run())
     try:
         yield made

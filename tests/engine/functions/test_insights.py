@@ -34,6 +34,6 @@ def test_whole_connection_string_and_none_are_taken(environment: dict[str, str])
 
 
 async def test_host_ends_with_what_the_connection_string_lacks() -> None:
-    state = AppState(app=Path(), configure=lambda: (HostConfig(), {SETTING: KEY}), watched=False)
+    state = AppState(app=Path(), port=0, configure=lambda: (HostConfig(), {SETTING: KEY}), watched=False)
     with pytest.raises(AppBrokenError, match="has no IngestionEndpoint"):
         await state.run()
