@@ -11,6 +11,8 @@ from fastmcp.tools.base import Tool
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
+from entra_mcp.request import recording_failures
+
 if TYPE_CHECKING:
     from entra_mcp.tasks.parts import TaskParts
     from entra_mcp.tasks.rows import Task
@@ -29,14 +31,16 @@ def task_result_tool(parts: TaskParts) -> Tool:
         task_id: Annotated[str, Field(max_length=200, description="As the call said that goes on in the background.")],
     ) -> ToolResult:
         """Get the result of a call that goes on in the background. Waits a while; call it again until it has it."""
-        task = await _own(parts, task_id)
-        for _ in range(parts.limits.looks):
-            if task.status != "working":
-                break
-            await asyncio.sleep(LOOK_SECONDS)
+        with recording_failures():
             task = await _own(parts, task_id)
-        if task.status == "completed":
-            called = CallToolResult.model_validate(await parts.rows.result(task))
+            for _ in range(parts.limits.looks):
+                if task.status != "working":
+                    break
+                await asyncio.sleep(LOOK_SECONDS)
+                task = await _own(parts, task_id)
+            result = await parts.rows.result(task) if task.status == "completed" else None
+        if result is not None:
+            called = CallToolResult.model_validate(result)
             return ToolResult(called.content, called.structured_content, called.meta, called.is_error)
         if task.is_final:
             raise ToolError(task.error["message"] if task.error else "The task was cancelled.")

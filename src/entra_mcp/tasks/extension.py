@@ -27,7 +27,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from entra_mcp.errors import StorageError
-from entra_mcp.request import record_failure
+from entra_mcp.request import record_failure, recording_failures
 from entra_mcp.tasks.callers import owner_of_request
 from entra_mcp.tasks.companion import TASK_RESULT
 from entra_mcp.tasks.rows import MAX_BYTES, TOO_MUCH, Stored, Task, TaskChangedError, TooManyTasksError, new_task_id
@@ -43,7 +43,7 @@ from entra_mcp.toolkit.background import RUNNING, BackgroundTask
 from entra_mcp.toolkit.questions import can_ask
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 
     from fastmcp.server.context import Context
     from fastmcp.server.extensions import ToolCallContinuation, ToolCallOutcome
@@ -82,9 +82,9 @@ class TasksExtension(ServerExtension):
     @override
     def methods(self) -> Sequence[MethodBinding]:
         return [
-            MethodBinding("tasks/get", TaskParams, self._get, MODERN),
-            MethodBinding("tasks/update", UpdateTaskParams, self._update, MODERN),
-            MethodBinding("tasks/cancel", TaskParams, self._cancel, MODERN),
+            MethodBinding("tasks/get", TaskParams, _recorded(self._get), MODERN),
+            MethodBinding("tasks/update", UpdateTaskParams, _recorded(self._update), MODERN),
+            MethodBinding("tasks/cancel", TaskParams, _recorded(self._cancel), MODERN),
         ]
 
     @override
@@ -247,6 +247,16 @@ class _Inline(BackgroundTask):
         if len(text) > self._room:
             raise ToolError(TOO_MUCH)
         self.checkpoint = json.loads(text)
+
+
+def _recorded[**P, Answer](handler: Callable[P, Awaitable[Answer]]) -> Callable[P, Awaitable[Answer]]:
+    """The handler, whose outages are answered as outages: FastMCP takes each for an error of the server's, for good."""
+
+    async def recorded(*args: P.args, **kwargs: P.kwargs) -> Answer:
+        with recording_failures():
+            return await handler(*args, **kwargs)
+
+    return recorded
 
 
 def _fields(task: Task) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,10 @@ from entra_mcp.functions.lifespan import Lifespan
 from entra_mcp.tasks.limits import Limits
 from entra_mcp.tasks.queue import QUEUE
 from tests.engine.flows.conftest import over
+from tests.engine.flows.test_outage import ALWAYS, unavailable
 from tests.support.background.instance import OPTED_IN
 from tests.support.background.server import SERVER
+from tests.support.fault_proxy import Fault, fault_proxy
 from tests.support.mcp import SESSIONLESS, request, result, tool_call
 from tests.support.oauth import OAuthClient
 from tests.support.tasks import in_own_task
@@ -134,3 +137,38 @@ async def test_outages_count_from_the_last_new_checkpoint(flow: Flow, entra: Con
     stored = await flow.runner.parts.rows.read(task_id)
     assert stored is not None
     assert stored.task.attempts == {"error": 3}, "as many retries as the tool declares, in all runs together"
+
+
+@pytest.mark.parametrize("fault", [503, Fault.HANG], ids=str)
+async def test_outage_while_a_client_asks_about_its_task_is_503(
+    environment: Callable[..., None], azurite: str, fault: Fault | int
+) -> None:
+    runners: list[Runner] = []
+    async with fault_proxy(azurite) as (proxy, through):
+        environment(AzureWebJobsStorage=through)
+        async with entra_mcp.app.running_app(SERVER, on_tasks=runners.append) as app, over(app) as http:
+            token = (await OAuthClient(http=http).sign_in())["access_token"]
+            about: dict[str, Any] = {"token": token, "protocol": SESSIONLESS}
+            started = await http.post("/mcp", **tool_call("work", {"name": "x"}, meta=OPTED_IN, **about))
+            task_id = result(started)["taskId"]
+            named: dict[str, Any] = {"taskId": task_id, "inputResponses": {}}
+            get, cancel, update = (
+                request(f"tasks/{method}", named, meta=OPTED_IN, **about) for method in ("get", "cancel", "update")
+            )
+            fetch = tool_call("task_result", {"task_id": task_id}, **about)
+            proxy.break_next(fault, times=ALWAYS)
+            # At once: who calls is remembered for a few seconds.
+            await asyncio.gather(*(unavailable(http.post("/mcp", **sent)) for sent in (get, cancel, update, fetch)))
+            proxy.break_next(503, times=ALWAYS, method="PUT")
+            await unavailable(http.post("/mcp", **cancel))
+            proxy.fault = None
+            rows = runners[0].parts.rows
+            stored = await rows.read(task_id)
+            assert stored is not None
+            await rows.write(stored, stored.task.ended("completed", parts=2))
+            for sent in (get, fetch):
+                assert (await http.post("/mcp", **get)).status_code == 200, "who calls is known"
+                proxy.break_next(503, times=ALWAYS)
+                proxy.skip = 1
+                await unavailable(http.post("/mcp", **sent))
+                proxy.fault = None
