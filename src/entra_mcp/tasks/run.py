@@ -105,6 +105,9 @@ class Run(BackgroundTask):
         except Exception:
             logger.exception("A background task of %s could not end.", self._stored.task.tool)
             await self._leave(failed(self._stored.task, BROKEN))
+        finally:
+            # A tool that ignores its cancellation saves nothing any more.
+            self._lost = True
 
     @override
     async def save(self, checkpoint: object) -> None:
@@ -112,7 +115,7 @@ class Run(BackgroundTask):
 
         Raises:
             ToolError: the row cannot hold it.
-            StorageError: it could not be written.
+            StorageError: it could not be written, or the task is not this run's any more.
         """
         # A copy: the tool goes on with what it has saved, and each sign of life writes the checkpoint again.
         copy = json.loads(json.dumps(checkpoint))
@@ -120,7 +123,8 @@ class Run(BackgroundTask):
         if not self._parts.rows.has_room(replace(task, checkpoint=copy)):
             raise ToolError(TOO_MUCH)
         is_new = copy != task.checkpoint
-        await self._keep(checkpoint=copy, attempts=task.own_attempts if is_new else task.attempts)
+        if not await self._keep(checkpoint=copy, attempts=task.own_attempts if is_new else task.attempts):
+            raise StorageError("the task is not this run's any more")
         self._saved |= is_new
         self.checkpoint = deepcopy(checkpoint)
 
@@ -249,14 +253,14 @@ class Run(BackgroundTask):
                 self._lost = self._parts.rows.clock() >= self._stored.task.lease
                 logger.warning("A task's lease is not renewed: %s", error)
 
-    async def _keep(self, **changes: Any) -> None:  # noqa: ANN401 - fields of a task
-        """Writes the row with a renewed lease, unless the task is not this run's any more."""
+    async def _keep(self, **changes: Any) -> bool:  # noqa: ANN401 - fields of a task
+        """Writes the row with a renewed lease; returns False when the task is not this run's any more."""
 
         def kept(task: Task) -> Task:
             lease = self._parts.rows.clock() + self._limits.lease
             return replace(task, lease=lease, message=self._progress or task.message, **changes)
 
-        await self._write(kept)
+        return await self._write(kept)
 
     async def _write(self, change: Callable[[Task], Task]) -> bool:
         """Writes the task as `change` returns it; returns False when it is not this run's any more."""

@@ -31,7 +31,8 @@ class BackgroundTask:
         """Saves a value that JSON can hold for the next run; does nothing without a task.
 
         Raises:
-            StorageError: it could not be saved. The checkpoint before it is still there.
+            StorageError: it could not be saved. The checkpoint before it is still there, unless the task was cancelled
+                or has a later run: this one should end.
             ToolError: it is too large (docs/tasks.md).
         """
 

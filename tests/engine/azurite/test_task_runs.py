@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -202,6 +203,43 @@ async def test_tool_goes_on_from_its_checkpoint_in_as_many_runs_as_it_needs(task
     done = await tasks.get(created["taskId"])
     assert done["result"]["content"][0]["text"] == "[0,1,2]"
     assert {name: count for name, count in work.starts.items() if count > 1} == {"steps 1": 2, "steps 2": 2}
+
+
+@pytest.mark.parametrize("limits", [QUIET])
+@pytest.mark.parametrize("cancelled", [True, False], ids=["cancelled", "taken over"])
+async def test_tool_that_cannot_save_any_more_goes_no_further(tasks: Background, cancelled: bool) -> None:
+    work.hold("pay")
+    task_id = (await tasks.start("save_then_pay", name="pay"))["taskId"]
+    run = asyncio.create_task(tasks.deliver())
+    while not work.starts["pay"]:  # noqa: ASYNC110 - the tool runs on this loop
+        await asyncio.sleep(0.005)
+    if cancelled:
+        await tasks.ask("tasks/cancel", task_id)
+    else:
+        stored = await tasks.rows.read(task_id)
+        assert stored is not None
+        await tasks.rows.write(stored, replace(stored.task, turn="another"))
+    left = await tasks.task(task_id)
+    work.gates["pay"].set()
+    await run
+    assert work.starts["pay"] == 1
+    assert await tasks.task(task_id) == left
+
+
+@pytest.mark.parametrize("limits", [Limits(run=0.5, heartbeat=3600)])
+async def test_tool_that_ignores_the_end_of_its_run_saves_nothing_any_more(
+    tasks: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entra_mcp.cancellation.CANCEL_SECONDS", 0.1)
+    work.hold("pay")
+    task_id = (await tasks.start("save_then_pay", name="pay", stubborn=True))["taskId"]
+    await tasks.deliver()
+    left = await tasks.task(task_id)
+    assert (left.status, left.running, left.checkpoint) == ("working", False, 1)
+    work.gates["pay"].set()
+    await asyncio.sleep(0.5)
+    assert work.starts["pay"] == 1
+    assert await tasks.task(task_id) == left
 
 
 def test_limits_fit_each_other() -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from anyio import CancelScope
 from fastmcp import Context  # noqa: TC002 - FastMCP reads the annotation
 from fastmcp.exceptions import ToolError
 from fastmcp.server.auth import require_roles
@@ -249,3 +250,13 @@ async def ask_and_wait(
         return ask("approval", Approval, "May I?", state="")
     await task.wait_until(datetime.fromtimestamp(moment, UTC))
     return "done"
+
+
+@tool(task=True)
+async def save_then_pay(name: str, stubborn: bool = False, task: BackgroundTask = CurrentTask()) -> None:
+    """Count payments, each of which is written down before it is made, and wait for the gate after each."""
+    with CancelScope(shield=stubborn):
+        while True:
+            await task.save(starts[name] + 1)
+            starts[name] += 1
+            await gates[name].wait()
