@@ -165,20 +165,22 @@ class Run(BackgroundTask):
         each = (call, beat, waits)
         try:
             await asyncio.wait(each, timeout=self._limits.run, return_when=asyncio.FIRST_COMPLETED)
-            if call.done():
-                return call.result()
-            if beat.done():
-                if error := beat.exception():
-                    logger.error("A background task of %s lost its lease.", self._stored.task.tool, exc_info=error)
-                return None
-            if waits.done() or self._saved:
-                return self._stored.task
-            return failed(self._stored.task, TOO_LONG.format(self._limits.run))
+            has_ended, is_lost, is_waiting = call.done(), beat.done(), waits.done()
         finally:
             for other in each:
                 other.cancel()
             if not await ended(*each):
                 logger.error("A background task of %s ignores its cancellation, and goes on.", self._stored.task.tool)
+        # Only now: a tool that is broken off may save a checkpoint before it ends.
+        if has_ended:
+            return call.result()
+        if is_lost:
+            if error := beat.exception():
+                logger.error("A background task of %s lost its lease.", self._stored.task.tool, exc_info=error)
+            return None
+        if is_waiting or self._saved:
+            return self._stored.task
+        return failed(self._stored.task, TOO_LONG.format(self._limits.run))
 
     async def _outcome(self, caller: AuthenticatedUser | None) -> Task:
         """Calls the tool in a context of its own, as the caller."""

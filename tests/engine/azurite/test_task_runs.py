@@ -205,6 +205,19 @@ async def test_tool_goes_on_from_its_checkpoint_in_as_many_runs_as_it_needs(task
     assert {name: count for name, count in work.starts.items() if count > 1} == {"steps 1": 2, "steps 2": 2}
 
 
+@pytest.mark.parametrize("moment", [None, 3600.0], ids=["too long", "waits"])
+@pytest.mark.parametrize("limits", [Limits(run=0.5, heartbeat=0.1)])
+async def test_checkpoint_that_a_tool_saves_when_its_run_ends_is_kept(tasks: Background, moment: float | None) -> None:
+    at = None if moment is None else tasks.clock() + moment
+    task_id = (await tasks.start("save_at_the_end", name="late", moment=at))["taskId"]
+    await tasks.deliver()
+    task = await tasks.task(task_id)
+    assert (task.status, task.checkpoint, task.error) == ("working", 1, None)
+    tasks.clock.advance(moment or 0)
+    await until(tasks.deliver)
+    assert work.starts["late"] == 2
+
+
 @pytest.mark.parametrize("limits", [QUIET])
 @pytest.mark.parametrize("cancelled", [True, False], ids=["cancelled", "taken over"])
 async def test_tool_that_cannot_save_any_more_goes_no_further(tasks: Background, cancelled: bool) -> None:

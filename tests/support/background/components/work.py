@@ -260,3 +260,15 @@ async def save_then_pay(name: str, stubborn: bool = False, task: BackgroundTask 
             await task.save(starts[name] + 1)
             starts[name] += 1
             await gates[name].wait()
+
+
+@tool(task=True)
+async def save_at_the_end(name: str, moment: float | None = None, task: BackgroundTask = CurrentTask()) -> str:
+    """Wait for a moment, or for ever, and save how often this ran when that is broken off."""
+    starts[name] += 1
+    try:
+        await (task.wait_until(datetime.fromtimestamp(moment, UTC)) if moment else asyncio.Event().wait())
+    finally:
+        with CancelScope(shield=True):
+            await task.save(starts[name])
+    return "done"
