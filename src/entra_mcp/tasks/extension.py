@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, override
 
+from anyio import move_on_after
 from fastmcp.exceptions import ToolError
 from fastmcp.server.dependencies import extract_version_spec, get_http_request
 from fastmcp.server.extensions import MethodBinding, ServerExtension
@@ -26,6 +28,7 @@ from mcp_types.jsonrpc import HEADER_MISMATCH, MISSING_REQUIRED_CLIENT_CAPABILIT
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
+from entra_mcp.cancellation import CANCEL_SECONDS
 from entra_mcp.errors import StorageError
 from entra_mcp.request import record_failure, recording_failures
 from entra_mcp.tasks.callers import owner_of_request
@@ -160,6 +163,13 @@ class TasksExtension(ServerExtension):
             except (StorageError, TooManyTasksError):
                 if await self._rows.withdraw(stored):
                     raise
+        except asyncio.CancelledError:
+            # The client has gone away, and learns no id. The row would count among the caller's until it expires.
+            with move_on_after(CANCEL_SECONDS, shield=True), suppress(StorageError):
+                left = await self._rows.read(task.id)
+                if left is not None and not left.task.running:
+                    await self._rows.withdraw(left)
+            raise
         except TooManyTasksError as error:
             raise ToolError(
                 f"You have {self._limits.per_caller} unfinished tasks. Wait for one, or cancel one."

@@ -8,17 +8,20 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import pytest
+
 from entra_mcp.storage.rows import collection_range
 from entra_mcp.tasks.limits import Limits
-from entra_mcp.tasks.rows import TASKS
+from entra_mcp.tasks.parts import TaskParts
+from entra_mcp.tasks.rows import TASKS, TaskRows
+from tests.support.background.components import work
 from tests.support.background.instance import Background, background
+from tests.support.background.steps import until
 from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.support.settings import working_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-
-    import pytest
 
     from entra_mcp.tasks.rows import Stored, Task
 
@@ -124,3 +127,36 @@ async def test_requests_to_the_table_of_a_call(azurite: str, monkeypatch: pytest
         proxy.requests.clear()
         assert await start(instance) is None
         assert proxy.requests == {"POST": 1, "GET": 1 + 2, "DELETE": 1}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [(TaskRows, "create"), (TaskRows, "admit"), (TaskParts, "send")],
+    ids=["writes its row", "counts it", "sends its message"],
+)
+@pytest.mark.parametrize("limits", [Limits(per_caller=1)])
+async def test_client_that_goes_away_while_its_task_is_started_leaves_none(
+    tasks: Background, monkeypatch: pytest.MonkeyPatch, step: tuple[type, str]
+) -> None:
+    """Storage does what it is asked, and its answer does not come."""
+    done, reached = getattr(*step), asyncio.Event()
+
+    async def unanswered(*arguments: object, **options: object) -> None:
+        await done(*arguments, **options)
+        reached.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*step, unanswered)
+        call = asyncio.create_task(start(tasks))
+        await reached.wait()
+        call.cancel()
+        await asyncio.wait((call,))
+
+    async def is_gone() -> bool:
+        return not await rows(tasks)
+
+    await until(is_gone)
+    await tasks.deliver()
+    assert not work.starts
+    assert await start(tasks)
