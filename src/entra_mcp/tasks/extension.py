@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, override
@@ -33,7 +34,7 @@ from entra_mcp.errors import StorageError
 from entra_mcp.request import record_failure, recording_failures
 from entra_mcp.tasks.callers import owner_of_request
 from entra_mcp.tasks.companion import TASK_RESULT
-from entra_mcp.tasks.rows import MAX_BYTES, TOO_MUCH, Stored, Task, TaskChangedError, TooManyTasksError, new_task_id
+from entra_mcp.tasks.rows import TOO_MUCH, Stored, Task, TaskChangedError, TooManyTasksError, new_task_id
 from entra_mcp.tasks.wire import (
     Acknowledgement,
     CreateTaskResult,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from mcp.types import CallToolRequestParams
 
     from entra_mcp.tasks.parts import TaskParts
+    from entra_mcp.tasks.rows import TaskRows
 
     type Request = ServerRequestContext[Any, Any]
 
@@ -104,20 +106,22 @@ class TasksExtension(ServerExtension):
         request = context.request_context
         modern = request is not None and request.protocol_version in MODERN
         if modern and context.client_extension_settings(self.identifier) is not None:
-            return CreateTaskResult(**_fields(await self._start(tool, params, id=new_task_id(), asks=can_ask(context))))
+            task = self._task(tool, params, asks=can_ask(context))
+            if task is None:
+                raise ToolError(f"The arguments of a task must be smaller than {self._limits.arguments} bytes.")
+            return CreateTaskResult(**_fields(await self._start(task)))
         if tool.task_config.mode == "optional":
             # A round that brings answers ends as it began: a task could not take them over.
             answered = params.input_responses or params.request_state
-            return await (call_next() if answered else self._inline(tool, params, call_next))
+            task = None if answered else self._task(tool, params)
+            return await (call_next() if task is None else self._inline(tool, task, call_next))
         if modern:
             raise _missing_capability(f"Tool {params.name!r} runs as a background task only.")
         raise ToolError(f"Tool {params.name!r} runs as a background task only, which this client does not support.")
 
-    async def _inline(
-        self, tool: Tool, params: CallToolRequestParams, call_next: ToolCallContinuation
-    ) -> ToolCallOutcome:
-        """Runs the tool while the client waits; when that takes too long, it runs again, or on, as a task."""
-        running = _Inline(room=MAX_BYTES - len(json.dumps(params.arguments)))
+    async def _inline(self, tool: Tool, task: Task, call_next: ToolCallContinuation) -> ToolCallOutcome:
+        """Runs the tool while the client waits; when that takes too long, it runs again, or on, as the task."""
+        running = _Inline(task, self._rows)
         token = RUNNING.set(running)
         limit = asyncio.timeout(self._limits.inline)
         try:
@@ -128,21 +132,16 @@ class TasksExtension(ServerExtension):
                 raise
         finally:
             RUNNING.reset(token)
-        task = await self._start(tool, params, id=running.id, checkpoint=running.checkpoint)
+        await self._start(running.task)
         message = GOES_ON.format(seconds=self._limits.inline, tool=TASK_RESULT, task_id=task.id)
         # A result that does not follow the tool's output schema has to be an error.
         return ToolResult(content=message, is_error=tool.output_schema is not None)
 
-    async def _start(self, tool: Tool, params: CallToolRequestParams, **details: Any) -> Task:  # noqa: ANN401 - of a task
-        """Writes a task down and sends its message.
-
-        Raises:
-            ToolError: the caller has too many, its arguments are too large, or it could not be written down.
-        """
-        if len(json.dumps(params.arguments).encode()) > self._limits.arguments:
-            raise ToolError(f"The arguments of a task must be smaller than {self._limits.arguments} bytes.")
+    def _task(self, tool: Tool, params: CallToolRequestParams, *, asks: bool = False) -> Task | None:
+        """The task that the call can go on as; None when its arguments are too large for one."""
         now = self._rows.clock()
         task = Task(
+            id=new_task_id(),
             tool=tool.name,
             version=tool.version,
             arguments=params.arguments or {},
@@ -151,10 +150,17 @@ class TasksExtension(ServerExtension):
             created=now,
             expires=now + self._limits.keep,
             poll_ms=int(tool.task_config.poll_interval.total_seconds() * 1000),
-            **details,
+            asks=asks,
         )
-        if not self._rows.has_room(task):
-            raise ToolError(TOO_MUCH)
+        fits = len(json.dumps(params.arguments).encode()) <= self._limits.arguments and self._rows.has_room(task)
+        return task if fits else None
+
+    async def _start(self, task: Task) -> Task:
+        """Writes the task down and sends its message.
+
+        Raises:
+            ToolError: the caller has too many, or it could not be written down.
+        """
         try:
             stored = await self._rows.create(task)
             try:
@@ -177,7 +183,7 @@ class TasksExtension(ServerExtension):
         except StorageError as error:
             record_failure(error)
             raise ToolError(UNAVAILABLE) from error
-        logger.info("A background task of %s was queued.", tool.name)
+        logger.info("A background task of %s was queued.", task.tool)
         return stored.task
 
     async def _get(self, request: Request, params: TaskParams) -> GetTaskResult:
@@ -247,16 +253,17 @@ class TasksExtension(ServerExtension):
 class _Inline(BackgroundTask):
     """What a tool sees while its client waits; a task that its call becomes has the same id and checkpoint."""
 
-    def __init__(self, *, room: int) -> None:
-        self.id = new_task_id()
-        self._room = room
+    def __init__(self, task: Task, rows: TaskRows) -> None:
+        self.id = task.id
+        self.task = task
+        self._rows = rows
 
     @override
     async def save(self, checkpoint: object) -> None:
-        text = json.dumps(checkpoint)
-        if len(text) > self._room:
+        saved = replace(self.task, checkpoint=json.loads(json.dumps(checkpoint)))
+        if not self._rows.has_room(saved):
             raise ToolError(TOO_MUCH)
-        self.checkpoint = json.loads(text)
+        self.task, self.checkpoint = saved, deepcopy(saved.checkpoint)
 
 
 def _recorded[**P, Answer](handler: Callable[P, Awaitable[Answer]]) -> Callable[P, Awaitable[Answer]]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from entra_mcp.tasks.limits import Limits
+from entra_mcp.tasks.rows import MAX_BYTES
 from tests.support.background.components import work
 from tests.support.background.instance import FAST, Background
 from tests.support.instances import ALICE, BOB
-from tests.support.mcp import SESSIONLESS, refusal, result, tool_call
-
-if TYPE_CHECKING:
-    from entra_mcp.tasks.limits import Limits
+from tests.support.mcp import SESSIONLESS, refusal, result, structured, tool_call
 
 PROTOCOLS = ["2025-06-18", "2025-11-25", SESSIONLESS]
 
@@ -113,8 +113,31 @@ async def test_task_has_the_id_that_the_tool_saw_while_its_client_waited(tasks: 
     assert work.ids == [task_id, task_id]
 
 
-async def test_checkpoint_that_is_too_large_is_an_error_of_the_tool_while_its_client_waits(tasks: Background) -> None:
-    called = tool_call("save_much", {"characters": 800_000}, protocol="2025-11-25", token=ALICE)
+@pytest.mark.parametrize("characters", [800_000, MAX_BYTES - 100], ids=["alone", "beside the rest of the row"])
+async def test_checkpoint_that_is_too_large_is_an_error_of_the_tool_while_its_client_waits(
+    tasks: Background, characters: int
+) -> None:
+    called = tool_call("save_much", {"characters": characters}, protocol="2025-11-25", token=ALICE)
     answer = result(await tasks.http.post("/mcp", **called))
     assert answer["isError"] is True
     assert "more than a row takes" in answer["content"][0]["text"]
+
+
+@pytest.mark.parametrize("protocol", ["2025-11-25", SESSIONLESS])
+async def test_call_that_is_too_large_for_a_task_takes_as_long_as_it_needs(tasks: Background, protocol: str) -> None:
+    name = "x" * Limits().arguments
+    work.hold(name)
+    called = tool_call("work", {"name": name}, protocol=protocol, token=ALICE)
+    call = asyncio.create_task(tasks.http.post("/mcp", **called))
+    await asyncio.sleep(1)
+    work.gates[name].set()
+    assert structured(await call) == {"result": f"{name} is done"}
+    assert await tasks.messages() == []
+
+
+async def test_call_that_is_too_large_for_a_task_stands_for_none(tasks: Background) -> None:
+    name = "x" * Limits().arguments
+    work.hold(name)
+    work.gates[name].set()
+    await tasks.http.post("/mcp", **tool_call("charge", {"name": name}, token=ALICE))
+    assert work.ids == [None]
