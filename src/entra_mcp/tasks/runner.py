@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from entra_mcp.tasks.rows import Stored, Task
 
 DIED = "The server stopped too often while it ran the task."
+UNKNOWN = (
+    "A message names a task that the table does not have, and is dropped. The task was deleted or has expired, or "
+    "another server uses this storage account (docs/tasks.md)."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +112,10 @@ class Runner:
             logger.error("A message in the queue of tasks is none of this server's, and is dropped.")
             return None
         stored = await self.parts.rows.read(addressed.task_id)
-        if stored is None or stored.task.status != "working" or stored.task.turn != addressed.turn:
+        if stored is None:
+            logger.warning(UNKNOWN)
+            return None
+        if stored.task.status != "working" or stored.task.turn != addressed.turn:
             return None
         if (left := stored.task.lease - self.parts.rows.clock()) > 0:
             await self.parts.send(stored.task, delay=left)

@@ -18,8 +18,10 @@ from entra_mcp.tasks.rows import RESULTS, Stored, Task, TaskChangedError, TaskRo
 from entra_mcp.tasks.run import Run
 from entra_mcp.toolkit.background import RUNNING
 from tests.support.background.components import work
+from tests.support.background.instance import background
 from tests.support.background.steps import running, until, until_row
 from tests.support.instances import ADMIN, ALICE, PEOPLE, RING
+from tests.support.settings import working_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -341,3 +343,15 @@ async def test_error_outside_the_tool_fails_the_task_at_once(
     done = await tasks.get(task_id)
     assert (done["status"], work.starts["broken"]) == ("failed", 1)
     assert "nobody expects this" in caplog.text
+
+
+async def test_message_of_a_task_that_another_table_has_is_in_the_log(
+    tasks: Background, azurite: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with background(working_settings(monkeypatch), azurite) as other:
+        await other.start("work", name="theirs")
+        for message in await other.messages():
+            await tasks.runner.run(message)
+    (line,) = [each for each in caplog.records if "another server uses this storage account" in each.getMessage()]
+    assert line.levelno == logging.WARNING
+    assert "background task of" not in line.getMessage(), "an alert looks for those"
