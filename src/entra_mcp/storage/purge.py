@@ -2,11 +2,15 @@
 
 One scan finds the expired rows; they are deleted in transactions of up to 100 rows of one partition, each row on the
 condition that it has not changed since: a row renewed meanwhile survives.
+
+The scan begins somewhere else each time. So where its time is always up before the end, each partition has its turn.
 """
 
 from __future__ import annotations
 
 import itertools
+import secrets
+import string
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -15,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from azure.core import MatchConditions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from entra_mcp.storage.table import Entity, Operation, Table
 
@@ -52,9 +56,8 @@ async def purge(table: Table, *, budget_seconds: float, summary: PurgeSummary | 
 
 async def _delete_expired(table: Table, summary: PurgeSummary, *, until: float) -> bool:
     """Deletes what has expired by now; returns False when the time was up before the end."""
-    now = int(time.time() * 1000)
     rest: list[Entity] = []
-    async for page in table.query(f"X le {now}L", select=("PartitionKey", "RowKey")):
+    async for page in _expired(table, start=await random_partition(table)):
         groups = batches([*rest, *page])
         # Rows come partition by partition: the last group may go on in the next page.
         rest = groups.pop() if groups and len(groups[-1]) < TRANSACTION_ROWS else []
@@ -65,6 +68,23 @@ async def _delete_expired(table: Table, summary: PurgeSummary, *, until: float) 
     if rest:
         await _delete_unchanged(table, rest, summary)
     return True
+
+
+async def _expired(table: Table, *, start: str) -> AsyncIterator[list[Entity]]:
+    """Yields pages of what has expired by now: partition by partition from there on, and then those before it."""
+    now = int(time.time() * 1000)
+    for part in ("ge", "lt"):
+        filter_ = f"PartitionKey {part} '{start}' and X le {now}L"
+        async for page in table.query(filter_, select=("PartitionKey", "RowKey")):
+            yield page
+
+
+async def random_partition(table: Table) -> str:
+    """Any of those (rows.py) of the collection that follows on a random hash; the first of all where none follows."""
+    async for page in table.query(f"PartitionKey ge '{secrets.token_hex(8)}'", select=("PartitionKey",)):
+        if page:
+            return f"{page[0]['PartitionKey'].partition('.')[0]}.{secrets.choice(string.hexdigits[:16])}"
+    return ""
 
 
 async def _delete_unchanged(table: Table, rows: Sequence[Entity], summary: PurgeSummary) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entra_mcp.storage.purge import purge
+from entra_mcp.storage.purge import purge, random_partition
 from tests.support.fault_proxy import fault_proxy
 from tests.support.purging import count, fill_table, start_purge
 
@@ -40,7 +40,46 @@ async def test_purge_of_an_empty_table(table: Table) -> None:
     assert (summary.deleted, summary.finished) == (0, True)
 
 
-async def test_purge_without_time_stops_and_the_next_goes_on(store: TableStore, table: Table) -> None:
+async def partitions(table: Table) -> set[str]:
+    pages = table.query("PartitionKey ge ''", select=("PartitionKey",))
+    return {row["PartitionKey"] async for page in pages for row in page}
+
+
+def begin_at(monkeypatch: pytest.MonkeyPatch, partition: str) -> None:
+    async def there(_: Table) -> str:
+        return partition
+
+    monkeypatch.setattr("entra_mcp.storage.purge.random_partition", there)
+
+
+async def test_purge_begins_in_the_middle_and_comes_to_what_is_before(
+    store: TableStore, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(store, "expired", 150, 0.05)
+    await asyncio.sleep(0.1)
+    ordered = sorted(await partitions(table))
+    begin_at(monkeypatch, ordered[8])
+    assert not (await purge(table, budget_seconds=0)).finished
+    assert await partitions(table) <= {*ordered[:8], ordered[-1]}
+    summary = await purge(table, budget_seconds=60)
+    assert (summary.finished, await partitions(table)) == (True, set())
+
+
+async def test_purge_may_begin_at_every_partition(store: TableStore, table: Table) -> None:
+    await fill(store, "k", 150, None)
+    every = await partitions(table)
+    assert len(every) == 16
+    seen: set[str] = set()
+    async with asyncio.timeout(60):
+        while not seen >= every:
+            seen.add(await random_partition(table))
+    assert seen <= every | {""}, "the first of all follows on the last"
+
+
+async def test_purge_without_time_stops_and_the_next_goes_on(
+    store: TableStore, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_at(monkeypatch, "")
     await fill(store, "expired", 1100, 0.05)
     await asyncio.sleep(0.1)
     first = await purge(table, budget_seconds=0)
@@ -52,9 +91,10 @@ async def test_purge_without_time_stops_and_the_next_goes_on(store: TableStore, 
 
 
 async def test_purge_leaves_a_row_that_was_renewed_after_it_was_found(
-    faulty: tuple[FaultProxy, TableStore, Table],
+    faulty: tuple[FaultProxy, TableStore, Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy, store, table = faulty
+    begin_at(monkeypatch, "")
     await fill(store, "k", 200, 0.05)
     await asyncio.sleep(0.1)
     proxy.latency = 0.3
