@@ -67,7 +67,7 @@ PROBES: Mapping[str, ASGIApp] = {HEALTH: alive}
 """What answers by path without waiting for the start-up."""
 
 PURGE_BUDGET_SECONDS = 240.0
-"""How long one purge may run; the timer fires every hour and the next run goes on where this one stopped."""
+"""How long one purge may run; the timer fires every hour, and each run begins somewhere else."""
 
 logger = logging.getLogger(__name__)
 
