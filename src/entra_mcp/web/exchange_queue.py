@@ -4,6 +4,13 @@ Overload is not an outage. When everybody comes at once, work that is begun for 
 is done again when they try again, and the overload feeds itself. So an exchange waits before it has begun, and what
 would wait too long is refused before anything of it is used.
 
+Threat: a stranger needs no account to send more exchanges than there are turns and places, and to go on with that. So
+each network has a line of its own, the lines are served in turn, and where all places are taken the longest line loses
+its newest. One network may have all of them while nobody else wants any: many people can sit behind one address.
+
+Threat: whoever sends them need not stay for the answers. An exchange whose client leaves while it waits leaves its
+line, and never begins.
+
 Threat: a client id can be the address of a document on a server that never answers. An exchange that waits for one
 gives up its turn, and waits for another one when the document is there: otherwise strangers would hold all turns with a
 few such ids.
@@ -13,17 +20,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from typing import TYPE_CHECKING
 
 from entra_mcp.errors import EntraMcpError
-from entra_mcp.request import REQUEST
+from entra_mcp.request import REQUEST, asking_network
 from entra_mcp.web.answers import unavailable
 from entra_mcp.web.paths import CALLBACK, TOKEN
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 EXCHANGES = frozenset({TOKEN, CALLBACK})
 """Where a code or a refresh token is redeemed, here or at Entra ID."""
@@ -45,70 +51,130 @@ logger = logging.getLogger(__name__)
 
 
 class ExchangeQueue:
-    """Answers 503 with `Retry-After` when too many wait already, or when its turn does not come in time."""
+    """Answers 503 with `Retry-After` when too many wait already, or when its turn does not come in time.
+
+    Stands behind what reads the body: all that comes after it is that the client has left.
+    """
 
     def __init__(
         self, app: ASGIApp, *, at_once: int = MAX_CONCURRENT, waiting: int = MAX_WAITING, seconds: float = WAIT_SECONDS
     ) -> None:
         self.app = app
-        # Wakes those who wait in the order in which they came.
-        self._turns = asyncio.Semaphore(at_once)
-        self._waiting = 0
-        self._max_waiting = waiting
+        self._turns = Turns(at_once=at_once, waiting=waiting)
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] not in EXCHANGES:
             await self.app(scope, receive, send)
             return
-        if not await self._admitted():
-            logger.warning("%s %s answered 503: %d wait already.", scope["method"], scope["path"], self._waiting)
-            await unavailable(TOO_MANY, retry_seconds=RETRY_SECONDS)(scope, receive, send)
-            return
-        turn = Turn(self._turns, self._admitted)
-        if (request := REQUEST.get()) is not None:
-            request.turn = turn
+        turn = Turn(self._turns, receive, seconds=self._seconds)
         try:
-            await self.app(scope, receive, send)
+            if await turn.begin():
+                if (request := REQUEST.get()) is not None:
+                    request.turn = turn
+                await self.app(scope, turn.receive, send)
+            elif not turn.client_has_left:
+                logger.warning("%s %s answered 503: %d wait already.", scope["method"], scope["path"], len(self._turns))
+                await unavailable(TOO_MANY, retry_seconds=RETRY_SECONDS)(scope, receive, send)
         finally:
             turn.end()
-
-    async def _admitted(self) -> bool:
-        if self._turns.locked() and self._waiting >= self._max_waiting:
-            return False
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await self._turns.acquire()
-        except TimeoutError:
-            return False
-        finally:
-            self._waiting -= 1
 
 
 class NoTurnError(EntraMcpError):
     """More exchanges wait than this process can finish in time."""
 
 
-class Turn:
-    """One of the turns, which has begun."""
+class Turns:
+    """How many are free, and who waits for one."""
 
-    def __init__(self, turns: asyncio.Semaphore, admitted: Callable[[], Awaitable[bool]]) -> None:
+    def __init__(self, *, at_once: int, waiting: int) -> None:
+        self._free = at_once
+        self._max_waiting = waiting
+        self._lines: dict[str, deque[asyncio.Future[bool]]] = {}
+        """By network, none of them empty; the first one gets the next turn."""
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return sum(map(len, self._lines.values()))
+
+    def ask(self, network: str) -> asyncio.Future[bool]:
+        """Returns whether there is a turn, once that is known."""
+        place = asyncio.get_running_loop().create_future()
+        if self._free:
+            self._free -= 1
+            place.set_result(True)
+            return place
+        self._lines.setdefault(network, deque()).append(place)
+        if len(self) > self._max_waiting:
+            # Of several that are as long, its own: nobody who waits already gives way to somebody with as many places.
+            longest = max((network, *self._lines), key=lambda each: len(self._lines[each]))
+            newest = self._lines[longest][-1]
+            self.leave(longest, newest)
+            newest.set_result(False)
+        return place
+
+    def leave(self, network: str, place: asyncio.Future[bool]) -> None:
+        """Gives up a place in the line."""
+        self._lines[network].remove(place)
+        if not self._lines[network]:
+            del self._lines[network]
+
+    def end(self) -> None:
+        """Gives a turn to the next network, which goes behind the others with what is left of its line."""
+        if not self._lines:
+            self._free += 1
+            return
+        network = next(iter(self._lines))
+        line = self._lines.pop(network)
+        line.popleft().set_result(True)
+        if line:
+            self._lines[network] = line
+
+
+class Turn:
+    """That of one exchange, which may give it up and wait for another one."""
+
+    def __init__(self, turns: Turns, receive: Receive, *, seconds: float) -> None:
+        self.client_has_left = False
+        """While it waited."""
         self._turns = turns
-        self._admitted = admitted
-        self._has_begun = True
+        self._network = asking_network()
+        self._seconds = seconds
+        self._receive = receive
+        self._received: deque[Message] = deque()
+        self._has_begun = False
+
+    async def begin(self) -> bool:
+        """Waits for it; returns whether it has begun."""
+        place = self._turns.ask(self._network)
+        leaving = asyncio.create_task(self._leaving())
+        try:
+            if not place.done():
+                await asyncio.wait((place, leaving), timeout=self._seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.client_has_left = leaving.done()
+            leaving.cancel()
+            if place.done():
+                self._has_begun = place.result()
+            else:
+                self._turns.leave(self._network, place)
+        if self.client_has_left:
+            self.end()
+        return self._has_begun
 
     def end(self) -> None:
         """Gives it to the next one."""
         if self._has_begun:
             self._has_begun = False
-            self._turns.release()
+            self._turns.end()
 
-    async def begin(self) -> None:
-        """Waits for another one; see `begin_turn`."""
-        self._has_begun = await self._admitted()
-        if not self._has_begun:
-            raise NoTurnError(TOO_MANY)
+    async def receive(self) -> Message:
+        """Returns what came while it waited, then what comes."""
+        return self._received.popleft() if self._received else await self._receive()
+
+    async def _leaving(self) -> None:
+        while (message := await self._receive())["type"] != "http.disconnect":
+            self._received.append(message)
 
 
 def end_turn() -> None:
@@ -122,7 +188,7 @@ async def begin_turn() -> None:
     """Waits for another turn, which is no silence of anything else.
 
     Raises:
-        NoTurnError: too many wait, or it does not come in time.
+        NoTurnError: too many wait, it does not come in time, or the client has left.
     """
     request = REQUEST.get()
     if request is None or request.turn is None:
@@ -131,7 +197,8 @@ async def begin_turn() -> None:
     if silence is not None:
         silence.paused = True
     try:
-        await request.turn.begin()
+        if not await request.turn.begin():
+            raise NoTurnError(TOO_MANY)
     finally:
         if silence is not None:
             silence.paused = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from threading import Event
-from typing import override
+from typing import TYPE_CHECKING, override
 
 import pytest
 
@@ -21,8 +21,11 @@ from entra_mcp.auth.clients.fetches import (
     TooManyLookupsError,
 )
 from entra_mcp.request import REQUEST, RequestScope
-from entra_mcp.web.exchange_queue import Turn
+from entra_mcp.web.exchange_queue import Turn, Turns
 from entra_mcp.web.rate_limits import TokenBuckets
+
+if TYPE_CHECKING:
+    from starlette.types import Message
 
 
 def from_network(number: int) -> None:
@@ -91,15 +94,19 @@ async def test_turn_is_given_up_only_for_what_is_not_in_memory(monkeypatch: pyte
     fetches, go_on = ClientFetches(by_network=TokenBuckets(per_minute=1), overall=TokenBuckets(per_minute=1)), Event()
     events: list[str] = []
 
-    class Turns(asyncio.Semaphore):
+    class Noted(Turn):
         @override
-        def release(self) -> None:
+        def end(self) -> None:
             events.append("ended")
             go_on.set()
 
-    async def admitted() -> bool:
-        events.append("begun")
-        return True
+        @override
+        async def begin(self) -> bool:
+            events.append("begun")
+            return True
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
 
     async def in_memory() -> None:
         events.append("in memory")
@@ -112,7 +119,7 @@ async def test_turn_is_given_up_only_for_what_is_not_in_memory(monkeypatch: pyte
     from_network(1)
     request = REQUEST.get()
     assert request is not None
-    request.turn = Turn(Turns(), admitted)
+    request.turn = Noted(Turns(at_once=1, waiting=1), receive, seconds=60)
     try:
         monkeypatch.setattr(client_fetches, "SOON_SECONDS", 60.0)
         await fetches.run(in_memory, seconds=60)

@@ -1,13 +1,14 @@
-"""So many exchanges at once, the others in order, and a refusal of what would wait too long."""
+"""So many exchanges at once, the others in their lines, and a refusal of what would wait too long."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
+from fastmcp.utilities.asgi_transport import StreamingASGITransport
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
 AT_ONCE, WAITING = 2, 3
 
@@ -44,25 +45,30 @@ class Exchanges:
         await self.end.wait()
         if self.fails:
             raise ZeroDivisionError
-        return PlainTextResponse(request.url.query)
+        return PlainTextResponse(await request.body())
 
 
 @asynccontextmanager
-async def serving(exchanges: Exchanges, *, seconds: float = 60.0) -> AsyncGenerator[httpx2.AsyncClient]:
+async def serving(
+    exchanges: Exchanges, *, seconds: float = 60.0, see_clients_leave: bool = False
+) -> AsyncGenerator[httpx2.AsyncClient]:
     routes = [Route("/{path:path}", exchanges.answer, methods=["GET", "POST"])]
     app = ExchangeQueue(Starlette(routes=routes), at_once=AT_ONCE, waiting=WAITING, seconds=seconds)
 
     async def scoped(scope: Scope, receive: Receive, send: Send) -> None:
-        REQUEST.set(RequestScope(correlation_id="", address=""))
+        REQUEST.set(RequestScope(correlation_id="", address=f"203.0.{dict(scope['headers'])[b'network'].decode()}.7"))
         await app(scope, receive, send)
 
-    transport = httpx2.ASGITransport(app=scoped, raise_app_exceptions=False)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+    # The other one cancels the application when its client leaves.
+    leaving = StreamingASGITransport(scoped)
+    transport = leaving if see_clients_leave else httpx2.ASGITransport(app=scoped, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test", headers={"network": "0"}) as http:
         yield http
 
 
-def ask(http: httpx2.AsyncClient, *names: str) -> list[asyncio.Task[httpx2.Response]]:
-    return [asyncio.create_task(http.post(f"/token?{name}")) for name in names]
+def ask(http: httpx2.AsyncClient, *names: str, network: int = 0) -> list[asyncio.Task[httpx2.Response]]:
+    headers = {"network": str(network)}
+    return [asyncio.create_task(http.post(f"/token?{name}", content=name, headers=headers)) for name in names]
 
 
 async def begun(exchanges: Exchanges, count: int) -> None:
@@ -100,6 +106,108 @@ async def test_exchange_beyond_those_who_may_wait_is_refused_at_once_and_never_b
         await asyncio.gather(*tasks)
         assert (await http.post("/token?7")).status_code == 200
     assert "6" not in exchanges.begun
+
+
+async def test_networks_are_served_in_turn() -> None:
+    exchanges = Exchanges()
+    async with serving(exchanges) as http:
+        tasks = ask(http, "1", "2", "3", "4")
+        await begun(exchanges, AT_ONCE)
+        tasks += ask(http, "of another", network=1)
+        await begun(exchanges, AT_ONCE)
+        exchanges.end.set()
+        answers = await asyncio.gather(*tasks)
+    assert [answer.text for answer in answers] == ["1", "2", "3", "4", "of another"], "none lost its body"
+    assert exchanges.begun == ["1", "2", "3", "of%20another", "4"]
+
+
+async def test_longest_line_loses_its_newest_where_all_places_are_taken() -> None:
+    exchanges = Exchanges()
+    async with serving(exchanges) as http:
+        first = ask(http, "1", "2", "3", "4", "5")
+        await begun(exchanges, AT_ONCE)
+        second = ask(http, "second", network=1)
+        assert (await first.pop()).status_code == 503
+        assert (await ask(http, "second too", network=1)[0]).status_code == 503, "as many as the first would have"
+        third = ask(http, "third", network=2)
+        assert (await first.pop()).status_code == 503
+        assert (await ask(http, "fourth", network=3)[0]).status_code == 503, "each of the others has one place"
+        exchanges.end.set()
+        assert {answer.status_code for answer in await asyncio.gather(*first, *second, *third)} == {200}
+    assert exchanges.begun == ["1", "2", "3", "second", "third"]
+
+
+async def test_exchange_whose_client_leaves_the_line_never_begins() -> None:
+    exchanges = Exchanges()
+    async with serving(exchanges, see_clients_leave=True) as http:
+        people, leaving = ask(http, "1", "2"), ask(http, "3", "4", "5", network=1)
+        await begun(exchanges, AT_ONCE)
+        for task in leaving:
+            task.cancel()
+        await begun(exchanges, AT_ONCE)
+        waiting = ask(http, "6", "7", "8")
+        await begun(exchanges, AT_ONCE)
+        assert not any(task.done() for task in waiting), "their places are free again"
+        exchanges.end.set()
+        answers = await asyncio.gather(*people, *waiting)
+        assert [answer.text for answer in answers] == ["1", "2", "6", "7", "8"]
+    assert exchanges.begun == ["1", "2", "6", "7", "8"]
+
+
+async def test_exchange_whose_client_leaves_before_it_goes_on_never_does() -> None:
+    exchanges = Exchanges()
+    async with serving(exchanges, see_clients_leave=True) as http:
+        (stranger,) = ask(http, "stranger")
+        await begun(exchanges, 1)
+        people = ask(http, "1", "2")
+        await begun(exchanges, 1 + AT_ONCE)
+        exchanges.document.set()
+        await begun(exchanges, 1 + AT_ONCE)
+        stranger.cancel()
+        await begun(exchanges, 1 + AT_ONCE)
+        people += ask(http, "3", "4", "5")
+        exchanges.end.set()
+        assert {answer.status_code for answer in await asyncio.gather(*people)} == {200}
+    assert exchanges.went_on == []
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_turn_that_comes_while_its_client_leaves_goes_to_the_next(is_cancelled: bool) -> None:
+    begun: list[str] = []
+    sent: list[Message] = []
+    end, left = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(scope["name"])
+        await end.wait()
+
+    async def receive() -> Message:
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def receive_nothing() -> Message:
+        return await asyncio.get_running_loop().create_future()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    queue = ExchangeQueue(app, at_once=1)
+
+    def come(name: str, receive: Receive = receive_nothing) -> asyncio.Task[Any]:
+        scope: Scope = {"type": "http", "method": "POST", "path": "/token", "name": name}
+        return asyncio.create_task(queue(scope, receive, send))
+
+    first, second, third = come("first"), come("second", receive), come("third")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    first.cancel()
+    if is_cancelled:
+        second.cancel()
+    else:
+        left.set()
+    end.set()
+    await asyncio.wait((first, second, third))
+    assert (begun, sent) == (["first", "third"], [])
 
 
 async def test_exchange_whose_turn_does_not_come_in_time_is_refused_and_never_begins() -> None:
