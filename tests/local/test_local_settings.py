@@ -26,7 +26,7 @@ OTHER = LocalConfig(
 
 @pytest.fixture(autouse=True)
 def sample_of_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value of one's own is told from the sample's, which a fork changes."""
+    """What a person changed is what differs from the sample, which a fork changes."""
     monkeypatch.setattr("local.app_settings.REPOSITORY", SETTINGS.parent)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.config import REPOSITORY
-from tests.template.forks import copy_of_the_template, python
+from tests.template.forks import commit, copy_of_the_template, python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +74,7 @@ def follow(fork: Path, name: str, code: str) -> None:
 @pytest.mark.parametrize("samples", [True, False], ids=["with samples", "without samples"])
 def test_code_of_the_guides_works_in_a_fork(tmp_path: Path, *, samples: bool) -> None:
     fork = copy_of_the_template(tmp_path)
+    commit(fork, "The template")
     chosen = "--samples" if samples else "--no-samples"
     python(fork, "-m", "local", "new", "--name", "Order desk", chosen, "--template", "https://example.com/template.git")
     first = blocks("make-it-yours", until="## 4. Settings and services" if samples else "\0")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from entra_mcp.auth.entra import upstream
-from entra_mcp.auth.entra.upstream import EntraOAuthClient
-from entra_mcp.request import asking_network
+from entra_mcp.auth.proxy_store import ProxyStore
+from entra_mcp.request import REQUEST
+from entra_mcp.storage.collections import TRANSACTIONS
 from entra_mcp.web import time_limits
 from entra_mcp.web.exchange_queue import MAX_CONCURRENT, MAX_WAITING
 from tests.engine.flows.web.conftest import browser, from_address
@@ -19,9 +18,6 @@ from tests.support.oauth import OAuthClient
 from tests.support.tasks import in_own_task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import httpx2
     from starlette.types import ASGIApp
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -36,19 +32,20 @@ async def test_stranger_with_more_exchanges_than_may_wait_keeps_nobody_from_refr
 ) -> None:
     """Nor do those that the stranger does not stay for."""
     monkeypatch.setattr(time_limits, "SILENCE_SECONDS", 120)
-    monkeypatch.setattr(upstream, "TIMEOUT_SECONDS", 120)
-    send = EntraOAuthClient._send  # pyright: ignore[reportPrivateUsage] - what takes the time of an exchange
-    sent, answers, all_turns_taken = Counter[str](), asyncio.Semaphore(0), asyncio.Event()
+    get = ProxyStore.get
+    begun, going_on, all_turns_taken = set[str](), asyncio.Semaphore(0), asyncio.Event()
 
-    async def held(entra: EntraOAuthClient, url: str, form: Mapping[str, str]) -> httpx2.Response:
-        sent[asking_network()] += 1
-        if asking_network() == STRANGER:
-            if sent[STRANGER] == MAX_CONCURRENT:
+    async def held(store: ProxyStore, key: str, *, collection: str | None = None) -> dict[str, Any] | None:
+        """The first that each of the stranger's exchanges asks storage for is what takes its time."""
+        request = REQUEST.get()
+        if request and request.network == STRANGER and request.correlation_id not in begun:
+            assert collection == TRANSACTIONS
+            begun.add(request.correlation_id)
+            if len(begun) == MAX_CONCURRENT:
                 all_turns_taken.set()
-            await answers.acquire()
-        return await send(entra, url, form)
+            await going_on.acquire()
+        return await get(store, key, collection=collection)
 
-    monkeypatch.setattr(EntraOAuthClient, "_send", held)
     tokens = await client.sign_in()
     async with in_own_task(browser(app)) as http:
         http.headers.update(from_address(STRANGER))
@@ -56,14 +53,15 @@ async def test_stranger_with_more_exchanges_than_may_wait_keeps_nobody_from_refr
         await stranger.register()
         at_entra = (await stranger.consent(await stranger.consent_page())).headers["location"]
         back = {"code": "made-up", "state": parse_qs(urlsplit(at_entra).query)["state"][0]}
+        monkeypatch.setattr(ProxyStore, "get", held)
         many = [asyncio.create_task(stranger.entra_return(back)) for _ in range(MAX_CONCURRENT + MAX_WAITING + MORE)]
         await asyncio.wait(many[-MORE:])
         await all_turns_taken.wait()
         refreshing = asyncio.create_task(client.refresh(tokens["refresh_token"]))
         await settled()
         # One for the next of the stranger, one for the person.
-        answers.release()
-        answers.release()
+        going_on.release()
+        going_on.release()
         refreshed = await refreshing
         assert refreshed.status_code == 200, refreshed.text
         assert sum(task.done() for task in many) <= MORE + 3, "one lost its place to the person, two were answered"
@@ -71,11 +69,11 @@ async def test_stranger_with_more_exchanges_than_may_wait_keeps_nobody_from_refr
             task.cancel()
         await asyncio.wait(many)
         await settled()
-        begun = sent[STRANGER]
+        before = len(begun)
         for _ in many:
-            answers.release()
+            going_on.release()
         assert (await client.refresh(refreshed.json()["refresh_token"])).status_code == 200
-        assert sent[STRANGER] == begun <= MAX_CONCURRENT + 2
+        assert len(begun) == before <= MAX_CONCURRENT + 2
 
 
 async def settled() -> None:
