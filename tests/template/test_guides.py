@@ -71,7 +71,9 @@ def follow(fork: Path, name: str, code: str) -> None:
     file.write_text(text)
 
 
-@pytest.mark.parametrize("samples", [True, False], ids=["with samples", "without samples"])
+@pytest.mark.parametrize(
+    "samples", [pytest.param(True, marks=pytest.mark.long), False], ids=["with samples", "without samples"]
+)
 def test_code_of_the_guides_works_in_a_fork(tmp_path: Path, *, samples: bool) -> None:
     fork = copy_of_the_template(tmp_path)
     commit(fork, "The template")
