@@ -130,16 +130,9 @@ def test_settings_file_of_another_form_is_named(place: Place, tmp_path: Path, co
 
 def test_core_tools_that_are_missing_are_explained(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    process = subprocess.run(
-        [sys.executable, "-c", _WITHOUT_SETUP, *place.flags, "--host", "func"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert process.returncode == 2
-    assert "func is not on PATH. Install Azure Functions Core Tools" in process.stdout
+    ended = run_in(REPOSITORY, *place.flags, "--host", "func")
+    assert ended.returncode == 2
+    assert "func is not on PATH. Install Azure Functions Core Tools" in ended.stdout
 
 
 @pytest.mark.long
@@ -154,21 +147,16 @@ def test_server_without_a_sign_in_is_checked_with_a_token(place: Place, tmp_path
 
 
 @pytest.mark.long
-def test_core_tools_run_the_app_with_the_settings_they_read(place: Place, checkout: Path, tmp_path: Path) -> None:
+def test_core_tools_run_the_app_with_the_settings_they_read(
+    place: Place, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     func = tools / "func"
     func.write_text('#!/bin/sh\necho "called with $@"\nexec python -m local.host --app . --port "$3"\n')
     func.chmod(0o755)
-    ended = subprocess.run(
-        [sys.executable, "-c", _WITHOUT_SETUP, *place.flags, "--host", "func", "--check"],
-        cwd=checkout,
-        env={**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=110,
-    )
+    monkeypatch.setenv("PATH", str(tools), prepend=os.pathsep)
+    ended = run_in(checkout, *place.flags, "--host", "func", "--check")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert f"it is now a copy of {SAMPLE}" in ended.stdout
     assert (checkout / OWN).read_bytes() == (REPOSITORY / SAMPLE).read_bytes()
@@ -179,14 +167,7 @@ def test_core_tools_run_the_app_with_the_settings_they_read(place: Place, checko
 def test_app_that_cannot_be_imported_is_named_without_a_traceback(place: Place, checkout: Path) -> None:
     with (checkout / "src" / "app" / "server.py").open("a") as file:
         file.write("\nimport nonesuch\n")
-    ended = subprocess.run(
-        [sys.executable, "-c", _WITHOUT_SETUP, *place.flags],
-        cwd=checkout,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=110,
-    )
+    ended = run_in(checkout, *place.flags)
     assert ended.returncode == 2
     assert "src/app/server.py cannot be imported: ModuleNotFoundError: No module named 'nonesuch'" in ended.stdout
     assert "Traceback" not in ended.stdout + ended.stderr
@@ -205,6 +186,12 @@ def checkout(tmp_path: Path) -> Path:
     (made / ".venv").symlink_to(sys.prefix)
     (made / "node_modules").symlink_to(REPOSITORY / "node_modules")
     return made
+
+
+def run_in(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """A run of the checkout there, which installs nothing."""
+    command = [sys.executable, "-c", _WITHOUT_SETUP, *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=110)
 
 
 _WITHOUT_SETUP = """
